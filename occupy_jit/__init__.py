@@ -1,0 +1,39 @@
+"""Local scale and occupancy of cryo-EM maps.
+
+    volume = occupy_jit.read_map("map.mrc")
+    result = occupy_jit.estimate(volume)            # result.scale, .confidence, .full_scale, ...
+
+Importing this package is cheap: neither numpy nor numba is loaded until something that needs them is used.
+"""
+
+__version__ = "0.1.0"
+
+# name -> module that defines it; None for a module of that name
+_LAZY = {
+    "estimate": "estimation",
+    "Settings": "settings",
+    "read_map": "files.maps",
+    "write_map": "files.maps",
+    "get_map_occupancy": "occupancy",
+    "occupancy": None,
+    "kernels": None,
+    "estimation": None,
+    "errors": None,
+}
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{_LAZY[name] or name}")
+    value = module if _LAZY[name] is None else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
