@@ -1,0 +1,51 @@
+"""SHA-256 of a file's bytes, taken in the background while the program computes (hashing releases the GIL)."""
+
+import hashlib
+import os
+import threading
+
+from occupy_jit.errors import OccupyError
+from occupy_jit.files.atomic import shown
+
+_PIECE = 1 << 20
+
+
+class Checksum:
+    """SHA-256 of an open file, computed in a thread from a descriptor of its own.
+
+    The descriptor keeps pointing at the same file through renames and replacements of its name.
+
+    Parameters
+    ----------
+    descriptor : int
+        Readable file descriptor; it is duplicated, and its position neither used nor moved.
+    path : str
+        Name for messages.
+    """
+
+    def __init__(self, descriptor, path):
+        self._path = path
+        self._error = None
+        self._digest = hashlib.sha256()
+        self._descriptor = os.dup(descriptor)
+        self._thread = threading.Thread(target=self._run, name="checksum", daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            position = 0
+            while piece := os.pread(self._descriptor, _PIECE, position):
+                self._digest.update(piece)
+                position += len(piece)
+        except OSError as error:
+            self._error = error
+        finally:
+            os.close(self._descriptor)
+
+    def hexdigest(self):
+        """Wait until it is complete and return 64 hexadecimal digits; `OccupyError` if the file could not be read."""
+        self._thread.join()
+        if self._error is not None:
+            raise OccupyError(f"{shown(self._path)}: cannot be read back for its checksum: {self._error.strerror}; "
+                              "check the disk") from self._error
+        return self._digest.hexdigest()
