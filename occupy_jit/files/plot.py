@@ -1,0 +1,186 @@
+"""Pictures without a display: the solvent model of a run, and slices of maps.
+
+matplotlib is an extra: it is imported where it is used, and only its Figure with the Agg canvas, so that no display
+is asked for and no global state (pyplot) is touched.
+"""
+
+import math
+import textwrap
+import warnings
+
+from occupy_jit.errors import UsageError
+
+# Distinguishable for colour-blind readers (Okabe and Ito), and by their line styles in grey.
+_MAP, _SOLVENT, _CONFIDENCE = "#7f8c99", "#0072b2", "#009e73"
+_LINES = (("zero", "zero level", "#333333", "-"), ("floor", "noise floor", "#d55e00", "--"),
+          ("full_scale", "full scale", "#cc79a7", "-."), ("edge", "end of solvent", "#0072b2", ":"))
+
+
+def _agg():
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError(f"pictures need matplotlib, which cannot be imported ({error}); install it with\n"
+                         'pip install "occupy_jit[plot]"') from error
+    return Figure, FigureCanvasAgg
+
+
+def _write(figure, target, version):
+    # Software says what made it; without a date the same picture is the same file
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks: boxes are drawn instead
+        figure.savefig(target, format="png", metadata={"Software": f"occupy_jit {version}"})
+
+
+def _plain(text):
+    """Text that matplotlib draws as it is: "$" would begin a formula."""
+    return "".join(char if char.isprintable() else "?" for char in str(text)).replace("$", r"\$")
+
+
+def _binned(edges, counts, limit=400):
+    """At most about `limit` bins: neighbours joined, so that the steps stay wider than a pixel."""
+    import numpy as np
+
+    edges, counts = np.asarray(edges, np.float64), np.asarray(counts, np.float64)
+    join = max(1, math.ceil(len(counts) / limit))
+    starts = np.arange(0, len(counts), join)
+    return np.append(edges[:-1][starts], edges[-1]), np.add.reduceat(counts, starts), join
+
+
+def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, floor, full_scale,
+                      confidence_centres, confidence_values, verdicts=(), version):
+    """Draw solModel_<name>.png: what the map's densities are and what was taken for solvent.
+
+    Parameters
+    ----------
+    target : str, path-like or binary file
+    name : str
+        Of the map.
+    bin_edges : (n + 1,) array
+        Density.
+    counts : (n,) array
+        Voxels per bin, of the low-passed map inside the inscribed sphere.
+    gaussian : (amplitude, mean, sigma) or None
+        Of the fitted solvent peak; amplitude in voxels per bin.
+    edge, zero, floor, full_scale : float or None
+        Densities: end of the solvent model, zero level b, noise floor b + f, full scale b + X. Those that are None or
+        not finite are left out.
+    confidence_centres, confidence_values : (m,) array
+        Mean confidence (0 to 1) at these densities; empty arrays or NaN values where there is none.
+    verdicts : sequence of str
+        Sentences, for the caption.
+    version : str
+        Of this program.
+
+    Raises
+    ------
+    UsageError
+        matplotlib is not installed.
+    """
+    Figure, FigureCanvasAgg = _agg()
+    import numpy as np
+
+    sentences = [_plain(sentence) for sentence in verdicts] or ["Nothing unusual about the solvent."]
+    caption = "\n".join(line for sentence in sentences for line in textwrap.wrap(sentence, 110) or [""])
+    below = 0.2 * (caption.count("\n") + 1) + 0.2  # inches
+    height = 4.9 + below
+    figure = Figure(figsize=(9, height), dpi=120, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, (below + 0.6) / height, 0.83, (height - below - 1.6) / height))
+
+    edges, voxels, join = _binned(bin_edges, counts)
+    axes.stairs(voxels, edges, fill=True, color=_MAP, alpha=0.6, label="low-passed map", baseline=0.5)
+    top = max(float(voxels.max(initial=0)), 1.0)
+    if gaussian is not None and all(map(math.isfinite, gaussian)) and gaussian[2] > 0:
+        amplitude, mean, sigma = gaussian
+        density = np.linspace(mean - 6 * sigma, mean + 6 * sigma, 600)
+        model = join * amplitude * np.exp(-0.5 * ((density - mean) / sigma) ** 2)
+        drawn = (model >= 0.5) & (density >= edges[0]) & (density <= edges[-1])
+        axes.plot(density[drawn], model[drawn], color=_SOLVENT, linewidth=2, label="solvent model")
+        top = max(top, join * amplitude)
+    axes.set_yscale("log")
+    axes.set_ylim(0.7, 2.5 * top)
+    axes.set_xlabel("density")
+    axes.set_ylabel("voxels" if join == 1 else f"voxels per {join} bins")
+
+    positions = {"edge": edge, "zero": zero, "floor": floor, "full_scale": full_scale}
+    positions = {key: float(value) for key, value in positions.items() if value is not None and math.isfinite(value)}
+    for key, label, colour, style in _LINES:
+        if key in positions:
+            axes.axvline(positions[key], color=colour, linestyle=style, linewidth=1.6,
+                         label=f"{label} ({positions[key]:.4g})")
+    low, high = min([edges[0], *positions.values()]), max([edges[-1], *positions.values()])
+    high = high if high > low else low + 1
+    axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+
+    second = axes.twinx()
+    second.plot(np.asarray(confidence_centres, np.float64), np.asarray(confidence_values, np.float64),
+                color=_CONFIDENCE, linewidth=2, label="confidence")
+    second.set_ylim(0, 1.05)
+    second.set_ylabel("confidence that it is not solvent", color=_CONFIDENCE)
+    second.tick_params(axis="y", colors=_CONFIDENCE)
+
+    handles, labels = axes.get_legend_handles_labels()
+    more_handles, more_labels = second.get_legend_handles_labels()
+    # Above the axes, where no curve can be hidden
+    axes.legend(handles + more_handles, labels + more_labels, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4,
+                fontsize="small", frameon=False, borderaxespad=0.3, columnspacing=1.2)
+    figure.text(0.085, 1 - 0.3 / height, _plain(f"Solvent model of {name}"), fontsize="large", fontweight="bold",
+                verticalalignment="center")
+    figure.text(0.085, (below - 0.08) / height, caption, fontsize="small", verticalalignment="top")
+    figure.text(0.985, 0.06 / height, _plain(f"OccuPy {version}"), fontsize="x-small", color="#888888",
+                horizontalalignment="right")
+    _write(figure, target, version)
+
+
+def slices_png(target, panels, axis=0, *, index=None, version=""):
+    """Draw slices of maps side by side, with a colour bar each.
+
+    Parameters
+    ----------
+    target : str, path-like or binary file
+    panels : sequence of (title, volume, cmap, vmin, vmax)
+        `volume` is a (z, y, x) array; `vmin` and `vmax` may be None for the range of the slice.
+    axis : {0, 1, 2}
+        Axis that the slices are normal to: z, y or x.
+    index : int, optional
+        Which slice; by default the central one of each volume.
+    version : str
+        Of this program, for the file's metadata.
+
+    Raises
+    ------
+    UsageError
+        matplotlib is not installed.
+    """
+    Figure, FigureCanvasAgg = _agg()
+    import numpy as np
+
+    panels = list(panels)
+    rows = math.ceil(len(panels) / 5)
+    columns = math.ceil(len(panels) / rows)
+    figure = Figure(figsize=(3.3 * columns, 3.5 * rows), dpi=120, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels):]:
+        axes.set_axis_off()
+    for axes, (title, volume, cmap, vmin, vmax) in zip(grid.flat, panels, strict=False):
+        volume = np.asarray(volume)
+        section = np.take(volume, volume.shape[axis] // 2 if index is None else index, axis=axis)
+        # the first remaining axis upwards, as in a coordinate system
+        image = axes.imshow(section, cmap=cmap, vmin=vmin, vmax=vmax, origin="lower", interpolation="nearest")
+        axes.set_title(_plain(title), fontsize="medium")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        bar = figure.colorbar(image, ax=axes, location="bottom", fraction=0.05, pad=0.02)
+        bar.ax.tick_params(labelsize="x-small")
+        bar.locator = _ticks()
+        bar.update_ticks()
+    _write(figure, target, version)
+
+
+def _ticks():
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(4)
