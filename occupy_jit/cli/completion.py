@@ -1,0 +1,125 @@
+"""Shell completion: static scripts that shtab makes from the parser, so that TAB never starts the program."""
+
+import os
+import sys
+import tempfile
+
+from occupy_jit.cli.parser import PROGRAM, build_parser
+from occupy_jit.errors import OccupyError
+
+# A file with this line is ours and may be replaced; any other content stays.
+MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
+
+
+def run(show=None, install=None):
+    """Print the completion script for the shell `show`, or install it for the shell `install`.
+
+    Returns the exit status 0; raises OccupyError if shtab is missing or the file cannot be written.
+    """
+    if show:
+        sys.stdout.write(script(show))
+    else:
+        path, state = install_script(install)
+        print(f"{path} {state}")
+        print(_ADVICE[install].format(path=path, directory=os.path.dirname(path)))
+    return 0
+
+
+def script(shell):
+    """Return the completion script, a str, for one of `occupy_jit.cli.parser.SHELLS`."""
+    try:
+        import shtab
+    except ImportError:
+        raise OccupyError('completion needs the package shtab: pip install "occupy_jit[completion]"') from None
+    kinds = {"file": shtab.FILE, "directory": shtab.DIRECTORY}
+    parser = build_parser()
+    for action in parser._actions:
+        # In bash, shtab offers nothing but files after an option that takes several of them, so that no further
+        # option could be completed; left alone, bash itself offers files where no option begins.
+        if action.path and not (shell == "bash" and action.nargs == "+"):
+            action.complete = kinds[action.path]
+    parser.prog = _command()
+    lines = shtab.complete(parser, shell=shell).rstrip("\n").split("\n")
+    lines.insert(1, MARK)  # the first line has to stay the first: zsh reads it to know whose completion this is
+    return "\n".join(lines) + "\n"
+
+
+def install_script(shell):
+    """Write the completion script to where the shell looks for a user's own.
+
+    Returns
+    -------
+    path : str
+    state : str
+        What happened, for people: "written", "replaced" or "is up to date".
+
+    Raises
+    ------
+    OccupyError
+        If there is a file of that name that this program did not write, or it cannot be written.
+    """
+    path, text = _path(shell), script(shell)
+    state = "written"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            present = file.read()
+        if MARK not in present.split("\n"):
+            raise OccupyError(f"{path} exists and was not written by {PROGRAM}: move it away, or append the output "
+                              f"of {PROGRAM} --show-completion {shell} yourself")
+        if present == text:
+            return path, "is up to date"
+        state = "replaced"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise OccupyError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise OccupyError(f"{path}: cannot be written ({error.strerror})") from None
+    return path, state
+
+
+def _command():
+    """The name that was typed: the program has two, and each is completed by a script of its own."""
+    return "occupy-jit" if os.path.basename(sys.argv[0]) == "occupy-jit" else PROGRAM
+
+
+def _path(shell):
+    name = _command()
+    home = os.path.expanduser("~")
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    if shell == "bash":
+        directory = os.environ.get("BASH_COMPLETION_USER_DIR") or os.path.join(data, "bash-completion")
+        return os.path.join(directory, "completions", name)
+    if shell == "zsh":
+        return os.path.join(data, "zsh", "site-functions", f"_{name}")
+    if shell == "fish":
+        return os.path.join(config, "fish", "completions", f"{name}.fish")
+    return os.path.join(config, "tcsh", f"{name}.tcsh")  # tcsh has no place of its own
+
+
+_ADVICE = {
+    "bash": "It works in new shells where the package bash-completion is set up; otherwise add to ~/.bashrc:\n"
+            "  source '{path}'",
+    "zsh": "Unless they are there, add these lines to ~/.zshrc and start a new shell:\n"
+           "  fpath=('{directory}' $fpath)\n  autoload -U compinit && compinit",
+    "fish": "It works in new shells.",
+    "tcsh": "Add this line to ~/.tcshrc and start a new shell:\n  source '{path}'",
+}
+
+
+def _write(path, text):
+    """Write a text file whole or not at all."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, exist_ok=True)
+    number, temporary = tempfile.mkstemp(prefix=f".{PROGRAM}-", dir=directory)
+    try:
+        with open(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
