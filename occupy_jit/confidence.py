@@ -72,7 +72,7 @@ def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, b
     closed = sliding_maximum(depth, kernel.radius, kernel.size, out=buffer)
     evidence = smooth(closed, max(SMOOTHING_ANGSTROM / voxel_size, 1.0), out=depth)
     # `evidence` carries the sign of `depth`: the more negative, the more content
-    _, spread, _ = quiet.mean_and_deviation(evidence)
+    _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)
     spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
     centre = quiet.median(evidence)
     return confidence_from_evidence(evidence, scale, centre - RAMP[0] * spread, centre - RAMP[1] * spread,

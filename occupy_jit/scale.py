@@ -21,6 +21,7 @@ QUIET_SMOOTHING_ANGSTROM = 4.0
 _KERNEL_SIZES = (3, 9)
 # 5.9999 voxels of low-pass are meant to be 6
 _ROUNDING = 1e-3
+_THIN_FROM = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ def choose_kernel(lowpass_angstrom, voxel_size, size=None, radius=None):
     return Kernel(int(size), float(radius))
 
 
+def is_thin(volume):
+    """Whether a volume is so large that every other voxel on each axis is enough for medians.
+
+    Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
+    eighth of a few million voxels is as good as that of all. Small boxes use every voxel.
+    """
+    return volume.size > _THIN_FROM
+
+
 @dataclass
 class Quiet:
     """Voxels where the map is quiet: inside the inscribed sphere, with smoothed power at most `threshold`.
@@ -86,13 +96,25 @@ class Quiet:
     threshold: float
     share: float = math.nan
 
-    def mean_and_deviation(self, volume):
-        """Mean and standard deviation of `volume` over the quiet voxels, and their number."""
-        return voxel_statistics.quiet_moments(volume, self.power, self.threshold)
+    @property
+    def thin(self):
+        """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
+        return is_thin(self.power)
+
+    def mean_and_deviation(self, volume, smooth=False):
+        """Mean and standard deviation of `volume` over the quiet voxels, and their number.
+
+        `smooth`: the volume varies so slowly that every other voxel tells as much.
+        """
+        return voxel_statistics.quiet_moments(volume, self.power, self.threshold, self.thin and smooth)
+
+    def survey(self, volume):
+        """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
+        return voxel_statistics.quiet_survey(volume, self.power, self.threshold)
 
     def median(self, volume, zero=0.0):
-        """Median of `volume` - `zero` over the quiet voxels."""
-        return voxel_statistics.quiet_median(volume, zero, self.power, self.threshold)
+        """Median of `volume` - `zero`, a smooth volume, over the quiet voxels."""
+        return voxel_statistics.quiet_median(volume, zero, self.power, self.threshold, self.thin)
 
 
 def find_quiet(lowpassed, voxel_size):
@@ -111,29 +133,32 @@ def find_quiet(lowpassed, voxel_size):
     -------
     Quiet
     """
-    centre = voxel_statistics.quantile(lowpassed, 0.5, inside=True)
+    thin = is_thin(lowpassed)
+    centre = voxel_statistics.quantile(lowpassed, 0.5, inside=True, thin=thin)
     power = smoothed_power(lowpassed, centre, max(QUIET_SMOOTHING_ANGSTROM / voxel_size, 1.0))
-    return Quiet(power, voxel_statistics.power_threshold(power))
+    return Quiet(power, voxel_statistics.power_threshold(power, thin=thin))
 
 
-def full_scale(volume, zero, kernel, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False):
+def full_scale(volume, zero, kernel, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False, known=None):
     """Value at full scale, above the zero level.
 
     The largest tau-quantile over every cube of edge `tile_size_angstrom` inside the inscribed sphere; tau
     is the fixed point of ``tau^n_v + tau = 1``: the chance that the largest of n_v draws lies above the
-    tau-quantile is then tau itself, so that over- and under-estimation balance.
+    tau-quantile is then tau itself, so that over- and under-estimation balance. A `known` value is not searched.
 
     Returns
     -------
     value : float
     corner : tuple of int or None
-        First voxel [z, y, x] of the cube; None for the naive form, tau times the maximum.
+        First voxel [z, y, x] of the cube; None for the naive form, tau times the maximum, and a known value.
     edge : int
         Of the cube, in voxels.
     tau : float
     """
     tau = search.full_scale_tau(kernel.voxels) if tau is None else tau
     edge = search.tile_edge(volume.shape, voxel_size, tile_size_angstrom)
+    if known is not None:
+        return float(known), None, edge, tau
     if naive:
         highest = voxel_statistics.volume_range(volume)[1]
         return tau * (highest - zero), None, edge, tau
@@ -144,6 +169,6 @@ def full_scale(volume, zero, kernel, voxel_size, tau=None, tile_size_angstrom=30
 def voxels_in_sphere(shape):
     """Number of voxels whose centre lies in the sphere inscribed in a box."""
     squares = [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape]
-    rest = min(shape) ** 2 - squares[0][:, None] - squares[1][None, :]
+    rest = max(min(shape) ** 2, 2) - squares[0][:, None] - squares[1][None, :]
     along_x = np.sort(squares[2])
     return int(np.searchsorted(along_x, rest, side="right").sum())

@@ -3,7 +3,8 @@
 What is exact is exact in integers: counts of voxels, and order statistics found from counts of the bit patterns of
 the values. Sums are taken slice by slice in float64. No result depends on the number of threads.
 
-Which voxels count: those of the whole box, or of the inscribed sphere (`inside`), whose centre is ((n - 1) / 2)
+Which voxels count: all, or with `thin` every other one on each axis, counted from the centre, so that flips of the
+box choose the same ones; those of the whole box, or of the inscribed sphere (`inside`), whose centre is ((n - 1) / 2)
 on each axis and whose diameter is the shortest edge; and of these, the ones where a second volume is at
 most a limit (the quiet voxels: power <= threshold).
 """
@@ -16,7 +17,7 @@ from numba.extending import overload
 
 from occupy_jit.kernels._jit import as_volume, kernel, launch, require_volume
 
-_COUNT_TASKS = 16
+_COUNT_TASKS = 8
 _KEYS = 1 << 16  # an order statistic is found from the upper and then the lower half of the 32 bits of its value
 _LOWEST_KEY = -(1 << 31)
 
@@ -83,7 +84,7 @@ def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
         raise ValueError(f"histogram: expected low < high and at least one bin, got {low}, {high} and {bins}")
     edges = np.linspace(low, high, int(bins) + 1)
     counts = np.zeros((_COUNT_TASKS, int(bins)), np.int64)
-    launch(_count, volume, where, np.float32(limit), selects, inside, edges, np.float32(0), 0, 0, counts)
+    launch(_count, volume, where, np.float32(limit), selects, inside, False, edges, np.float32(0), 0, 0, counts)
     return counts.sum(axis=0)
 
 
@@ -94,12 +95,12 @@ def _histogram_overload(volume, low, high, bins, inside=False):
     def implementation(volume, low, high, bins, inside=False):
         edges = np.linspace(low, high, bins + 1)
         counts = np.zeros((_COUNT_TASKS, bins), np.int64)
-        _count(volume, volume, np.float32(np.inf), False, inside, edges, np.float32(0), 0, 0, counts)
+        _count(volume, volume, np.float32(np.inf), False, inside, False, edges, np.float32(0), 0, 0, counts)
         return counts.sum(axis=0)
     return implementation
 
 
-def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf):
+def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin=False):
     """The values at the given ranks of the sorted voxels, exactly.
 
     Parameters
@@ -109,6 +110,8 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf):
         From the number of voxels that count to a sequence of ranks (0 for the smallest).
     inside, where, limit
         As in `histogram`.
+    thin : bool
+        Only every other voxel on each axis.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf):
 
     def count_keys(base, shift):
         counts = np.zeros((_COUNT_TASKS, _KEYS), np.int64)
-        launch(_count, volume, where, limit, selects, inside, no_edges, np.float32(0), base, shift, counts)
+        launch(_count, volume, where, limit, selects, inside, thin, no_edges, np.float32(0), base, shift, counts)
         return np.cumsum(counts.sum(axis=0))
 
     upper = count_keys(_LOWEST_KEY, 16)
@@ -138,7 +141,7 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf):
     return values
 
 
-def quantile(volume, fraction, inside=False, where=None, limit=np.inf):
+def quantile(volume, fraction, inside=False, where=None, limit=np.inf, thin=False):
     """Exact quantile: of N sorted values the one at index min(N - 1, floor(fraction N)), never interpolated.
 
     Parameters
@@ -148,6 +151,8 @@ def quantile(volume, fraction, inside=False, where=None, limit=np.inf):
         Between 0 and 1.
     inside, where, limit
         As in `histogram`.
+    thin : bool
+        Only every other voxel on each axis.
 
     Returns
     -------
@@ -167,11 +172,11 @@ def quantile(volume, fraction, inside=False, where=None, limit=np.inf):
             raise ValueError("quantile: there is no voxel to choose from")
         return [min(number - 1, int(f * number)) for f in fractions]
 
-    values = order_statistics(volume, ranks, inside, where, limit)
+    values = order_statistics(volume, ranks, inside, where, limit, thin)
     return values[0] if np.ndim(fraction) == 0 else values
 
 
-def quiet_median(values, zero, power, threshold):
+def quiet_median(values, zero, power, threshold, thin=False):
     """Median of values - zero (in float32) over the voxels of the inscribed sphere with power <= threshold.
 
     With an even number of voxels the mean of the two in the middle. NaN if there is no such voxel.
@@ -185,11 +190,12 @@ def quiet_median(values, zero, power, threshold):
         return [(number - 1) // 2, number // 2] if number else []
 
     # the difference, rounding included, never changes the order: that of the median is the median of the differences
-    pair = [np.float32(value) - np.float32(zero) for value in order_statistics(values, middle, True, power, threshold)]
+    pair = order_statistics(values, middle, True, power, threshold, thin)
+    pair = [np.float32(value) - np.float32(zero) for value in pair]
     return float((np.float64(pair[0]) + np.float64(pair[1])) / 2) if pair else math.nan
 
 
-def quiet_moments(volume, power, threshold):
+def quiet_moments(volume, power, threshold, thin=False):
     """Mean and standard deviation over the voxels of the inscribed sphere with power <= threshold.
 
     Parameters
@@ -203,15 +209,21 @@ def quiet_moments(volume, power, threshold):
         NaN if there is no such voxel.
     count : int
     """
+    return quiet_survey(volume, power, threshold, thin)[:3]
+
+
+def quiet_survey(volume, power, threshold, thin=False):
+    """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
     volume, power, _ = _arrays(volume, power)
     # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
     shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
-    table = _survey(volume, power, threshold, True, True, shift)
+    table = _survey(volume, power, threshold, True, True, shift, thin)
     count = int(table[:, 0].sum())
+    lowest, highest = float(table[:, 3].min(initial=np.inf)), float(table[:, 4].max(initial=-np.inf))
     if count == 0:
-        return math.nan, math.nan, 0
+        return math.nan, math.nan, 0, lowest, highest
     first, second = table[:, 1].sum() / count, table[:, 2].sum() / count
-    return float(shift + first), math.sqrt(max(0.0, second - first * first)), count
+    return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
 
 
 def quiet_mean(volume, power, threshold):
@@ -225,7 +237,7 @@ def quiet_std(volume, power, threshold):
     return quiet_moments(volume, power, threshold)[1]
 
 
-def power_threshold(power, iterations=6, spread=4.0):
+def power_threshold(power, iterations=6, spread=4.0, thin=False):
     """Smoothed power up to which a voxel is quiet (section 3 of the method).
 
     Start from the quieter half of the inscribed sphere, t = median P; then `iterations` times
@@ -247,12 +259,12 @@ def power_threshold(power, iterations=6, spread=4.0):
             Voxels with P <= t are quiet. 0 if at least half of P is exactly 0, as in a flattened solvent.
     """
     power = as_volume(power)
-    table = _survey(power, power, np.inf, False, True)
+    table = _survey(power, power, np.inf, False, True, 0.0, thin)
     number = table[:, 0].sum()
     mean = table[:, 1].sum() / number if number else 0.0
     if not _SMALLEST_MEAN < mean < np.inf:
         return 0.0
-    edges, below = _power_distribution(power, mean)
+    edges, below = _power_distribution(power, mean, thin)
     if 2 * below[0] >= below[-1]:
         return 0.0
 
@@ -279,7 +291,7 @@ def power_threshold(power, iterations=6, spread=4.0):
     return float(t * mean)
 
 
-def _power_distribution(power, mean):
+def _power_distribution(power, mean, thin):
     """Edges in units of the mean, from 0, and how many voxels of the inscribed sphere lie below each.
 
     "Below" the first edge, 0, are counted those that are exactly 0.
@@ -293,7 +305,7 @@ def _power_distribution(power, mean):
     # Two more bins in front, for zeros and for what is smaller than the first edge, and one for what is
     # beyond the last.
     counts = np.zeros((_COUNT_TASKS, bins + 3), np.int64)
-    launch(_count, power, power, np.float32(np.inf), False, True, np.empty(0), factor, base, shift, counts)
+    launch(_count, power, power, np.float32(np.inf), False, True, thin, np.empty(0), factor, base, shift, counts)
     counts = counts.sum(axis=0)
     edges = (base + (np.arange(bins + 1, dtype=np.int32) << shift)).astype(np.int32).view(np.float32)
     edges = np.concatenate([[0.0], edges.astype(np.float64), [2.0 * edges[-1]]])
@@ -310,10 +322,13 @@ def _arrays(volume, where):
     return volume, where, True
 
 
-def _survey(volume, where, limit, selects, inside, shift=0.0):
-    """For every slice: number, sum and sum of squares of volume - shift, minimum, maximum, number of non-finite."""
+def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False):
+    """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
+
+    The last three disregard `where`.
+    """
     table = np.zeros((len(volume), 6))
-    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, float(shift), table)
+    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, thin, float(shift), table)
     return table
 
 
@@ -326,7 +341,8 @@ def sphere_row(z, y, n_z, n_y, n_x):
     """
     shortest = min(n_z, min(n_y, n_x))
     dz, dy = 2 * z - (n_z - 1), 2 * y - (n_y - 1)
-    rest = shortest * shortest - dz * dz - dy * dy
+    # at least 2: of a box 1 x even x even the four voxels about the centre
+    rest = max(shortest * shortest, 2) - dz * dz - dy * dy
     if rest < 0:
         return 0, 0
     reach = int(math.sqrt(rest))
@@ -340,7 +356,13 @@ def sphere_row(z, y, n_z, n_y, n_x):
 
 
 @kernel
-def _count_slices(volume, where, limit, selects, inside, edges, factor, base, shift, first, step, counts):
+def left_out(i, n):
+    """Whether index i of n is left out when every other one is taken, counted from the centre in both directions."""
+    return (abs(2 * i - (n - 1)) >> 1) & 1 == 1
+
+
+@kernel
+def _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, first, step, counts):
     """Add every `step`-th slice from `first` to `counts`.
 
     With `edges`: in the bins between them, of which the last includes its upper edge. Without: by the bit patterns
@@ -357,11 +379,17 @@ def _count_slices(volume, where, limit, selects, inside, edges, factor, base, sh
     else:
         low, high, per_bin = 0.0, 0.0, 0.0
     for z in range(first, n_z, step):
+        if thin and left_out(z, n_z):
+            continue
         for y in range(n_y):
+            if thin and left_out(y, n_y):
+                continue
             begin, end = 0, n_x
             if inside:
                 begin, end = sphere_row(z, y, n_z, n_y, n_x)
             for x in range(begin, end):
+                if thin and left_out(x, n_x):
+                    continue
                 if selects and not where[z, y, x] <= limit:
                     continue
                 value = volume[z, y, x]
@@ -389,33 +417,38 @@ def _count_slices(volume, where, limit, selects, inside, edges, factor, base, sh
 
 
 @kernel(parallel=True)
-def _count(volume, where, limit, selects, inside, edges, factor, base, shift, counts):
+def _count(volume, where, limit, selects, inside, thin, edges, factor, base, shift, counts):
     tasks = len(counts)
     for task in numba.prange(tasks):
-        _count_slices(volume, where, limit, selects, inside, edges, factor, base, shift, task, tasks, counts[task])
+        _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, task, tasks,
+                      counts[task])
 
 
 @kernel
-def _survey_slice(volume, where, limit, selects, inside, shift, z, row_of_table):
+def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_table):
     """One row of the table of `_survey`."""
     n_z, n_y, n_x = volume.shape
     number, odd = 0, 0
     total, squares = 0.0, 0.0
     lowest, highest = np.inf, -np.inf
     for y in range(n_y):
+        if thin and (left_out(z, n_z) or left_out(y, n_y)):
+            continue
         begin, end = 0, n_x
         if inside:
             begin, end = sphere_row(z, y, n_z, n_y, n_x)
         for x in range(begin, end):
-            if selects and not where[z, y, x] <= limit:
+            if thin and left_out(x, n_x):
                 continue
             value = np.float64(volume[z, y, x])
-            number += 1
             if abs(value) < np.inf:
                 lowest = value if value < lowest else lowest
                 highest = value if value > highest else highest
             else:
                 odd += 1
+            if selects and not where[z, y, x] <= limit:
+                continue
+            number += 1
             deviation = value - shift
             total += deviation
             squares += deviation * deviation
@@ -424,6 +457,6 @@ def _survey_slice(volume, where, limit, selects, inside, shift, z, row_of_table)
 
 
 @kernel(parallel=True)
-def _survey_slices(volume, where, limit, selects, inside, shift, table):
+def _survey_slices(volume, where, limit, selects, inside, thin, shift, table):
     for z in numba.prange(len(volume)):
-        _survey_slice(volume, where, limit, selects, inside, shift, z, table[z])
+        _survey_slice(volume, where, limit, selects, inside, thin, shift, z, table[z])
