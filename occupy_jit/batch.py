@@ -1,10 +1,11 @@
 """Several maps, one after the other: one bad map does not stop the others."""
 
 import os
+import traceback
 
 from occupy_jit import pipeline
-from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.files.atomic import shown
+from occupy_jit.errors import UsageError, explain
+from occupy_jit.files.atomic import file_identity, shown
 from occupy_jit.files.runlog import RunLog
 
 
@@ -29,11 +30,10 @@ def run(maps, settings, options, dry_run=False):
     OccupyError
         Where there is one map and it fails, or where nothing can be run at all.
     """
-    refuse_same_names(maps, options)
+    refuse_same_names(maps, settings, options)
     if options.plot:
         check_matplotlib()
-    if not dry_run:
-        pipeline.check_directory(options.output_dir)
+    pipeline.check_directory(options.output_dir)
     if len(maps) == 1:
         _one(maps[0], settings, options, dry_run)
         return 0
@@ -42,9 +42,14 @@ def run(maps, settings, options, dry_run=False):
         try:
             _one(path, settings, options, dry_run)
             outcomes.append((path, 0, "done"))
-        except OccupyError as error:
-            outcomes.append((path, error.exit_status, str(error)))
-            RunLog(options.verbosity).warning(str(error))
+        except Exception as error:  # whatever one map brings up, the others still run
+            if isinstance(error, BrokenPipeError):
+                raise
+            status, kind, message = explain(error)
+            outcomes.append((path, status, message))
+            RunLog(options.verbosity).error(message, kind)
+            if kind != "error" and options.verbosity > 0:
+                traceback.print_exc()
     _table(outcomes, options)
     return max(status for _, status, _ in outcomes)
 
@@ -59,17 +64,21 @@ def _one(path, settings, options, dry_run):
     pipeline.run_map(plan, settings, options, log)
 
 
-def refuse_same_names(maps, options):
-    """Raise UsageError where two maps would write the same files."""
-    from occupy_jit.naming import names_for
-
-    seen = {}
+def refuse_same_names(maps, settings, options):
+    """Raise UsageError where two maps would write the same files, or one would overwrite another's input."""
+    inputs = {file_identity(path): path for path in (*pipeline.masks(options), *maps)}
+    writers = {}
     for path in maps:
-        scale = names_for(path, options.output_dir).scale
-        if scale in seen:
-            raise UsageError(f"{shown(path)} and {shown(seen[scale])} would both write {shown(scale)}; run them with "
-                             "different --output-dir")
-        seen[scale] = path
+        outputs = pipeline.planned_outputs(path, settings, options)[1]
+        for role, output in outputs.items():
+            if output in writers:
+                raise UsageError(f"{shown(path)} and {shown(writers[output])} would both write {shown(output)}; run "
+                                 "them with different --output-dir")
+            overwritten = inputs.get(file_identity(output))
+            if overwritten is not None:
+                raise UsageError(f"{shown(output)}: the {role} of {shown(path)} would overwrite the input "
+                                 f"{shown(overwritten)}; use another -o or --output-dir")
+        writers.update(dict.fromkeys(outputs.values(), path))
 
 
 def check_matplotlib():

@@ -22,5 +22,30 @@ class InputError(OccupyError):
     exit_status = 3
 
 
+def explain(error):
+    """What an exception means to the user: exit status, kind of error, and a message.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    status : int
+    kind : {"error", "internal error"}
+        The second is a defect of the program.
+    message : str
+    """
+    if isinstance(error, OccupyError):
+        return error.exit_status, "error", str(error)
+    if isinstance(error, MemoryError):
+        detail = f" ({error})" if str(error) else ""
+        return 1, "error", f"not enough memory{detail}; --dry-run says how much a run needs"
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename is not None else ""
+        return 1, "error", f"{name}{error.strerror or error}"
+    return 1, "internal error", " ".join(f"{type(error).__name__}: {error}".split())
+
+
 class OccupyWarning(UserWarning):
     """The run goes on, but the user should know; one line, what to do."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from occupy_jit.kernels._jit import as_volume, threads
 from occupy_jit.kernels.modification import scale_and_depth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.settings import Settings
+
+_RANGES = (1e-15, 1e15)  # of values whose squares single precision can hold, noise a thousandth of them included
 
 
 @dataclass
@@ -48,8 +51,12 @@ class Result:
     quiet : occupy_jit.scale.Quiet
         Which voxels were taken for empty solvent.
     solvent : occupy_jit.solvent.SolventModel
+    range : (float, float)
+        Smallest and largest value of the map.
     verdicts : list of (code, sentence)
         What the user should know about the map.
+    solvent_limit : float
+        Scale that empty solvent hardly ever reaches.
     """
 
     scale: np.ndarray
@@ -68,12 +75,35 @@ class Result:
     voxel_size: float
     quiet: object
     solvent: object
+    range: tuple
     verdicts: list = field(default_factory=list)
+    solvent_limit: float = 0.0
 
     @property
     def quiet_share(self):
         """float : Share of the inscribed sphere that is quiet."""
         return self.quiet.share
+
+
+class FullScale(NamedTuple):
+    """What `measure_full_scale` found.
+
+    Attributes
+    ----------
+    value : float
+        Above the zero level, in units of the map.
+    corner : (z, y, x) or None
+        First voxel of the cube that defines it; None if naive.
+    tile : int
+        Edge of that cube in voxels.
+    zero : float
+        Zero level.
+    """
+
+    value: float
+    corner: tuple | None
+    tile: int
+    zero: float
 
 
 def derived_lowpass(settings, voxel_size):
@@ -115,24 +145,71 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         If the map is constant or not finite.
     """
     settings = Settings() if settings is None else settings
+    volume, voxel_size = _checked(volume, voxel_size)
+    with threads(thread_count):
+        return _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
+                         full_scale, thread_count)
+
+
+def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=False, thread_count=None):
+    """Full scale alone, as `estimate` would find it: what several maps on one scale are first asked for.
+
+    Parameters
+    ----------
+    volume, settings, voxel_size, overwrite, thread_count
+        As for `estimate`.
+
+    Returns
+    -------
+    FullScale
+
+    Raises
+    ------
+    TypeError, ValueError, InputError
+        As `estimate` does.
+    """
+    settings = Settings() if settings is None else settings
+    volume, voxel_size = _checked(volume, voxel_size)
+    with threads(thread_count):
+        _require_content(volume)
+        on_raw_map = settings.scale_mode == "resolution"
+        lowpass_angstrom = derived_lowpass(settings, voxel_size)
+        kernel = scale_.choose_kernel(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
+        lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
+                                    out=volume if overwrite and not on_raw_map else None)
+        source = volume if on_raw_map else lowpassed
+        zero = scale_.find_quiet(lowpassed, voxel_size).mean_and_deviation(source)[0]
+        value, corner, tile, _ = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+                                                   settings.tile_size_angstrom, settings.naive_normalisation)
+    return FullScale(value, corner, tile, zero)
+
+
+def _checked(volume, voxel_size):
+    """A map or an array as a volume of the kernels, and its voxel size."""
     if hasattr(volume, "voxel_size"):
         voxel_size = volume.voxel_size if voxel_size is None else voxel_size
         volume = volume.data
     if voxel_size is None or not (math.isfinite(voxel_size) and voxel_size > 0):
         raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size}")
-    volume = as_volume(volume)
-    with threads(thread_count):
-        return _estimate(volume, settings, float(voxel_size), solvent_mask, with_confidence, keep_lowpass, overwrite,
-                         full_scale, thread_count)
+    return as_volume(volume), float(voxel_size)
 
 
-def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              thread_count):
+def _require_content(volume):
+    """Smallest and largest value, if there is anything to estimate."""
     lowest, highest, not_finite = voxel_statistics.volume_range(volume)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:
         raise InputError(f"the map is constant ({lowest:g}): there is nothing to estimate")
+    if not _RANGES[0] < highest - lowest < _RANGES[1]:
+        raise InputError(f"the values span {highest - lowest:g}, too {'little' if highest - lowest < 1 else 'much'} to "
+                         "compute with in single precision: multiply the map by a suitable number")
+    return lowest, highest
+
+
+def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
+              thread_count):
+    lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts_.repeated_value_share(volume)
     lowpass_angstrom = derived_lowpass(settings, voxel_size)
@@ -141,23 +218,22 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
                                 out=volume if overwrite and not on_raw_map else None)
     quiet = scale_.find_quiet(lowpassed, voxel_size)
-    zero, noise, quiet_count = quiet.mean_and_deviation(lowpassed)
+    zero, noise, quiet_count, low, high = quiet.survey(lowpassed)
     quiet.share = quiet_count / scale_.voxels_in_sphere(volume.shape)
-    model = _solvent_model(lowpassed, solvent_mask, verdict_list := [])
+    model = _solvent_model(lowpassed, low, high, solvent_mask, verdict_list := [])
 
     source = volume if on_raw_map else lowpassed
     if on_raw_map:
         zero = quiet.mean_and_deviation(source)[0]
-    found = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau, settings.tile_size_angstrom,
-                              settings.naive_normalisation)
-    full, corner, tile, tau = found
-    if known_full_scale is not None:
-        full, corner = float(known_full_scale), None
+    full, corner, tile, tau = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+                                                settings.tile_size_angstrom, settings.naive_normalisation,
+                                                known_full_scale)
     maximum = sliding_maximum(source, kernel.radius, kernel.size)
-    if not keep_lowpass and not on_raw_map and not overwrite:
-        del lowpassed
+    del source
+    # where nobody wants it any more it is working space
+    spare = None if keep_lowpass else lowpassed
     floor_measured = max(quiet.median(maximum, zero), 0.0)
-    _, spread, _ = quiet.mean_and_deviation(maximum)
+    _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
     floor = floor_measured if settings.noise_floor is None else settings.noise_floor
     full, floor = verdicts_.usable_levels(full, floor, settings.noise_floor is not None, verdict_list)
 
@@ -172,38 +248,53 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
             confident = confidence_.certain(volume.shape)
         else:
             confident = confidence_.confidence(depth, scale, floor_measured, cap, quiet, kernel, voxel_size,
-                                               settings.hedge_confidence)
+                                               settings.hedge_confidence, spare)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
-                    corner, tile, tau, kernel, lowpass_angstrom, voxel_size, quiet, model, verdict_list)
+                    corner, tile, tau, kernel, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
+                    verdict_list)
+    result.solvent_limit = scale_.solvent_limit(floor_measured, spread, floor, full)
     verdicts_.judge(result, repeated)
     return result
 
 
-def _solvent_model(lowpassed, solvent_mask, verdict_list):
+def _solvent_model(lowpassed, low, high, solvent_mask, verdict_list):
     """Histogram inside the sphere, or of the solvent part of the mask, and the Gaussian fitted to it."""
     if solvent_mask is not None:
-        values = _solvent_values(lowpassed, solvent_mask, verdict_list)
-        counts, edges = np.histogram(values.astype(np.float64), solvent.BINS)
-        return solvent.fit(counts, edges)
-    low, high, _ = voxel_statistics.volume_range(lowpassed, inside=True)
+        return solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
     if not low < high:
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
     counts = voxel_statistics.histogram(lowpassed, low, high, solvent.BINS, inside=True)
     return solvent.fit(counts, np.linspace(low, high, solvent.BINS + 1))
 
 
-def _solvent_values(lowpassed, mask, verdict_list):
-    """Voxels of the solvent side of a mask that marks non-solvent; the side with the lower variance is solvent."""
+def _solvent_histogram(lowpassed, mask, verdict_list):
+    """Counts and edges on the solvent side of a mask that marks non-solvent; the side that varies less is solvent."""
     mask = as_volume(mask, "solvent mask")
     if mask.shape != lowpassed.shape:
         raise ValueError(f"solvent mask: shape {mask.shape} differs from the map's {lowpassed.shape}")
     middle = 0.5 * (float(mask.min()) + float(mask.max()))
-    marked = lowpassed[mask > middle]
-    unmarked = lowpassed[mask <= middle]
-    if marked.size < 1000 or unmarked.size < 1000:
-        raise InputError("the solvent definition marks everything or nothing: it must leave at least 1000 voxels "
-                         "on either side")
-    if marked.var(dtype=np.float64) < unmarked.var(dtype=np.float64):
+
+    def side(marked):
+        """The voxels on one side, section by section: copies of them all would take more memory than the map."""
+        for section, marks in zip(lowpassed, mask, strict=True):
+            yield section[marks > middle if marked else marks <= middle].astype(np.float64)
+
+    # sums of squares lose the digits of an offset: take one value of the map for its origin
+    origin = float(lowpassed.flat[0])
+    spread = {}
+    for marked in (True, False):
+        parts = [(v.size, (v - origin).sum(), np.square(v - origin).sum()) for v in side(marked)]
+        count, total, squares = np.sum(parts, axis=0)
+        if count < 1000:
+            raise InputError("the solvent definition marks everything or nothing: it must leave at least 1000 voxels "
+                             "on either side")
+        spread[marked] = squares / count - (total / count) ** 2
+    inverted = bool(spread[True] < spread[False])
+    if inverted:
         verdict_list.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))
-        return marked
-    return unmarked
+    low = min(float(v.min()) for v in side(inverted) if v.size)
+    high = max(float(v.max()) for v in side(inverted) if v.size)
+    if not low < high:
+        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
+    edges = np.linspace(low, high, solvent.BINS + 1)
+    return sum(np.histogram(v, solvent.BINS, (low, high))[0] for v in side(inverted)), edges

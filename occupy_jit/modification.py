@@ -1,53 +1,24 @@
 """Modified maps: a map, its scale and its confidence in, a map out (section names as in the manual)."""
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from occupy_jit import fourier
 from occupy_jit.kernels import modification as kernels
-from occupy_jit.kernels import voxel_statistics
 from occupy_jit.kernels._jit import as_volume, threads
+from occupy_jit.kinds import Kind, requested
 
 _NOISE_SEED = 20230913
 _RANKS = 4096
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One way to modify: its name, the prefix of its file, and the factor that the kernel applies.
-
-    Attributes
-    ----------
-    name : str
-    prefix : str
-    factor : int
-    strength : float
-    """
-
-    name: str
-    prefix: str
-    factor: int
-    strength: float
+__all__ = ["Kind", "applied_factor", "match_histogram", "modified", "requested", "solvent_noise", "subtraction_mask"]
 
 
-def requested(settings):
-    """Kinds of modification that `settings` ask for, in the order in which they are written.
-
-    Solvent exclusion alone is a modification with amount 0.
-    """
-    kinds = []
-    if settings.amplify:
-        kinds.append(Kind("amplify", "out_", kernels.AMPLIFY_AMOUNT, settings.amplify_amount))
-    if settings.amplify_gamma is not None:
-        kinds.append(Kind("amplify-gamma", "ampl_", kernels.AMPLIFY_GAMMA, settings.amplify_gamma))
-    if settings.attenuate_gamma is not None:
-        kinds.append(Kind("attenuate-gamma", "attn_", kernels.ATTENUATE_GAMMA, settings.attenuate_gamma))
-    if settings.sigmoid_gamma is not None:
-        kinds.append(Kind("sigmoid-gamma", "sigm_", kernels.SIGMOID_GAMMA, settings.sigmoid_gamma))
-    if not kinds and settings.exclude_solvent:
-        kinds.append(Kind("exclude-solvent", "out_", kernels.AMPLIFY_AMOUNT, 0.0))
-    return kinds
+def _factor(kind):
+    """The kernel's number for the factor of a kind."""
+    return getattr(kernels, kind.factor)
 
 
 def modified(volume, result, settings, kind, noise=None, out=None, thread_count=None):
@@ -72,11 +43,11 @@ def modified(volume, result, settings, kind, noise=None, out=None, thread_count=
         Clipped to the range of the input: dividing by small scales makes a few spurious voxels beyond it.
     """
     volume = as_volume(volume)
-    lowest, highest, _ = voxel_statistics.volume_range(volume)
+    lowest, highest = result.range
     if settings.exclude_solvent:
         lowest, highest = min(lowest - result.zero, 0.0), max(highest - result.zero, 0.0)
     with threads(thread_count):
-        out = kernels.modify(volume, result.scale, result.confidence, result.zero, kind.factor, kind.strength,
+        out = kernels.modify(volume, result.scale, result.confidence, result.zero, _factor(kind), kind.strength,
                              settings.amplify_limit, settings.pivot, settings.exclude_solvent, noise,
                              (lowest, highest), out)
         if settings.lowpass_amplified_angstrom is not None:
@@ -103,8 +74,10 @@ def match_histogram(volume, reference, out=None):
     fractions = np.unique(np.concatenate([fractions, tail, 1 - tail]))
     have = _quantiles(volume, fractions)
     want = _quantiles(reference, fractions)
+    # a value that many voxels share (excluded solvent) becomes the mean of what its ranks have in the reference
     have, first = np.unique(have, return_index=True)
-    want = want[first]
+    share = np.gradient(fractions)
+    want = np.add.reduceat(want * share, first) / np.add.reduceat(share, first)
     for z in range(volume.shape[0]):
         out[z] = np.interp(volume[z], have, want)
     return out
@@ -136,15 +109,9 @@ def solvent_noise(volume, quiet, voxel_size, thread_count=None):
     (nz, ny, nx) float32 array
     """
     mean, deviation, count = quiet.mean_and_deviation(volume)
-    noise = np.zeros(volume.shape, np.float32)
     if count == 0 or deviation == 0:
-        return noise
-    radius = min(volume.shape) / 2
-    squares = [(np.arange(n) - (n - 1) / 2) ** 2 for n in volume.shape]
-    for z in range(volume.shape[0]):
-        inside = squares[0][z] + squares[1][:, None] + squares[2][None, :] <= radius ** 2
-        chosen = inside & (quiet.power[z] <= quiet.threshold)
-        noise[z][chosen] = volume[z][chosen] - np.float32(mean)
+        return np.zeros(volume.shape, np.float32)
+    noise = quiet.alone(volume, mean)
     frequency, power = fourier.radial_spectrum(noise, voxel_size, threads=thread_count)
     amplitude = np.sqrt(np.maximum(power, 0))
     generator = np.random.default_rng(_NOISE_SEED)
@@ -152,7 +119,9 @@ def solvent_noise(volume, quiet, voxel_size, thread_count=None):
     fourier.filter_radially(noise, lambda s: np.interp(s, frequency, amplitude), voxel_size, threads=thread_count,
                             out=noise)
     noise -= noise.mean(dtype=np.float64).astype(np.float32)
-    noise *= np.float32(deviation / noise.std(dtype=np.float64))
+    # slice by slice: no volume of 64-bit numbers
+    found = math.sqrt(np.mean([np.square(section, dtype=np.float64).mean() for section in noise]))
+    noise *= np.float32(deviation / found if found > 0 else 0)
     return noise
 
 
@@ -163,9 +132,10 @@ def applied_factor(result, settings, kind, out=None):
     -------
     (nz, ny, nx) float32 array
     """
-    ones = np.ones_like(result.scale)
     # a height of 1 above a zero level of 0 is multiplied with just that
-    return kernels.modify(ones, result.scale, result.confidence, 0.0, kind.factor, kind.strength,
+    out = np.empty_like(result.scale) if out is None else out
+    out.fill(1)
+    return kernels.modify(out, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
                           settings.amplify_limit, settings.pivot, settings.exclude_solvent, out=out)
 
 
@@ -180,8 +150,10 @@ def subtraction_mask(result, settings, kinds):
     """
     removed = np.zeros_like(result.scale)
     for kind in kinds:
-        if kind.factor in (kernels.ATTENUATE_GAMMA, kernels.SIGMOID_GAMMA) or kind.strength < 0:
-            kept = kernels.modify(np.ones_like(removed), result.scale, result.confidence, 0.0, kind.factor,
-                                  kind.strength, 0.0, settings.pivot)
-            np.maximum(removed, 1 - kept, out=removed)
+        if kind.factor in ("ATTENUATE_GAMMA", "SIGMOID_GAMMA") or kind.strength < 0:
+            kept = np.ones_like(removed)
+            kernels.modify(kept, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
+                           settings.amplify_limit, settings.pivot, out=kept)
+            np.subtract(1, kept, out=kept)
+            np.maximum(removed, kept, out=removed)
     return np.clip(removed, 0, 1, out=removed)

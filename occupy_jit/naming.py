@@ -3,6 +3,9 @@
 import os
 from dataclasses import dataclass
 
+from occupy_jit.errors import UsageError
+from occupy_jit.files.atomic import shown
+
 _COMPRESSED = (".gz", ".bz2")
 _MAPS = (".mrc", ".map", ".ccp4", ".rec")
 
@@ -49,6 +52,11 @@ def names_for(input_path, directory, output_name=None):
         Where everything goes.
     output_name : str, optional
         Name of the modified map; .mrc is added where it has no suffix of a map.
+
+    Raises
+    ------
+    UsageError
+        If `output_name` is no plain file name, or asks for a compressed map.
     """
     base = os.path.basename(os.path.normpath(input_path))
     for suffix in _COMPRESSED:
@@ -57,8 +65,19 @@ def names_for(input_path, directory, output_name=None):
     stem, suffix = os.path.splitext(base)
     if suffix.lower() not in _MAPS or not stem:
         stem, suffix = base, ".mrc"
-    if output_name is None:
-        modified = f"out_{stem}{suffix}"
-    else:
-        modified = output_name if output_name.lower().endswith(_MAPS) else f"{output_name}.mrc"
-    return Names(directory, stem, modified)
+    return Names(directory, stem, f"out_{stem}{suffix}" if output_name is None else _modified(output_name))
+
+
+def _modified(name):
+    """File name of the modified map from what the user gave."""
+    folder, base = os.path.split(name)
+    if folder:
+        # everything that a run writes lies in one directory, wherever a name would lead
+        raise UsageError(f"-o {shown(name)}: must be a name without a directory; use --output-dir {shown(folder)}"
+                         + (f" -o {shown(base)}" if base else ""))
+    if base in (".", ".."):
+        raise UsageError(f"-o {shown(name)}: is a directory; give a file name, and the directory with --output-dir")
+    if base.lower().endswith(_COMPRESSED):
+        raise UsageError(f"-o {shown(name)}: maps are written without compression; use -o "
+                         f"{shown(os.path.splitext(base)[0])}")
+    return base if base.lower().endswith(_MAPS) else f"{base}.mrc"

@@ -5,6 +5,7 @@ import numpy as np
 from occupy_jit.kernels import voxel_statistics
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels, sliding_maximum
+from occupy_jit.settings import LARGEST_RADIUS
 
 _TILE_VOXELS = 12
 
@@ -82,12 +83,13 @@ def _ball(kernel):
     if isinstance(kernel, (bool, str)) or kernel is None:
         raise TypeError(f"occ_kernel: expected a diameter, a radius or an array, got {kernel!r}")
     if np.ndim(kernel) == 0:
-        if float(kernel) == int(kernel) and not isinstance(kernel, (float, np.floating)):
-            if kernel < 1 or kernel % 2 == 0:
-                raise ValueError(f"occ_kernel: a diameter must be a positive odd number of voxels, not {kernel}")
+        if not isinstance(kernel, (float, np.floating)):
+            if not 1 <= kernel <= 2 * LARGEST_RADIUS + 1 or kernel % 2 == 0:
+                raise ValueError(f"occ_kernel: a diameter must be a positive odd number of voxels, at most "
+                                 f"{2 * LARGEST_RADIUS + 1}, not {kernel}")
             return max((int(kernel) - 1) / 2, 0.5), int(kernel)
-        if not kernel > 0:
-            raise ValueError(f"occ_kernel: a radius must be positive, not {kernel}")
+        if not 0 < kernel <= LARGEST_RADIUS:
+            raise ValueError(f"occ_kernel: a radius must be positive and at most {LARGEST_RADIUS} voxels, not {kernel}")
         return float(kernel), 2 * int(kernel) + 1
     ball = np.asarray(kernel) != 0
     if ball.ndim != 3 or len(set(ball.shape)) != 1 or ball.shape[0] % 2 == 0 or not ball.any():

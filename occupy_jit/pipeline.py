@@ -2,10 +2,10 @@
 
 import os
 import platform
-import threading
 from dataclasses import asdict, dataclass, field
 
-from occupy_jit import __version__, memory, naming
+from occupy_jit import __version__, memory, naming, warmup
+from occupy_jit import kinds as kinds_
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files.atomic import Outputs, same_file, shown
 from occupy_jit.settings import Settings
@@ -15,10 +15,10 @@ PROGRAM = f"OccuPy {__version__}"
 
 _MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
 # Scale above which a voxel counts as occupied, and the level, as a share of full scale, of the first surfaces.
-_OCCUPIED = 0.2
-_SHOWN_LEVEL = 0.25
+OCCUPIED = 0.2
+SHOWN_LEVEL = 0.25
 # Protein, 1.35 g/cm^3.
-_DALTON_PER_CUBIC_ANGSTROM = 0.813
+DALTON_PER_CUBIC_ANGSTROM = 0.813
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,43 @@ def plan(path, settings, options):
     UsageError
         If an output would overwrite an input.
     """
-    from occupy_jit import modification
     from occupy_jit.files.maps import read_header
 
     header = read_header(path, options.voxel_size)
-    for mask in (options.solvent_def, *options.target_masks):
-        if mask is not None and not os.path.exists(mask):
+    for mask in masks(options):
+        if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+    names, outputs = planned_outputs(path, settings, options)
+    for role, output in outputs.items():
+        for source in (path, *masks(options)):
+            if same_file(output, source):
+                raise UsageError(f"{shown(output)}: the {role} would overwrite an input; use another -o or "
+                                 "--output-dir")
+    needs = memory.needed(header.shape, settings, options)
+    return Plan(path, header, names, outputs, needs)
+
+
+def masks(options):
+    """Names of all masks that `options` ask for."""
+    return [mask for mask in (options.solvent_def, *options.target_masks) if mask is not None]
+
+
+def planned_outputs(path, settings, options):
+    """Names of the files that a run on `path` would write.
+
+    Returns
+    -------
+    names : occupy_jit.naming.Names
+    outputs : dict
+        Role -> path.
+
+    Raises
+    ------
+    UsageError
+        If the name given for the modified map cannot be used, or two outputs would have one name.
+    """
     names = naming.names_for(path, options.output_dir, options.output_map)
-    kinds = modification.requested(settings)
+    kinds = kinds_.requested(settings)
     outputs = {"scale": names.scale}
     for kind in kinds:
         outputs[kind.name] = names.out if kind.prefix == "out_" else names.path(kind.prefix, ".mrc")
@@ -109,23 +137,16 @@ def plan(path, settings, options):
         outputs["subtraction mask"] = names.path("subtraction_", ".mrc")
     if options.plot:
         outputs["plot"] = names.path("solModel_", ".png")
+        outputs["slices"] = names.path("slices_", ".png")
     if options.chimerax:
         outputs["ChimeraX script"] = names.path("chimX_", ".cxc")
     if options.json:
         outputs["record"] = names.path("occupy_", ".json")
     outputs["log"] = names.path("log_", ".txt")
-    inputs = [path, *(mask for mask in (options.solvent_def, *options.target_masks) if mask)]
-    for role, output in outputs.items():
-        for source in inputs:
-            if same_file(output, source):
-                raise UsageError(f"{shown(output)}: the {role} would overwrite an input; use another -o or "
-                                 "--output-dir")
     if len(set(outputs.values())) < len(outputs):
         twice = next(p for p in outputs.values() if list(outputs.values()).count(p) > 1)
         raise UsageError(f"{shown(twice)}: two outputs would have this name; use another -o")
-    needs = memory.needed(header.shape, bool(kinds) or _wants_confidence(options, kinds),
-                          options.save_all_maps or options.plot, int(options.solvent_def is not None))
-    return Plan(path, header, names, outputs, needs)
+    return names, outputs
 
 
 def _wants_confidence(options, kinds):
@@ -141,15 +162,30 @@ def check_memory(plan_):
 
 
 def check_directory(directory):
-    """Make the output directory, and check that files can be made there."""
+    """Check, before any work, that the output directory is one or can be made; it is not made yet."""
+    name = shown(directory)
+    try:
+        place = os.path.abspath(directory)
+    except OSError as error:
+        raise OccupyError(f"{name}: the current directory does not exist any more; change to another") from error
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        inside = "" if place == os.path.abspath(directory) else f" in {shown(place)}, which is no directory"
+        raise OccupyError(f"{name}: {'the output directory cannot be made' if inside else 'is not a directory'}{inside}"
+                          "; choose another --output-dir")
+    if not os.access(place, os.W_OK | os.X_OK):
+        reason = "the file system is read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else "no permission"
+        raise OccupyError(f"{name}: cannot be written to: {reason}; choose another --output-dir")
+
+
+def make_directory(directory):
+    """Make the output directory, as late as there is something to put there: a refused input leaves none."""
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise OccupyError(f"{shown(directory)}: the output directory cannot be made: {error.strerror}; choose another "
                           "--output-dir") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise OccupyError(f"{shown(directory)}: no permission to write to the output directory; choose another "
-                          "--output-dir")
 
 
 def describe(plan_):
@@ -192,21 +228,21 @@ def run_map(plan_, settings, options, log, full_scale=None):
     for line in volume.warnings:
         log.warning(f"{shown(plan_.path)}: {line}")
 
-    from occupy_jit import modification
     from occupy_jit.estimation import estimate
 
-    kinds = modification.requested(settings)
+    kinds = kinds_.requested(settings)
     with log.timed("estimate"):
         result = estimate(volume, settings, solvent_mask=solvent_mask,
                           with_confidence=_wants_confidence(options, kinds),
-                          keep_lowpass=options.save_all_maps or options.plot,
-                          overwrite=not kinds, full_scale=full_scale, thread_count=workers)
+                          keep_lowpass=options.save_all_maps or options.plot or bool(target_masks),
+                          overwrite=not (kinds or options.plot), full_scale=full_scale, thread_count=workers)
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
+    make_directory(options.output_dir)
     with Outputs() as outputs:
         writer = _Writer(plan_, volume, outputs, log, options.json)
         writer.map("scale", result.scale, "local scale")
-        _write_modified(settings, options, volume, result, kinds, writer, workers)
+        modified = _write_modified(settings, options, volume, result, kinds, writer, workers)
         results = _results(volume, result)
         if target_masks:
             from occupy_jit.targets import occupancy_of_masks
@@ -214,7 +250,8 @@ def run_map(plan_, settings, options, log, full_scale=None):
             results["targets"] = occupancy_of_masks(result, target_masks)
         if options.plot:
             writer.plot(result)
-        if options.chimerax:
+            writer.slices(result, modified)
+        if "ChimeraX script" in plan_.outputs:
             writer.chimerax(result, options)
         record = _record(plan_, settings, options, volume, result, results, workers)
         _log_all(log, record)
@@ -224,21 +261,14 @@ def run_map(plan_, settings, options, log, full_scale=None):
 
 def _read(plan_, options):
     """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
-    loader = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
-    loader.start()
+    warmup.start()
     from occupy_jit.files.maps import read_map, read_mask
 
     volume = read_map(plan_.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     targets = [(path, read_mask(path, volume).data) for path in options.target_masks]
-    loader.join()
+    warmup.wait()
     return volume, solvent_mask, targets
-
-
-def _load_kernels():
-    from occupy_jit import warmup
-
-    warmup.load()
 
 
 class _Writer:
@@ -272,6 +302,18 @@ class _Writer:
                               confidence_values=mean_confidence,
                               verdicts=[sentence for _, sentence in result.verdicts], version=__version__)
 
+    def slices(self, result, modified):
+        """Write slices_<name>.png: the central slice of everything, side by side."""
+        from occupy_jit.files.plot import slices_png
+
+        # the same grey values for input and modified maps: solvent is dark, full scale white
+        low, high = result.zero - result.full_scale / 4, result.zero + result.full_scale
+        panels = [("input", self._volume.data, "gray", low, high), ("local scale", result.scale, "viridis", 0, 1),
+                  ("confidence", result.confidence, "viridis", 0, 1)]
+        panels += [(name, data, "gray", low, high) for name, data in modified]
+        with self._log.timed("plot"), self._outputs.open(self._plan.outputs["slices"]) as file:
+            slices_png(file, panels, version=__version__)
+
     def chimerax(self, result, options):
         """Write chimX_<name>.cxc."""
         from occupy_jit.files import chimerax
@@ -289,42 +331,42 @@ class _Writer:
                 self._log.warning(f"{shown(path)} is left out of the ChimeraX script: {reason}")
         text = chimerax.script(self._plan.names.stem, self._plan.path, planned["scale"], others, version=__version__,
                                directory=self._plan.names.directory, full_scale_box=box,
-                               level=result.zero + _SHOWN_LEVEL * result.full_scale,
+                               level=result.zero + SHOWN_LEVEL * result.full_scale,
                                min_vis_scale=options.min_vis_scale)
         with self._outputs.open(planned["ChimeraX script"], "w") as file:
             file.write(text)
 
     def record_and_log(self, record):
-        """Write occupy_<name>.json and log_<name>.txt, which name every other file."""
+        """Write occupy_<name>.json and log_<name>.txt, which name every other file, where they are planned."""
         planned = self._plan.outputs
         for role, path in planned.items():
             self._log.wrote(path, role)
-        if "record" in planned:
-            from occupy_jit.files.record import write_record
-
+        if self._want_checksums:
             with self._log.timed("checksums"):
                 record["input"]["sha256"] = self._volume.checksum.hexdigest()
                 for entry in record["outputs"]:
                     checksum = self._checksums.get(entry["path"])
                     entry["sha256"] = None if checksum is None else checksum.hexdigest()
             record["timings"] = {name: round(seconds, 4) for name, seconds in self._log.timings.items()}
+        if "record" in planned:
+            from occupy_jit.files.record import write_record
+
             with self._outputs.open(planned["record"], "w") as file:
                 write_record(file, record)
-        self._log.show_timings()
-        with self._outputs.open(planned["log"], "w") as file:
-            file.write(self._log.text())
+        if "log" in planned:
+            self._log.show_timings()
+            with self._outputs.open(planned["log"], "w") as file:
+                file.write(self._log.text())
 
 
 def _kinds():
     """One of every kind of modification, for their names."""
-    from occupy_jit import modification
-
-    return modification.requested(Settings(amplify=True, amplify_gamma=2.0, attenuate_gamma=2.0, sigmoid_gamma=2.0)
-                                  ) + modification.requested(Settings(exclude_solvent=True))
+    return kinds_.requested(Settings(amplify=True, amplify_gamma=2.0, attenuate_gamma=2.0, sigmoid_gamma=2.0)
+                                  ) + kinds_.requested(Settings(exclude_solvent=True))
 
 
 def _write_modified(settings, options, volume, result, kinds, writer, workers):
-    """Every modified map, and the maps that say how they came about."""
+    """Write every modified map, and the maps that say how they came about; returns their central slices, for --plot."""
     from occupy_jit import modification
 
     if options.save_all_maps:
@@ -333,19 +375,24 @@ def _write_modified(settings, options, volume, result, kinds, writer, workers):
     noise = None
     if any(kind.name == "attenuate-gamma" for kind in kinds) and not settings.exclude_solvent:
         noise = modification.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
-    buffer = None
+    buffer, shown_map = None, []
     for kind in kinds:
         refill = noise if kind.name == "attenuate-gamma" else None
         buffer = modification.modified(volume.data, result, settings, kind, refill, buffer, workers)
         writer.map(kind.name, buffer, f"{kind.name} {kind.strength:g}"
                    + (", solvent excluded" if settings.exclude_solvent else ""))
+        if options.plot:
+            middle = buffer.shape[0] // 2
+            shown_map.append((kind.name, buffer[middle:middle + 1].copy()))
         if options.save_all_maps:
             modification.applied_factor(result, settings, kind, buffer)
             writer.map(f"factor of {kind.name}", buffer, f"factor of {kind.name}")
+    noise = buffer = None  # make room
     if options.save_solvent_def is not None:
         writer.map("solvent definition", (result.scale > options.save_solvent_def), "solvent definition: 1 is content")
     if options.subtraction_mask:
         writer.map("subtraction mask", modification.subtraction_mask(result, settings, kinds), "subtraction mask")
+    return shown_map
 
 
 def _confidence_by_density(result):
@@ -364,10 +411,11 @@ def _confidence_by_density(result):
 
 def _results(volume, result):
     """What was found, in plain numbers, for log and record."""
-    import numpy as np
+    from occupy_jit.kernels.voxel_statistics import sums_above
 
     voxel = result.voxel_size ** 3
-    occupied = int(np.count_nonzero(result.scale > _OCCUPIED))
+    limit = max(OCCUPIED, result.solvent_limit)
+    occupied, total, largest = sums_above(result.scale, limit)
     corner = result.full_scale_corner
     return {
         "full_scale": result.full_scale,
@@ -376,12 +424,13 @@ def _results(volume, result):
         "zero_level": result.zero,
         "noise_floor": result.floor,
         "noise_in_solvent": result.noise,
+        "noise_of_scale": result.scale_noise,
         "quiet_share": result.quiet_share,
-        "largest_scale": float(result.scale.max()),
+        "largest_scale": largest,
+        "occupied_above_scale": limit,
         "occupied_volume_angstrom3": occupied * voxel,
-        "occupied_mass_kda": occupied * voxel * _DALTON_PER_CUBIC_ANGSTROM / 1000,
-        "mean_scale_of_occupied": float(result.scale[result.scale > _OCCUPIED].mean(dtype=np.float64))
-        if occupied else 0.0,
+        "occupied_mass_kda": occupied * voxel * DALTON_PER_CUBIC_ANGSTROM / 1000,
+        "mean_scale_of_occupied": total / occupied if occupied else 0.0,
         "solvent_model": {
             "mean": result.solvent.mean, "sigma": result.solvent.sigma, "amplitude": result.solvent.amplitude,
             "edge": result.solvent.edge, "goodness": result.solvent.goodness, "fitted": result.solvent.fitted,
@@ -432,7 +481,8 @@ def _log_all(log, record):
         ("noise floor", found["noise_floor"]),
         ("solvent model", f"mean {found['solvent_model']['mean']:.4g}, sigma {found['solvent_model']['sigma']:.4g}, "
                           f"up to {found['solvent_model']['edge']:.4g}"),
-        ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3, mean scale {found['mean_scale_of_occupied']:.2f}"),
+        ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
+                     f"mean {found['mean_scale_of_occupied']:.2f}"),
     ])
     for target in found.get("targets", ()):
         log.results([(f"occupancy in {shown(target['mask'])}", f"{target['occupancy']:.3f} ± {target['error']:.3f}")])

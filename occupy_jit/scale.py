@@ -11,6 +11,7 @@ import numpy as np
 
 from occupy_jit.kernels import full_scale as search
 from occupy_jit.kernels import voxel_statistics
+from occupy_jit.kernels.modification import EXPONENT
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels
 from occupy_jit.kernels.smoothing import smoothed_power
 
@@ -19,6 +20,7 @@ LOWPASS_VOXELS = 6.0
 
 QUIET_SMOOTHING_ANGSTROM = 4.0
 _KERNEL_SIZES = (3, 9)
+_SOLVENT_DEVIATIONS = 4.0
 # 5.9999 voxels of low-pass are meant to be 6
 _ROUNDING = 1e-3
 _THIN_FROM = 1 << 20
@@ -112,6 +114,16 @@ class Quiet:
         """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
         return voxel_statistics.quiet_survey(volume, self.power, self.threshold)
 
+    def alone(self, volume, mean):
+        """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
+        out = np.zeros(volume.shape, np.float32)
+        squares, limit = _half_voxel_sphere(volume.shape)
+        for z in range(volume.shape[0]):
+            inside = squares[0][z] + squares[1][:, None] + squares[2] <= limit
+            chosen = inside & (self.power[z] <= self.threshold)
+            out[z][chosen] = volume[z][chosen] - np.float32(mean)
+        return out
+
     def median(self, volume, zero=0.0):
         """Median of `volume` - `zero`, a smooth volume, over the quiet voxels."""
         return voxel_statistics.quiet_median(volume, zero, self.power, self.threshold, self.thin)
@@ -166,9 +178,38 @@ def full_scale(volume, zero, kernel, voxel_size, tau=None, tile_size_angstrom=30
     return float(np.float32(value) - np.float32(zero)), tuple(int(i) for i in corner), edge, tau
 
 
+def solvent_limit(floor, spread, subtracted, full):
+    """Scale that empty solvent hardly ever reaches: that of four standard deviations above the noise floor.
+
+    Parameters
+    ----------
+    floor, spread : float
+        Median (the noise floor as measured) and standard deviation of the sliding maximum in solvent, above zero.
+    subtracted : float
+        Noise floor that the scale is reckoned from.
+    full : float
+        Full scale.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
+    height = (floor + _SOLVENT_DEVIATIONS * spread) ** EXPONENT - subtracted ** EXPONENT
+    return min(max(height / (full ** EXPONENT - subtracted ** EXPONENT), 0.0) ** (1 / EXPONENT), 1.0)
+
+
 def voxels_in_sphere(shape):
     """Number of voxels whose centre lies in the sphere inscribed in a box."""
-    squares = [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape]
-    rest = max(min(shape) ** 2, 2) - squares[0][:, None] - squares[1][None, :]
+    squares, limit = _half_voxel_sphere(shape)
+    rest = limit - squares[0][:, None] - squares[1][None, :]
     along_x = np.sort(squares[2])
     return int(np.searchsorted(along_x, rest, side="right").sum())
+
+
+def _half_voxel_sphere(shape):
+    """Squared distances to the centre along each axis, and that of the sphere's surface, in half voxels.
+
+    At least 2: to a box 1 x even x even belong the four voxels about the centre.
+    """
+    return [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape], max(min(shape) ** 2, 2)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from occupy_jit.errors import UsageError
 
 SCALE_MODES = ("occupancy", "resolution")
+LARGEST_RADIUS = 500
+"""Of the ball, in voxels: far beyond sense, but not beyond memory."""
 
 
 def _require(condition, option, value, wanted):
@@ -63,9 +65,14 @@ class Settings:
         _positive(self.tile_size_angstrom, "--tile-size", " of Å")
         _positive(self.kernel_radius, "--kernel-radius", " of voxels")
         _positive(self.hedge_confidence, "--hedge-confidence")
+        if self.kernel_radius is not None:
+            _require(self.kernel_radius <= LARGEST_RADIUS, "--kernel-radius", self.kernel_radius,
+                     f"at most {LARGEST_RADIUS} voxels")
         if self.kernel_size is not None:
-            odd = self.kernel_size == int(self.kernel_size) and self.kernel_size > 0 and self.kernel_size % 2 == 1
-            _require(odd, "--kernel-size", self.kernel_size, "a positive odd number of voxels")
+            size = self.kernel_size
+            odd = math.isfinite(size) and size == int(size) and size > 0 and size % 2 == 1
+            _require(odd and size <= 2 * LARGEST_RADIUS + 1, "--kernel-size", size,
+                     f"a positive odd number of voxels, at most {2 * LARGEST_RADIUS + 1}")
         if self.tau is not None:
             _require(0 < self.tau <= 1, "--tau", self.tau, "above 0 and at most 1")
         if self.noise_floor is not None:

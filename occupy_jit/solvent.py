@@ -113,8 +113,10 @@ def fit(counts, bin_edges):
         peak, spread, fitted = new_peak, new_spread, True
         if done:
             break
-    if not fitted:
-        height = float(counts[int(np.clip(peak, 0, counts.size - 1))])
+    if not fitted:  # the fullest bin of those that the first guess averaged
+        first = max(int(peak) - 3, 0)
+        fullest = first + int(np.argmax(counts[first:int(peak) + 4]))
+        peak, height = fullest + 0.5, float(counts[fullest])
     near = (x >= peak - 3 * spread) & (x <= peak + _ABOVE * spread)
     model = height * np.exp(-0.5 * ((x - peak) / spread) ** 2)
     variance = ((counts[near] - counts[near].mean()) ** 2).sum() if near.any() else 0.0

@@ -5,20 +5,37 @@ import numpy as np
 # A share of exactly equal voxels above this means the surroundings were flattened or masked.
 _FLATTENED = 0.05
 _FEWEST_QUIET = 0.15
-_GOOD_FIT = 0.9
+_GOOD_FIT = 0.7
 _COVERS_NOTHING, _COVERS_EVERYTHING = 1e-4, 0.7
-_NOISE_LIMIT = 0.5
+# In noise alone the ratio is 0.3 to 0.45; with a signal to noise ratio of 1.5 at full resolution, 0.15.
+_NOISE_LIMIT = 0.31
+# Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
+# more than its own height above zero. Where there is solvent, the first ratio is above 0.93; the second is below
+# 0.6 as long as the ball is as wide as the finest detail that the low-pass leaves.
+_NARROW_PEAK, _UNEVEN_MAXIMUM = 0.85, 1.08
+# Of noise alone 3e-5 of the voxels lie more than 4 sigma below the mean.
+_LEAST_DARK_SHARE = 3e-4
 _KERNEL_SHARE = 0.1
 _SAMPLE = 40_000
+# How far the most frequent value must exceed the next one to be more than a step of grey.
+_STANDS_OUT = 3
 
 
 def repeated_value_share(volume):
-    """Share of the voxels, in an even sample of the map, that have the most frequent value."""
-    flat = volume.reshape(-1)
-    # a stride coprime to the usual box edges, so that the sample crosses the whole box
-    step = max(1, flat.size // _SAMPLE) | 1
-    _, counts = np.unique(flat[::step], return_counts=True)
-    return float(counts.max() / counts.sum())
+    """Share of the voxels, in an even sample of the inscribed sphere, that have the most frequent value.
+
+    0 where the next most frequent value is nearly as frequent: a map stored in few steps of grey has ties everywhere.
+    """
+    # strides that go with no usual box edge, so that the sample crosses the whole box
+    stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
+    sample = volume[::stride, ::stride, ::stride]
+    squares = [(2 * np.arange(n)[::stride] - (n - 1)) ** 2 for n in volume.shape]
+    inside = squares[0][:, None, None] + squares[1][:, None] + squares[2] <= min(volume.shape) ** 2
+    _, counts = np.unique(sample[inside], return_counts=True)
+    counts = np.sort(counts)
+    if counts.size == 0 or (counts.size > 1 and counts[-1] < _STANDS_OUT * counts[-2]):
+        return 0.0
+    return float(counts[-1] / counts.sum())
 
 
 def usable_levels(full, floor, floor_given, verdicts):
@@ -46,9 +63,9 @@ def judge(result, repeated_share):
     if repeated_share > _FLATTENED:
         say.append(("solvent-flattened", f"{repeated_share:.0%} of the voxels are exactly equal: the solvent was "
                     "flattened or masked, its noise is not known; use the map before masking"))
-    elif result.quiet_share < _FEWEST_QUIET:
-        say.append(("no-solvent", f"only {result.quiet_share:.0%} of the sphere inside the box is quiet: hardly any "
-                    "solvent to compare with; use the map before it was cropped"))
+    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result):
+        say.append(("no-solvent", "hardly any solvent inside the box to compare with: zero level and noise floor come "
+                    "from content; use the map before it was cropped"))
     if _content_is_dark(model):
         say.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; multiply "
                     "the map by -1"))
@@ -73,7 +90,7 @@ def judge(result, repeated_share):
 
 def covered_share(confidence):
     """Share of the box with confidence above one half."""
-    return float(np.count_nonzero(confidence > 0.5) / confidence.size)
+    return sum(np.count_nonzero(section > 0.5) for section in confidence) / confidence.size
 
 
 def _content_is_dark(model):
@@ -83,4 +100,13 @@ def _content_is_dark(model):
     height = (model.centres - model.mean) / model.sigma
     weight = np.where(np.abs(height) > 4, model.counts * np.abs(height) ** 3, 0)
     below, above = weight[height < 0].sum(), weight[height > 0].sum()
-    return bool(below > 2 * above and below > 0)
+    return bool(below > 2 * above and model.counts[height < -4].sum() > _LEAST_DARK_SHARE * model.counts.sum())
+
+
+def _quiet_holds_content(result):
+    """Whether the voxels taken for solvent are content, for want of solvent."""
+    model = result.solvent
+    if model.fitted and model.sigma < _NARROW_PEAK * result.noise:
+        return True
+    wide = 2 * result.kernel.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
+    return bool(wide and result.scale_noise * result.full_scale > _UNEVEN_MAXIMUM * result.floor > 0)

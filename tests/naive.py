@@ -66,9 +66,12 @@ def smooth(volume, sigma):
 
 
 def inscribed_sphere(shape):
-    """Which voxels have their centre within half the shortest edge of the centre of the box."""
+    """Which voxels have their centre within half the shortest edge of the centre of the box.
+
+    Of 1 x even x even the four about the centre.
+    """
     squared = sum((2 * i - (n - 1)) ** 2 for i, n in zip(np.indices(shape), shape, strict=True))
-    return squared <= min(shape) ** 2
+    return squared <= max(min(shape) ** 2, 2)
 
 
 def power_threshold(power, inside, iterations=6, spread=4.0):
@@ -106,22 +109,42 @@ def scale(maximum, zero, floor, full):
     return np.clip(ratio, 0, 1) ** (2 / 3)
 
 
-def estimate(volume, voxel_size, radius, size, edge):
-    """Scale of a map by the formulas alone, with the default low-pass of 6 voxels."""
-    low = lowpass(volume, 6 * voxel_size, voxel_size).astype(np.float32)
-    inside = inscribed_sphere(volume.shape)
-    power = smooth((low - np.float32(np.sort(low[inside])[inside.sum() // 2])) ** 2, max(4 / voxel_size, 1.0))
-    quiet = inside & (power <= power_threshold(power, inside))
-    zero = low[quiet].mean(dtype=np.float64)
-    maximum = sliding_maximum(low, radius, size)
+def find_quiet(low, voxel_size):
+    """Smoothed power around the median, and the threshold up to which it is quiet."""
+    inside = inscribed_sphere(low.shape)
+    middle = np.sort(low[inside])[inside.sum() // 2]
+    power = smooth((low - np.float32(middle)) ** 2, max(4 / voxel_size, 1.0))
+    return power, power_threshold(power, inside)
+
+
+def tau_of(n_v):
+    """Bisection of tau^n_v + tau = 1."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        tau = (low + high) / 2
+        low, high = (tau, high) if tau**n_v + tau < 1 else (low, tau)
+    return tau
+
+
+def estimate(volume, quiet, voxel_size, radius, size, edge, on_raw_map=False):
+    """Everything by the formulas alone, from the quiet voxels on, with the default low-pass of 6 voxels."""
+    source = volume if on_raw_map else lowpass(volume, 6 * voxel_size, voxel_size).astype(np.float32)
+    zero = source[quiet].mean(dtype=np.float64)
+    maximum = sliding_maximum(source, radius, size)
     floor = np.median(maximum[quiet] - zero)
-    n_v = len(ball_offsets(radius, size))
-    low_tau, high_tau = 0.0, 1.0
-    for _ in range(60):  # bisection of tau^n_v + tau = 1
-        tau = (low_tau + high_tau) / 2
-        low_tau, high_tau = (tau, high_tau) if tau**n_v + tau < 1 else (low_tau, tau)
-    full = largest_quantile(low, edge, tau)[0] - zero
-    return scale(maximum, zero, floor, full), zero, floor, full
+    full = largest_quantile(source, edge, tau_of(len(ball_offsets(radius, size))))[0] - zero
+    s = scale(maximum, zero, floor, full)
+    return s, confidence(maximum - zero, s, floor, full, quiet, voxel_size, radius, size), zero, floor, full
+
+
+def confidence(height, s, floor, full, quiet, voxel_size, radius, size):
+    """Closing of the map, capped and smoothed, against its spread over the quiet voxels; none at the lowest scales."""
+    cap = floor + 4 * max(height[quiet].std(), 0.01 * full)
+    closed = -sliding_maximum(-np.minimum(height, cap), radius, size)
+    evidence = smooth(closed, max(4.5 / voxel_size, 1.0))
+    spread = max(evidence[quiet].std(), 0.02 * (cap - floor))
+    ramp = np.clip((evidence - np.median(evidence[quiet])) / spread - 2, 0, 1)
+    return ramp * np.clip((s - 0.07) / (0.15 - 0.07), 0, 1)
 
 
 def modify(value, s, c, zero, factor, limit, exclude):
@@ -129,3 +152,30 @@ def modify(value, s, c, zero, factor, limit, exclude):
     f = factor(s) if s >= limit else 1.0
     height = float(value) - zero
     return c * height * f if exclude else zero + c * height * f + (1 - c) * height
+
+
+# Comparison of scales ------------------------------------------------------------------------------------------------
+
+
+def compare_scales(scales, limits, occupied):
+    """Means in the union, its voxels, and (more, less, voxels, peak, centre) for every ordered pair."""
+    scales = scales.astype(float)
+    number = len(scales)
+    union = np.zeros(scales[0].shape, bool)
+    for scale, above in zip(scales, occupied, strict=True):
+        union |= scale > above
+    means = [scale[union].mean() if union.any() else np.nan for scale in scales]
+    rows = []
+    for a in range(number):
+        for b in range(number):
+            if a == b:
+                continue
+            difference = scales[a] - scales[b]
+            chosen = union & (difference > limits[a][b])
+            centre, peak = None, 0.0
+            if chosen.any():
+                peak = float(difference[chosen].max())
+                places = np.argwhere(chosen)[:, ::-1]
+                centre = (places * difference[chosen][:, None]).sum(axis=0) / difference[chosen].sum()
+            rows.append((a, b, int(chosen.sum()), peak, centre))
+    return means, int(union.sum()), rows

@@ -207,4 +207,4 @@ def test_the_cube_encloses_its_voxels_exactly(position, corner, tile, voxel_size
 
 def test_the_module_is_stdlib_only():
     source = pathlib.Path(chimerax.__file__).read_text(encoding="utf-8")
-    assert set(re.findall(r"^(?:from|import) (\w+)", source, re.M)) <= {"math", "os", "re", "occupy_jit"}
+    assert set(re.findall(r"^(?:from|import) (\w+)", source, re.M)) <= {"dataclasses", "math", "os", "re", "occupy_jit"}

@@ -20,6 +20,7 @@ from occupy_jit.kernels.voxel_statistics import (
     quiet_moments,
     quiet_std,
     sphere_row,
+    sums_above,
     volume_range,
 )
 from tests import naive
@@ -254,3 +255,37 @@ def test_inside_compiled_code():
     assert np.array_equal(box, histogram(volume, -1, 1, 7))
     with pytest.raises(numba.TypingError, match="C-contiguous float32"):
         caller(volume.astype(np.float64))
+
+
+@settings(deadline=None, max_examples=30)
+@given(arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)),
+       st.floats(0, 1, width=32))
+def test_sums_above_are_those_of_numpy(volume, threshold):
+    count, total, largest = sums_above(volume, threshold)
+    chosen = volume[volume > np.float32(threshold)]
+    assert count == chosen.size
+    # differences of float64 sums of values of at most 1
+    assert abs(total - chosen.sum(dtype=np.float64)) <= 1e-12 * volume.size
+    assert largest == volume.max()
+
+
+def every_other(n):
+    """Indices at an even distance, in steps of one voxel, from the middle (or the two in the middle)."""
+    return [i for i in range(n) if (abs(2 * i - (n - 1)) // 2) % 2 == 0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(volumes, st.integers(0, 99))
+def test_thin_statistics_are_those_of_every_other_voxel_from_the_centre(volume, seed):
+    power = np.abs(noise(volume.shape, seed))
+    grid = np.ix_(*(every_other(n) for n in volume.shape))
+    inside = naive.inscribed_sphere(volume.shape)[grid]
+    quiet = volume[grid][inside & (power[grid] <= 1)]
+    assume(quiet.size)
+    assert quiet_median(volume, 0.0, power, 1.0, thin=True) == np.median(quiet.astype(np.float64))
+    mean, _, count = quiet_moments(volume, power, 1.0, thin=True)
+    assert count == quiet.size
+    # sums of float64 numbers of one size
+    assert abs(mean - quiet.mean(dtype=np.float64)) <= 1e-12 * np.abs(quiet.astype(np.float64)).max() * quiet.size
+    flipped = volume[::-1, ::-1, ::-1], power[::-1, ::-1, ::-1]
+    assert quiet_median(flipped[0], 0.0, flipped[1], 1.0, thin=True) == np.median(quiet.astype(np.float64))

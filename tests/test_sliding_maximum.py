@@ -63,15 +63,16 @@ def test_equals_scipy_where_there_are_many_blocks(shape, radius, size):
     np.testing.assert_array_equal(sliding_maximum_serial(volume, radius, size), expected)
 
 
-@given(shapes, radii, sizes, st.integers(0, 2**32), st.tuples(*[st.integers(1, 9)] * 3))
+@given(shapes, radii, sizes, st.integers(0, 2**32), st.tuples(*[st.integers(1, 9)] * 3), st.integers(1, 3))
 @settings(deadline=None, max_examples=EXAMPLES)
-def test_does_not_depend_on_how_the_volume_is_cut(shape, radius, size, seed, parts):
+def test_does_not_depend_on_how_the_volume_is_cut(shape, radius, size, seed, parts, planes):
     # Most volumes of tests fit into one block; here they are cut to pieces, some thinner than the ball.
     volume = make_volume(seed, shape)
-    cut, table, terms = module._plan(shape, float(radius), 0 if size is None else size, 1)
-    cut[3:] = [min(p, n) for p, n in zip(parts, shape, strict=True)]
+    cut, terms, ends = module._plan(shape, float(radius), 0 if size is None else size, 1)
+    cut[3:6] = [min(p, n) for p, n in zip(parts, shape, strict=True)]
+    cut[6] = planes
     out = np.empty_like(volume)
-    module._serial(volume.reshape(-1), out.reshape(-1), cut, table, terms)
+    module._serial(volume.reshape(-1), out.reshape(-1), cut, terms, ends)
     np.testing.assert_array_equal(out, naive.sliding_maximum(volume, radius, size))
 
 
@@ -236,22 +237,28 @@ def test_refuses_to_work_in_place():
 
 @compiled
 def test_inner_loops_are_packed_maxima():
-    # A loop that stays scalar is right but an order of magnitude slower, and no other test would notice. Compiled
-    # afresh, for kernels that come from the cache bring no assembly.
+    # A loop that turned scalar would be right but an order of magnitude slower, and no other test would notice.
+    # Compiled afresh, for kernels that come from the cache bring no assembly.
     fresh = numba.njit(module._maximum_of.py_func, nogil=True, error_model="numpy")
-    volume, starts = np.zeros(64, np.float32), np.zeros(8, np.uint64)
-    position = np.uint64(1)
-    fresh(volume, position, volume, starts, 1, position, position)
+    volume, offsets = np.zeros(300, np.float32), np.array([64, 128])
+    fresh(volume, 0, volume, 192, 0, offsets, 0, 2, 64)
     (assembly,) = fresh.inspect_asm().values()
     if not re.search(r"\bv?maxss\b", assembly):
         pytest.skip("not an x86 processor")
-    # Two loops of 2 and 6 maxima, each packed at least once.
-    assert len(re.findall(r"\bv?maxps\b", assembly)) >= 8
+    # 64 floats are at least 4 registers, 16 at least 1.
+    assert len(re.findall(r"\bv?maxps\b", assembly)) >= 5
     assert not re.search(r"gather|scatter", assembly)
-    # Every load of voxels in the block goes through these loops, but for the one that fills with minus infinity.
-    block = numba.njit(module._block.py_func, nogil=True, error_model="numpy")
-    cut, table, terms = module._plan((2, 2, 2), 1.0, 0, 1)
-    block(0, np.zeros(8, np.float32), np.zeros(8, np.float32), cut, table, terms)
-    (assembly,) = block.inspect_asm().values()
-    assert len(re.findall(r"\bv?maxps\b", assembly)) >= 8
-    assert not re.search(r"gather|scatter", assembly)
+
+
+@given(st.integers(0, 200), st.integers(0, 5), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=EXAMPLES)
+def test_maximum_of_pieces(n, number, seed):
+    # By itself it is called with a few lengths only; what lies around the target must stay as it was.
+    rng = np.random.default_rng(seed)
+    source, target = rng.standard_normal(500).astype(np.float32), np.zeros(n + 20, np.float32)
+    first, base, *offsets = rng.integers(0, 100, number + 2)
+    offsets = np.array([-7, *offsets, -7])
+    module._maximum_of(target, 10, source, first, base, offsets, 1, number + 1, n)
+    pieces = [source[first:first + n]] + [source[base + o:base + o + n] for o in offsets[1:-1]]
+    np.testing.assert_array_equal(target[10:n + 10], np.max(pieces, axis=0))
+    assert not target[:10].any() and not target[n + 10:].any()

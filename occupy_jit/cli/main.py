@@ -1,9 +1,11 @@
 """The command ``OccuPy``: from arguments to a run, and from whatever happens to an exit status."""
 
+import gc
+import os
 import sys
 
 from occupy_jit.cli import parser as command_line
-from occupy_jit.errors import OccupyError, OccupyWarning
+from occupy_jit.errors import OccupyWarning, explain
 
 
 def main(argv=None):
@@ -53,21 +55,14 @@ def main(argv=None):
         if hasattr(stop, "signum"):
             return _fail("interrupted; nothing incomplete was left", stop.code)
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except OccupyError as error:
-        return _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
         _silence(sys.stdout)
         return 1
-    except MemoryError as error:
-        detail = f" ({error})" if str(error) else ""
-        return _fail(f"not enough memory{detail}; --dry-run says how much a run needs", 1)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename is not None else ""
-        return _fail(f"{name}{error.strerror or error}", 1)
     except Exception as error:
-        return _internal_error(error, namespace)
+        status, kind, message = explain(error)
+        return _fail(message, status) if kind == "error" else _internal_error(error, message, namespace)
 
 
 def entry():
@@ -75,6 +70,9 @@ def entry():
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
     sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
+    # Looking for garbage once more while the process ends takes time and frees nothing the system would not.
+    gc.disable()
+    gc.freeze()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -83,7 +81,22 @@ def entry():
     except OSError as error:
         _silence(sys.stdout)
         status = status or _fail(f"standard output: {error.strerror}", 1)
+    _leave_threads(status)
     return status
+
+
+def _leave_threads(status):
+    """End the process at once if a thread is still busy: compiling a kernel for a run that will not be.
+
+    The interpreter would wait for the compiler, or take it apart while it works, which ends in a crash.
+    """
+    import threading
+
+    if threading.active_count() > 1:
+        from occupy_jit.files.atomic import remove_temporaries
+
+        remove_temporaries()
+        os._exit(status)
 
 
 def _hint():
@@ -98,13 +111,12 @@ def _fail(message, status):
     return status
 
 
-def _internal_error(error, namespace):
+def _internal_error(error, message, namespace):
     """A defect of the program: one line for the user, the traceback for those who ask."""
     if getattr(namespace, "verbosity", 0) > 0:
         import traceback
 
         _print_error("".join(traceback.format_exception(error)).rstrip())
-    message = " ".join(f"{type(error).__name__}: {error}".split())
     log = getattr(namespace, "log", None)
     more = f"the log is {log}" if log else "run again with --verbose for the traceback"
     _print_error(f"{command_line.PROGRAM}: internal error: {message} ({more})")
@@ -124,8 +136,6 @@ def _print_error(text):
 
 def _silence(stream):
     """Point a stream whose reader is gone to nowhere, so that the interpreter's last flush does not complain."""
-    import os
-
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError, AttributeError):

@@ -3,8 +3,10 @@
 import os
 import sys
 
+from occupy_jit import warmup
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files import atomic
+from occupy_jit.threads import thread_count
 
 
 def run(namespace, settings):
@@ -22,8 +24,13 @@ def run(namespace, settings):
         Exit status: the worst of all maps.
     """
     atomic.install_signal_handlers()
+    # numba starts as many threads as the machine has processors unless it is told before it is loaded
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(namespace.threads)))
+    announce = print if namespace.verbosity >= 0 else None
     if namespace.warm_up:
-        return _warm_up(namespace)
+        return _warm_up(announce)
+    if not namespace.dry_run:
+        warmup.start(announce)
     from occupy_jit import pipeline
 
     if namespace.rerun:
@@ -58,19 +65,16 @@ def _options(namespace, options_class):
         command_line=("OccuPy", *namespace.command_line), given=namespace.given)
 
 
-def _warm_up(namespace):
+def _warm_up(announce):
     import time
 
-    from occupy_jit import warmup
     from occupy_jit.kernels import _cache
 
     start = time.perf_counter()
-    if namespace.verbosity >= 0:
-        print("compiling the kernels; this takes some seconds, once for every version and kind of machine", flush=True)
-    warmup.load()
-    if namespace.verbosity >= 0:
-        places = [str(place) for place in _cache.places()]
-        print(f"done in {time.perf_counter() - start:.1f} s; kept in {places[0] if places else 'memory only'}")
+    warmup.load(announce)
+    if announce is not None:
+        announce(f"kernels are ready after {time.perf_counter() - start:.1f} s; kept in "
+                 f"{_cache.places()[1] or 'memory only, as no directory can be written to'}")
     return 0
 
 
@@ -81,33 +85,79 @@ def _recorded(namespace):
 
     record = read_record(namespace.rerun)
     try:
-        path, digest = record["input"]["path"], record["input"]["sha256"]
+        star, maps, digests = _recorded_inputs(record)
         recorded_settings, recorded_options = record["settings"], record["options"]
-    except (KeyError, TypeError):
-        raise InputError(f"{atomic.shown(namespace.rerun)}: is no record of a run on one map; give the "
-                         "occupy_NAME.json of a run") from None
-    if not os.path.exists(path):
-        raise InputError(f"{atomic.shown(path)}: the input of the recorded run does not exist any more; put it back")
-    if digest is not None and _sha256(path) != digest:
-        raise InputError(f"{atomic.shown(path)}: has changed since the recorded run (its checksum differs); put the "
-                         "original back, or run it with -i")
-    settings = parser.settings_from(namespace, recorded_settings)
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{atomic.shown(namespace.rerun)}: is no record of a run; give the occupy_NAME.json of a run"
+                         ) from None
+    damaged = InputError(f"{atomic.shown(namespace.rerun)}: settings or options in it are not those of this version; "
+                         "run the map again with -i")
+    if not (all(isinstance(path, str) for path in (*maps, *digests)) and isinstance(recorded_settings, dict) and isinstance(recorded_options, dict)):
+        raise damaged
+    for path, digest in digests.items():
+        if not os.path.exists(path):
+            raise InputError(f"{atomic.shown(path)}: the input of the recorded run does not exist any more; put it "
+                             "back")
+        if digest is not None and _sha256(path) != digest:
+            raise InputError(f"{atomic.shown(path)}: has changed since the recorded run (its checksum differs); put "
+                             "the original back, or run it with -i")
+    try:
+        settings = parser.settings_from(namespace, recorded_settings)
+    except TypeError:
+        raise damaged from None
     translated = {"target_masks": "target_mask", "chimerax": "save_chimerax"}
     for name, value in recorded_options.items():
         attribute = translated.get(name, name)
-        if attribute not in namespace.given and hasattr(namespace, attribute):
+        if not hasattr(namespace, attribute) or not _plausible(attribute, value):
+            raise damaged
+        if attribute not in namespace.given:
             setattr(namespace, attribute, value)
-    namespace.input_map = [path]
+    if star is None:
+        namespace.input_map, namespace.common_scale = maps, len(maps) > 1
+    else:
+        namespace.relion_classes = star
     namespace.given = frozenset(namespace.given | set(record.get("given", ())))
     return namespace, settings
 
 
-def _sha256(path):
-    import hashlib
+def _recorded_inputs(record):
+    """STAR file or None, maps, and the checksum of each file that a recorded run has read."""
+    if "inputs" not in record:
+        entry = record["input"]
+        return None, [entry["path"]], {entry["path"]: entry["sha256"]}
+    entry = record["inputs"]
+    digests = {run["input"]["path"]: run["input"]["sha256"] for run in record["runs"]}
+    star = entry["relion_classes"]
+    if star is not None:
+        digests[star] = entry["sha256"]
+    return star, [path for path in entry["maps"] if path is not None], digests
 
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(
-            file.read()).hexdigest()
+
+_TEXT_OPTIONS = ("output_dir", "output_map", "solvent_def")
+_NUMBER_OPTIONS = ("voxel_size", "save_solvent_def", "min_vis_scale", "threads")
+
+
+def _plausible(option, value):
+    """Whether a recorded value can be that of an option: a record may have been edited."""
+    if option == "target_mask":
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if option == "output_dir" and value is None:
+        return False
+    kinds = (str,) if option in _TEXT_OPTIONS else (int, float) if option in _NUMBER_OPTIONS else (bool,)
+    return value is None or isinstance(value, kinds)
+
+
+def _sha256(path):
+    from occupy_jit.files.checksum import Checksum
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{atomic.shown(path)}: cannot be read: {error.strerror}; check the file") from error
+    try:
+        return Checksum(descriptor, path).hexdigest()
+    finally:
+        os.close(descriptor)
 
 
 def _explain_demo(options):

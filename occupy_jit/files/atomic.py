@@ -63,6 +63,15 @@ def same_file(a, b):
         return False
 
 
+def file_identity(path):
+    """Equal for two names that lead to one file, through links of any kind, whether or not the file exists yet."""
+    try:
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+
+
 # Temporaries and signals ---------------------------------------------------------------------------------------------
 
 # Temporary name -> process that made it. A forked child inherits the entries and must not remove its parent's files.

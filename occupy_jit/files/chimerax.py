@@ -16,6 +16,7 @@ A file name that cannot pass all of this unchanged is never written into a comma
 import math
 import os
 import re
+from dataclasses import dataclass
 
 from occupy_jit.errors import UsageError
 
@@ -25,6 +26,8 @@ MODIFIED = "modified"
 #: Colours from the lowest visible scale to 1; red and blue stay apart for colour-blind readers.
 COLOURS = ("#cc3920", "#d9d9d9", "#4d6edf")
 _CUBE_COLOUR = "#e69f00"
+_SPREAD_COLOUR = "#444444"
+_SPREAD_LEVEL = 0.15  # of the standard deviation of scale over classes, where the mesh is drawn
 
 _SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
 _COMPRESSED = (".gz", ".bz2", ".xz")
@@ -214,22 +217,132 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
                   for number in same_grey or shown]
     if hidden:
         lines.append(f"hide {_models(hidden)} models")
-    next_number = len(opened) + 1
     if full_scale_box is not None:
-        (x, y, z), edge = full_scale_box
-        if all(map(math.isfinite, (x, y, z, edge))) and edge > 0:
-            centre = ",".join(_number(v + edge / 2) for v in (x, y, z))
-            size = _number(edge)
-            lines += [f"shape rectangle width {size} height {size} slab {size} center {centre} widthDivisions 1 "
-                      f'heightDivisions 1 mesh true color {_CUBE_COLOUR} name "full scale" modelId #{next_number}',
-                      f"surface squaremesh #{next_number}"]
+        lines += _box(full_scale_box, len(opened) + 1)
     if scale is not None:
-        key = " ".join(f"{c}:{v:.2g}" for v, c in zip(values, COLOURS, strict=True))
-        lines += [f"key {key} pos 0.68,0.08 size 0.28,0.03 fontSize 16",
-                  '2dlabels text "local scale" size 16 xpos 0.68 ypos 0.13']
+        lines += _scale_key(values)
     lines.append(f'2dlabels text "{_label(name)}" size 16 xpos 0.03 ypos 0.94')
     if same_grey:
         lines += [f"alias occlevel volume {_models(same_grey)} level $1",
                   f"alias occshow hide {_models(same_grey)} models; show #$1 models"]
     lines += ["view", ""]
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ShownClass:
+    """One class for `classes_script`.
+
+    Attributes
+    ----------
+    name : str
+        As a person calls it: "class 1".
+    input_path, scale_path : str
+    modified_path : str or None
+    level : float
+        Density at which its surfaces are drawn.
+    """
+
+    name: str
+    input_path: str
+    scale_path: str
+    modified_path: str | None
+    level: float
+
+
+def classes_script(name, classes, variance_path=None, *, version, directory=None, full_scale_box=None,
+                   min_vis_scale=0.2):
+    """Text of a script that opens several maps on a common scale, each coloured by its own.
+
+    The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
+
+    Parameters
+    ----------
+    name : str
+        Of the whole, for the label.
+    classes : sequence of ShownClass
+    variance_path : str, optional
+        Standard deviation of the scale over the classes.
+    version, directory, full_scale_box, min_vis_scale
+        As for `script`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UsageError
+        `min_vis_scale` is not at least 0 and below 1.
+    """
+    if not 0 <= min_vis_scale < 1:
+        raise UsageError(f"lowest visible scale {min_vis_scale}: must be at least 0 and below 1")
+    paths, left_out = [], []
+
+    def opened(path, what):
+        """Number of the model, None if it cannot be opened."""
+        if path is None:
+            return None
+        reason = cannot_open(path, directory)
+        if reason is not None:
+            left_out.append((os.path.basename(os.fsdecode(path)), what, reason))
+            return None
+        paths.append((script_path(path, directory), what))
+        return len(paths)
+
+    numbers = [(shown, opened(shown.input_path, f"{shown.name}: input"),
+                opened(shown.modified_path, f"{shown.name}: modified"),
+                opened(shown.scale_path, f"{shown.name}: scale")) for shown in classes]
+    variance = opened(variance_path, "standard deviation of the scale over the classes")
+    lines = [f"# OccuPy {_comment(version)}: local scale of {_comment(name)}, one scale for all classes",
+             "# Open this file in a new ChimeraX: models are numbered from #1."]
+    lines += [f"#   #{number}  {_comment(what)}: {_comment(path)}" for number, (path, what) in enumerate(paths, 1)]
+    lines += [f"# Left out: {_comment(what)} {_comment(file)}: {_comment(reason)}" for file, what, reason in left_out]
+    lines += ["# occclass N   shows model N instead of what is shown", ""]
+    lines += [f'open "{path}"' + ("" if path.endswith(_SUFFIXES) else " format mrc") for path, _ in paths]
+    if not paths:
+        return "\n".join(lines)
+    lines += ["set bgColor white", "camera ortho", "lighting soft"]
+    values = [min_vis_scale + (1 - min_vis_scale) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
+    palette = ":".join(f"{_number(v)},{c}" for v, c in zip(values, COLOURS, strict=True))
+    surfaces = []
+    for shown, before, after, scale in numbers:
+        own = [number for number in (after, before) if number is not None]
+        if own:
+            lines.append(f"volume {_models(own)} step 1 level {_number(shown.level)} calculateSurfaces true")
+            if scale is not None:
+                lines += [f"color sample #{number} map #{scale} palette {palette} range {_number(min_vis_scale)},1"
+                          for number in own]
+        surfaces += own[:1]
+    others = [number for number in range(1, len(paths) + 1) if number not in (*surfaces[:1], variance)]
+    if variance is not None:
+        lines += [f"volume #{variance} step 1 level {_SPREAD_LEVEL:g} style mesh color {_SPREAD_COLOUR} "
+                  "calculateSurfaces true"]
+    if others:
+        lines.append(f"hide {_models(others)} models")
+    if full_scale_box is not None:
+        lines += _box(full_scale_box, len(paths) + 1)
+    lines += _scale_key(values)
+    lines.append(f'2dlabels text "{_label(name)}" size 16 xpos 0.03 ypos 0.94')
+    maps = [number for number in range(1, len(paths) + 1) if number != variance]
+    lines += [f"alias occclass hide {_models(maps)} models; show #$1 models", "view", ""]
+    return "\n".join(lines)
+
+
+def _box(full_scale_box, number):
+    """Commands that draw the full-scale cube."""
+    (x, y, z), edge = full_scale_box
+    if not all(map(math.isfinite, (x, y, z, edge))) or edge <= 0:
+        return []
+    centre = ",".join(_number(v + edge / 2) for v in (x, y, z))
+    size = _number(edge)
+    return [f"shape rectangle width {size} height {size} slab {size} center {centre} widthDivisions 1 "
+            f'heightDivisions 1 mesh true color {_CUBE_COLOUR} name "full scale" modelId #{number}',
+            f"surface squaremesh #{number}"]
+
+
+def _scale_key(values):
+    """Commands that draw the key of the colours."""
+    key = " ".join(f"{c}:{v:.2g}" for v, c in zip(values, COLOURS, strict=True))
+    return [f"key {key} pos 0.68,0.08 size 0.28,0.03 fontSize 16",
+            '2dlabels text "local scale" size 16 xpos 0.68 ypos 0.13']

@@ -163,6 +163,25 @@ def map_from_array(data, voxel_size, path=None):
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
+def view_map(path):
+    """The data of an uncompressed map without reading them: what is looked at comes from the disk (or its cache).
+
+    Parameters
+    ----------
+    path : str or path-like
+        A map that `write_map` wrote.
+
+    Returns
+    -------
+    ndarray, shape (z, y, x)
+        Read-only, of the type in the file.
+    """
+    header = read_header(path)
+    stored = np.memmap(path, header.dtype, "r", HEADER_BYTES + header.extended_bytes, header.file_shape)
+    order = [3 - axis for axis in reversed(header.axis_order)]
+    return stored.transpose([order.index(axis) for axis in range(3)])
+
+
 def _start(stream, voxel_size, no_extended=False, fallback_voxel_size=None):
     """Read and check the 1024 bytes at the start of `stream`, as far as possible without the data."""
     raw = bytearray(HEADER_BYTES)
@@ -501,4 +520,4 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
 
 
 __all__ = ["Map", "MapHeader", "Statistics", "check_same_grid", "map_from_array", "read_header", "read_map",
-           "read_mask", "write_map"]
+           "read_mask", "view_map", "write_map"]

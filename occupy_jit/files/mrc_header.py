@@ -13,25 +13,11 @@ import os
 from dataclasses import dataclass, field
 
 import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.files.atomic import shown
 
-# Field for field the layout, and the field names, of mrcfile's records, so that either package reads the other's.
-HEADER_DTYPE = np.dtype([
-    ("nx", "i4"), ("ny", "i4"), ("nz", "i4"), ("mode", "i4"),
-    ("nxstart", "i4"), ("nystart", "i4"), ("nzstart", "i4"),
-    ("mx", "i4"), ("my", "i4"), ("mz", "i4"),
-    ("cella", [("x", "f4"), ("y", "f4"), ("z", "f4")]),
-    ("cellb", [("alpha", "f4"), ("beta", "f4"), ("gamma", "f4")]),
-    ("mapc", "i4"), ("mapr", "i4"), ("maps", "i4"),
-    ("dmin", "f4"), ("dmax", "f4"), ("dmean", "f4"),
-    ("ispg", "i4"), ("nsymbt", "i4"),
-    ("extra1", "V8"), ("exttyp", "S4"), ("nversion", "i4"), ("extra2", "V84"),
-    ("origin", [("x", "f4"), ("y", "f4"), ("z", "f4")]),
-    ("map", "S4"), ("machst", "u1", 4), ("rms", "f4"),
-    ("nlabl", "i4"), ("label", "S80", 10),
-])
 HEADER_BYTES = 1024
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}

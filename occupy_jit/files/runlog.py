@@ -164,6 +164,12 @@ class RunLog:
         self._stamped(f"warning: {text}")
         self._print(f"{_PROGRAM}: warning: {text}", QUIET, error=True)
 
+    def error(self, text, kind="error"):
+        """Why a map could not be done, on standard error; the lines of the message stay lines."""
+        for line in text.splitlines():
+            self._stamped(f"{kind}: {_one_line(line)}")
+        self._print(f"{_PROGRAM}: {kind}: {text}", QUIET, error=True)
+
     def section(self, title, level=VERBOSE):
         """A heading."""
         self._lines.append("")
@@ -218,6 +224,11 @@ class RunLog:
         self.section(title)
         self._rows(_columns((_one_line(name), " ".join([value_text(value), *map(_one_line, unit)]))
                             for name, value, *unit in rows), NORMAL)
+
+    def table(self, title, rows):
+        """Rows of equal length, the first of them the heading, for every user; numbers as `value_text` has them."""
+        self.section(title, NORMAL)
+        self._rows(_columns([value_text(cell) for cell in row] for row in rows), NORMAL)
 
     def verdict(self, code, sentence):
         """What the program thinks of the map: a short code for programs and a sentence for people."""

@@ -216,6 +216,17 @@ def places():
     return tuple(look), None
 
 
+def is_cold():
+    """Whether no compiled kernel is kept yet, so that what comes next has to compile."""
+    for directory in places()[0]:
+        try:
+            if any(name.endswith(_SUFFIX) for name in os.listdir(directory)):
+                return False
+        except OSError:
+            pass
+    return True
+
+
 def _mark_used(path):
     """Move the time stamp of the directory `path`, at most once a day, so that it is not taken for stale."""
     try:

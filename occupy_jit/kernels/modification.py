@@ -127,13 +127,13 @@ def _modify_block(volume, scale, confidence, noise, zero, kind, strength, pivot_
         if exclude:
             result = c * height * f
         else:
-            # zero + c height f + (1 - c) height, written so that f = 1 returns the value bit for bit
-            result = value + height * (c * (f - np.float32(1)))
+            # zero + c height f + (1 - c) height, written so that f = 1 changes nothing; the test is for -0
+            result = value if f == np.float32(1) else value + height * (c * (f - np.float32(1)))
         if refill and f < np.float32(1):
             # what is left of the voxel's own noise has f^2 of its variance; this adds the rest
             result += c * np.sqrt(np.float32(1) - f * f) * noise[i]
-        result = result if result > low else low
-        out[i] = result if result < high else high
+        result = low if result < low else result
+        out[i] = high if result > high else result
 
 
 @kernel(parallel=True)

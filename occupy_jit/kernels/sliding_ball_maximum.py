@@ -7,13 +7,14 @@ h[|dz|, |dy|] describes it. The maximum over the ball is taken one axis after th
 runs    R_h = maximum over |dx| <= h, each from the one before: two loads per voxel whatever h;
 discs   D_k = maximum over the part of the ball in the plane |dz| = k. The discs are nested, so D_k is D_(k+1)
         and the runs that are longer in plane k than in plane k + 1;
-ball    maximum over k of D_k at z - k and at z + k.
+ball    as soon as plane z' has its discs, D_|z - z'| enters the running maximum of every plane z within reach. Two
+        planes are entered at once, which halves the traffic to the 2 reach + 2 running maxima.
 
-The volume is cut in blocks of a few whole rows; a block marches along z with the discs of the last planes in ring
-buffers. Each step is a maximum of at most seven pieces of one buffer over a long flat range of rows, which compiles
-to packed maxima. Voxels outside the volume count as minus infinity, which is the same as repeating the nearest
-voxel: clamping a coordinate into the volume moves it towards the centre of the ball, no coordinate of the offset
-grows, and the clamped voxel therefore lies in the ball, in the volume, and in the maximum already.
+The volume is cut in blocks of a few whole rows; a block marches along z, a few rows at a time. Each step is a maximum
+of pieces of one buffer over a long flat range, taken in registers: 64 voxels stay there while all pieces pass.
+Voxels outside the volume count as minus infinity, which is the same as repeating the nearest voxel: clamping a
+coordinate into the volume moves it towards the centre of the ball, no coordinate of the offset grows, and the
+clamped voxel therefore lies in the ball, in the volume, and in the maximum already.
 """
 
 import math
@@ -22,23 +23,28 @@ import operator
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba.core import types
 from numba.core.errors import TypingError
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from occupy_jit.kernels._jit import as_volume, kernel, launch, require_volume
 
 # Rounding guard: a radius that was meant to be 3 may arrive as 2.9999999999.
 GUARD = 1e-6
-# Floats that the ring buffers of one block may hold (about a second-level cache) unless the block became lower than
-# LOWEST rows; and then, before rows are cut.
-RING = 320_000
-LOWEST = 8
-LARGEST = 1_000_000
-# Widest piece of a row that a block takes.
+# Floats that the buffer of a block should hold (somewhat more than a second-level cache, for most of it is visited in
+# long runs), and that blocks narrower than a row are made for: narrow pieces of rows come slowly from memory.
+BUFFER = 350_000
+LARGEST = 1_500_000
+# Most rows of a block, and widest piece of a row.
+HIGHEST = 64
 WIDEST = 640
-# Rows in one step: long enough for a packed loop, few enough to stay in a near cache.
-STEP = 8
+# Rows in one step: with fewer, memory is read in pieces too short to come at full speed; with more, nothing is gained.
+STEP = 32
+# Planes are entered two at once as long as the runs of two fit a cache.
+PAIRS_TO = 10
+# Floats in a line of cache.
+LINE = 16
 
 
 @register_jitable
@@ -75,193 +81,267 @@ def _count(table):
     return total
 
 
+def _strip(width):
+    """Function that takes the maximum over pieces of `width` floats each.
+
+    target[at:at + width] = maximum of source[first:first + width] and, for start <= j < stop, the pieces of `source`
+    that begin at base + offsets[j]. The pieces are read before the target is written.
+
+    Compiled, `width` floats stay in registers while the pieces pass, whatever their number; loops that the compiler
+    vectorises by itself do that for a number known in advance only. Positions are not checked.
+    """
+    def interpreted(target, at, source, first, base, offsets, start, stop):
+        best = source[first:first + width].copy()
+        for j in range(start, stop):
+            piece = source[base + offsets[j]:base + offsets[j] + width]
+            np.copyto(best, piece, where=~(best > piece))
+        target[at:at + width] = best
+
+    if numba.config.DISABLE_JIT:
+        return interpreted
+    lanes = min(width, LINE)
+    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), lanes)
+
+    @intrinsic
+    def compiled(typing_context, target, at, source, first, base, offsets, start, stop):
+        def generate(context, builder, signature, arguments):
+            _, at, _, first, base, _, start, stop = arguments
+            target, source, offsets = (context.make_array(signature.args[i])(context, builder, arguments[i]).data
+                                       for i in (0, 2, 5))
+
+            def vectors(array, position):
+                places = [builder.add(position, index(i)) for i in range(0, width, lanes)]
+                return [builder.bitcast(builder.gep(array, [p]), vector.as_pointer()) for p in places]
+
+            def load(position):
+                # Aligned as floats are, not as vectors are.
+                return [builder.load(pointer, align=4) for pointer in vectors(source, position)]
+
+            begin = load(first)
+            before = builder.block
+            test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
+            builder.branch(test)
+            builder.position_at_end(test)
+            j = builder.phi(index)
+            best = [builder.phi(vector) for _ in begin]
+            builder.cbranch(builder.icmp_signed("<", j, stop), body, end)
+            builder.position_at_end(body)
+            piece = load(builder.add(base, builder.load(builder.gep(offsets, [j]))))
+            larger = [builder.select(builder.fcmp_ordered(">", b, p), b, p) for b, p in zip(best, piece, strict=True)]
+            j.add_incoming(start, before)
+            j.add_incoming(builder.add(j, index(1)), body)
+            for b, old, new in zip(best, begin, larger, strict=True):
+                b.add_incoming(old, before)
+                b.add_incoming(new, body)
+            builder.branch(test)
+            builder.position_at_end(end)
+            for b, pointer in zip(best, vectors(target, at), strict=True):
+                builder.store(b, pointer, align=4)
+            return context.get_dummy_value()
+
+        number = types.int64
+        return types.void(target, number, source, number, number, offsets, number, number), generate
+    return compiled
+
+
+_long, _short, _single = _strip(4 * LINE), _strip(LINE), _strip(1)
+
+
+@kernel
+def _maximum_of(target, at, source, first, base, offsets, start, stop, n):
+    """The same as `_strip` does, over pieces of `n` floats.
+
+    `target` may be `source` if the range it begins at is that of `first` or overlaps no piece.
+    """
+    i = 0
+    while i + 4 * LINE <= n:
+        _long(target, at + i, source, first + i, base + i, offsets, start, stop)
+        i += 4 * LINE
+    while i < n:
+        if n >= LINE:
+            # The last ones may be done twice: a maximum does not mind.
+            i = min(i, n - LINE)
+            _short(target, at + i, source, first + i, base + i, offsets, start, stop)
+            i += LINE
+        else:
+            _single(target, at + i, source, first + i, base + i, offsets, start, stop)
+            i += 1
+
+
 @register_jitable
 def _disc_terms(table):
-    """What each disc is the maximum of: rows (k, h, dy) = run R_h at row y + dy, or h = -1 for disc k + 1.
+    """What each disc is the maximum of.
 
-    Ordered by falling k; int64, (n, 3).
+    Returns
+    -------
+    terms : int64, (n, 3)
+        Pieces (h, dy, dx): run R_h at row y + dy and column x + dx. Those of disc `reach` come first, of disc 0 last.
+    ends : int64, (reach + 1, 2)
+        For disc k, the number of terms of it and all before, and 1 if disc k + 1 is part of it in addition, else 0.
     """
     reach = table.shape[0] - 2
-    terms = np.empty(((reach + 1) * (2 * reach + 2), 3), np.int64)
+    # Where only one row has the longest run, it is cheaper to take it from shorter ones there than everywhere.
+    longest = table[0, 0]
+    lonely = longest > 0 and table[0, 1] < longest and table[1, 0] < longest
+    terms = np.empty(((reach + 1) * (2 * reach + 1) + 2, 3), np.int64)
+    ends = np.zeros((reach + 1, 2), np.int64)
     n = 0
     for k in range(reach, -1, -1):
-        for d in range(-reach - 1, reach + 1):
+        for d in range(-reach, reach + 1):
             h = table[k, abs(d)]
-            wanted = h > table[k + 1, abs(d)]
-            if d < -reach:
-                # In place of the outermost row, which is empty: are there rows that disc k + 1 has already?
-                d = 0
-                h = -1
-                for e in range(reach + 1):
-                    wanted = wanted or 0 <= table[k, e] == table[k + 1, e]
-            if wanted:
-                terms[n, 0], terms[n, 1], terms[n, 2] = k, h, d
-                n += 1
-    return terms[:n]
+            if h > table[k + 1, abs(d)]:
+                if lonely and h == longest:
+                    # Two runs that overlap or touch, or for h = 1 three voxels.
+                    for dx in range(-1, 2, 1 if h == 1 else 2):
+                        terms[n, 0], terms[n, 1], terms[n, 2] = h - 1, d, dx
+                        n += 1
+                else:
+                    terms[n, 0], terms[n, 1], terms[n, 2] = h, d, 0
+                    n += 1
+            elif h >= 0:
+                ends[k, 1] = 1
+        ends[k, 0] = n
+    return terms[:n], ends
+
+
+@register_jitable
+def _up(n):
+    """`n` rounded up to whole lines."""
+    return (n + LINE - 1) // LINE * LINE
 
 
 @kernel
-def _maximum_of(target, at, source, starts, m, n, spare):
-    """target[at:at + n] = maximum over the `m` pieces source[starts[j]:starts[j] + n]; spoils `starts`.
-
-    More than seven pieces are taken seven at a time, with partial results alternating between source[spare:] and
-    source[spare + n:]. Fewer than a loop takes are filled up with copies: a maximum does not mind. Positions are
-    unsigned, or numba's test for negative indices turns the loads into gathers. `target` may be `source` as long as
-    it overlaps no piece. Seven pieces and the target are what LLVM's run-time overlap check accepts; with more the
-    loop would stay scalar.
-    """
-    if m == 1:
-        a = starts[0]
-        for i in range(n):
-            target[at + i] = source[a + i]
-    elif m <= 3:
-        a, b, c = starts[0], starts[1], starts[m - 1]
-        for i in range(n):
-            u, v, w = source[a + i], source[b + i], source[c + i]
-            u = u if u > v else v
-            target[at + i] = u if u > w else w
-    elif m <= 5:
-        a, b, c, d, e = starts[0], starts[1], starts[2], starts[3], starts[m - 1]
-        for i in range(n):
-            u, v, w, x, y = source[a + i], source[b + i], source[c + i], source[d + i], source[e + i]
-            u = u if u > v else v
-            w = w if w > x else x
-            u = u if u > y else y
-            target[at + i] = u if u > w else w
-    else:
-        here, there = spare, spare + n
-        while m > 0:
-            # With fewer than seven pieces left the first comes more than once.
-            p, q, r, s = starts[m - 1], starts[max(m - 2, 0)], starts[max(m - 3, 0)], starts[max(m - 4, 0)]
-            a, b, c = starts[max(m - 5, 0)], starts[max(m - 6, 0)], starts[max(m - 7, 0)]
-            final = m <= 7
-            to, where = (target, at) if final else (source, here)
-            for i in range(n):
-                u, v, w, x = source[p + i], source[q + i], source[r + i], source[s + i]
-                u = u if u > v else v
-                w = w if w > x else x
-                u = u if u > w else w
-                v, w, x = source[a + i], source[b + i], source[c + i]
-                v = v if v > w else w
-                u = u if u > x else x
-                to[where + i] = u if u > v else v
-            if final:
-                break
-            m -= 6
-            starts[m - 1] = here
-            here, there = there, here
-
-
-@kernel
-def _slot(k, z, reach):
-    """Which piece of the rings holds disc `k` of plane `z`.
-
-    Ring k keeps reach + k + 1 planes: disc k of plane z is first needed for z - k, which is written when plane
-    z - k + reach has arrived, and last for z + k.
-    """
-    return k * (reach + 1) + k * (k - 1) // 2 + z % (reach + k + 1)
-
-
-@kernel
-def _block(number, volume, out, cut, table, terms):
+def _block(number, volume, out, cut, terms, ends):
     """Write the sliding maximum of block `number`; `volume` and `out` are flat views, `cut` is of `_cut`.
 
-    One buffer holds everything: a plane of the volume with its halo (R_0), the planes R_1, ... R_reach, three
-    partial results and the rings of discs. All have rows of the same length, so a shift in y is a shift of position.
+    One buffer holds everything: for each of one or two planes of the volume with their halo the runs R_0 (the plane
+    itself), R_1, ..., then the discs of a few rows of these planes, then the running maxima of 2 reach + 2 planes of
+    the result. All have rows of the same length, so a shift in y is a shift of position.
     """
-    nz, ny, nx, deep, down, across = cut[0], cut[1], cut[2], cut[3], cut[4], cut[5]
-    reach = table.shape[0] - 2
+    nz, ny, nx, deep, down, across, planes = cut[0], cut[1], cut[2], cut[3], cut[4], cut[5], cut[6]
+    reach = ends.shape[0] - 1
+    runs = 0
+    for t in range(terms.shape[0]):
+        runs = max(runs, terms[t, 0] + 1)
     i, j, k = number % deep, number // deep % down, number // (deep * down)
     z0, z1 = nz * i // deep, nz * (i + 1) // deep
     y0, y1 = ny * j // down, ny * (j + 1) // down
     x0, x1 = nx * k // across, nx * (k + 1) // across
+    z_end = min(z1 + reach, nz)
     left, right = min(reach, x0), min(reach, nx - x1)
     height, width = y1 - y0, x1 - x0
-    pad = (reach + 15) // 16 * 16
-    row = pad + (width + reach + 15) // 16 * 16
-    plane = 2 * pad + (height + 2 * reach) * row
-    piece = height * row
-    spare = (reach + 1) * plane
-    rings = spare + 3 * piece
-    buffer = np.empty(rings + _slot(reach + 1, np.int64(0), reach) * piece + 16, np.float32)
-    buffer = buffer[-buffer.ctypes.data // 4 % 16:]
-    for i in range(plane):
+    # Between the voxels of two rows lies what belongs to the right of one and to the left of the other. Odd numbers
+    # of lines between planes, since what lies a power of two apart competes for the same places in a cache.
+    pad = _up(reach)
+    row = _up(width + (reach if across == 1 else 2 * reach))
+    run = LINE + pad + (height + 2 * reach) * row + LINE
+    run += (1 - run // LINE % 2) * LINE
+    disc = STEP * row + (1 - STEP * row // LINE % 2) * LINE
+    plane = height * row + (1 - height * row // LINE % 2) * LINE
+    slots = 2 * reach + planes
+    discs = planes * runs * run
+    sums = discs + planes * (reach + 1) * disc
+    # Loops where numpy has functions: those take long to compile.
+    buffer = np.empty(sums + slots * plane + 2 * LINE, np.float32)
+    buffer = buffer[-buffer.ctypes.data // 4 % LINE:]
+    for i in range(buffer.size):
         buffer[i] = -np.inf
-    starts = np.empty(2 * reach + 2, np.uint64)
 
-    for z_in in range(max(z0 - reach, 0), z1 + reach):
+    # Where the pieces begin: first all terms of the discs, then the two neighbours along x, itself and the one to the
+    # right, and then what enters the running maxima.
+    n_terms = terms.shape[0]
+    offsets = np.empty(n_terms + 2 + planes * slots, np.int64)
+    for t in range(n_terms):
+        offsets[t] = terms[t, 0] * run + LINE + pad + (reach + terms[t, 1]) * row + terms[t, 2]
+    offsets[n_terms], offsets[n_terms + 1] = 1, 2
+    entries = np.empty((slots, 5), np.int64)
+
+    for z_in in range(max(z0 - reach, 0), z_end, planes):
+        here = min(planes, z_end - z_in)
+        # Planes z of the result that the discs of these planes enter, each: where its running maximum is, the pieces
+        # that enter, whether they are the first, the last, or neither.
+        n_entries = 0
+        last = n_terms + 2
+        for z in range(max(z_in - reach, z0), min(z_in + here - 1 + reach, z1 - 1) + 1):
+            entries[n_entries, 0] = sums + z % slots * plane
+            entries[n_entries, 1] = last
+            entries[n_entries, 2] = max(z - reach, 0) >= z_in
+            entries[n_entries, 3] = z if min(z + reach, nz - 1) < z_in + here else -1
+            for q in range(here):
+                k = abs(z - z_in - q)
+                if k <= reach:
+                    offsets[last] = discs + (q * (reach + 1) + k) * disc
+                    last += 1
+            entries[n_entries, 4] = last
+            n_entries += 1
+
         ready = 0
-        for first in range(0, height if z_in < nz else 0, STEP):
-            # The plane and its runs, as far as the discs of the next rows reach.
-            last = min(first + STEP, height)
-            for h in range(max(ready, reach - y0), min(last + 2 * reach, ny - y0 + reach)):
-                starts[0] = (z_in * ny + y0 - reach + h) * nx + x0 - left
-                _maximum_of(buffer, np.uint64(2 * pad + h * row - left), volume, starts, np.int64(1),
-                            np.uint64(left + width + right), np.uint64(0))
-            at = pad + ready * row
-            for h in range(1, reach + 1):
-                starts[0] = (h - 1) * plane + at - 1
-                starts[1] = (h - 1) * plane + at + 1
-                starts[2] = at
-                _maximum_of(buffer, np.uint64(h * plane + at), buffer, starts, 3 if h == 1 else 2,
-                            np.uint64((last + 2 * reach - ready) * row), np.uint64(spare))
-            ready = last + 2 * reach
-            m = 0
-            for t in range(terms.shape[0]):
-                k, h = terms[t, 0], terms[t, 1]
-                if h >= 0:
-                    starts[m] = h * plane + pad + (first + reach + terms[t, 2]) * row
+        for y in range(0, height, STEP):
+            rows = min(STEP, height - y)
+            n = (rows - 1) * row + width
+            for q in range(here):
+                # The plane and its runs, as far as the discs of these rows reach.
+                at = q * runs * run + LINE + pad
+                wanted = y + rows + 2 * reach
+                for i in range(max(ready, reach - y0), min(wanted, ny - y0 + reach)):
+                    source = ((z_in + q) * ny + y0 - reach + i) * nx + x0 - left
+                    _maximum_of(buffer, at + i * row - left, volume, source, 0, offsets, 0, 0, left + width + right)
+                # From the left halo of the first row, which lies before its first voxel, to the right halo of the last.
+                at += ready * row - pad
+                for h in range(1, runs):
+                    source = at + (h - 1) * run - 1
+                    _maximum_of(buffer, at + h * run, buffer, source, source, offsets, n_terms + (h > 1),
+                                n_terms + 2, (wanted - ready - 1) * row + pad + _up(width + reach))
+                base = q * runs * run + y * row
+                t = 0
+                for k in range(reach, -1, -1):
+                    # Disc k + 1 or the first term, and then the other terms.
+                    at = discs + (q * (reach + 1) + k) * disc
+                    first = at + disc
+                    if ends[k, 1] == 0:
+                        first = base + offsets[t]
+                        t += 1
+                    _maximum_of(buffer, at, buffer, first, base, offsets, t, ends[k, 0], n)
+                    t = ends[k, 0]
+            ready = y + rows + 2 * reach
+            for i in range(n_entries):
+                at, t, z, last = entries[i, 0] + y * row, entries[i, 1], entries[i, 3], entries[i, 4]
+                first = at
+                if entries[i, 2] == 1:
+                    first = offsets[t]
+                    t += 1
+                if z < 0:
+                    _maximum_of(buffer, at, buffer, first, 0, offsets, t, last, n)
                 else:
-                    starts[m] = rings + _slot(k + 1, z_in, reach) * piece + first * row
-                m += 1
-                if t + 1 == terms.shape[0] or terms[t + 1, 0] != k:
-                    _maximum_of(buffer, np.uint64(rings + _slot(k, z_in, reach) * piece + first * row), buffer, starts,
-                                m, np.uint64((last - first) * row), np.uint64(spare))
-                    m = 0
-
-        z = z_in - reach
-        if z >= z0:
-            m = 0
-            for k in range(-reach, reach + 1):
-                if 0 <= z + k < nz:
-                    starts[m] = rings + _slot(abs(k), z + k, reach) * piece + pad
-                    m += 1
-            if m > 7:
-                # All but the last six in one long range, so that the short rows of `out` need one loop each.
-                _maximum_of(buffer, np.uint64(spare + pad), buffer, starts, m - 6, np.uint64(piece - pad),
-                            np.uint64(spare + piece))
-                for j in range(6):
-                    starts[j] = starts[m - 6 + j]
-                starts[6] = spare + pad
-                m = 7
-            for y in range(y0, y1):
-                _maximum_of(out, np.uint64((z * ny + y) * nx + x0), buffer, starts, m, np.uint64(width), np.uint64(0))
-                for j in range(m):
-                    starts[j] += np.uint64(row)
+                    for j in range(rows):
+                        _maximum_of(out, (z * ny + y0 + y + j) * nx + x0, buffer, first + j * row, j * row, offsets,
+                                    t, last, width)
 
 
 @register_jitable
 def _cut(shape, reach, threads):
-    """How the volume is cut: its shape and the numbers of blocks along z, y and x; int64, (6,).
+    """How the volume is cut: its shape, the numbers of blocks along z, y and x, and the planes entered at once.
 
-    Rows stay whole if they can, since memory is read faster so; the height fits the rings into RING floats; and z
-    is cut only when there would be too few blocks for the threads, since each cut costs 2 reach planes done twice.
-    Results do not depend on the cut: it changes where, not in which order, values meet.
+    Rows stay whole if they can, since memory is read faster so; the height fits the buffer into BUFFER floats, unless
+    the halo became larger than the block; and z is cut only when there would be too few blocks for the threads, since
+    each cut costs 2 reach planes done twice. Results do not depend on the cut: it changes where, not in which order,
+    values meet. int64, (7,).
     """
     nz, ny, nx = shape
-    slots = _slot(reach + 1, 0, reach)
-    across = max(-(-nx // WIDEST), -(-nx * slots * LOWEST // LARGEST))
-    row = -(-nx // across) + 2 * reach + 16
-    height = min(max(RING // (slots * row), LOWEST), 32)
+    planes = 2 if reach <= PAIRS_TO else 1
+    widest = min(max(LARGEST // (8 * reach * reach + 1), 2 * reach, 4 * LINE), WIDEST)
+    across = -(-nx // widest)
+    row = -(-nx // across) + 2 * reach
+    height = min(max(BUFFER // (((planes + 2) * reach + 1 + planes) * row), 2 * reach, 8), HIGHEST)
     down = -(-ny // height)
     deep = min(-(-4 * threads // (down * across)), max(nz // (4 * reach + 4), 1)) if threads > 1 else 1
-    return np.array([nz, ny, nx, deep, down, across])
+    return np.array([nz, ny, nx, deep, down, across, planes])
 
 
-def _all_blocks(volume, out, cut, table, terms):
+def _all_blocks(volume, out, cut, terms, ends):
     for number in numba.prange(cut[3] * cut[4] * cut[5]):
         # The same types in parallel and in serial code: not compiled twice.
-        _block(np.int64(number), volume, out, cut, table, terms)
+        _block(np.int64(number), volume, out, cut, terms, ends)
 
 
 _parallel = kernel(_all_blocks, parallel=True)
@@ -288,9 +368,10 @@ def _checked(volume, radius, size, out):
 
 @register_jitable
 def _plan(shape, radius, size, threads):
-    """What the kernels need to know about the ball and the volume: cut, table, terms."""
+    """What the kernels need to know about the ball and the volume: cut, terms, ends."""
     table = _half_lengths(radius, size, max(shape) - 1)
-    return _cut(shape, table.shape[0] - 2, threads), table, _disc_terms(table)
+    terms, ends = _disc_terms(table)
+    return _cut(shape, table.shape[0] - 2, threads), terms, ends
 
 
 def ball_voxels(radius, size=None):
@@ -348,8 +429,8 @@ def sliding_maximum(volume, radius, size=None, out=None):
     """
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
-        cut, table, terms = _plan(volume.shape, radius, size, numba.config.NUMBA_NUM_THREADS)
-        launch(_parallel, volume.reshape(-1), out.reshape(-1), cut, table, terms)
+        cut, terms, ends = _plan(volume.shape, radius, size, numba.config.NUMBA_NUM_THREADS)
+        launch(_parallel, volume.reshape(-1), out.reshape(-1), cut, terms, ends)
     return out
 
 
@@ -357,8 +438,8 @@ def sliding_maximum_serial(volume, radius, size=None, out=None):
     """`sliding_maximum` on the calling thread alone, without the interpreter's lock; the result is the same."""
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
-        cut, table, terms = _plan(volume.shape, radius, size, 1)
-        _serial(volume.reshape(-1), out.reshape(-1), cut, table, terms)
+        cut, terms, ends = _plan(volume.shape, radius, size, 1)
+        _serial(volume.reshape(-1), out.reshape(-1), cut, terms, ends)
     return out
 
 
@@ -395,8 +476,8 @@ def _compiled(function, run, threads):
                 if out.shape != volume.shape:
                     raise ValueError("out: expected the shape of volume")
             if volume.size > 0:
-                cut, table, terms = _plan(volume.shape, float(radius), box, threads)
-                run(volume.reshape(-1), result.reshape(-1), cut, table, terms)
+                cut, terms, ends = _plan(volume.shape, float(radius), box, threads)
+                run(volume.reshape(-1), result.reshape(-1), cut, terms, ends)
             return result
         return implementation
 

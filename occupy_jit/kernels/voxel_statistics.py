@@ -226,6 +226,27 @@ def quiet_survey(volume, power, threshold, thin=False):
     return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
 
 
+def sums_above(volume, threshold):
+    """Number and sum of the values above a threshold, and the largest of all.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real, without NaN
+    threshold : float
+
+    Returns
+    -------
+    count : int
+    total : float
+    largest : float
+    """
+    volume = as_volume(volume)
+    everything = _survey(volume, volume, np.inf, False, False)
+    below = _survey(volume, volume, threshold, True, False)
+    count = int(everything[:, 0].sum() - below[:, 0].sum())
+    return count, float(everything[:, 1].sum() - below[:, 1].sum()) if count else 0.0, float(everything[:, 4].max())
+
+
 def quiet_mean(volume, power, threshold):
     """Mean and number of the quiet voxels; see `quiet_moments`."""
     mean, _, count = quiet_moments(volume, power, threshold)
