@@ -23,7 +23,7 @@ def run(namespace, settings):
     int
         Exit status: the worst of all maps.
     """
-    atomic.install_signal_handlers()
+    atomic.install_signal_handlers("OccuPy: error: interrupted; nothing incomplete was left\n")
     # numba starts as many threads as the machine has processors unless it is told before it is loaded
     os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(namespace.threads)))
     announce = print if namespace.verbosity >= 0 else None
@@ -92,7 +92,8 @@ def _recorded(namespace):
                          ) from None
     damaged = InputError(f"{atomic.shown(namespace.rerun)}: settings or options in it are not those of this version; "
                          "run the map again with -i")
-    if not (all(isinstance(path, str) for path in (*maps, *digests)) and isinstance(recorded_settings, dict) and isinstance(recorded_options, dict)):
+    if not (all(isinstance(path, str) for path in (*maps, *digests))
+            and isinstance(recorded_settings, dict) and isinstance(recorded_options, dict)):
         raise damaged
     for path, digest in digests.items():
         if not os.path.exists(path):
