@@ -1,58 +1,29 @@
-"""Time of the full-scale search against one Fourier transform there and back (scipy, two threads)."""
-
-import time
+"""The exhaustive full-scale search beside one Fourier transform there and back."""
 
 import numpy as np
 
-from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
+from bench.measure import Row, compare, fft_pair, in_turns, particle, seconds
+from occupy_jit.kernels import full_scale_tau, largest_quantile
 
 
-def _best(function, repeats):
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - start)
-    return min(times), result
-
-
-def _particle(n):
-    """Low-passed noise with a low-passed random blob in it, somewhat off the centre."""
-    from scipy.ndimage import gaussian_filter
-
-    rng = np.random.default_rng(0)
-    z, y, x = np.meshgrid(*[(np.arange(n, dtype=np.float32) - 0.47 * n) / n] * 3, indexing="ij", sparse=True)
-    blob = np.exp(-25 * (z * z + 1.5 * y * y + 2 * x * x))
-    volume = rng.standard_normal((n, n, n), dtype=np.float32) + 5 * blob * rng.random((n, n, n), dtype=np.float32) ** 2
-    return gaussian_filter(volume, 1.5)
-
-
-def rows(repeats=5):
-    """Time the search on a particle, on white noise and on a constant, 256^3, cubes of 30 voxels.
-
-    Returns
-    -------
-    list of dict
-        ``what``, ``ours_s``, ``peer``, ``peer_s``, ``ratio`` (ours / peer) and ``agrees``: whether a count
-        of every cube by cumulative sums confirms value and corner. Without scipy the list is empty.
-    """
-    try:
-        from scipy import fft
-    except ImportError:
-        return []
-    n, edge, tau = 256, 30, full_scale_tau(123)
-    maps = {"particle": _particle(n),
+def rows(options):
+    """A particle, white noise and a constant; a count of every cube confirms value and corner."""
+    n, edge, tau = options.edge(256), 30 if not options.quick else 8, full_scale_tau(123)
+    maps = {"particle": particle(n),
             "white noise": np.random.default_rng(1).standard_normal((n, n, n), dtype=np.float32),
             "constant": np.ones((n, n, n), np.float32)}
-    largest_quantile(maps["particle"], edge, tau)  # compiled or loaded
-    table = []
+    pair = fft_pair(options.threads)
+    peer = f"scipy.fft rfftn + irfftn, {options.threads} workers"
     for name, volume in maps.items():
-        peer, _ = _best(lambda v=volume: fft.irfftn(fft.rfftn(v, workers=2), s=v.shape, workers=2), repeats)
-        ours, (value, corner) = _best(lambda v=volume: largest_quantile(v, edge, tau), repeats)
-        table.append({"what": f"full scale, {name}, {n}^3, edge {edge}", "ours_s": ours,
-                      "peer": "scipy.fft rfftn + irfftn", "peer_s": peer, "ratio": ours / peer,
-                      "agrees": _confirmed(volume, edge, tau, value, corner)})
-    return table
+        what = f"full-scale search, {n}^3, {name}"
+        agrees = _confirmed(volume, edge, tau, *largest_quantile(volume, edge, tau))
+        if pair is None:
+            yield Row(what, seconds(largest_quantile, volume, edge, tau)[0], peer, goal=1.0, agrees=agrees)
+            continue
+        pair(volume)
+        ours, peers = in_turns(options.repeats, lambda v=volume: largest_quantile(v, edge, tau),
+                               lambda v=volume: pair(v))
+        yield compare(what, ours, peer, peers, 1.0, agrees=agrees)
 
 
 def _confirmed(volume, edge, tau, value, corner):

@@ -1,22 +1,16 @@
-"""Sliding maximum over a ball against scipy.ndimage.maximum_filter and against copying the volume."""
-
-import statistics
-import time
+"""Sliding maximum over a ball: beside scipy and scikit-image, beside copying the volume, and with growing balls."""
 
 import numpy as np
-import scipy.ndimage
 
-from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from bench.measure import Row, compare, in_turns, seconds
+from occupy_jit.kernels import sliding_maximum
 
 EDGE = 256
-# Slabs this thin tell scipy's time per voxel, which does not depend on the volume, in a bearable time.
+# Slabs this thin tell the peers' time per voxel, which does not depend on the volume, in a bearable time.
 SLAB = 32
-
-
-def _seconds(function, *args, **kwargs):
-    start = time.perf_counter()
-    function(*args, **kwargs)
-    return time.perf_counter() - start
+# radius: times faster than scipy, times the copy
+GOALS = {1: (10, 2.5), 2: (30, 3.0), 3: (80, 3.5), 4: (120, 4.0)}
+GROWING = (4, 4.5, 6, 7.5, 10.5, 12, 15, 15.5)
 
 
 def _ball(radius):
@@ -25,45 +19,54 @@ def _ball(radius):
     return z * z + y * y + x * x <= radius * radius
 
 
-def _row(what, ours, peer, peers, agrees):
-    """`ratio` is the median of the ratios of neighbours in time: how many times faster than the peer."""
-    ratio = statistics.median(b / a for a, b in zip(ours, peers, strict=True))
-    return {"what": what, "ours_s": statistics.median(ours), "peer": peer, "peer_s": statistics.median(peers),
-            "ratio": ratio, "agrees": agrees}
+def _peers():
+    """Functions (volume, radius) of the peers, None for the absent."""
+    found = {"scipy.ndimage.maximum_filter": None, "skimage.morphology.dilation": None}
+    try:
+        from scipy.ndimage import maximum_filter
+        found["scipy.ndimage.maximum_filter"] = lambda v, r: maximum_filter(v, footprint=_ball(r), mode="nearest")
+    except ImportError:
+        pass
+    try:
+        from skimage.morphology import dilation
+        found["skimage.morphology.dilation"] = lambda v, r: dilation(v, _ball(r))
+    except ImportError:
+        pass
+    return found
 
 
-def rows(repeats=5):
-    """Time radii 1 to 4 (diameters 3 to 9), and larger and fractional ones, on 256^3 voxels.
-
-    Parameters
-    ----------
-    repeats : int
-        Number of times each is run, alternating.
-
-    Returns
-    -------
-    list of dict
-        what, ours_s, peer, peer_s, ratio (peer / ours), agrees (bit for bit; None where there is nothing to compare).
-        scipy is run on a slab of the volume and its time scaled to the whole.
-    """
-    volume = np.random.default_rng(0).standard_normal((EDGE,) * 3, dtype=np.float32)
-    slab = np.ascontiguousarray(volume[:SLAB])
+def rows(options):
+    """Radii 1 to 4 beside each peer and np.copyto."""
+    n, thin = options.edge(EDGE), min(options.edge(EDGE), SLAB)
+    volume = np.random.default_rng(0).standard_normal((n, n, n), dtype=np.float32)
+    slab = np.ascontiguousarray(volume[:thin])
     out, copy = np.zeros_like(volume), np.zeros_like(volume)
-    result = []
-    for radius in (1, 2, 3, 4, 3.5, 7, 10.5, 15, 15.5):
-        ball = _ball(radius) if radius <= 4 else None
-        sliding_maximum(volume, radius, out=out)
-        ours, copies, peers, agrees = [], [], [], None
-        for _ in range(repeats):
-            copies.append(_seconds(np.copyto, copy, volume))
-            ours.append(_seconds(sliding_maximum, volume, radius, out=out))
-            if ball is not None:
-                start = time.perf_counter()
-                expected = scipy.ndimage.maximum_filter(slab, footprint=ball, mode="nearest")
-                peers.append((time.perf_counter() - start) * EDGE / SLAB)
-        what = f"sliding maximum, radius {radius}"
-        if ball is not None:
-            agrees = bool(np.array_equal(sliding_maximum(slab, radius), expected))
-            result.append(_row(what, ours, "scipy.ndimage.maximum_filter", peers, agrees))
-        result.append(_row(what, ours, "numpy.copyto", copies, None))
-    return result
+    for radius, (scipy_goal, copy_goal) in GOALS.items():
+        what = f"sliding maximum, {n}^3, diameter {2 * radius + 1}"
+        small = sliding_maximum(slab, radius)
+        for name, peer in _peers().items():
+            if peer is None:
+                yield Row(what, seconds(sliding_maximum, volume, radius, out=out)[0], name, goal=scipy_goal,
+                          times_faster=True)
+                continue
+            agrees = bool(np.array_equal(small, peer(slab, radius)))
+            ours, peers = in_turns(options.repeats, lambda r=radius: sliding_maximum(volume, r, out=out),
+                                   lambda r=radius, p=peer: p(slab, r))
+            peers = [(wall * n / thin, cpu * n / thin) for wall, cpu in peers]
+            yield compare(what, ours, name, peers, scipy_goal, True, agrees)
+        ours, copies = in_turns(max(options.repeats, 9), lambda r=radius: sliding_maximum(volume, r, out=out),
+                                lambda: np.copyto(copy, volume))
+        yield compare(what, ours, "numpy.copyto", copies, copy_goal)
+
+
+def growth(options):
+    """Larger balls beside diameter 9; the goal of each row is the ratio of the diameters."""
+    n = options.edge(EDGE)
+    volume = np.random.default_rng(0).standard_normal((n, n, n), dtype=np.float32)
+    out = np.zeros_like(volume)
+    functions = [lambda r=radius: sliding_maximum(volume, r, out=out) for radius in GROWING]
+    times = in_turns(options.repeats, *functions)
+    for radius, ours in list(zip(GROWING, times, strict=True))[1:]:
+        # Diameters in voxels: 9 for radius 4.
+        goal = (2 * radius + 1) / (2 * GROWING[0] + 1)
+        yield compare(f"sliding maximum, {n}^3, radius {radius:g}", ours, "itself, radius 4", times[0], goal)

@@ -323,8 +323,8 @@ def _cut(shape, reach, threads):
     """How the volume is cut: its shape, the numbers of blocks along z, y and x, and the planes entered at once.
 
     Rows stay whole if they can, since memory is read faster so; the height fits the buffer into BUFFER floats, unless
-    the halo became larger than the block; and z is cut only when there would be too few blocks for the threads, since
-    each cut costs 2 reach planes done twice. Results do not depend on the cut: it changes where, not in which order,
+    the halo became larger than the block; and z is cut only when there would be fewer blocks than threads, since each
+    cut costs 2 reach planes done twice. Results do not depend on the cut: it changes where, not in which order,
     values meet. int64, (7,).
     """
     nz, ny, nx = shape
@@ -334,7 +334,10 @@ def _cut(shape, reach, threads):
     row = -(-nx // across) + 2 * reach
     height = min(max(BUFFER // (((planes + 2) * reach + 1 + planes) * row), 2 * reach, 8), HIGHEST)
     down = -(-ny // height)
-    deep = min(-(-4 * threads // (down * across)), max(nz // (4 * reach + 4), 1)) if threads > 1 else 1
+    if down > threads:
+        # Each thread gets as many blocks as any other.
+        down = min(-(-down // threads) * threads, ny)
+    deep = min(-(-threads // (down * across)), max(nz // (2 * reach + 2), 1))
     return np.array([nz, ny, nx, deep, down, across, planes])
 
 
