@@ -28,6 +28,10 @@ RAMP = (2.0, 3.0)
 GATE = (0.07, 0.15)
 """Scale at which confidence starts and is complete."""
 
+STRICT_GATE = (0.15, 0.30)
+"""The same where content is amplified and solvent set to 0: a rim of amplified solvent around the content, which
+drowns in the solvent that is kept otherwise, would be most of what is left of it."""
+
 # A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
 _LEAST_SPREAD = 0.01
 _LEAST_EVIDENCE_SPREAD = 0.02
@@ -46,7 +50,7 @@ def cap_level(floor, spread, full):
     return floor + CAP * max(spread, _LEAST_SPREAD * full)
 
 
-def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, buffer=None):
+def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, gate=GATE, buffer=None):
     """Confidence map.
 
     Parameters
@@ -61,6 +65,8 @@ def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, b
         Å.
     hedge : float
         The confidence is raised to this power.
+    gate : (float, float)
+        Scale at which confidence starts and is complete.
     buffer : array, optional
         Working space of the same shape and type.
 
@@ -76,7 +82,7 @@ def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, b
     spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
     centre = quiet.median(evidence)
     return confidence_from_evidence(evidence, scale, centre - RAMP[0] * spread, centre - RAMP[1] * spread,
-                                    GATE, hedge, out=evidence)
+                                    gate, hedge, out=evidence)
 
 
 def certain(shape):

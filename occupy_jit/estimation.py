@@ -15,6 +15,7 @@ from occupy_jit.kernels import voxel_statistics
 from occupy_jit.kernels._jit import as_volume, threads
 from occupy_jit.kernels.modification import scale_and_depth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kinds import requested
 from occupy_jit.settings import Settings
 
 _RANGES = (1e-15, 1e15)  # of values whose squares single precision can hold, noise a thousandth of them included
@@ -220,7 +221,10 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     quiet = scale_.find_quiet(lowpassed, voxel_size)
     zero, noise, quiet_count, low, high = quiet.survey(lowpassed)
     quiet.share = quiet_count / scale_.voxels_in_sphere(volume.shape)
-    model = _solvent_model(lowpassed, low, high, solvent_mask, verdict_list := [])
+    whole = model = _solvent_model(lowpassed, low, high)
+    verdict_list = []
+    if solvent_mask is not None:
+        model = solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
 
     source = volume if on_raw_map else lowpassed
     if on_raw_map:
@@ -248,19 +252,24 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
             confident = confidence_.certain(volume.shape)
         else:
             confident = confidence_.confidence(depth, scale, floor_measured, cap, quiet, kernel, voxel_size,
-                                               settings.hedge_confidence, spare)
+                                               settings.hedge_confidence, _gate(settings), spare)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
                     corner, tile, tau, kernel, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
                     verdict_list)
     result.solvent_limit = scale_.solvent_limit(floor_measured, spread, floor, full)
-    verdicts_.judge(result, repeated)
+    verdicts_.judge(result, repeated, whole)
     return result
 
 
-def _solvent_model(lowpassed, low, high, solvent_mask, verdict_list):
-    """Histogram inside the sphere, or of the solvent part of the mask, and the Gaussian fitted to it."""
-    if solvent_mask is not None:
-        return solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
+def _gate(settings):
+    """Scale at which confidence starts and is complete."""
+    amplifies = any(kind.name in ("amplify", "amplify-gamma", "sigmoid-gamma") and kind.strength > 0
+                    for kind in requested(settings))
+    return confidence_.STRICT_GATE if amplifies and settings.exclude_solvent else confidence_.GATE
+
+
+def _solvent_model(lowpassed, low, high):
+    """Histogram inside the sphere and the Gaussian fitted to it."""
     if not low < high:
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
     counts = voxel_statistics.histogram(lowpassed, low, high, solvent.BINS, inside=True)

@@ -50,50 +50,59 @@ def occupancy_of_masks(result, masks):
     amplitude = None
     rows = []
     for name, mask in masks:
-        if np.shape(mask) != result.scale.shape:
+        mask = np.asarray(mask)
+        if mask.shape != result.scale.shape:
             raise ValueError(f"mask {name}: shape {np.shape(mask)} differs from the map's {result.scale.shape}")
-        weight = np.clip(mask, 0, 1).astype(np.float32)
-        total = float(weight.sum(dtype=np.float64))
+        total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
         row = {"mask": name, "occupancy": None, "error": None, "median": None, "voxels": total, "independent": 0.0}
         rows.append(row)
         if total == 0:
             continue
         amplitude = _noise_amplitude(result) if amplitude is None else amplitude
-        where = np.flatnonzero(weight)
-        weight = weight.reshape(-1)[where] / np.float64(total)
-        row["occupancy"] = float(weight @ result.scale.reshape(-1)[where])
-        sensitivity = _sensitivity(result, where, weight)
+        row["occupancy"], sensitivity = _mean_and_sensitivity(result, mask, total)
         fourier.filter_radially(sensitivity, amplitude, result.voxel_size, out=sensitivity)
         row["error"] = float(np.sqrt(sum(np.square(section, dtype=np.float64).sum() for section in sensitivity)))
-        inside = result.scale[np.asarray(mask) > 0.5]
+        inside = result.scale[mask > 0.5]
         row["median"] = float(np.median(inside)) if inside.size else None
         row["independent"] = (result.scale_noise / row["error"]) ** 2 if row["error"] > 0 else 0.0
     return rows
 
 
-def _sensitivity(result, where, weight):
-    """How much the mean scale, with this weight at these voxels, changes with each voxel of the low-passed map."""
+def _mean_and_sensitivity(result, mask, total):
+    """Mean scale in a mask, and how much it changes with each voxel of the low-passed map.
+
+    Slice by slice: the formulas take 64 bits, and the mask may be the whole box.
+    """
     q, floor, full = EXPONENT, result.floor, result.full_scale
     span = full ** q - floor ** q
-    scale = result.scale.reshape(-1)[where].astype(np.float64)
-    height = (scale ** q * span + floor ** q) ** (1 / q)
-    slope = height ** (q - 1) * np.maximum(scale, _LEAST_SCALE) ** (1 - q) / span
-    free = (scale > 0) & (scale < 1)  # elsewhere noise changes nothing
-    found = result.lowpass.reshape(-1)[where] - result.zero
-    carried = np.where(found > _NEAR_MAXIMUM * height, weight * slope, 0)
-    moving = (weight * slope)[free].sum()
-    if carried.sum() > 0:
-        carried *= moving / carried.sum()
-    else:
-        carried = np.where(free, weight * slope, 0)
     sensitivity = np.zeros(result.scale.shape, np.float32)
-    sensitivity.reshape(-1)[where] = carried
+    mean = moving = carried = common = 0.0
+    for z, section in enumerate(mask):
+        where = np.nonzero(section > 0)
+        if where[0].size == 0:
+            continue
+        weight = np.minimum(section[where], 1) / total
+        scale = result.scale[z][where].astype(np.float64)
+        height = (scale ** q * span + floor ** q) ** (1 / q)
+        slope = weight * height ** (q - 1) * np.maximum(scale, _LEAST_SCALE) ** (1 - q) / span
+        free = (scale > 0) & (scale < 1)  # elsewhere noise changes nothing
+        carries = result.lowpass[z][where] - result.zero > _NEAR_MAXIMUM * height
+        sensitivity[z][where] = np.where(carries, slope, 0)
+        mean += weight @ scale
+        moving += slope[free].sum()
+        carried += slope[carries].sum()
+        common += (weight * scale)[free].sum()
+    if carried > 0:
+        sensitivity *= np.float32(moving / carried)
+    else:  # a mask of a few voxels, all of them beside what their maximum comes from
+        where = np.nonzero(mask > 0)
+        sensitivity[where] = np.minimum(mask[where], 1) * (moving / total)
     if result.full_scale_corner is not None:
         cube = tuple(slice(corner, corner + result.tile) for corner in result.full_scale_corner)
         top = result.lowpass[cube] - result.zero > _NEAR_MAXIMUM * full
-        common = (weight * scale)[free].sum() * full ** (q - 1) / span
-        sensitivity[cube] -= np.float32(common / max(np.count_nonzero(top), 1)) * top
-    return sensitivity
+        change = common * full ** (q - 1) / span
+        sensitivity[cube] -= np.float32(change / max(np.count_nonzero(top), 1)) * top
+    return float(mean), sensitivity
 
 
 def _noise_amplitude(result):
