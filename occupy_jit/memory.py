@@ -34,8 +34,8 @@ def needed(shape, settings, options):
     attenuates = s.attenuate_gamma is not None
     kinds = s.amplify or attenuates or s.amplify_gamma is not None or s.sigmoid_gamma is not None
     modifies = kinds or s.exclude_solvent
-    kept = options.save_all_maps or options.plot
-    confident = modifies or kept or options.subtraction_mask
+    kept = options.save_all_maps or options.plot or bool(options.target_masks)
+    confident = modifies or options.save_all_maps or options.plot or options.subtraction_mask
     on_raw_map = s.scale_mode == "resolution"
 
     # The map itself, and what lies beside it all the time.
@@ -56,6 +56,9 @@ def needed(shape, settings, options):
         moments += [held + 2 * noise, held + noise + 1 + extra]
     if options.subtraction_mask:
         moments.append(held + 2)
+    if options.target_masks:
+        # the sensitivity of an occupancy and its transform, and what belongs to the voxels in the mask
+        moments.append(held + 3)
     volume = 4 * math.prod(shape)
     section = 4 * shape[1] * shape[2]
     return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))

@@ -56,17 +56,27 @@ def usable_levels(full, floor, floor_given, verdicts):
     return full, floor
 
 
-def judge(result, repeated_share):
-    """Append to ``result.verdicts`` what the estimate itself shows."""
+def judge(result, repeated_share, whole):
+    """Append to ``result.verdicts`` what the estimate itself shows.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.Result
+    repeated_share : float
+        From `repeated_value_share`, of the map before the low-pass.
+    whole : occupy_jit.solvent.SolventModel
+        Of the whole inscribed sphere: where the solvent's side of a mask made ``result.solvent``, that has no content
+        to look at.
+    """
     say = result.verdicts
     model = result.solvent
     if repeated_share > _FLATTENED:
         say.append(("solvent-flattened", f"{repeated_share:.0%} of the voxels are exactly equal: the solvent was "
                     "flattened or masked, its noise is not known; use the map before masking"))
-    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result):
+    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result, whole):
         say.append(("no-solvent", "hardly any solvent inside the box to compare with: zero level and noise floor come "
                     "from content; use the map before it was cropped"))
-    if _content_is_dark(model):
+    if _content_is_dark(whole):
         say.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; multiply "
                     "the map by -1"))
     if repeated_share <= _FLATTENED and (not model.fitted or model.goodness < _GOOD_FIT):
@@ -103,9 +113,8 @@ def _content_is_dark(model):
     return bool(below > 2 * above and model.counts[height < -4].sum() > _LEAST_DARK_SHARE * model.counts.sum())
 
 
-def _quiet_holds_content(result):
+def _quiet_holds_content(result, model):
     """Whether the voxels taken for solvent are content, for want of solvent."""
-    model = result.solvent
     if model.fitted and model.sigma < _NARROW_PEAK * result.noise:
         return True
     wide = 2 * result.kernel.radius * result.voxel_size > 0.99 * result.lowpass_angstrom

@@ -369,7 +369,7 @@ from occupy_jit.cli.main import entry
 from occupy_jit.files.atomic import install_signal_handlers
 fake = types.ModuleType("occupy_jit.cli.run")
 def run(namespace, settings):
-    install_signal_handlers()
+    install_signal_handlers("OccuPy: error: interrupted\\n")
     print("ready", flush=True)
     time.sleep(60)
 fake.run = run

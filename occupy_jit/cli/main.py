@@ -53,7 +53,7 @@ def main(argv=None):
             return run.run(namespace, settings)
     except SystemExit as stop:  # --help and --version, or a signal
         if hasattr(stop, "signum"):
-            return _fail("interrupted; nothing incomplete was left", stop.code)
+            return _fail("interrupted; every file that was written is complete", stop.code)
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except KeyboardInterrupt:
         return _fail("interrupted", 130)

@@ -101,7 +101,7 @@ def remove_temporaries():
 
 
 class Interrupted(SystemExit):
-    """A signal asked the program to stop: exit status 128 + its number.
+    """A signal asked the program to stop while it gave files their names: exit status 128 + its number.
 
     It passes every ``except Exception``, unwinds the ``with`` blocks that remove temporaries, and ends the
     interpreter with the right status and without a traceback even where nobody catches it.
@@ -115,35 +115,45 @@ class Interrupted(SystemExit):
 
 _interrupted = None  # number of the signal that came, if any
 _committing = 0  # renames under way: a signal waits for them
+_last_words = ""
 
 
 def _on_signal(signum, frame):
+    """Remove what is incomplete and end the process, on the spot.
+
+    An exception instead would be raised between any two instructions of whatever runs: inside the import machinery
+    it can leave a lock that another thread waits for, for ever; in a callback it is swallowed.
+    """
     global _interrupted
     if _committing:
         _interrupted = signum
         return
-    if _interrupted is not None:
-        # The exception of the first signal is still unwinding, or got lost in code that swallows everything.
-        remove_temporaries()
-        os._exit(128 + signum)
-    _interrupted = signum
-    raise Interrupted(signum)
+    remove_temporaries()
+    with contextlib.suppress(OSError):
+        os.write(2, _last_words.encode())
+    os._exit(128 + signum)
 
 
-def install_signal_handlers():
-    """Turn SIGTERM, SIGINT and SIGHUP into `Interrupted`; a second signal ends the process at once, cleanly.
+def install_signal_handlers(last_words=""):
+    """Let SIGTERM, SIGINT and SIGHUP remove this process's temporaries and end it with status 128 + number.
 
-    SIGHUP stays ignored where it is (nohup). To be called in the main thread, early; elsewhere it does nothing.
+    Renames that have begun are finished first. SIGHUP stays ignored where it is (nohup). To be called in the main
+    thread, early; elsewhere it does nothing.
+
+    Parameters
+    ----------
+    last_words : str
+        Written to standard error at the end.
 
     Returns
     -------
     bool
         True if the handlers are in place.
     """
-    global _interrupted
+    global _interrupted, _last_words
     if threading.current_thread() is not threading.main_thread():
         return False
-    _interrupted = None
+    _interrupted, _last_words = None, last_words
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         signum = getattr(signal, name, None)
         if signum is None or (name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN):
@@ -153,7 +163,7 @@ def install_signal_handlers():
 
 
 def check_interrupted():
-    """Raise `Interrupted` if a signal came whose exception got lost on the way."""
+    """Raise `Interrupted` if a signal came while renames were under way."""
     if _interrupted is not None:
         raise Interrupted(_interrupted)
 

@@ -1,0 +1,107 @@
+"""The whole command as a process, for tests: small maps, a cache of compiled kernels that is filled once."""
+
+import atexit
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DEMO = os.path.join(ROOT, "occupy_jit", "demo", "emd_11007_demo.mrc")
+SECONDS = 300  # a guard against a hang, not a measurement
+
+
+@functools.cache
+def warm_cache():
+    """Directory with the compiled kernels; filled once in a session, or the one that the environment names."""
+    directory = os.environ.get("OCCUPY_CACHE_DIR")
+    if not directory:
+        directory = tempfile.mkdtemp(prefix="occupy-test-")
+        atexit.register(shutil.rmtree, directory, True)
+        os.chmod(directory, 0o755)  # for tests that run as another user
+    subprocess.run([sys.executable, "-m", "occupy_jit", "--warm-up", "--quiet"], check=True, timeout=SECONDS,
+                   env={**os.environ, "OCCUPY_CACHE_DIR": directory, "PYTHONPATH": ROOT})
+    return directory
+
+
+def environment(**more):
+    """Of a child: the tree under test, kernels from the shared cache."""
+    return {**os.environ, "PYTHONPATH": ROOT, "OCCUPY_CACHE_DIR": warm_cache(), **more}
+
+
+def command(*arguments):
+    """Argument list of a process that runs the program."""
+    return [sys.executable, "-m", "occupy_jit", *map(str, arguments)]
+
+
+def run(*arguments, cwd=None, env=None, **more):
+    """Run the program; returns the completed process with text in ``stdout`` and ``stderr``."""
+    return subprocess.run(command(*arguments), cwd=cwd, env=environment(**(env or {})), capture_output=True, text=True,
+                          timeout=SECONDS, stdin=subprocess.DEVNULL, **more)
+
+
+def listing(directory):
+    """Every file below a directory with a digest of its content, and every directory and link."""
+    found = {}
+    for folder, folders, files in os.walk(directory):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            key = os.path.relpath(path, directory)
+            if os.path.islink(path):
+                found[key] = "-> " + os.readlink(path)
+            elif os.path.isdir(path):
+                found[key] = "directory"
+            elif os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[key] = hashlib.sha256(file.read()).hexdigest()
+            else:
+                found[key] = "special"
+    return found
+
+
+@functools.cache
+def _particle(n, noise, seed):
+    """Atoms in a ball, the upper half with occupancy 0.5, in white noise."""
+    random = np.random.default_rng(1)
+    points = random.normal(size=(n * n // 9, 3))
+    points *= 0.26 * n * random.random((len(points), 1)) ** (1 / 3) / np.linalg.norm(points, axis=1, keepdims=True)
+    atoms = np.zeros((n, n, n))
+    np.add.at(atoms, tuple(np.rint(points + (n - 1) / 2).astype(int).T), np.where(points[:, 2] > 0, 0.5, 1.0))
+    squares = [np.fft.fftfreq(n)[:, None, None] ** 2, np.fft.fftfreq(n)[:, None] ** 2, np.fft.rfftfreq(n) ** 2]
+    blur = np.exp(-2 * np.pi ** 2 * 1.2 ** 2 * sum(squares))
+    density = np.fft.irfftn(np.fft.rfftn(atoms) * blur, s=atoms.shape, axes=(0, 1, 2))
+    density /= density.max()
+    return (density + noise * np.random.default_rng(seed).normal(size=density.shape)).astype(np.float32)
+
+
+def particle(n=48, noise=0.05, seed=2):
+    """A map [z, y, x] of a particle in solvent that calls for no verdict but that on the size of the kernel."""
+    return _particle(n, noise, seed).copy()
+
+
+def write(path, data, voxel_size=1.5, axis_order=(1, 2, 3), **fields):
+    """Write an array [z, y, x] as a map; `fields` are set in its header. Returns the path."""
+    from occupy_jit.files.maps import map_from_array, write_map
+
+    like = map_from_array(data, voxel_size)
+    if axis_order != (1, 2, 3):
+        like.axis_order = axis_order
+        like.header["mapc"], like.header["mapr"], like.header["maps"] = axis_order
+        for name, axis in zip(("nx", "ny", "nz"), axis_order, strict=True):
+            like.header[name] = data.shape[3 - axis]
+    for name, value in fields.items():
+        like.header[name] = value
+    write_map(path, data, like, "made for a test")
+    return str(path)
+
+
+def values(path, voxel_size=None):
+    """Data of a map [z, y, x]; with a voxel size where the header may have none."""
+    from occupy_jit.files.maps import read_map
+
+    return read_map(path, voxel_size, may_be_constant=True).data
