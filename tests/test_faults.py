@@ -28,7 +28,7 @@ from tests.command import command, environment, listing, particle, run, values, 
 from tests.test_header_fuzz import LEAVES
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "7"))
-EXAMPLES = int(os.environ.get("FUZZ_COMMANDS", "200"))
+EXAMPLES = int(os.environ.get("FUZZ_COMMANDS", "500"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 SOAK = int(os.environ.get("SOAK_MAPS", "60"))
 

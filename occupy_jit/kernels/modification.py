@@ -110,6 +110,9 @@ def factor(scale, kind, strength, pivot_ratio, limit):
     if kind == ATTENUATE_GAMMA:
         return scale ** (strength - one)
     ratio = pivot_ratio * (one - scale) / scale
+    if ratio > one:  # the power of a large ratio may overflow; that of its inverse vanishes
+        power = (one / ratio) ** strength
+        return power / (one + power) / scale
     return one / (one + ratio ** strength) / scale
 
 
