@@ -354,10 +354,10 @@ def test_which_modification_the_star_file_names(small, settings, given, expected
         assert not (out / "out_run_it025_model.star").exists()
         return
     assert references(out) == [f"out/{expected}run_it025_class{k:03d}.mrc" for k in (1, 2)]
-    result = estimate(read_map(OLD.format(2)), settings,
-                      full_scale=read_record(out / "occupy_run_it025.json")["common_full_scale"])
     asked = settings if expected == "sigm_" else Settings(amplify=True, amplify_amount=settings.amplify_amount,
                                                           exclude_solvent=settings.exclude_solvent)
+    result = estimate(read_map(OLD.format(2)), asked,
+                      full_scale=read_record(out / "occupy_run_it025.json")["common_full_scale"])
     wanted = modification.modified(read(OLD.format(2)), result, asked, kinds.requested(asked)[0])
     assert np.array_equal(read(out / f"{expected}run_it025_class002.mrc"), wanted)
 
