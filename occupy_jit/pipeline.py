@@ -281,12 +281,15 @@ class _Writer:
 
     def map(self, role, data, what):
         """Write a map under the name that was planned for this role."""
-        from occupy_jit.files.maps import write_map
+        from occupy_jit.files.maps import KnownStatistics, write_map
+        from occupy_jit.kernels.voxel_statistics import moments
 
         path = self._plan.outputs[role]
         with self._log.timed("write"):
+            *values, not_finite = moments(data)
             self._checksums[path] = write_map(path, data, self._volume, f"{PROGRAM}: {what}", outputs=self._outputs,
-                                              checksum=self._want_checksums)
+                                              checksum=self._want_checksums,
+                                              statistics=KnownStatistics(*values, not_finite == 0))
 
     def plot(self, result):
         """Write solModel_<name>.png."""

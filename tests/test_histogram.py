@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from occupy_jit.kernels._jit import threads
 from occupy_jit.kernels.voxel_statistics import (
     histogram,
+    moments,
     power_threshold,
     quantile,
     quiet_mean,
@@ -289,3 +290,18 @@ def test_thin_statistics_are_those_of_every_other_voxel_from_the_centre(volume, 
     assert abs(mean - quiet.mean(dtype=np.float64)) <= 1e-12 * np.abs(volume.astype(np.float64)).max() * quiet.size
     flipped = volume[::-1, ::-1, ::-1], power[::-1, ::-1, ::-1]
     assert quiet_median(flipped[0], 0.0, flipped[1], 1.0, thin=True) == np.median(quiet.astype(np.float64))
+
+
+@settings(deadline=None, max_examples=30)
+@given(volumes)
+def test_moments_are_those_of_numpy(volume):
+    wide = volume.astype(np.float64)
+    lowest, highest, mean, deviation, not_finite = moments(volume)
+    assert (lowest, highest, not_finite) == (volume.min(), volume.max(), 0)
+    # float64 sums of deviations of at most twice the largest value; their squares lose half of the digits
+    largest = np.abs(wide).max()
+    assert abs(mean - wide.mean()) <= 1e-13 * volume.size * largest
+    assert abs(deviation - wide.std()) <= 1e-6 * largest
+    odd = volume.copy()
+    odd[-1, -1, -1] = np.nan
+    assert moments(odd)[4] == 1

@@ -34,9 +34,10 @@ class Checksum:
     def _run(self):
         try:
             position = 0
-            while piece := os.pread(self._descriptor, _PIECE, position):
-                self._digest.update(piece)
-                position += len(piece)
+            piece = memoryview(bytearray(_PIECE))  # one, as fresh memory for every piece costs more than hashing it
+            while count := os.preadv(self._descriptor, [piece], position):
+                self._digest.update(piece[:count])
+                position += count
         except OSError as error:
             self._error = error
         finally:

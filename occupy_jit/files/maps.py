@@ -96,6 +96,17 @@ class Statistics(Range):
         return statistics
 
 
+@dataclass(frozen=True)
+class KnownStatistics:
+    """What `Statistics` would find, found elsewhere."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    rms: float
+    finite: bool
+
+
 @dataclass
 class Map:
     """A map in memory with all that is needed to write another that overlays it.
@@ -450,7 +461,7 @@ def read_mask(path, reference, checksum=False):
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def write_map(path, data, like, label, *more_labels, outputs=None, checksum=False):
+def write_map(path, data, like, label, *more_labels, outputs=None, checksum=False, statistics=None):
     """Write a map that overlays the map it was made from.
 
     MRC2014, float32, little-endian, in the axis order of `like`; cell, angles, start, origin, ISPG, extended header
@@ -470,6 +481,8 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
         The run that the file belongs to; it appears when that is committed.
     checksum : bool
         Start taking the SHA-256 of the file in the background.
+    statistics : Statistics or KnownStatistics, optional
+        Of `data`, where they are known already.
 
     Returns
     -------
@@ -493,7 +506,8 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
     if source.shape != file_shape:
         raise ValueError(f"data of shape {data.shape} for a map of {file_shape} (sections, rows, columns)")
     wanted = np.dtype("<f4")
-    statistics = Statistics()
+    known = statistics is not None
+    statistics = statistics if known else Statistics()
     buffer = None
     result = None
     with (outputs.open(path) if outputs is not None else replaced(path)) as file:
@@ -506,7 +520,8 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
                     buffer = np.empty(slab.shape, wanted)
                 _to_file_order(buffer[:stop - start], slab, like.axis_order)
                 slab = buffer[:stop - start]
-            statistics.add(slab)
+            if not known:
+                statistics.add(slab)
             file.write(slab.reshape(-1).view(np.uint8))
         if not statistics.finite:
             raise OccupyError(f"{shown(path)}: not written: the result holds NaN or infinity; check the input's values "

@@ -226,6 +226,29 @@ def quiet_survey(volume, power, threshold, thin=False):
     return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
 
 
+def moments(volume):
+    """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+
+    Returns
+    -------
+    minimum, maximum, mean, deviation : float
+        NaN for mean and deviation if a value is not finite.
+    non_finite : int
+    """
+    volume = as_volume(volume)
+    # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
+    shift = float(volume[0, 0, 0])
+    table = _survey(volume, volume, np.inf, False, False, shift)
+    first, second = table[:, 1].sum() / volume.size, table[:, 2].sum() / volume.size
+    deviation = math.sqrt(max(0.0, second - first * first)) if math.isfinite(second) else math.nan
+    return (float(table[:, 3].min()), float(table[:, 4].max()), float(shift + first), deviation,
+            int(table[:, 5].sum()))
+
+
 def sums_above(volume, threshold):
     """Number and sum of the values above a threshold, and the largest of all.
 
