@@ -2,10 +2,10 @@
 
 import os
 import sys
-import tempfile
 
 from occupy_jit.cli.parser import PROGRAM, build_parser
 from occupy_jit.errors import OccupyError
+from occupy_jit.files.atomic import replaced, write_error
 
 # A file with this line is ours and may be replaced; any other content stays.
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
@@ -74,9 +74,11 @@ def install_script(shell):
     except OSError as error:
         raise OccupyError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        _write(path, text)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
     except OSError as error:
-        raise OccupyError(f"{path}: cannot be written ({error.strerror})") from None
+        raise write_error(path, error) from None
+    with replaced(path, "w") as file:
+        file.write(text)
     return path, state
 
 
@@ -108,18 +110,3 @@ _ADVICE = {
     "fish": "It works in new shells.",
     "tcsh": "Add this line to ~/.tcshrc and start a new shell:\n  source '{path}'",
 }
-
-
-def _write(path, text):
-    """Write a text file whole or not at all."""
-    directory = os.path.dirname(path)
-    os.makedirs(directory, exist_ok=True)
-    number, temporary = tempfile.mkstemp(prefix=f".{PROGRAM}-", dir=directory)
-    try:
-        with open(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

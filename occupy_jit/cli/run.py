@@ -4,7 +4,7 @@ import os
 import sys
 
 from occupy_jit import warmup
-from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.errors import InputError
 from occupy_jit.files import atomic
 from occupy_jit.threads import thread_count
 
@@ -168,6 +168,3 @@ The demo map is EMD-11007 (EMDB, CC0), made smaller. To look at the result:
   chimerax {os.path.join(where, 'chimX_emd_11007_demo.cxc')}
   {os.path.join(where, 'log_emd_11007_demo.txt')}  tells what was measured
 Next: OccuPy -i your_map.mrc --amplify --plot""", file=sys.stdout)
-
-
-__all__ = ["demo_map", "run", "OccupyError", "UsageError"]

@@ -135,6 +135,11 @@ def _models(numbers):
     return "#" + ",".join(map(str, numbers))
 
 
+def _check_lowest(min_vis_scale):
+    if not 0 <= min_vis_scale < 1:
+        raise UsageError(f"lowest visible scale {min_vis_scale}: must be at least 0 and below 1")
+
+
 def script(name, input_path, scale_path, others=(), *, version, directory=None, full_scale_box=None, level=None,
            min_vis_scale=0.2):
     """Text of chimX_<name>.cxc (to be written as UTF-8).
@@ -171,8 +176,7 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
     UsageError
         `min_vis_scale` is no such number.
     """
-    if not 0 <= min_vis_scale < 1:
-        raise UsageError(f"lowest visible scale {min_vis_scale}: must be at least 0 and below 1")
+    _check_lowest(min_vis_scale)
     opened, left_out = [], []
     for path, role in [(input_path, "input"), (scale_path, "scale"), *others]:
         reason = cannot_open(path, directory)
@@ -275,8 +279,7 @@ def classes_script(name, classes, variance_path=None, *, version, directory=None
     UsageError
         `min_vis_scale` is not at least 0 and below 1.
     """
-    if not 0 <= min_vis_scale < 1:
-        raise UsageError(f"lowest visible scale {min_vis_scale}: must be at least 0 and below 1")
+    _check_lowest(min_vis_scale)
     paths, left_out = [], []
 
     def opened(path, what):
