@@ -110,7 +110,7 @@ def main(argv=None):
         parser().error(f"--rows: unknown: {', '.join(unknown)}")
     if arguments.repeats < 1 or arguments.threads < 1:
         parser().error("--repeats and --threads: expected 1 or more")
-    from occupy_jit.kernels._jit import threads
+    from occupy_jit.kernels.jit.decorator import threads
 
     with tempfile.TemporaryDirectory(prefix="bench_") as folder:
         options = Options(repeats=arguments.repeats, quick=arguments.quick,

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 # name -> module that defines it; None for a module of that name
 _LAZY = {
-    "estimate": "estimation",
+    "estimate": "estimation.estimate",
     "Settings": "settings",
     "read_map": "files.maps",
     "write_map": "files.maps",

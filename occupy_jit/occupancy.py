@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from occupy_jit.kernels import voxel_statistics
+from occupy_jit.kernels import quantiles as voxel_statistics
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels, sliding_maximum
 from occupy_jit.settings import LARGEST_RADIUS

@@ -12,7 +12,7 @@ KERNELS = pathlib.Path(__file__).resolve().parent.parent / "occupy_jit" / "kerne
 TINY = '''
 import numba
 import numpy as np
-from occupy_jit.kernels._jit import kernel
+from occupy_jit.kernels.jit.decorator import kernel
 from occupy_jit.kernels.callee import weight
 
 
@@ -37,7 +37,7 @@ def fill(out, value):
 '''
 
 CALLEE = '''
-from occupy_jit.kernels._jit import kernel
+from occupy_jit.kernels.jit.decorator import kernel
 
 
 @kernel
@@ -55,7 +55,8 @@ logging.getLogger("occupy_jit").addHandler(handler)
 logging.getLogger("occupy_jit").setLevel(logging.DEBUG)
 import numpy as np
 volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-from occupy_jit.kernels import _cache, _jit, _parallel, tiny
+from occupy_jit.kernels.jit import cache as _cache, decorator as _jit, launch as _parallel
+from occupy_jit.kernels import tiny
 def count(function):
     return sum(function.stats.cache_hits.values()), sum(function.stats.cache_misses.values())
 def answer(**more):
@@ -72,11 +73,11 @@ answer(value=value, hits=hits, misses=misses, path=tiny.total.stats.cache_path)
 def make(root):
     """Write the package below `root` and return `root`."""
     kernels = pathlib.Path(root) / "occupy_jit" / "kernels"
-    kernels.mkdir(parents=True)
+    (kernels / "jit").mkdir(parents=True)
     (kernels.parent / "__init__.py").write_text('__version__ = "0.0.1"\n')
     (kernels / "__init__.py").write_text("")
-    for name in ("_jit.py", "_cache.py", "_parallel.py"):
-        shutil.copy(KERNELS / name, kernels / name)
+    for path in (KERNELS / "jit").glob("*.py"):
+        shutil.copy(path, kernels / "jit" / path.name)
     (kernels / "tiny.py").write_text(TINY)
     (kernels / "callee.py").write_text(CALLEE)
     return root

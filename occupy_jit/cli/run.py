@@ -3,10 +3,10 @@
 import os
 import sys
 
-from occupy_jit import warmup
 from occupy_jit.errors import InputError
-from occupy_jit.files import atomic
-from occupy_jit.threads import thread_count
+from occupy_jit.files import outputs as atomic
+from occupy_jit.machine.threads import thread_count
+from occupy_jit.runs import warmup
 
 
 def run(namespace, settings):
@@ -31,16 +31,16 @@ def run(namespace, settings):
         return _warm_up(announce)
     if not namespace.dry_run:
         warmup.start(announce)
-    from occupy_jit import pipeline
+    from occupy_jit.runs import one_map as pipeline
 
     if namespace.rerun:
         namespace, settings = _recorded(namespace)
     options = _options(namespace, pipeline.Options)
     if namespace.relion_classes or namespace.common_scale:
-        from occupy_jit import classes
+        from occupy_jit.runs import classification as classes
 
         return classes.run(namespace.relion_classes, namespace.input_map, settings, options, namespace.dry_run)
-    from occupy_jit import batch
+    from occupy_jit.runs import many_maps as batch
 
     maps = [demo_map()] if namespace.demo else namespace.input_map
     status = batch.run(maps, settings, options, namespace.dry_run)
@@ -68,7 +68,7 @@ def _options(namespace, options_class):
 def _warm_up(announce):
     import time
 
-    from occupy_jit.kernels import _cache
+    from occupy_jit.kernels.jit import cache as _cache
 
     start = time.perf_counter()
     warmup.load(announce)
@@ -81,7 +81,7 @@ def _warm_up(announce):
 def _recorded(namespace):
     """Namespace and settings of an earlier run, from its record."""
     from occupy_jit.cli import parser
-    from occupy_jit.files.record import read_record
+    from occupy_jit.reports.record import read_record
 
     record = read_record(namespace.rerun)
     try:

@@ -13,10 +13,10 @@ import numpy as np
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files import mrc_header
-from occupy_jit.files.atomic import replaced, same_file, shown
 from occupy_jit.files.checksum import Checksum
-from occupy_jit.files.compressed import Stream
 from occupy_jit.files.mrc_header import HEADER_BYTES, MapHeader
+from occupy_jit.files.outputs import replaced, same_file, shown
+from occupy_jit.files.streams import Stream
 
 _SLAB_BYTES = 1 << 22
 # Where x, the fastest axis in memory, is another in the file, 16 of its steps at a time fill whole cache lines.

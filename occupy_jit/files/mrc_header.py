@@ -16,7 +16,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.files.atomic import shown
+from occupy_jit.files.outputs import shown
 
 HEADER_BYTES = 1024
 

@@ -8,9 +8,9 @@ give the same bits for any number of threads. Most can also be called from code 
 _LAZY = {
     "sliding_ball_maximum": ("sliding_maximum", "sliding_maximum_serial", "ball_voxels"),
     "full_scale": ("largest_quantile", "full_scale_tau", "tile_edge"),
-    "voxel_statistics": ("histogram", "quantile", "volume_range", "power_threshold", "quiet_median", "quiet_moments"),
+    "quantiles": ("histogram", "quantile", "volume_range", "power_threshold", "quiet_median", "quiet_moments"),
     "smoothing": ("smooth", "smoothed_power"),
-    "modification": ("scale_and_depth", "confidence_from_evidence", "modify"),
+    "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 

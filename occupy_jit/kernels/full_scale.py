@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from occupy_jit.kernels._jit import as_volume, kernel, launch, require_volume, threads
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume, threads
 
 # Columns of the table with one row per plane of cube corners: the rectangle of cubes that pass
 # (inclusive; empty if the first exceeds the last), x of the first one in [y, x] order, the

@@ -28,7 +28,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, register_jitable
 
-from occupy_jit.kernels._jit import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
 
 # Rounding guard: a radius that was meant to be 3 may arrive as 2.9999999999.
 GUARD = 1e-6

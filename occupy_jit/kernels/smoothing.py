@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from occupy_jit.kernels._jit import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
 
 _SEGMENT = 1024  # voxels accumulated at a time: what is read for them stays in the first-level cache
 _PLANES_PER_TASK = 8

@@ -1,0 +1,90 @@
+"""How sure it is, voxel by voxel, that there is content and not solvent.
+
+The evidence is the grey closing of the low-passed map (the sliding maximum, and its sliding minimum over the
+same ball): closed, content is an even plateau with sharp sides, where the map itself crosses zero
+between any two atoms. It is capped a few noise spreads above the noise floor, so that a strong
+neighbour counts no more than a weak one and does not bleed far, and averaged with a Gaussian, because content
+comes in pieces far larger than the ball. What remains is compared with the spread of the same quantity over
+quiet solvent. Where the scale is so low that solvent next to content could have it, confidence is
+withdrawn: there amplification would be largest and mean least.
+
+Against simulated maps with known occupancies this covers the true volume better, at every noise level,
+than the excess of the density histogram over a solvent model, which sees single voxels.
+"""
+
+import numpy as np
+
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.smoothing import smooth
+from occupy_jit.kernels.voxelwise import confidence_from_evidence
+
+CAP = 4.0
+"""Where the evidence stops to count, in spreads of M' over quiet solvent above the noise floor."""
+
+SMOOTHING_ANGSTROM = 4.5
+RAMP = (2.0, 3.0)
+"""Evidence at which confidence starts and is complete, in spreads of the evidence over quiet solvent."""
+
+GATE = (0.07, 0.15)
+"""Scale at which confidence starts and is complete."""
+
+STRICT_GATE = (0.15, 0.30)
+"""The same where content is amplified and solvent set to 0: a rim of amplified solvent around the content, which
+drowns in the solvent that is kept otherwise, would be most of what is left of it."""
+
+# A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
+_LEAST_SPREAD = 0.01
+_LEAST_EVIDENCE_SPREAD = 0.02
+
+
+def cap_level(floor, spread, full):
+    """Level above zero at which the evidence is capped.
+
+    Parameters
+    ----------
+    floor, spread : float
+        Median and standard deviation of M' over the quiet voxels.
+    full : float
+        Full scale.
+    """
+    return floor + CAP * max(spread, _LEAST_SPREAD * full)
+
+
+def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, gate=GATE, buffer=None):
+    """Confidence map.
+
+    Parameters
+    ----------
+    depth : (nz, ny, nx) float32 array
+        ``-min(M', cap)``; overwritten, the confidence is returned in it.
+    scale : (nz, ny, nx) float32 array
+    floor, cap : float
+    quiet : occupy_jit.estimation.levels.Quiet
+    kernel : occupy_jit.estimation.levels.Kernel
+    voxel_size : float
+        Å.
+    hedge : float
+        The confidence is raised to this power.
+    gate : (float, float)
+        Scale at which confidence starts and is complete.
+    buffer : array, optional
+        Working space of the same shape and type.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        In [0, 1].
+    """
+    closed = sliding_maximum(depth, kernel.radius, kernel.size, out=buffer)
+    evidence = smooth(closed, max(SMOOTHING_ANGSTROM / voxel_size, 1.0), out=depth)
+    # `evidence` carries the sign of `depth`: the more negative, the more content
+    _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)
+    spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
+    centre = quiet.median(evidence)
+    return confidence_from_evidence(evidence, scale, centre - RAMP[0] * spread, centre - RAMP[1] * spread,
+                                    gate, hedge, out=evidence)
+
+
+def certain(shape):
+    """Confidence 1 everywhere."""
+    return np.ones(shape, np.float32)

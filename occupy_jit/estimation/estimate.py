@@ -1,0 +1,309 @@
+"""From a map to scale, confidence and what was measured on the way. Arrays only, no files."""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation import confidence as confidence_
+from occupy_jit.estimation import fourier, solvent
+from occupy_jit.estimation import levels as scale_
+from occupy_jit.estimation import verdicts as verdicts_
+from occupy_jit.kernels import quantiles as voxel_statistics
+from occupy_jit.kernels.jit.decorator import as_volume, threads
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.voxelwise import scale_and_depth
+from occupy_jit.modifications import requested
+from occupy_jit.settings import Settings
+
+_RANGES = (1e-15, 1e15)  # of values whose squares single precision can hold, noise a thousandth of them included
+
+
+@dataclass
+class Result:
+    """What `estimate` found.
+
+    Attributes
+    ----------
+    scale : (nz, ny, nx) float32 array
+        Local scale in [0, 1].
+    confidence : (nz, ny, nx) float32 array or None
+        In [0, 1].
+    lowpass : (nz, ny, nx) float32 array or None
+        The low-passed map.
+    full_scale : float
+        Value at scale 1, above the zero level, in units of the map.
+    zero, floor : float
+        Zero level (mean of quiet solvent) and noise floor above it.
+    noise : float
+        Standard deviation of the low-passed map in quiet solvent.
+    scale_noise : float
+        Standard deviation of the sliding maximum in quiet solvent, as a share of full scale.
+    full_scale_corner : (z, y, x) or None
+        First voxel of the cube that defines full scale; None if it was given or naive.
+    tile : int
+        Edge of that cube in voxels.
+    tau : float
+    kernel : occupy_jit.estimation.levels.Kernel
+    lowpass_angstrom, voxel_size : float
+        Å.
+    quiet : occupy_jit.estimation.levels.Quiet
+        Which voxels were taken for empty solvent.
+    solvent : occupy_jit.estimation.solvent.SolventModel
+    range : (float, float)
+        Smallest and largest value of the map.
+    verdicts : list of (code, sentence)
+        What the user should know about the map.
+    solvent_limit : float
+        Scale that empty solvent hardly ever reaches.
+    """
+
+    scale: np.ndarray
+    confidence: np.ndarray | None
+    lowpass: np.ndarray | None
+    full_scale: float
+    zero: float
+    floor: float
+    noise: float
+    scale_noise: float
+    full_scale_corner: tuple | None
+    tile: int
+    tau: float
+    kernel: object
+    lowpass_angstrom: float
+    voxel_size: float
+    quiet: object
+    solvent: object
+    range: tuple
+    verdicts: list = field(default_factory=list)
+    solvent_limit: float = 0.0
+
+    @property
+    def quiet_share(self):
+        """float : Share of the inscribed sphere that is quiet."""
+        return self.quiet.share
+
+
+class FullScale(NamedTuple):
+    """What `measure_full_scale` found.
+
+    Attributes
+    ----------
+    value : float
+        Above the zero level, in units of the map.
+    corner : (z, y, x) or None
+        First voxel of the cube that defines it; None if naive.
+    tile : int
+        Edge of that cube in voxels.
+    zero : float
+        Zero level.
+    """
+
+    value: float
+    corner: tuple | None
+    tile: int
+    zero: float
+
+
+def derived_lowpass(settings, voxel_size):
+    """Low-pass resolution in Å: as given, else the resolution, else six voxels."""
+    return settings.lowpass_input_angstrom or settings.resolution_angstrom or scale_.LOWPASS_VOXELS * voxel_size
+
+
+def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
+             overwrite=False, full_scale=None, thread_count=None):
+    """Estimate local scale and confidence of a map.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) array, or a map from `occupy_jit.read_map`
+        Real, finite.
+    settings : Settings, optional
+    voxel_size : float, optional
+        Å. Needed for a bare array; for a map it is its own.
+    solvent_mask : (nz, ny, nx) array, optional
+        Marks what is not solvent (soft or binary). It aids the solvent model only; the scale does not depend on it.
+    with_confidence, keep_lowpass : bool
+        Whether these are wanted in the result.
+    overwrite : bool
+        `volume` may be used as working space: saves one volume of memory.
+    full_scale : float, optional
+        Use this full scale (classes that share one) instead of searching.
+    thread_count : int, optional
+        Never changes the result.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `volume` is not a 3-D array of real numbers, or no voxel size is known.
+    InputError
+        If the map is constant or not finite.
+    """
+    settings = Settings() if settings is None else settings
+    volume, voxel_size = _checked(volume, voxel_size)
+    with threads(thread_count):
+        return _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
+                         full_scale, thread_count)
+
+
+def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=False, thread_count=None):
+    """Full scale alone, as `estimate` would find it: what several maps on one scale are first asked for.
+
+    Parameters
+    ----------
+    volume, settings, voxel_size, overwrite, thread_count
+        As for `estimate`.
+
+    Returns
+    -------
+    FullScale
+
+    Raises
+    ------
+    TypeError, ValueError, InputError
+        As `estimate` does.
+    """
+    settings = Settings() if settings is None else settings
+    volume, voxel_size = _checked(volume, voxel_size)
+    with threads(thread_count):
+        _require_content(volume)
+        on_raw_map = settings.scale_mode == "resolution"
+        lowpass_angstrom = derived_lowpass(settings, voxel_size)
+        kernel = scale_.choose_kernel(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
+        lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
+                                    out=volume if overwrite and not on_raw_map else None)
+        source = volume if on_raw_map else lowpassed
+        zero = scale_.find_quiet(lowpassed, voxel_size).mean_and_deviation(source)[0]
+        value, corner, tile, _ = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+                                                   settings.tile_size_angstrom, settings.naive_normalisation)
+    return FullScale(value, corner, tile, zero)
+
+
+def _checked(volume, voxel_size):
+    """A map or an array as a volume of the kernels, and its voxel size."""
+    if hasattr(volume, "voxel_size"):
+        voxel_size = volume.voxel_size if voxel_size is None else voxel_size
+        volume = volume.data
+    if voxel_size is None or not (math.isfinite(voxel_size) and voxel_size > 0):
+        raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size}")
+    return as_volume(volume), float(voxel_size)
+
+
+def _require_content(volume):
+    """Smallest and largest value, if there is anything to estimate."""
+    lowest, highest, not_finite = voxel_statistics.volume_range(volume)
+    if not_finite:
+        raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
+    if not lowest < highest:
+        raise InputError(f"the map is constant ({lowest:g}): there is nothing to estimate")
+    if not _RANGES[0] < highest - lowest < _RANGES[1]:
+        raise InputError(f"the values span {highest - lowest:g}, too {'little' if highest - lowest < 1 else 'much'} to "
+                         "compute with in single precision: multiply the map by a suitable number")
+    return lowest, highest
+
+
+def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
+              thread_count):
+    lowest, highest = _require_content(volume)
+    on_raw_map = settings.scale_mode == "resolution"
+    repeated = verdicts_.repeated_value_share(volume)
+    lowpass_angstrom = derived_lowpass(settings, voxel_size)
+    kernel = scale_.choose_kernel(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
+
+    lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
+                                out=volume if overwrite and not on_raw_map else None)
+    quiet = scale_.find_quiet(lowpassed, voxel_size)
+    zero, noise, quiet_count, low, high = quiet.survey(lowpassed)
+    quiet.share = quiet_count / scale_.voxels_in_sphere(volume.shape)
+    whole = model = _solvent_model(lowpassed, low, high)
+    verdict_list = []
+    if solvent_mask is not None:
+        model = solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
+
+    source = volume if on_raw_map else lowpassed
+    if on_raw_map:
+        zero = quiet.mean_and_deviation(source)[0]
+    full, corner, tile, tau = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+                                                settings.tile_size_angstrom, settings.naive_normalisation,
+                                                known_full_scale)
+    maximum = sliding_maximum(source, kernel.radius, kernel.size)
+    del source
+    # where nobody wants it any more it is working space
+    spare = None if keep_lowpass else lowpassed
+    floor_measured = max(quiet.median(maximum, zero), 0.0)
+    _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
+    floor = floor_measured if settings.noise_floor is None else settings.noise_floor
+    full, floor = verdicts_.usable_levels(full, floor, settings.noise_floor is not None, verdict_list)
+
+    depth = cap = None
+    if with_confidence and not settings.no_confidence:
+        cap = confidence_.cap_level(floor_measured, spread, full)
+        depth = np.empty_like(maximum)
+    scale = scale_and_depth(maximum, zero, floor, full, np.inf if cap is None else cap, out=maximum, depth=depth)
+    confident = None
+    if with_confidence:
+        if settings.no_confidence:
+            confident = confidence_.certain(volume.shape)
+        else:
+            confident = confidence_.confidence(depth, scale, floor_measured, cap, quiet, kernel, voxel_size,
+                                               settings.hedge_confidence, _gate(settings), spare)
+    result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
+                    corner, tile, tau, kernel, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
+                    verdict_list)
+    result.solvent_limit = scale_.solvent_limit(floor_measured, spread, floor, full)
+    verdicts_.judge(result, repeated, whole)
+    return result
+
+
+def _gate(settings):
+    """Scale at which confidence starts and is complete."""
+    amplifies = any(kind.name in ("amplify", "amplify-gamma", "sigmoid-gamma") and kind.strength > 0
+                    for kind in requested(settings))
+    return confidence_.STRICT_GATE if amplifies and settings.exclude_solvent else confidence_.GATE
+
+
+def _solvent_model(lowpassed, low, high):
+    """Histogram inside the sphere and the Gaussian fitted to it."""
+    if not low < high:
+        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
+    counts = voxel_statistics.histogram(lowpassed, low, high, solvent.BINS, inside=True)
+    return solvent.fit(counts, np.linspace(low, high, solvent.BINS + 1))
+
+
+def _solvent_histogram(lowpassed, mask, verdict_list):
+    """Counts and edges on the solvent side of a mask that marks non-solvent; the side that varies less is solvent."""
+    mask = as_volume(mask, "solvent mask")
+    if mask.shape != lowpassed.shape:
+        raise ValueError(f"solvent mask: shape {mask.shape} differs from the map's {lowpassed.shape}")
+    middle = 0.5 * (float(mask.min()) + float(mask.max()))
+
+    def side(marked):
+        """The voxels on one side, section by section: copies of them all would take more memory than the map."""
+        for section, marks in zip(lowpassed, mask, strict=True):
+            yield section[marks > middle if marked else marks <= middle].astype(np.float64)
+
+    # sums of squares lose the digits of an offset: take one value of the map for its origin
+    origin = float(lowpassed.flat[0])
+    spread = {}
+    for marked in (True, False):
+        parts = [(v.size, (v - origin).sum(), np.square(v - origin).sum()) for v in side(marked)]
+        count, total, squares = np.sum(parts, axis=0)
+        if count < 1000:
+            raise InputError("the solvent definition marks everything or nothing: it must leave at least 1000 voxels "
+                             "on either side")
+        spread[marked] = squares / count - (total / count) ** 2
+    inverted = bool(spread[True] < spread[False])
+    if inverted:
+        verdict_list.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))
+    low = min(float(v.min()) for v in side(inverted) if v.size)
+    high = max(float(v.max()) for v in side(inverted) if v.size)
+    if not low < high:
+        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
+    edges = np.linspace(low, high, solvent.BINS + 1)
+    return sum(np.histogram(v, solvent.BINS, (low, high))[0] for v in side(inverted)), edges

@@ -1,0 +1,121 @@
+"""What the user should know about a map: one code and one clear line each."""
+
+import numpy as np
+
+# A share of exactly equal voxels above this means the surroundings were flattened or masked.
+_FLATTENED = 0.05
+_FEWEST_QUIET = 0.15
+_GOOD_FIT = 0.7
+_COVERS_NOTHING, _COVERS_EVERYTHING = 1e-4, 0.7
+# In noise alone the ratio is 0.3 to 0.45; with a signal to noise ratio of 1.5 at full resolution, 0.15.
+_NOISE_LIMIT = 0.31
+# Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
+# more than its own height above zero. Where there is solvent, the first ratio is above 0.93; the second is below
+# 0.6 as long as the ball is as wide as the finest detail that the low-pass leaves.
+_NARROW_PEAK, _UNEVEN_MAXIMUM = 0.85, 1.08
+# Of noise alone 3e-5 of the voxels lie more than 4 sigma below the mean.
+_LEAST_DARK_SHARE = 3e-4
+_KERNEL_SHARE = 0.1
+_SAMPLE = 40_000
+# How far the most frequent value must exceed the next one to be more than a step of grey.
+_STANDS_OUT = 3
+
+
+def repeated_value_share(volume):
+    """Share of the voxels, in an even sample of the inscribed sphere, that have the most frequent value.
+
+    0 where the next most frequent value is nearly as frequent: a map stored in few steps of grey has ties everywhere.
+    """
+    # strides that go with no usual box edge, so that the sample crosses the whole box
+    stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
+    sample = volume[::stride, ::stride, ::stride]
+    squares = [(2 * np.arange(n)[::stride] - (n - 1)) ** 2 for n in volume.shape]
+    inside = squares[0][:, None, None] + squares[1][:, None] + squares[2] <= min(volume.shape) ** 2
+    _, counts = np.unique(sample[inside], return_counts=True)
+    counts = np.sort(counts)
+    if counts.size == 0 or (counts.size > 1 and counts[-1] < _STANDS_OUT * counts[-2]):
+        return 0.0
+    return float(counts[-1] / counts.sum())
+
+
+def usable_levels(full, floor, floor_given, verdicts):
+    """Full scale and noise floor that can be used, with a verdict where they could not be used as measured.
+
+    In a map without content the best region is noise, and the noise floor reaches full scale: no scale above it
+    exists then, and the plain ratio to the full scale is what can still be said.
+    """
+    if not full > 0:
+        verdicts.append(("no-content", "nothing stands above solvent: the scale means nothing; is the contrast "
+                                       "inverted, or the map empty?"))
+        full = max(abs(full), float(np.finfo(np.float32).tiny) * 1e6)
+    if floor >= 0.95 * full:
+        which = "the given noise floor" if floor_given else "the noise floor"
+        verdicts.append(("noise-floor-ignored", f"{which} ({floor:.4g}) reaches full scale ({full:.4g}): it is not "
+                                                "subtracted, and the scale is the plain ratio to full scale"))
+        floor = 0.0
+    return full, floor
+
+
+def judge(result, repeated_share, whole):
+    """Append to ``result.verdicts`` what the estimate itself shows.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.Result
+    repeated_share : float
+        From `repeated_value_share`, of the map before the low-pass.
+    whole : occupy_jit.estimation.solvent.SolventModel
+        Of the whole inscribed sphere: where the solvent's side of a mask made ``result.solvent``, that has no content
+        to look at.
+    """
+    say = result.verdicts
+    model = result.solvent
+    if repeated_share > _FLATTENED:
+        say.append(("solvent-flattened", f"{repeated_share:.0%} of the voxels are exactly equal: the solvent was "
+                    "flattened or masked, its noise is not known; use the map before masking"))
+    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result, whole):
+        say.append(("no-solvent", "hardly any solvent inside the box to compare with: zero level and noise floor come "
+                    "from content; use the map before it was cropped"))
+    if _content_is_dark(whole):
+        say.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; multiply "
+                    "the map by -1"))
+    if repeated_share <= _FLATTENED and (not model.fitted or model.goodness < _GOOD_FIT):
+        say.append(("solvent-fit-poor", "the Gaussian describes the solvent peak poorly (goodness "
+                    f"{model.goodness:.2f}): do not trust the solvent model; --solvent-def may help. "
+                    "The scale does not depend on it"))
+    if result.noise > _NOISE_LIMIT * result.full_scale:
+        say.append(("noise-dominates", f"noise in solvent is {result.noise / result.full_scale:.0%} of full scale even "
+                    "after the low-pass: sharpened beyond use or hardly any signal; try a larger --lowpass-input"))
+    if result.kernel.size > _KERNEL_SHARE * min(result.scale.shape):
+        say.append(("kernel-large", f"the kernel ({result.kernel.size} voxels) is larger than a tenth of the box "
+                    f"({min(result.scale.shape)}): the scale is coarse"))
+    if result.confidence is not None:
+        covered = covered_share(result.confidence)
+        if covered < _COVERS_NOTHING:
+            say.append(("confidence-nothing", "confidence covers nothing: no modification will be visible"))
+        elif covered > _COVERS_EVERYTHING:
+            say.append(("confidence-everything", f"confidence covers {covered:.0%} of the box: solvent is not told "
+                        "from content"))
+
+
+def covered_share(confidence):
+    """Share of the box with confidence above one half."""
+    return sum(np.count_nonzero(section > 0.5) for section in confidence) / confidence.size
+
+
+def _content_is_dark(model):
+    """Whether far more of the histogram lies below the solvent peak than above it."""
+    if not model.sigma > 0:
+        return False
+    height = (model.centres - model.mean) / model.sigma
+    weight = np.where(np.abs(height) > 4, model.counts * np.abs(height) ** 3, 0)
+    below, above = weight[height < 0].sum(), weight[height > 0].sum()
+    return bool(below > 2 * above and model.counts[height < -4].sum() > _LEAST_DARK_SHARE * model.counts.sum())
+
+
+def _quiet_holds_content(result, model):
+    """Whether the voxels taken for solvent are content, for want of solvent."""
+    if model.fitted and model.sigma < _NARROW_PEAK * result.noise:
+        return True
+    wide = 2 * result.kernel.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
+    return bool(wide and result.scale_noise * result.full_scale > _UNEVEN_MAXIMUM * result.floor > 0)

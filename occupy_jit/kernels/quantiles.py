@@ -1,0 +1,506 @@
+"""Counts, order statistics and moments of the voxels of a volume, each in one pass or two.
+
+What is exact is exact in integers: counts of voxels, and order statistics found from counts of the bit patterns of
+the values. Sums are taken slice by slice in float64. No result depends on the number of threads.
+
+Which voxels count: all, or with `thin` every other one on each axis, counted from the centre, so that flips of the
+box choose the same ones; those of the whole box, or of the inscribed sphere (`inside`), whose centre is ((n - 1) / 2)
+on each axis and whose diameter is the shortest edge; and of these, the ones where a second volume is at
+most a limit (the quiet voxels: power <= threshold).
+"""
+
+import math
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+
+_COUNT_TASKS = 8
+_KEYS = 1 << 16  # an order statistic is found from the upper and then the lower half of the 32 bits of its value
+_LOWEST_KEY = -(1 << 31)
+
+# Bins of the power: 2^11 for each power of two from 2^-44 to 2^20 times the mean.
+_POWER_MANTISSA_BITS = 11
+_POWER_EXPONENTS = (-44, 20)
+_SMALLEST_MEAN = float(np.finfo(np.float32).tiny)  # below it float32 has lost the digits of the power
+
+_NORMAL_FROM_MAD = 1.4826
+
+
+def volume_range(volume, inside=False):
+    """Smallest and largest value, and the number of values that are NaN or infinite.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    inside : bool
+        Only the inscribed sphere.
+
+    Returns
+    -------
+    minimum, maximum : float
+        Of the finite values; inf, -inf if there are none.
+    non_finite : int
+    """
+    volume = as_volume(volume)
+    table = _survey(volume, volume, np.inf, False, inside)
+    return float(table[:, 3].min(initial=np.inf)), float(table[:, 4].max(initial=-np.inf)), int(table[:, 5].sum())
+
+
+def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
+    """Count values in `bins` equal bins from `low` to `high`, both included; others, and NaN, are ignored.
+
+    The same counts as ``numpy.histogram(volume.astype(float64), bins, (low, high))``.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    low, high : float
+        Finite, low < high.
+    bins : int
+    inside : bool
+        Only the inscribed sphere.
+    where : ndarray (z, y, x), real, optional
+        Only voxels at which `where` is at most `limit`.
+    limit : float
+
+    Returns
+    -------
+    ndarray (bins,), int64
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array, the range or the number of bins cannot be used.
+
+    Notes
+    -----
+    Inside a function compiled by numba: ``histogram(volume, low, high, bins, inside)``, C-contiguous float32 only.
+    """
+    volume, where, selects = _arrays(volume, where)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and bins >= 1):
+        raise ValueError(f"histogram: expected low < high and at least one bin, got {low}, {high} and {bins}")
+    edges = np.linspace(low, high, int(bins) + 1)
+    counts = np.zeros((_COUNT_TASKS, int(bins)), np.int64)
+    launch(_count, volume, where, np.float32(limit), selects, inside, False, edges, np.float32(0), 0, 0, counts)
+    return counts.sum(axis=0)
+
+
+@overload(histogram)
+def _histogram_overload(volume, low, high, bins, inside=False):
+    require_volume(volume)
+
+    def implementation(volume, low, high, bins, inside=False):
+        edges = np.linspace(low, high, bins + 1)
+        counts = np.zeros((_COUNT_TASKS, bins), np.int64)
+        _count(volume, volume, np.float32(np.inf), False, inside, False, edges, np.float32(0), 0, 0, counts)
+        return counts.sum(axis=0)
+    return implementation
+
+
+def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin=False):
+    """The values at the given ranks of the sorted voxels, exactly.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real, without NaN
+    ranks : callable
+        From the number of voxels that count to a sequence of ranks (0 for the smallest).
+    inside, where, limit
+        As in `histogram`.
+    thin : bool
+        Only every other voxel on each axis.
+
+    Returns
+    -------
+    list of float
+    """
+    volume, where, selects = _arrays(volume, where)
+    limit = np.float32(limit)
+    no_edges = np.empty(0)
+
+    def count_keys(base, shift):
+        counts = np.zeros((_COUNT_TASKS, _KEYS), np.int64)
+        launch(_count, volume, where, limit, selects, inside, thin, no_edges, np.float32(0), base, shift, counts)
+        return np.cumsum(counts.sum(axis=0))
+
+    upper = count_keys(_LOWEST_KEY, 16)
+    lower = {}
+    values = []
+    for rank in ranks(int(upper[-1])):
+        half = int(np.searchsorted(upper, rank, side="right"))
+        base = _LOWEST_KEY + half * _KEYS
+        if half not in lower:
+            lower[half] = count_keys(base, 0)
+        before = upper[half - 1] if half else 0
+        key = base + int(np.searchsorted(lower[half], rank - before, side="right"))
+        bits = key if key >= 0 else key ^ 0x7FFFFFFF
+        values.append(float(np.int32(bits).view(np.float32)))
+    return values
+
+
+def quantile(volume, fraction, inside=False, where=None, limit=np.inf, thin=False):
+    """Exact quantile: of N sorted values the one at index min(N - 1, floor(fraction N)), never interpolated.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real, without NaN
+    fraction : float or sequence of float
+        Between 0 and 1.
+    inside, where, limit
+        As in `histogram`.
+    thin : bool
+        Only every other voxel on each axis.
+
+    Returns
+    -------
+    float or list of float
+
+    Raises
+    ------
+    ValueError
+        If no voxel counts, or a fraction is not between 0 and 1.
+    """
+    fractions = np.atleast_1d(np.asarray(fraction, dtype=np.float64))
+    if not np.all((fractions >= 0) & (fractions <= 1)):
+        raise ValueError(f"quantile: expected fractions between 0 and 1, got {fraction}")
+
+    def ranks(number):
+        if number == 0:
+            raise ValueError("quantile: there is no voxel to choose from")
+        return [min(number - 1, int(f * number)) for f in fractions]
+
+    values = order_statistics(volume, ranks, inside, where, limit, thin)
+    return values[0] if np.ndim(fraction) == 0 else values
+
+
+def quiet_median(values, zero, power, threshold, thin=False):
+    """Median of values - zero (in float32) over the voxels of the inscribed sphere with power <= threshold.
+
+    With an even number of voxels the mean of the two in the middle. NaN if there is no such voxel.
+
+    Parameters
+    ----------
+    values, power : ndarray (z, y, x), real
+    zero, threshold : float
+    """
+    def middle(number):
+        return [(number - 1) // 2, number // 2] if number else []
+
+    # the difference, rounding included, never changes the order: that of the median is the median of the differences
+    pair = order_statistics(values, middle, True, power, threshold, thin)
+    pair = [np.float32(value) - np.float32(zero) for value in pair]
+    return float((np.float64(pair[0]) + np.float64(pair[1])) / 2) if pair else math.nan
+
+
+def quiet_moments(volume, power, threshold, thin=False):
+    """Mean and standard deviation over the voxels of the inscribed sphere with power <= threshold.
+
+    Parameters
+    ----------
+    volume, power : ndarray (z, y, x), real
+    threshold : float
+
+    Returns
+    -------
+    mean, deviation : float
+        NaN if there is no such voxel.
+    count : int
+    """
+    return quiet_survey(volume, power, threshold, thin)[:3]
+
+
+def quiet_survey(volume, power, threshold, thin=False):
+    """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
+    volume, power, _ = _arrays(volume, power)
+    # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
+    shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
+    table = _survey(volume, power, threshold, True, True, shift, thin)
+    count = int(table[:, 0].sum())
+    lowest, highest = float(table[:, 3].min(initial=np.inf)), float(table[:, 4].max(initial=-np.inf))
+    if count == 0:
+        return math.nan, math.nan, 0, lowest, highest
+    first, second = table[:, 1].sum() / count, table[:, 2].sum() / count
+    return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
+
+
+def moments(volume):
+    """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+
+    Returns
+    -------
+    minimum, maximum, mean, deviation : float
+        NaN for mean and deviation if a value is not finite.
+    non_finite : int
+    """
+    volume = as_volume(volume)
+    # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
+    shift = float(volume[0, 0, 0])
+    table = _survey(volume, volume, np.inf, False, False, shift)
+    first, second = table[:, 1].sum() / volume.size, table[:, 2].sum() / volume.size
+    deviation = math.sqrt(max(0.0, second - first * first)) if math.isfinite(second) else math.nan
+    return (float(table[:, 3].min()), float(table[:, 4].max()), float(shift + first), deviation,
+            int(table[:, 5].sum()))
+
+
+def sums_above(volume, threshold):
+    """Number and sum of the values above a threshold, and the largest of all.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real, without NaN
+    threshold : float
+
+    Returns
+    -------
+    count : int
+    total : float
+    largest : float
+    """
+    volume = as_volume(volume)
+    everything = _survey(volume, volume, np.inf, False, False)
+    below = _survey(volume, volume, threshold, True, False)
+    count = int(everything[:, 0].sum() - below[:, 0].sum())
+    return count, float(everything[:, 1].sum() - below[:, 1].sum()) if count else 0.0, float(everything[:, 4].max())
+
+
+def quiet_mean(volume, power, threshold):
+    """Mean and number of the quiet voxels; see `quiet_moments`."""
+    mean, _, count = quiet_moments(volume, power, threshold)
+    return mean, count
+
+
+def quiet_std(volume, power, threshold):
+    """Standard deviation over the quiet voxels; see `quiet_moments`."""
+    return quiet_moments(volume, power, threshold)[1]
+
+
+def power_threshold(power, iterations=6, spread=4.0, thin=False):
+    """Smoothed power up to which a voxel is quiet (section 3 of the method).
+
+    Start from the quieter half of the inscribed sphere, t = median P; then `iterations` times
+
+        t = median(P | P < t) + spread * 1.4826 * median(|P - that median| | P < t)
+
+    all from one histogram of P / mean(P) with 2048 bins for each power of two, linear within a bin: every median
+    is that of the voxels within 2^-11 of its size. As P is divided by its mean, t follows its scale.
+
+    Parameters
+    ----------
+    power : ndarray (z, y, x), real, nowhere negative
+    iterations : int
+    spread : float
+
+    Returns
+    -------
+    float
+            Voxels with P <= t are quiet. 0 if at least half of P is exactly 0, as in a flattened solvent.
+    """
+    power = as_volume(power)
+    table = _survey(power, power, np.inf, False, True, 0.0, thin)
+    number = table[:, 0].sum()
+    mean = table[:, 1].sum() / number if number else 0.0
+    if not _SMALLEST_MEAN < mean < np.inf:
+        return 0.0
+    edges, below = _power_distribution(power, mean, thin)
+    if 2 * below[0] >= below[-1]:
+        return 0.0
+
+    def median_below(t):
+        return np.interp(np.interp(t, edges, below) / 2, below, edges)
+
+    def deviation_below(t, centre):
+        """Median of |P - centre| among P < t, by bisection: how many lie within a distance grows with the distance."""
+        half = np.interp(t, edges, below) / 2
+        near, far = 0.0, max(centre, t - centre)
+        for _ in range(50):
+            middle = (near + far) / 2
+            lower = np.interp(centre - middle, edges, below, left=0)
+            if np.interp(min(centre + middle, t), edges, below) - lower < half:
+                near = middle
+            else:
+                far = middle
+        return far
+
+    t = np.interp(below[-1] / 2, below, edges)
+    for _ in range(iterations):
+        centre = median_below(t)
+        t = centre + spread * _NORMAL_FROM_MAD * deviation_below(t, centre)
+    return float(t * mean)
+
+
+def _power_distribution(power, mean, thin):
+    """Edges in units of the mean, from 0, and how many voxels of the inscribed sphere lie below each.
+
+    "Below" the first edge, 0, are counted those that are exactly 0.
+    """
+    lowest, highest = _POWER_EXPONENTS
+    shift = 23 - _POWER_MANTISSA_BITS
+    base = (127 + lowest) << 23
+    bins = (highest - lowest) << _POWER_MANTISSA_BITS
+    factor = np.float32(1 / mean)
+    # The bit patterns of positive numbers are ordered as they are: bins of equal length in them are log-spaced.
+    # Two more bins in front, for zeros and for what is smaller than the first edge, and one for what is
+    # beyond the last.
+    counts = np.zeros((_COUNT_TASKS, bins + 3), np.int64)
+    launch(_count, power, power, np.float32(np.inf), False, True, thin, np.empty(0), factor, base, shift, counts)
+    counts = counts.sum(axis=0)
+    edges = (base + (np.arange(bins + 1, dtype=np.int32) << shift)).astype(np.int32).view(np.float32)
+    edges = np.concatenate([[0.0], edges.astype(np.float64), [2.0 * edges[-1]]])
+    return edges, np.cumsum(counts).astype(np.float64)
+
+
+def _arrays(volume, where):
+    volume = as_volume(volume)
+    if where is None:
+        return volume, volume, False
+    where = as_volume(where, "where")
+    if where.shape != volume.shape:
+        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
+    return volume, where, True
+
+
+def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False):
+    """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
+
+    The last three disregard `where`.
+    """
+    table = np.zeros((len(volume), 6))
+    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, thin, float(shift), table)
+    return table
+
+
+@kernel
+def sphere_row(z, y, n_z, n_y, n_x):
+    """First and one past the last x of the inscribed sphere in a row; equal, or the wrong way round, if there is none.
+
+    A voxel belongs to it if its centre is within min(n) / 2 of (n - 1) / 2. In units of half a voxel all this is
+    integer arithmetic, without rounding.
+    """
+    shortest = min(n_z, min(n_y, n_x))
+    dz, dy = 2 * z - (n_z - 1), 2 * y - (n_y - 1)
+    # at least 2: of a box 1 x even x even the four voxels about the centre
+    rest = max(shortest * shortest, 2) - dz * dz - dy * dy
+    if rest < 0:
+        return 0, 0
+    reach = int(math.sqrt(rest))
+    while reach * reach > rest:
+        reach -= 1
+    while (reach + 1) * (reach + 1) <= rest:
+        reach += 1
+    if (reach - (n_x - 1)) % 2:
+        reach -= 1
+    return (n_x - 1 - reach) // 2, (n_x - 1 + reach) // 2 + 1
+
+
+@kernel
+def left_out(i, n):
+    """Whether index i of n is left out when every other one is taken, counted from the centre in both directions."""
+    return (abs(2 * i - (n - 1)) >> 1) & 1 == 1
+
+
+@kernel
+def _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, first, step, counts):
+    """Add every `step`-th slice from `first` to `counts`.
+
+    With `edges`: in the bins between them, of which the last includes its upper edge. Without: by the bit patterns
+    of the values, ordered as the values are, in bins of 2^shift patterns from `base` on; or, with a factor
+    above 0, by those of the values times the factor, as in `_power_distribution`.
+    """
+    n_z, n_y, n_x = volume.shape
+    bins = len(counts)
+    uniform = len(edges) > 0
+    scaled = factor > 0
+    if uniform:
+        low, high = edges[0], edges[bins]
+        per_bin = bins / (high - low)
+    else:
+        low, high, per_bin = 0.0, 0.0, 0.0
+    for z in range(first, n_z, step):
+        if thin and left_out(z, n_z):
+            continue
+        for y in range(n_y):
+            if thin and left_out(y, n_y):
+                continue
+            begin, end = 0, n_x
+            if inside:
+                begin, end = sphere_row(z, y, n_z, n_y, n_x)
+            for x in range(begin, end):
+                if thin and left_out(x, n_x):
+                    continue
+                if selects and not where[z, y, x] <= limit:
+                    continue
+                value = volume[z, y, x]
+                if uniform:
+                    if not (low <= value <= high):
+                        continue
+                    i = min(int((value - low) * per_bin), bins - 1)
+                    # the product may be off by a rounding: the edges decide
+                    if value < edges[i]:
+                        i -= 1
+                    elif i < bins - 1 and value >= edges[i + 1]:
+                        i += 1
+                    counts[i] += 1
+                else:
+                    if scaled:
+                        value = value * factor
+                    bits = np.int64(np.float32(value).view(np.int32))
+                    if bits < 0:
+                        bits ^= 0x7FFFFFFF
+                    i = (bits - base) >> shift
+                    if scaled:
+                        i = min(max(i, -1), bins - 3) + 2 if value > 0 else 0
+                    if 0 <= i < bins:
+                        counts[i] += 1
+
+
+@kernel(parallel=True)
+def _count(volume, where, limit, selects, inside, thin, edges, factor, base, shift, counts):
+    tasks = len(counts)
+    for task in numba.prange(tasks):
+        _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, task, tasks,
+                      counts[task])
+
+
+@kernel
+def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_table):
+    """One row of the table of `_survey`."""
+    n_z, n_y, n_x = volume.shape
+    number, odd = 0, 0
+    total, squares = 0.0, 0.0
+    lowest, highest = np.inf, -np.inf
+    for y in range(n_y):
+        if thin and (left_out(z, n_z) or left_out(y, n_y)):
+            continue
+        begin, end = 0, n_x
+        if inside:
+            begin, end = sphere_row(z, y, n_z, n_y, n_x)
+        for x in range(begin, end):
+            if thin and left_out(x, n_x):
+                continue
+            value = np.float64(volume[z, y, x])
+            if abs(value) < np.inf:
+                lowest = value if value < lowest else lowest
+                highest = value if value > highest else highest
+            else:
+                odd += 1
+            if selects and not where[z, y, x] <= limit:
+                continue
+            number += 1
+            deviation = value - shift
+            total += deviation
+            squares += deviation * deviation
+    row_of_table[0], row_of_table[1], row_of_table[2] = number, total, squares
+    row_of_table[3], row_of_table[4], row_of_table[5] = lowest, highest, odd
+
+
+@kernel(parallel=True)
+def _survey_slices(volume, where, limit, selects, inside, thin, shift, table):
+    for z in numba.prange(len(volume)):
+        _survey_slice(volume, where, limit, selects, inside, thin, shift, z, table[z])

@@ -1,0 +1,281 @@
+"""Voxel-wise kernels: scale from the sliding maximum, confidence from its evidence, modification.
+
+Each is one pass over memory, in blocks of a fixed number of voxels; every voxel is computed from its own
+values only, so the bits do not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import prange
+from numba.extending import overload
+
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+
+EXPONENT = 1.5
+"""q of the noise floor: how the maximum over a ball of noise adds to that of content. `scale_block`
+has it built in as m sqrt(m) and its inverse as a squared cube root."""
+
+AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
+"""The factors that `modify` knows."""
+
+_BLOCK = 1 << 15
+_TINY = np.float32(1e-30)
+
+
+@kernel
+def _scale_block(maximum, zero, floor, full, cap, scale, depth):
+    """One block of `scale_and_depth`: flat arrays; `depth` may be empty."""
+    n = maximum.shape[0]
+    floor_power = floor * np.sqrt(floor)
+    inverse = np.float32(1) / (full * np.sqrt(full) - floor_power)
+    if depth.shape[0] > 0:
+        for i in range(n):
+            m = maximum[i] - zero
+            depth[i] = -(m if m < cap else cap)
+    ratio = np.empty(n, np.float32)
+    for i in range(n):
+        m = maximum[i] - zero
+        m = m if m > floor else floor
+        y = (m * np.sqrt(m) - floor_power) * inverse
+        ratio[i] = y if y < np.float32(1) else np.float32(1)
+    # cube root: a third of the exponent as a first guess (within 5 %), then two steps of Halley's
+    # iteration, each of which triples the number of correct digits
+    guess = np.empty(n, np.int32)
+    bits = ratio.view(np.int32)
+    for i in range(n):
+        guess[i] = bits[i] // 3 + 709921077
+    root = guess.view(np.float32)
+    for i in range(n):
+        y, t = ratio[i], root[i]
+        for _ in range(2):
+            cube = t * t * t
+            t = t * (cube + y + y) / (cube + cube + y + _TINY)
+        s = t * t
+        s = s if y > np.float32(0) else np.float32(0)
+        scale[i] = s if y < np.float32(1) else np.float32(1)
+
+
+@kernel(parallel=True)
+def _scale(maximum, zero, floor, full, cap, scale, depth):
+    n = maximum.shape[0]
+    with_depth = depth.shape[0] > 0
+    for block in prange((n + _BLOCK - 1) // _BLOCK):
+        start = block * _BLOCK
+        stop = min(n, start + _BLOCK)
+        _scale_block(maximum[start:stop], zero, floor, full, cap, scale[start:stop],
+                     depth[start:stop] if with_depth else depth[:0])
+
+
+@kernel
+def _confidence_block(evidence, scale, low, high, gate_low, gate_high, hedge, out):
+    step = np.float32(1) / (high - low)
+    gate_step = np.float32(1) / (gate_high - gate_low)
+    zero, one = np.float32(0), np.float32(1)
+    for i in range(evidence.shape[0]):
+        c = (evidence[i] - low) * step
+        c = c if c > zero else zero
+        c = c if c < one else one
+        g = (scale[i] - gate_low) * gate_step
+        g = g if g > zero else zero
+        g = g if g < one else one
+        out[i] = c * g
+    if hedge != one:
+        for i in range(out.shape[0]):
+            if out[i] > zero and out[i] < one:
+                out[i] = out[i] ** hedge
+
+
+@kernel(parallel=True)
+def _confidence(evidence, scale, low, high, gate_low, gate_high, hedge, out):
+    n = evidence.shape[0]
+    for block in prange((n + _BLOCK - 1) // _BLOCK):
+        start = block * _BLOCK
+        stop = min(n, start + _BLOCK)
+        _confidence_block(evidence[start:stop], scale[start:stop], low, high, gate_low, gate_high, hedge,
+                          out[start:stop])
+
+
+@kernel
+def factor(scale, kind, strength, pivot_ratio, limit):
+    """f(S) of one voxel; 1 below the limit. See `modify` for the kinds."""
+    one = np.float32(1)
+    if scale < limit or scale <= np.float32(0):
+        return one
+    if scale >= one:
+        return one
+    if kind == AMPLIFY_AMOUNT:
+        f = one + strength * (one / scale - one)
+        return f if f > np.float32(0) else np.float32(0)
+    if kind == AMPLIFY_GAMMA:
+        return scale ** (one / strength - one)
+    if kind == ATTENUATE_GAMMA:
+        return scale ** (strength - one)
+    ratio = pivot_ratio * (one - scale) / scale
+    if ratio > one:  # the power of a large ratio may overflow; that of its inverse vanishes
+        power = (one / ratio) ** strength
+        return power / (one + power) / scale
+    return one / (one + ratio ** strength) / scale
+
+
+@kernel
+def _modify_block(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio, limit, exclude, low, high, out):
+    refill = noise.shape[0] > 0
+    for i in range(volume.shape[0]):
+        c = confidence[i]
+        value = volume[i]
+        if c <= np.float32(0):
+            out[i] = np.float32(0) if exclude else value
+            continue
+        height = value - zero
+        f = factor(scale[i], kind, strength, pivot_ratio, limit)
+        if exclude:
+            result = c * height * f
+        else:
+            # zero + c height f + (1 - c) height, written so that f = 1 changes nothing; the test is for -0
+            result = value if f == np.float32(1) else value + height * (c * (f - np.float32(1)))
+        if refill and f < np.float32(1):
+            # what is left of the voxel's own noise has f^2 of its variance; this adds the rest
+            result += c * np.sqrt(np.float32(1) - f * f) * noise[i]
+        result = low if result < low else result
+        out[i] = high if result > high else result
+
+
+@kernel(parallel=True)
+def _modify(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio, limit, exclude, low, high, out):
+    n = volume.shape[0]
+    refill = noise.shape[0] > 0
+    for block in prange((n + _BLOCK - 1) // _BLOCK):
+        start = block * _BLOCK
+        stop = min(n, start + _BLOCK)
+        _modify_block(volume[start:stop], scale[start:stop], confidence[start:stop],
+                      noise[start:stop] if refill else noise[:0], zero, kind, strength, pivot_ratio, limit, exclude,
+                      low, high, out[start:stop])
+
+
+def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None):
+    """Local scale from the sliding maximum, and what the evidence for content is made of.
+
+    ``S = clip(((M'^q - f^q) / (X^q - f^q))^(1/q), 0, 1)`` with ``M' = M - b`` and q = 1.5; 0 where
+    ``M' <= f`` and exactly 1 where ``M' >= X``.
+
+    Parameters
+    ----------
+    maximum : (nz, ny, nx) float32 array
+        Sliding maximum M.
+    zero, floor, full : float
+        Zero level b in units of the map; noise floor f >= 0 and full scale X > f, both above b.
+    cap : float
+        Where `depth` stops to count, above b.
+    out : array, optional
+        Where the scale goes; may be `maximum` itself.
+    depth : array, optional
+        If given, ``-min(M', cap)`` is written there: its sliding maximum is minus the grey closing of the map.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        The scale.
+
+    Raises
+    ------
+    ValueError
+        If `full` is not above `floor`, or `floor` is negative.
+    """
+    maximum = as_volume(maximum, "maximum")
+    if not (0 <= floor < full):
+        raise ValueError(f"full scale {full} must lie above the noise floor {floor}, and that not below 0")
+    out = np.empty_like(maximum) if out is None else out
+    flat_depth = np.empty(0, np.float32) if depth is None else depth.reshape(-1)
+    f = np.float32
+    launch(_scale, maximum.reshape(-1), f(zero), f(floor), f(full), f(cap), out.reshape(-1), flat_depth)
+    return out
+
+
+def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge=1.0, out=None):
+    """Confidence: a ramp from 0 at `low` to 1 at `high`, times a ramp of the scale over `gate`, to the power `hedge`.
+
+    `low` and `high` may be given in falling order: then less evidence means more confidence.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        In [0, 1]; never lower at more evidence or at a higher scale. `out` may be `evidence` itself.
+    """
+    evidence = as_volume(evidence, "evidence")
+    scale = as_volume(scale, "scale")
+    out = np.empty_like(evidence) if out is None else out
+    f = np.float32
+    launch(_confidence, evidence.reshape(-1), scale.reshape(-1), f(low), f(high), f(gate[0]), f(gate[1]), f(hedge),
+           out.reshape(-1))
+    return out
+
+
+def modify(volume, scale, confidence, zero, kind, strength, limit=0.05, pivot=0.5, exclude_solvent=False,
+           noise=None, value_range=None, out=None):
+    """Confidence-weighted modification of a map by its local scale, in one pass.
+
+    ::
+
+        out = b + c (rho - b) f(S) + (1 - c) (rho - b)      solvent retained
+        out =     c (rho - b) f(S)                          solvent excluded
+
+        AMPLIFY_AMOUNT   f = max(0, 1 + a (1/S - 1))        a in [-1, 1]
+        AMPLIFY_GAMMA    f = S^(1/g - 1)
+        ATTENUATE_GAMMA  f = S^(g - 1)
+        SIGMOID_GAMMA    f = s(S) / S, s(S) = 1 / (1 + (m (1 - S) / (S (1 - m)))^g), s(pivot) = pivot
+
+    f = 1 where S < `limit`. Amount 0 and gamma 1 return the input bit for bit where solvent is retained.
+
+    Parameters
+    ----------
+    volume, scale, confidence : (nz, ny, nx) float32 arrays
+    zero : float
+        Zero level b.
+    kind : int
+        One of the four above.
+    strength : float
+        Amount a or exponent g.
+    noise : (nz, ny, nx) float32 array, optional
+        Solvent noise around 0 that refills what f < 1 takes away.
+    value_range : (low, high), optional
+        The result is clipped to it.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+    """
+    volume = as_volume(volume)
+    scale = as_volume(scale, "scale")
+    confidence = as_volume(confidence, "confidence")
+    if not (volume.shape == scale.shape == confidence.shape):
+        raise ValueError(f"shapes differ: {volume.shape}, {scale.shape}, {confidence.shape}")
+    out = np.empty_like(volume) if out is None else out
+    noise = np.empty(0, np.float32) if noise is None else as_volume(noise, "noise").reshape(-1)
+    low, high = (-np.inf, np.inf) if value_range is None else value_range
+    ratio = sigmoid_ratio(pivot, strength) if kind == SIGMOID_GAMMA else 1.0
+    f = np.float32
+    launch(_modify, volume.reshape(-1), scale.reshape(-1), confidence.reshape(-1), noise, f(zero), kind, f(strength),
+           f(ratio), f(limit), bool(exclude_solvent), f(low), f(high), out.reshape(-1))
+    return out
+
+
+def sigmoid_ratio(pivot, gamma):
+    """m / (1 - m) of the sigmoid for which ``s(pivot) = pivot``.
+
+    From ``s(t) = t``: ``(m (1-t) / ((1-m) t))^g = (1-t) / t``, so ``m / (1-m) = ((1-t)/t)^(1/g - 1)``.
+    """
+    return ((1 - pivot) / pivot) ** (1 / gamma - 1)
+
+
+@overload(modify)
+def _overload_modify(volume, scale, confidence, zero, kind, strength):
+    for array, name in ((volume, "volume"), (scale, "scale"), (confidence, "confidence")):
+        require_volume(array, name)
+
+    def implementation(volume, scale, confidence, zero, kind, strength):
+        out = np.empty_like(volume)
+        infinity = np.float32(np.inf)
+        _modify(volume.reshape(-1), scale.reshape(-1), confidence.reshape(-1), np.empty(0, np.float32),
+                np.float32(zero), kind, np.float32(strength), np.float32(1), np.float32(0.05), False,
+                -infinity, infinity, out.reshape(-1))
+        return out
+    return implementation

@@ -1,0 +1,152 @@
+"""How much memory a run needs, and how much there is. Standard library only."""
+
+import math
+import os
+
+BASE_BYTES = 150_000_000
+"""Interpreter, libraries and compiled kernels."""
+
+PLOT_BYTES = 30_000_000
+"""The plotting library, and pictures."""
+
+# Whole volumes are counted below; pieces in flight are some megabytes for every section of the map.
+_SECTIONS = 6
+# What a low-pass of a modified map keeps of Fourier space: all of it would be a volume.
+_BAND = 0.7
+
+
+def needed(shape, settings, options):
+    """Bytes of memory that a run takes at its peak.
+
+    Counts the volumes, float32, that are alive at the same time; the largest of the moments counts.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.runs.one_map.Options
+
+    Returns
+    -------
+    int
+    """
+    s = settings
+    attenuates = s.attenuate_gamma is not None
+    kinds = s.amplify or attenuates or s.amplify_gamma is not None or s.sigmoid_gamma is not None
+    modifies = kinds or s.exclude_solvent
+    kept = options.save_all_maps or options.plot or bool(options.target_masks)
+    confident = modifies or options.save_all_maps or options.plot or options.subtraction_mask
+    on_raw_map = s.scale_mode == "resolution"
+
+    # The map itself, and what lies beside it all the time.
+    always = 1 + (options.solvent_def is not None) + len(options.target_masks)
+    # The map is low-passed in place where nobody needs it afterwards.
+    lowpassed = int(modifies or options.plot or on_raw_map)
+    power = scale = confidence = 1
+    sliding = always + lowpassed + power + scale
+    moments = [sliding]
+    if confident:
+        # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
+        room = lowpassed and not kept
+        moments.append(sliding + 1 + (not room))
+    held = always + power + scale + confident * confidence + (lowpassed if kept else 0)
+    if modifies:
+        noise = int(attenuates and not s.exclude_solvent)
+        extra = max(float(s.match_histogram), _BAND * (s.lowpass_amplified_angstrom is not None))
+        moments += [held + 2 * noise, held + noise + 1 + extra]
+    if options.subtraction_mask:
+        moments.append(held + 2)
+    if options.target_masks:
+        # the sensitivity of an occupancy and its transform, and what belongs to the voxels in the mask
+        moments.append(held + 3)
+    volume = 4 * math.prod(shape)
+    section = 4 * shape[1] * shape[2]
+    return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
+
+
+def available():
+    """Bytes that this process may still take; None if unknown.
+
+    The least of the memory that is free, what the control groups around this process leave, and the limit on
+    address space (``ulimit -v``).
+    """
+    limits = [limit for limit in (_free(), _cgroup_rest(), _address_space()) if limit is not None]
+    return min(limits) if limits else None
+
+
+def _free(meminfo="/proc/meminfo"):
+    try:
+        with open(meminfo) as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _address_space(statm="/proc/self/statm"):
+    """What ``ulimit -v`` leaves. Address space is more than memory: what does not fit here fits nowhere."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        with open(statm) as file:
+            return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
+    except (ImportError, OSError, ValueError, IndexError):
+        return None
+
+
+def _cgroup_rest(proc="/proc/self/cgroup", root="/sys/fs/cgroup"):
+    """What the tightest cgroup, version 1 or 2, on the way up from this process leaves."""
+    rest = None
+    try:
+        with open(proc) as file:
+            entries = [line.rstrip("\n").split(":", 2) for line in file]
+    except (OSError, UnicodeDecodeError):
+        return None
+    for entry in entries:
+        if len(entry) != 3:
+            continue
+        _, controllers, path = entry
+        if controllers == "":
+            base, limit_name, used_name = root, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            base, limit_name, used_name = os.path.join(root, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        for depth in range(len(parts), -1, -1):
+            directory = os.path.join(base, *parts[:depth])
+            limit = _number(os.path.join(directory, limit_name))
+            used = _number(os.path.join(directory, used_name))
+            if limit is not None and limit < 1 << 60:
+                # what is used holds page cache that the kernel gives back
+                free = min(limit, max(0, limit - (used or 0) + _reclaimable(directory)))
+                rest = free if rest is None else min(rest, free)
+    return rest
+
+
+def _number(path):
+    try:
+        with open(path) as file:
+            text = file.read().strip()
+        return int(text) if text.isdigit() else None
+    except OSError:
+        return None
+
+
+def _reclaimable(directory):
+    """Bytes of files that the kernel keeps in memory only as long as nobody needs it, active or not."""
+    total = 0
+    try:
+        with open(os.path.join(directory, "memory.stat")) as file:
+            counts = dict(line.split()[:2] for line in file if len(line.split()) >= 2)
+        hierarchical = "total_inactive_file" in counts
+        for name in ("inactive_file", "active_file"):
+            total += int(counts.get(f"total_{name}" if hierarchical else name, 0))
+    except (OSError, ValueError):
+        return 0
+    return total

@@ -1,0 +1,472 @@
+"""The command line: options and defaults, errors and exit statuses, completion. No kernel runs here."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import types
+import warnings
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import occupy_jit
+from occupy_jit.cli import completion
+from occupy_jit.cli import main as cli_main
+from occupy_jit.cli.parser import HelpFormatter, build_parser, parse, settings_from
+from occupy_jit.errors import InputError, OccupyError, OccupyWarning, UsageError
+from occupy_jit.settings import Settings
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# What users were promised, as typed, with a value where one is needed, and the attribute that it sets.
+OPTIONS = {
+    "--input-map": (["a.mrc", "b.mrc"], "input_map", ["a.mrc", "b.mrc"]),
+    "--output-map": (["x.mrc"], "output_map", "x.mrc"),
+    "--output-dir": (["d"], "output_dir", "d"),
+    "--resolution": (["8"], "resolution_angstrom", 8.0),
+    "--lowpass-input": (["7.5"], "lowpass_input_angstrom", 7.5),
+    "--kernel-size": (["7"], "kernel_size", 7),
+    "--kernel-radius": (["2.5"], "kernel_radius", 2.5),
+    "--tau": (["0.97"], "tau", 0.97),
+    "--tile-size": (["20"], "tile_size_angstrom", 20.0),
+    "--noise-floor": (["0"], "noise_floor", 0.0),
+    "--naive-normalisation": ([], "naive_normalisation", True),
+    "--scale-mode": (["resolution"], "scale_mode", "resolution"),
+    "--amplify": ([], "amplify", True),
+    "--no-amplify": ([], "amplify", False),
+    "--amplify-amount": (["-0.5"], "amplify_amount", -0.5),
+    "--amplify-limit": (["0.1"], "amplify_limit", 0.1),
+    "--amplify-gamma": (["5"], "amplify_gamma", 5.0),
+    "--attenuate-gamma": (["3"], "attenuate_gamma", 3.0),
+    "--sigmoid-gamma": (["4"], "sigmoid_gamma", 4.0),
+    "--pivot": (["0.3"], "pivot", 0.3),
+    "--exclude-solvent": ([], "exclude_solvent", True),
+    "--retain-solvent": ([], "exclude_solvent", False),
+    "--solvent-def": (["m.mrc"], "solvent_def", "m.mrc"),
+    "--hedge-confidence": (["2"], "hedge_confidence", 2.0),
+    "--no-confidence": ([], "no_confidence", True),
+    "--lowpass-amplified": (["4"], "lowpass_amplified_angstrom", 4.0),
+    "--match-histogram": ([], "match_histogram", True),
+    "--relion-classes": (["s.star"], "relion_classes", "s.star"),
+    "--common-scale": ([], "common_scale", True),
+    "--target-mask": (["a.mrc", "b.mrc"], "target_mask", ["a.mrc", "b.mrc"]),
+    "--subtraction-mask": ([], "subtraction_mask", True),
+    "--save-solvent-def": (["0.2"], "save_solvent_def", 0.2),
+    "--min-vis-scale": (["0.3"], "min_vis_scale", 0.3),
+    "--save-all-maps": ([], "save_all_maps", True),
+    "--no-save-all-maps": ([], "save_all_maps", False),
+    "--plot": ([], "plot", True),
+    "--no-plot": ([], "plot", False),
+    "--save-chimerax": ([], "save_chimerax", True),
+    "--no-save-chimerax": ([], "save_chimerax", False),
+    "--json": ([], "json", True),
+    "--no-json": ([], "json", False),
+    "--voxel-size": (["1.06"], "voxel_size", 1.06),
+    "--threads": (["2"], "threads", 2),
+    "--verbose": ([], "verbosity", 1),
+    "--quiet": ([], "verbosity", -1),
+    "--dry-run": ([], "dry_run", True),
+    "--demo": ([], "demo", True),
+    "--warm-up": ([], "warm_up", True),
+    "--rerun": (["o.json"], "rerun", "o.json"),
+    "--show-completion": (["bash"], "show_completion", "bash"),
+    "--install-completion": (["fish"], "install_completion", "fish"),
+}
+SOURCES = ("--input-map", "--demo", "--relion-classes", "--rerun")
+
+
+def arguments(option, values, spelling=None):
+    """A command line around one option that can be obeyed."""
+    maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
+    return [spelling or option, *values, *maps]
+
+
+@pytest.fixture
+def pipeline(monkeypatch):
+    """A stand-in for what runs the maps: `calls` collects its arguments; `result` is returned, or raised."""
+    fake = types.ModuleType("occupy_jit.cli.run")
+    fake.calls, fake.result = [], 0
+
+    def run(namespace, settings):
+        fake.calls.append((namespace, settings))
+        if isinstance(fake.result, BaseException):
+            raise fake.result
+        return fake.result
+
+    fake.run = run
+    monkeypatch.setitem(sys.modules, "occupy_jit.cli.run", fake)
+    monkeypatch.setattr(occupy_jit.cli, "run", fake, raising=False)
+    return fake
+
+
+# --- options ----------------------------------------------------------------------------------------------------
+
+
+def test_every_option_is_promised_and_every_promise_is_an_option():
+    flags = {flag for action in build_parser()._actions for flag in action.option_strings if flag.startswith("--")}
+    assert flags == set(OPTIONS) | {"--help", "--version"}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_sets_its_attribute_in_all_its_spellings(option):
+    values, name, wanted = OPTIONS[option]
+    underscored = "--" + option[2:].replace("-", "_")
+    spellings = [arguments(option, values), arguments(option, values, underscored)]
+    if len(values) == 1:
+        spellings += [arguments(option, [], f"{option}={values[0]}"),
+                      arguments(option, [], f"{underscored}={values[0]}")]
+    for argv in spellings:
+        namespace = parse(argv)
+        assert getattr(namespace, name) == wanted
+        assert name in namespace.given
+        assert namespace.command_line == argv
+
+
+def test_defaults_are_those_of_the_settings():
+    namespace = parse(["-i", "map.mrc"])
+    assert settings_from(namespace) == Settings()
+    assert namespace.given == {"input_map"}
+    assert namespace.save_chimerax is True and namespace.json is True
+    assert namespace.save_all_maps is False and namespace.plot is False
+    assert namespace.output_map is None and namespace.output_dir == "." and namespace.verbosity == 0
+
+
+def test_every_setting_has_an_option():
+    reachable = {name for _, name, _ in OPTIONS.values()}
+    assert {field.name for field in dataclasses.fields(Settings)} <= reachable
+
+
+def test_a_default_given_explicitly_counts_as_given():
+    assert "amplify_limit" in parse(["-i", "a", "--amplify-limit", "0.05"]).given
+
+
+def test_recorded_settings_replace_defaults_but_not_what_is_given():
+    namespace = parse(["--rerun", "r.json", "--tau", "0.9"])
+    made = settings_from(namespace, {"tau": 0.5, "amplify": True})
+    assert (made.tau, made.amplify, made.amplify_limit) == (0.9, True, 0.05)
+
+
+def test_underscores_in_values_and_after_two_hyphens_stay():
+    assert parse(["-i", "a", "--output_map=my_map_1.mrc"]).output_map == "my_map_1.mrc"
+    with pytest.raises(UsageError, match="--no_such_thing"):
+        parse(["-i", "a", "--no_such_thing=x"])
+
+
+@pytest.mark.parametrize("text", ["-1", "-0.5", "-.5", "-5e-1", "-1E0"])
+def test_negative_numbers_are_values(text):
+    assert parse(["-i", "a", "--amplify-amount", text]).amplify_amount == float(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@settings(deadline=None, max_examples=50)
+def test_numbers_arrive_exactly(value):
+    assert parse(["-i", "a", "--amplify-amount", repr(value)]).amplify_amount == value
+    assert parse(["-i", "a", f"--amplify_amount={value!r}"]).amplify_amount == value
+
+
+def test_the_last_of_a_pair_wins():
+    assert parse(["-i", "a", "--amplify", "--no-amplify"]).amplify is False
+    assert parse(["-i", "a", "--retain-solvent", "--exclude-solvent"]).exclude_solvent is True
+
+
+def test_noise_floor_auto_is_measured():
+    assert parse(["-i", "a", "--noise-floor", "auto"]).noise_floor is None
+
+
+# --- help and version -------------------------------------------------------------------------------------------
+
+
+def test_help_shows_every_option_once_and_no_underscores():
+    text = build_parser().format_help()
+    words = [word.strip(",") for word in text.split() if word.startswith("--")]
+    for option in OPTIONS:
+        assert option in words, option
+    assert not [word for word in words if "_" in word]
+
+
+def test_help_states_the_defaults_of_the_settings():
+    parser = build_parser()
+    parser.formatter_class = lambda prog: HelpFormatter(prog, width=500)
+    lines = {line.split()[0]: line for line in parser.format_help().splitlines() if line.startswith("  --")}
+    for option, value in (("--tile-size", "30"), ("--amplify-limit", "0.05"), ("--amplify-amount", "1"),
+                          ("--pivot", "0.5"), ("--scale-mode", "occupancy"), ("--json,", "on")):
+        lines_of_option = parser.format_help().split(f"  {option}", 1)[1].split("\n  -", 1)[0]
+        assert f"(default: {value})" in lines_of_option, option
+    assert "--tau" in lines
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "100", "1000", "wide", ""])
+def test_help_fits_any_terminal(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    text = build_parser().format_help()
+    assert max(len(line) for line in text.split("examples:")[0].splitlines()) <= 100
+
+
+def test_help_and_version_exit_0_and_load_nothing(pipeline):
+    for option, word in (("--help", "usage: OccuPy -i MAP"), ("-h", "--amplify"), ("--version", "OccuPy ")):
+        code = (f"import sys; from occupy_jit.cli.main import main; status = main([{option!r}])\n"
+                "print(status, [m for m in ('numpy', 'numba', 'mrcfile', 'shtab', 'importlib.metadata') "
+                "if m in sys.modules])")
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert word in ran.stdout and ran.stderr == ""
+        assert ran.stdout.splitlines()[-1] == "0 []"
+    assert cli_main.main(["--version"]) == 0 and not pipeline.calls
+
+
+def test_parser_needs_the_standard_library_only():
+    code = ("import sys; before = set(sys.modules); import occupy_jit.cli.parser\n"
+            "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+            "print(sorted(new - set(sys.stdlib_module_names) - {'occupy_jit'}))")
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_help_on_a_terminal_without_the_letter():
+    ran = subprocess.run([sys.executable, "-m", "occupy_jit", "--help"], cwd=ROOT, capture_output=True, text=True,
+                         env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (ran.returncode, ran.stderr) == (0, "") and "\\xc5" in ran.stdout
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+WRONG = [
+    (["--amplify"], "no map given"),
+    (["-i"], "-i/--input-map"),
+    (["-i", ""], "empty"),
+    (["map.mrc"], "map.mrc"),
+    (["-i", "a", "--ampify"], "did you mean --amplify?"),
+    (["-i", "a", "--amplify_limt=0.1"], "did you mean --amplify-limit?"),
+    (["-i", "a", "--thr", "3"], "did you mean --threads?"),  # no abbreviations
+    (["-i", "a", "--amp"], "unknown option"),
+    (["-i", "a", "--zzz"], "--help"),
+    (["-i", "a", "--amplify=yes"], "--amplify"),
+    (["-i", "a", "--kernel-size", "six"], "'six' is not a whole number"),
+    (["-i", "a", "--kernel-size", "6.5"], "'6.5' is not a whole number"),
+    (["-i", "a", "--kernel-size", "6"], "--kernel-size"),
+    (["-i", "a", "--kernel-size", "-3"], "--kernel-size"),
+    (["-i", "a", "--amplify-amount", "1.5"], "--amplify-amount"),
+    (["-i", "a", "--amplify-amount", "nan"], "--amplify-amount"),
+    (["-i", "a", "--amplify-amount=-inf"], "--amplify-amount -inf: must be between"),
+    (["-i", "a", "--amplify-amount"], "expected one argument"),
+    (["-i", "a", "--amplify-limit", "2"], "--amplify-limit"),
+    (["-i", "a", "--lowpass-input", "0"], "--lowpass-input"),
+    (["-i", "a", "--lowpass-input", "x"], "'x' is not a number"),
+    (["-i", "a", "--noise-floor", "automatic"], "neither auto nor a number"),
+    (["-i", "a", "--scale-mode", "local"], "--scale-mode"),
+    (["-i", "a", "--threads", "0"], "--threads"),
+    (["-i", "a", "--voxel-size", "-1"], "--voxel-size"),
+    (["-i", "a", "--voxel-size", "nan"], "--voxel-size"),
+    (["-i", "a", "--save-solvent-def", "1.1"], "--save-solvent-def"),
+    (["-i", "a", "--min-vis-scale", "nan"], "--min-vis-scale"),
+    (["-i", "a", "--demo"], "-i and --demo"),
+    (["--rerun", "j", "--relion-classes", "s"], "--relion-classes and --rerun"),
+    (["-i", "a", "b", "-o", "c"], "-o/--output-map"),
+    (["-i", "a", "--common-scale"], "at least two maps"),
+    (["--show-completion", "cmd"], "--show-completion"),
+]
+
+
+@pytest.mark.parametrize(("argv", "said"), WRONG)
+def test_wrong_usage_is_one_line_and_status_2(argv, said, pipeline, capsys):
+    assert cli_main.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("OccuPy: error: ") and err.count("\n") == 1
+    assert said in err
+    assert not pipeline.calls
+
+
+@pytest.mark.parametrize("option", [option for option, (_, _, wanted) in OPTIONS.items() if isinstance(wanted, float)])
+def test_no_number_may_be_nan(option, pipeline, capsys):
+    assert cli_main.main(["-i", "a", option, "nan"]) == 2
+    assert option in capsys.readouterr().err and not pipeline.calls
+
+
+def test_no_arguments_give_a_hint_and_status_2(pipeline, capsys):
+    assert cli_main.main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "usage: OccuPy -i MAP" in err and "--demo" in err and len(err.splitlines()) <= 3
+
+
+WORDS = st.one_of(st.sampled_from(sorted(OPTIONS)), st.sampled_from(["-i", "-o", "-r", "--", "auto", "1", "-1"]),
+                  st.text(max_size=6), st.text(max_size=4).map("--{}".format))
+
+
+@given(st.lists(WORDS, max_size=6))
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_arguments_end_in_a_status(pipeline, monkeypatch, argv):
+    """No argument list ends in a traceback, and no refused one reaches the pipeline."""
+    monkeypatch.setattr(completion, "run", lambda show, install: 0)
+    pipeline.calls.clear()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = cli_main.main(argv)
+    assert status in (0, 2)
+    assert "internal error" not in err.getvalue()
+    assert status == 0 or (not pipeline.calls and err.getvalue())
+
+
+# --- exit statuses ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_the_pipelines_status_is_the_programs(status, pipeline):
+    pipeline.result = status
+    assert cli_main.main(["-i", "a", "--tau", "0.9"]) == status
+    (namespace, made), = pipeline.calls
+    assert namespace.input_map == ["a"] and made == Settings(tau=0.9)
+
+
+@pytest.mark.parametrize(("error", "status", "said"), [
+    (InputError("a.mrc: no such file"), 3, "OccuPy: error: a.mrc: no such file\n"),
+    (UsageError("--x: bad"), 2, "OccuPy: error: --x: bad\n"),
+    (OccupyError("disk full"), 1, "OccuPy: error: disk full\n"),
+    (KeyboardInterrupt(), 130, "OccuPy: error: interrupted\n"),
+    (MemoryError(), 1, "OccuPy: error: not enough memory; --dry-run says how much a run needs\n"),
+    (OSError(28, "No space left on device", "out.mrc"), 1, "OccuPy: error: out.mrc: No space left on device\n"),
+    (BrokenPipeError(), 1, ""),
+    (ZeroDivisionError("two\nlines"), 1, "OccuPy: internal error: ZeroDivisionError: two lines "
+                                         "(run again with --verbose for the traceback)\n"),
+])
+def test_exceptions_become_statuses_and_one_line(error, status, said, pipeline, capsys):
+    pipeline.result = error
+    assert cli_main.main(["-i", "a"]) == status
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_traceback_is_for_those_who_ask_and_the_log_is_named(pipeline, capsys):
+    def run(namespace, settings):
+        namespace.log = "log_a.txt"
+        raise AssertionError("what")
+
+    pipeline.run = run
+    assert cli_main.main(["-i", "a"]) == 1
+    assert capsys.readouterr().err == "OccuPy: internal error: AssertionError: what (the log is log_a.txt)\n"
+    assert cli_main.main(["-i", "a", "--verbose"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_warnings_are_one_line_each_and_repeat(pipeline, capsys):
+    def run(namespace, settings):
+        for _ in range(2):  # two maps with the same trouble: both are told
+            warnings.warn(OccupyWarning("solvent is flat"), stacklevel=1)
+        return 0
+
+    pipeline.run = run
+    assert cli_main.main(["-i", "a"]) == 0
+    assert capsys.readouterr().err == 2 * "OccuPy: warning: solvent is flat\n"
+
+
+CHILD = """
+import sys, time, types
+import occupy_jit.cli
+from occupy_jit.cli.main import entry
+from occupy_jit.files.outputs import install_signal_handlers
+fake = types.ModuleType("occupy_jit.cli.run")
+def run(namespace, settings):
+    install_signal_handlers("OccuPy: error: interrupted\\n")
+    print("ready", flush=True)
+    time.sleep(60)
+fake.run = run
+sys.modules["occupy_jit.cli.run"] = occupy_jit.cli.run = fake
+sys.argv = ["OccuPy", "-i", "a"]
+sys.exit(entry())
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_the_run_with_their_status(number, status):
+    with subprocess.Popen([sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as child:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == status
+    assert err.startswith("OccuPy: error: ") and err.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    ran = subprocess.run([sys.executable, "-m", "occupy_jit", "--help"], cwd=ROOT, stdout=write,
+                         stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert ran.stderr == "" and ran.returncode in (0, 1)  # argparse itself keeps quiet about some failed writes
+
+
+# --- completion -------------------------------------------------------------------------------------------------
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "BASH_COMPLETION_USER_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_scripts_know_every_option(shell, capsys):
+    pytest.importorskip("shtab")
+    assert cli_main.main(["--show-completion", shell]) == 0
+    text = capsys.readouterr().out
+    for option in OPTIONS:
+        assert option.lstrip("-") in text, option
+
+
+def test_bash_completes_options_values_and_files(tmp_path):
+    pytest.importorskip("shtab")
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed: the completion script was not tried out")
+    (tmp_path / "some_map.mrc").touch()
+    script = completion.script("bash") + (
+        'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()\n'
+        '_shtab_OccuPy OccuPy "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"; echo "${COMPREPLY[@]}"\n')
+    for words, wanted in ((["--kernel-s"], ["--kernel-size"]), (["--scale-mode", ""], ["occupancy", "resolution"]),
+                          (["--solvent-def", "some"], ["some_map.mrc"]),
+                          (["-i", "some"], []),  # bash's own completion of files takes over
+                          (["-i", "a", "--retain"], ["--retain-solvent"])):
+        ran = subprocess.run(["bash", "-c", script, "bash", "OccuPy", *words], cwd=tmp_path, capture_output=True,
+                             text=True)
+        assert ran.stdout.split() == wanted, ran.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_installed_once_and_replaces_only_its_own(shell, home, capsys):
+    pytest.importorskip("shtab")
+    command = ["--install-completion", shell]
+    assert cli_main.main(command) == 0
+    path, = (path for path in home.rglob("*") if path.is_file())  # one file, and nothing temporary
+    assert f"{path} written" in capsys.readouterr().out
+    assert path.read_text() == completion.script(shell)
+    assert cli_main.main(command) == 0
+    assert "is up to date" in capsys.readouterr().out
+    path.write_text(f"{completion.MARK}\nof an older version\n")
+    assert cli_main.main(command) == 0
+    assert "replaced" in capsys.readouterr().out
+    path.write_text("my own\n")
+    assert cli_main.main(command) == 1
+    assert path.read_text() == "my own\n"
+    assert str(path) in capsys.readouterr().err
+
+
+def test_completion_into_a_place_that_cannot_be(home, capsys):
+    pytest.importorskip("shtab")
+    (home / ".local").write_text("a file where a directory should be")
+    assert cli_main.main(["--install-completion", "bash"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("OccuPy: error: ") and err.count("\n") == 1
+
+
+def test_completion_without_shtab_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli_main.main(["--show-completion", "bash"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "occupy_jit[completion]" in err and err.count("\n") == 1

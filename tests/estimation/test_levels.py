@@ -1,0 +1,101 @@
+"""The ball, the quiet voxels and full scale."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from occupy_jit.estimation import levels as scale
+from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
+from tests import naive, simulated
+
+SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
+
+
+@pytest.mark.parametrize(("lowpass", "size", "radius"), [
+    (2.0, 3, 1.0), (3.0, 3, 1.5), (4.0, 5, 2.0), (5.0, 5, 2.5), (6.0, 7, 3.0), (7.0, 7, 3.5), (8.0, 9, 4.0),
+    (9.5, 9, 4.5), (12.0, 9, 4.5), (1e6, 9, 4.5), (0.5, 3, 1.0),
+])
+def test_the_ball_follows_from_the_low_pass(lowpass, size, radius):
+    """2 floor(d / 2p) + 1 within 3 to 9, and d / 2p, at most half of that."""
+    for voxel_size in (0.5, 1.0, 1.3):
+        kernel = scale.choose_kernel(lowpass * voxel_size, voxel_size)
+        assert kernel.size == size
+        assert kernel.radius == pytest.approx(radius)
+
+
+@pytest.mark.parametrize("meant", [4, 6, 8])
+def test_a_low_pass_that_misses_by_rounding_is_what_was_meant(meant):
+    exact = scale.choose_kernel(float(meant), 1.0)
+    for almost in (meant - 1e-4, meant + 1e-4, 1.1 * meant / 1.1):
+        assert scale.choose_kernel(almost, 1.0) == exact
+        assert scale.choose_kernel(almost, 1.0).voxels == exact.voxels
+    assert scale.choose_kernel(meant - 0.1, 1.0).size == exact.size - 2
+
+
+@pytest.mark.parametrize(("size", "voxels"), [(1, 1), (3, 7), (5, 33), (7, 123), (9, 257)])
+def test_a_size_alone_is_the_ball_of_that_diameter(size, voxels):
+    """The numbers of whole-number points in balls of radius 0, 1, 2, 3, 4."""
+    for lowpass in (2.0, 6.0, 20.0):
+        assert scale.choose_kernel(lowpass, 1.0, size=size).voxels == voxels
+
+
+@pytest.mark.parametrize(("radius", "size", "voxels"), [(0.4, 1, 1), (1.0, 3, 7), (1.5, 3, 19), (1.8, 3, 27),
+                                                        (2.5, 5, 81), (3.0, 7, 123), (5.0, 11, 515)])
+def test_a_radius_alone_is_the_whole_ball(radius, size, voxels):
+    kernel = scale.choose_kernel(6.0, 1.0, radius=radius)
+    assert (kernel.size, kernel.voxels) == (size, voxels) == (size, len(naive.ball_offsets(radius)))
+
+
+def test_size_and_radius_together_are_a_ball_in_a_box():
+    kernel = scale.choose_kernel(6.0, 1.0, size=3, radius=3.0)
+    assert (kernel.size, kernel.radius, kernel.voxels) == (3, 3.0, 27)
+
+
+@settings(deadline=None, max_examples=100)
+@given(SHAPES)
+def test_voxels_in_the_sphere_are_counted(shape):
+    assert scale.voxels_in_sphere(shape) == naive.inscribed_sphere(shape).sum() > 0
+
+
+@settings(deadline=None, max_examples=25)
+@given(SHAPES, st.integers(0, 99))
+def test_quiet_voxels_alone(shape, seed):
+    rng = np.random.default_rng(seed)
+    power, volume = rng.random(shape, dtype=np.float32), rng.standard_normal(shape, dtype=np.float32)
+    found = scale.Quiet(power, 0.5)
+    chosen = naive.inscribed_sphere(shape) & (power <= 0.5)
+    assert np.array_equal(found.alone(volume, 0.25), np.where(chosen, volume - np.float32(0.25), np.float32(0)))
+    mean, deviation, count = found.mean_and_deviation(volume)
+    assert count == chosen.sum()
+    if count:
+        assert mean == pytest.approx(volume[chosen].mean(dtype=np.float64), abs=1e-6)
+        assert deviation == pytest.approx(volume[chosen].std(dtype=np.float64), abs=1e-6)
+        assert found.median(volume, 0.0) == pytest.approx(np.median(volume[chosen]), abs=1e-6)
+
+
+def test_quiet_voxels_keep_away_from_content():
+    """They are solvent: none near the atoms, and their moments are those of the noise."""
+    made = simulated.complex_with_occupancies(4, seed=3)
+    found = scale.find_quiet(made.map, made.voxel_size)
+    quiet = naive.inscribed_sphere(made.map.shape) & (found.power <= found.threshold)
+    noise = (made.map - made.signal)[quiet]
+    assert np.count_nonzero(made.distance[quiet] < 3) < 0.02 * quiet.sum()
+    assert np.count_nonzero(quiet) > 0.7 * np.count_nonzero(naive.inscribed_sphere(made.map.shape))
+    mean, deviation, _ = found.mean_and_deviation(made.map)
+    # a twentieth of the noise: what the weakest chain adds at its rim
+    assert deviation == pytest.approx(noise.std(), rel=0.05)
+    assert abs(mean - noise.mean()) < 0.05 * deviation
+
+
+def test_full_scale_is_a_quantile_above_zero():
+    volume = simulated.blobs((30, 28, 32), 1)
+    kernel = scale.choose_kernel(6.0, 1.0)
+    value, corner, edge, tau = scale.full_scale(volume, 0.1, kernel, 5.0)
+    assert (edge, tau) == (6, full_scale_tau(123))
+    wanted, where = largest_quantile(volume, edge, tau)
+    assert value == pytest.approx(float(wanted) - 0.1, abs=1e-6) and corner == where
+    assert scale.full_scale(volume, 0.1, kernel, 5.0, tau=0.5)[0] < value
+    assert scale.full_scale(volume, 0.1, kernel, 5.0, known=2.5) == (2.5, None, 6, tau)
+    plain, corner, _, _ = scale.full_scale(volume, 0.1, kernel, 5.0, tau=0.9, naive=True)
+    assert plain == pytest.approx(0.9 * (float(volume.max()) - 0.1)) and corner is None

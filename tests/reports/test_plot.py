@@ -1,0 +1,175 @@
+"""Pictures: made without a display, readable as PNG, and showing what they were given."""
+
+import builtins
+import io
+import pathlib
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from occupy_jit.errors import UsageError
+from occupy_jit.reports import plot
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+matplotlib = pytest.importorskip("matplotlib", reason="the pictures need the extra occupy_jit[plot]")
+
+
+def model(**changes):
+    """What a run hands over, for a solvent of mean 0.1 and sigma 1 and some content."""
+    edges = np.linspace(-5, 15, 1001)
+    centres = (edges[1:] + edges[:-1]) / 2
+    peak = 1e4 * np.exp(-0.5 * (centres - 0.1) ** 2)
+    counts = np.round(peak + 50 * ((centres > 0) & (centres < 12))).astype(np.int64)
+    arguments = dict(name="map", bin_edges=edges, counts=counts, gaussian=(1e4, 0.1, 1.0), edge=4.4, zero=0.1,
+                     floor=1.7, full_scale=9.0, confidence_centres=centres,
+                     confidence_values=np.clip((centres - 2) / 3, 0, 1), verdicts=["All is well."], version="1.2.3")
+    return {**arguments, **changes}
+
+
+def drawn(**changes):
+    target = io.BytesIO()
+    plot.solvent_model_png(target, **model(**changes))
+    return target.getvalue()
+
+
+def chunks(png):
+    """(kind, content) of a PNG's parts, with their checksums verified: a reader of its own."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    position, found = 8, []
+    while position < len(png):
+        length, kind = struct.unpack(">I4s", png[position:position + 8])
+        content = png[position + 8:position + 8 + length]
+        assert struct.unpack(">I", png[position + 8 + length:position + 12 + length])[0] == zlib.crc32(kind + content)
+        found.append((kind, content))
+        position += 12 + length
+    assert found[0][0] == b"IHDR" and found[-1][0] == b"IEND"
+    return found
+
+
+def pixels(png):
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(png))[..., :3]
+
+
+def figure_of(monkeypatch, function, *arguments, **keywords):
+    """The figure that a function draws, caught where it would be written."""
+    caught = []
+    monkeypatch.setattr(plot, "_write", lambda figure, target, version: caught.append(figure))
+    function(*arguments, **keywords)
+    return caught[0]
+
+
+def test_the_picture_is_a_png_and_the_same_every_time():
+    png = drawn()
+    parts = chunks(png)
+    width, height = struct.unpack(">II", parts[0][1][:8])
+    assert width >= 800 and height >= 500
+    assert any(kind == b"tEXt" and b"occupy_jit 1.2.3" in content for kind, content in parts)
+    assert png == drawn()
+    assert pixels(png).std() > 0.05  # not a blank page
+
+
+def test_all_is_drawn_where_it_was_found(monkeypatch):
+    figure = figure_of(monkeypatch, plot.solvent_model_png, None, **model())
+    axes, second = figure.axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    for label, value in (("zero level", 0.1), ("noise floor", 1.7), ("full scale", 9.0), ("end of solvent", 4.4)):
+        line, = (line for key, line in lines.items() if key.startswith(label))
+        assert set(line.get_xdata()) == {value} and f"({value:g})" in line.get_label()
+    # the model is drawn in the units of the (joined) bins: at its peak it meets the histogram
+    x, y = lines["solvent model"].get_data()
+    stairs = axes.patches[0].get_data()
+    assert stairs.values.sum() == model()["counts"].sum()
+    near = np.argmin(np.abs((stairs.edges[1:] + stairs.edges[:-1]) / 2 - 0.1))
+    assert y.max() == pytest.approx(stairs.values[near], rel=0.02)  # one joined bin is 0.06 sigma wide
+    assert x[np.argmax(y)] == pytest.approx(0.1, abs=0.05)
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_xlim()
+    assert low <= -5 and high >= 15
+    confidence, = second.get_lines()
+    assert np.array_equal(confidence.get_ydata(), model()["confidence_values"])
+    texts = " ".join(text.get_text() for text in figure.texts)
+    assert "All is well." in texts and "map" in texts and "1.2.3" in texts
+    legend = {text.get_text().split(" (")[0] for text in axes.get_legend().get_texts()}
+    assert {"low-passed map", "solvent model", "zero level", "full scale", "confidence"} <= legend
+
+
+@pytest.mark.parametrize("changes", [
+    dict(gaussian=None, edge=None, floor=float("nan"), confidence_centres=[], confidence_values=[], verdicts=[]),
+    dict(gaussian=(float("nan"),) * 3), dict(counts=np.zeros(1000, int)), dict(confidence_values=np.full(1000, np.nan)),
+    dict(bin_edges=np.array([0.0, 1e-12]), counts=np.array([5])), dict(full_scale=1e6), dict(gaussian=(1e4, 0.1, 0.0)),
+    dict(verdicts=["long " * 100, "$", ""]), dict(name="$a_{b}$ 映像 \udcff\n"), dict(gaussian=(1e4, 90.0, 1.0)),
+    dict(name=r"$\bad{$", verdicts=[r"$\frac$"]),
+    dict(bin_edges=[2.0, 2.0], counts=[5], gaussian=None, edge=None, zero=2.0, floor=None, full_scale=None),
+], ids=["nothing", "nan model", "empty", "nan confidence", "constant", "far", "flat", "words", "name", "outside",
+        "formula", "one value"])
+def test_odd_input_is_drawn_without_a_warning(changes):
+    chunks(drawn(**changes))
+
+
+def test_long_verdicts_keep_the_axes_size(monkeypatch):
+    heights = []
+    for words in (1, 120):
+        with monkeypatch.context() as patch:
+            figure = figure_of(patch, plot.solvent_model_png, None, **model(verdicts=["word " * words]))
+        heights.append(figure.axes[0].get_position().height * figure.get_figheight())
+        for text in figure.texts:
+            box = text.get_window_extent()
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+    assert heights[0] == pytest.approx(heights[1])
+
+
+def test_slices_show_the_centre_of_each_volume(monkeypatch):
+    volume = np.arange(4 * 5 * 7, dtype=np.float32).reshape(4, 5, 7)
+    panels = [("a", volume, "gray", None, None), ("b", volume[:3], "viridis", 0, 1)]
+    for axis, section in ((0, volume[2]), (1, volume[:, 2]), (2, volume[:, :, 3])):
+        with monkeypatch.context() as patch:
+            figure = figure_of(patch, plot.slices_png, None, panels, axis)
+        images = [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
+        assert np.array_equal(images[0].get_array(), section)
+        assert images[1].get_clim() == (0, 1) and images[0].get_clim() == (section.min(), section.max())
+        assert [axes.get_title() for axes in figure.axes][:2] == ["a", "b"]
+    with monkeypatch.context() as patch:
+        figure = figure_of(patch, plot.slices_png, None, panels, 0, index=1)
+    assert np.array_equal(figure.axes[0].get_images()[0].get_array(), volume[1])
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_slices_are_written(count, tmp_path):
+    volume = np.zeros((3, 3, 3), np.float32)
+    plot.slices_png(tmp_path / "s.png", [("x", volume, "gray", None, None)] * count)
+    chunks((tmp_path / "s.png").read_bytes())
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *arguments, **keywords):
+        if name.startswith("matplotlib"):
+            raise ImportError("No module named 'matplotlib'")
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(UsageError, match=r'pip install "occupy_jit\[plot\]"') as caught:
+        plot.solvent_model_png(io.BytesIO(), **model())
+    assert str(caught.value).count("\n") == 1
+    with pytest.raises(UsageError):
+        plot.slices_png(io.BytesIO(), [])
+
+
+def test_importing_costs_nothing_and_pyplot_is_never_touched():
+    script = ("import sys, io\nfrom occupy_jit.reports import plot\nassert 'matplotlib' not in sys.modules\n"
+              "assert 'numpy' not in sys.modules\n"
+              "import numpy as np\n"
+              "plot.slices_png(io.BytesIO(), [('a', np.ones((2, 2, 2)), 'gray', 0, 1)])\n"
+              "assert 'matplotlib.pyplot' not in sys.modules\n")
+    environment = {"PATH": "/nowhere", "MPLBACKEND": "tkagg"}  # a display is never asked for
+    done = subprocess.run([sys.executable, "-c", script], env={**environment, "PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
