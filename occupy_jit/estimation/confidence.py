@@ -50,7 +50,7 @@ def cap_level(floor, spread, full):
     return floor + CAP * max(spread, _LEAST_SPREAD * full)
 
 
-def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, gate=GATE, buffer=None):
+def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gate=GATE, buffer=None):
     """Confidence map.
 
     Parameters
@@ -59,8 +59,8 @@ def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, g
         ``-min(M', cap)``; overwritten, the confidence is returned in it.
     scale : (nz, ny, nx) float32 array
     floor, cap : float
-    quiet : occupy_jit.estimation.levels.Quiet
-    kernel : occupy_jit.estimation.levels.Kernel
+    quiet : occupy_jit.estimation.quiet.Quiet
+    ball : occupy_jit.estimation.ball.Ball
     voxel_size : float
         Å.
     hedge : float
@@ -75,7 +75,7 @@ def confidence(depth, scale, floor, cap, quiet, kernel, voxel_size, hedge=1.0, g
     (nz, ny, nx) float32 array
         In [0, 1].
     """
-    closed = sliding_maximum(depth, kernel.radius, kernel.size, out=buffer)
+    closed = sliding_maximum(depth, ball.radius, ball.size, out=buffer)
     evidence = smooth(closed, max(SMOOTHING_ANGSTROM / voxel_size, 1.0), out=depth)
     # `evidence` carries the sign of `depth`: the more negative, the more content
     _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)

@@ -1,17 +1,15 @@
 """From a map to scale, confidence and what was measured on the way. Arrays only, no files."""
 
 import math
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import confidence as confidence_
-from occupy_jit.estimation import fourier, solvent
-from occupy_jit.estimation import levels as scale_
-from occupy_jit.estimation import verdicts as verdicts_
-from occupy_jit.kernels import quantiles as voxel_statistics
+from occupy_jit.estimation import confidence, fourier, levels, solvent, verdicts
+from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
+from occupy_jit.estimation.quiet import find_quiet, voxels_in_sphere
+from occupy_jit.estimation.result import FullScale, Result
+from occupy_jit.kernels import quantiles
 from occupy_jit.kernels.jit.decorator import as_volume, threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.voxelwise import scale_and_depth
@@ -21,95 +19,9 @@ from occupy_jit.settings import Settings
 _RANGES = (1e-15, 1e15)  # of values whose squares single precision can hold, noise a thousandth of them included
 
 
-@dataclass
-class Result:
-    """What `estimate` found.
-
-    Attributes
-    ----------
-    scale : (nz, ny, nx) float32 array
-        Local scale in [0, 1].
-    confidence : (nz, ny, nx) float32 array or None
-        In [0, 1].
-    lowpass : (nz, ny, nx) float32 array or None
-        The low-passed map.
-    full_scale : float
-        Value at scale 1, above the zero level, in units of the map.
-    zero, floor : float
-        Zero level (mean of quiet solvent) and noise floor above it.
-    noise : float
-        Standard deviation of the low-passed map in quiet solvent.
-    scale_noise : float
-        Standard deviation of the sliding maximum in quiet solvent, as a share of full scale.
-    full_scale_corner : (z, y, x) or None
-        First voxel of the cube that defines full scale; None if it was given or naive.
-    tile : int
-        Edge of that cube in voxels.
-    tau : float
-    kernel : occupy_jit.estimation.levels.Kernel
-    lowpass_angstrom, voxel_size : float
-        Å.
-    quiet : occupy_jit.estimation.levels.Quiet
-        Which voxels were taken for empty solvent.
-    solvent : occupy_jit.estimation.solvent.SolventModel
-    range : (float, float)
-        Smallest and largest value of the map.
-    verdicts : list of (code, sentence)
-        What the user should know about the map.
-    solvent_limit : float
-        Scale that empty solvent hardly ever reaches.
-    """
-
-    scale: np.ndarray
-    confidence: np.ndarray | None
-    lowpass: np.ndarray | None
-    full_scale: float
-    zero: float
-    floor: float
-    noise: float
-    scale_noise: float
-    full_scale_corner: tuple | None
-    tile: int
-    tau: float
-    kernel: object
-    lowpass_angstrom: float
-    voxel_size: float
-    quiet: object
-    solvent: object
-    range: tuple
-    verdicts: list = field(default_factory=list)
-    solvent_limit: float = 0.0
-
-    @property
-    def quiet_share(self):
-        """float : Share of the inscribed sphere that is quiet."""
-        return self.quiet.share
-
-
-class FullScale(NamedTuple):
-    """What `measure_full_scale` found.
-
-    Attributes
-    ----------
-    value : float
-        Above the zero level, in units of the map.
-    corner : (z, y, x) or None
-        First voxel of the cube that defines it; None if naive.
-    tile : int
-        Edge of that cube in voxels.
-    zero : float
-        Zero level.
-    """
-
-    value: float
-    corner: tuple | None
-    tile: int
-    zero: float
-
-
 def derived_lowpass(settings, voxel_size):
     """Low-pass resolution in Å: as given, else the resolution, else six voxels."""
-    return settings.lowpass_input_angstrom or settings.resolution_angstrom or scale_.LOWPASS_VOXELS * voxel_size
+    return settings.lowpass_input_angstrom or settings.resolution_angstrom or LOWPASS_VOXELS * voxel_size
 
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
@@ -175,12 +87,12 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
         _require_content(volume)
         on_raw_map = settings.scale_mode == "resolution"
         lowpass_angstrom = derived_lowpass(settings, voxel_size)
-        kernel = scale_.choose_kernel(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
+        ball = choose_ball(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
         lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
                                     out=volume if overwrite and not on_raw_map else None)
         source = volume if on_raw_map else lowpassed
-        zero = scale_.find_quiet(lowpassed, voxel_size).mean_and_deviation(source)[0]
-        value, corner, tile, _ = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+        zero = find_quiet(lowpassed, voxel_size).mean_and_deviation(source)[0]
+        value, corner, tile, _ = levels.full_scale(source, zero, ball, voxel_size, settings.tau,
                                                    settings.tile_size_angstrom, settings.naive_normalisation)
     return FullScale(value, corner, tile, zero)
 
@@ -197,7 +109,7 @@ def _checked(volume, voxel_size):
 
 def _require_content(volume):
     """Smallest and largest value, if there is anything to estimate."""
-    lowest, highest, not_finite = voxel_statistics.volume_range(volume)
+    lowest, highest, not_finite = quantiles.volume_range(volume)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:
@@ -212,15 +124,15 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
               thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
-    repeated = verdicts_.repeated_value_share(volume)
+    repeated = verdicts.repeated_value_share(volume)
     lowpass_angstrom = derived_lowpass(settings, voxel_size)
-    kernel = scale_.choose_kernel(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
+    ball = choose_ball(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
 
     lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
                                 out=volume if overwrite and not on_raw_map else None)
-    quiet = scale_.find_quiet(lowpassed, voxel_size)
+    quiet = find_quiet(lowpassed, voxel_size)
     zero, noise, quiet_count, low, high = quiet.survey(lowpassed)
-    quiet.share = quiet_count / scale_.voxels_in_sphere(volume.shape)
+    quiet.share = quiet_count / voxels_in_sphere(volume.shape)
     whole = model = _solvent_model(lowpassed, low, high)
     verdict_list = []
     if solvent_mask is not None:
@@ -229,35 +141,35 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     source = volume if on_raw_map else lowpassed
     if on_raw_map:
         zero = quiet.mean_and_deviation(source)[0]
-    full, corner, tile, tau = scale_.full_scale(source, zero, kernel, voxel_size, settings.tau,
+    full, corner, tile, tau = levels.full_scale(source, zero, ball, voxel_size, settings.tau,
                                                 settings.tile_size_angstrom, settings.naive_normalisation,
                                                 known_full_scale)
-    maximum = sliding_maximum(source, kernel.radius, kernel.size)
+    maximum = sliding_maximum(source, ball.radius, ball.size)
     del source
     # where nobody wants it any more it is working space
     spare = None if keep_lowpass else lowpassed
     floor_measured = max(quiet.median(maximum, zero), 0.0)
     _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
     floor = floor_measured if settings.noise_floor is None else settings.noise_floor
-    full, floor = verdicts_.usable_levels(full, floor, settings.noise_floor is not None, verdict_list)
+    full, floor = verdicts.usable_levels(full, floor, settings.noise_floor is not None, verdict_list)
 
     depth = cap = None
     if with_confidence and not settings.no_confidence:
-        cap = confidence_.cap_level(floor_measured, spread, full)
+        cap = confidence.cap_level(floor_measured, spread, full)
         depth = np.empty_like(maximum)
     scale = scale_and_depth(maximum, zero, floor, full, np.inf if cap is None else cap, out=maximum, depth=depth)
     confident = None
     if with_confidence:
         if settings.no_confidence:
-            confident = confidence_.certain(volume.shape)
+            confident = confidence.certain(volume.shape)
         else:
-            confident = confidence_.confidence(depth, scale, floor_measured, cap, quiet, kernel, voxel_size,
-                                               settings.hedge_confidence, _gate(settings), spare)
+            confident = confidence.confidence(depth, scale, floor_measured, cap, quiet, ball, voxel_size,
+                                              settings.hedge_confidence, _gate(settings), spare)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
-                    corner, tile, tau, kernel, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
+                    corner, tile, tau, ball, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
                     verdict_list)
-    result.solvent_limit = scale_.solvent_limit(floor_measured, spread, floor, full)
-    verdicts_.judge(result, repeated, whole)
+    result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
+    verdicts.judge(result, repeated, whole)
     return result
 
 
@@ -265,14 +177,14 @@ def _gate(settings):
     """Scale at which confidence starts and is complete."""
     amplifies = any(kind.name in ("amplify", "amplify-gamma", "sigmoid-gamma") and kind.strength > 0
                     for kind in requested(settings))
-    return confidence_.STRICT_GATE if amplifies and settings.exclude_solvent else confidence_.GATE
+    return confidence.STRICT_GATE if amplifies and settings.exclude_solvent else confidence.GATE
 
 
 def _solvent_model(lowpassed, low, high):
     """Histogram inside the sphere and the Gaussian fitted to it."""
     if not low < high:
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
-    counts = voxel_statistics.histogram(lowpassed, low, high, solvent.BINS, inside=True)
+    counts = quantiles.histogram(lowpassed, low, high, solvent.BINS, inside=True)
     return solvent.fit(counts, np.linspace(low, high, solvent.BINS + 1))
 
 

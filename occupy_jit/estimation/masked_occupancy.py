@@ -3,7 +3,7 @@
 import numpy as np
 
 from occupy_jit.estimation import fourier
-from occupy_jit.estimation.levels import voxels_in_sphere
+from occupy_jit.estimation.quiet import voxels_in_sphere
 from occupy_jit.kernels.voxelwise import EXPONENT
 
 _NEAR_MAXIMUM = 0.85

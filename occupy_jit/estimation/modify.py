@@ -99,7 +99,7 @@ def solvent_noise(volume, quiet, voxel_size, thread_count=None):
     ----------
     volume : (nz, ny, nx) float32 array
         The unfiltered map.
-    quiet : occupy_jit.estimation.levels.Quiet
+    quiet : occupy_jit.estimation.quiet.Quiet
     voxel_size : float
         Å.
     thread_count : int, optional

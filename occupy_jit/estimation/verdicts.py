@@ -86,8 +86,8 @@ def judge(result, repeated_share, whole):
     if result.noise > _NOISE_LIMIT * result.full_scale:
         say.append(("noise-dominates", f"noise in solvent is {result.noise / result.full_scale:.0%} of full scale even "
                     "after the low-pass: sharpened beyond use or hardly any signal; try a larger --lowpass-input"))
-    if result.kernel.size > _KERNEL_SHARE * min(result.scale.shape):
-        say.append(("kernel-large", f"the kernel ({result.kernel.size} voxels) is larger than a tenth of the box "
+    if result.ball.size > _KERNEL_SHARE * min(result.scale.shape):
+        say.append(("kernel-large", f"the kernel ({result.ball.size} voxels) is larger than a tenth of the box "
                     f"({min(result.scale.shape)}): the scale is coarse"))
     if result.confidence is not None:
         covered = covered_share(result.confidence)
@@ -117,5 +117,5 @@ def _quiet_holds_content(result, model):
     """Whether the voxels taken for solvent are content, for want of solvent."""
     if model.fitted and model.sigma < _NARROW_PEAK * result.noise:
         return True
-    wide = 2 * result.kernel.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
+    wide = 2 * result.ball.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
     return bool(wide and result.scale_noise * result.full_scale > _UNEVEN_MAXIMUM * result.floor > 0)

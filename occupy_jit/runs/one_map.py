@@ -457,8 +457,8 @@ def _record(plan_, settings, options, volume, result, results, workers):
         "given": sorted(options.given),
         "options": {name: value for name, value in asdict(options).items()
                     if name not in ("command_line", "given", "verbosity")},
-        "derived": {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.kernel.size,
-                    "kernel_radius": result.kernel.radius, "kernel_voxels": result.kernel.voxels, "tau": result.tau,
+        "derived": {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
+                    "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
                     "tile_voxels": result.tile, "threads": workers},
         "results": results,
         "verdicts": [{"code": code, "sentence": sentence} for code, sentence in result.verdicts],

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation import estimate as estimation
+from occupy_jit.estimation.ball import choose_ball
 from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.levels import choose_kernel
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -275,12 +275,12 @@ def test_low_pass_and_kernel_follow_from_what_is_given():
 
     def of(**given):
         found = estimate(volume, Settings(**given), voxel_size=VOXEL_SIZE)
-        return found.lowpass_angstrom, found.kernel
+        return found.lowpass_angstrom, found.ball
 
-    assert of() == (pytest.approx(7.2), choose_kernel(7.2, VOXEL_SIZE))
-    assert of(resolution_angstrom=5.0) == (5.0, choose_kernel(5.0, VOXEL_SIZE))
-    assert of(resolution_angstrom=5.0, lowpass_input_angstrom=9.6) == (9.6, choose_kernel(9.6, VOXEL_SIZE))
-    assert of(kernel_size=5)[1] == choose_kernel(7.2, VOXEL_SIZE, size=5)
+    assert of() == (pytest.approx(7.2), choose_ball(7.2, VOXEL_SIZE))
+    assert of(resolution_angstrom=5.0) == (5.0, choose_ball(5.0, VOXEL_SIZE))
+    assert of(resolution_angstrom=5.0, lowpass_input_angstrom=9.6) == (9.6, choose_ball(9.6, VOXEL_SIZE))
+    assert of(kernel_size=5)[1] == choose_ball(7.2, VOXEL_SIZE, size=5)
 
 
 def test_a_map_object_brings_its_voxel_size():

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import levels as scale
+from occupy_jit.estimation import levels
+from occupy_jit.estimation.ball import choose_ball
+from occupy_jit.estimation.quiet import Quiet, find_quiet, voxels_in_sphere
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from tests import naive, simulated
 
@@ -19,43 +21,43 @@ SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
 def test_the_ball_follows_from_the_low_pass(lowpass, size, radius):
     """2 floor(d / 2p) + 1 within 3 to 9, and d / 2p, at most half of that."""
     for voxel_size in (0.5, 1.0, 1.3):
-        kernel = scale.choose_kernel(lowpass * voxel_size, voxel_size)
-        assert kernel.size == size
-        assert kernel.radius == pytest.approx(radius)
+        ball = choose_ball(lowpass * voxel_size, voxel_size)
+        assert ball.size == size
+        assert ball.radius == pytest.approx(radius)
 
 
 @pytest.mark.parametrize("meant", [4, 6, 8])
 def test_a_low_pass_that_misses_by_rounding_is_what_was_meant(meant):
-    exact = scale.choose_kernel(float(meant), 1.0)
+    exact = choose_ball(float(meant), 1.0)
     for almost in (meant - 1e-4, meant + 1e-4, 1.1 * meant / 1.1):
-        assert scale.choose_kernel(almost, 1.0) == exact
-        assert scale.choose_kernel(almost, 1.0).voxels == exact.voxels
-    assert scale.choose_kernel(meant - 0.1, 1.0).size == exact.size - 2
+        assert choose_ball(almost, 1.0) == exact
+        assert choose_ball(almost, 1.0).voxels == exact.voxels
+    assert choose_ball(meant - 0.1, 1.0).size == exact.size - 2
 
 
 @pytest.mark.parametrize(("size", "voxels"), [(1, 1), (3, 7), (5, 33), (7, 123), (9, 257)])
 def test_a_size_alone_is_the_ball_of_that_diameter(size, voxels):
     """The numbers of whole-number points in balls of radius 0, 1, 2, 3, 4."""
     for lowpass in (2.0, 6.0, 20.0):
-        assert scale.choose_kernel(lowpass, 1.0, size=size).voxels == voxels
+        assert choose_ball(lowpass, 1.0, size=size).voxels == voxels
 
 
 @pytest.mark.parametrize(("radius", "size", "voxels"), [(0.4, 1, 1), (1.0, 3, 7), (1.5, 3, 19), (1.8, 3, 27),
                                                         (2.5, 5, 81), (3.0, 7, 123), (5.0, 11, 515)])
 def test_a_radius_alone_is_the_whole_ball(radius, size, voxels):
-    kernel = scale.choose_kernel(6.0, 1.0, radius=radius)
-    assert (kernel.size, kernel.voxels) == (size, voxels) == (size, len(naive.ball_offsets(radius)))
+    ball = choose_ball(6.0, 1.0, radius=radius)
+    assert (ball.size, ball.voxels) == (size, voxels) == (size, len(naive.ball_offsets(radius)))
 
 
 def test_size_and_radius_together_are_a_ball_in_a_box():
-    kernel = scale.choose_kernel(6.0, 1.0, size=3, radius=3.0)
-    assert (kernel.size, kernel.radius, kernel.voxels) == (3, 3.0, 27)
+    ball = choose_ball(6.0, 1.0, size=3, radius=3.0)
+    assert (ball.size, ball.radius, ball.voxels) == (3, 3.0, 27)
 
 
 @settings(deadline=None, max_examples=100)
 @given(SHAPES)
 def test_voxels_in_the_sphere_are_counted(shape):
-    assert scale.voxels_in_sphere(shape) == naive.inscribed_sphere(shape).sum() > 0
+    assert voxels_in_sphere(shape) == naive.inscribed_sphere(shape).sum() > 0
 
 
 @settings(deadline=None, max_examples=25)
@@ -63,7 +65,7 @@ def test_voxels_in_the_sphere_are_counted(shape):
 def test_quiet_voxels_alone(shape, seed):
     rng = np.random.default_rng(seed)
     power, volume = rng.random(shape, dtype=np.float32), rng.standard_normal(shape, dtype=np.float32)
-    found = scale.Quiet(power, 0.5)
+    found = Quiet(power, 0.5)
     chosen = naive.inscribed_sphere(shape) & (power <= 0.5)
     assert np.array_equal(found.alone(volume, 0.25), np.where(chosen, volume - np.float32(0.25), np.float32(0)))
     mean, deviation, count = found.mean_and_deviation(volume)
@@ -77,7 +79,7 @@ def test_quiet_voxels_alone(shape, seed):
 def test_quiet_voxels_keep_away_from_content():
     """They are solvent: none near the atoms, and their moments are those of the noise."""
     made = simulated.complex_with_occupancies(4, seed=3)
-    found = scale.find_quiet(made.map, made.voxel_size)
+    found = find_quiet(made.map, made.voxel_size)
     quiet = naive.inscribed_sphere(made.map.shape) & (found.power <= found.threshold)
     noise = (made.map - made.signal)[quiet]
     assert np.count_nonzero(made.distance[quiet] < 3) < 0.02 * quiet.sum()
@@ -90,12 +92,12 @@ def test_quiet_voxels_keep_away_from_content():
 
 def test_full_scale_is_a_quantile_above_zero():
     volume = simulated.blobs((30, 28, 32), 1)
-    kernel = scale.choose_kernel(6.0, 1.0)
-    value, corner, edge, tau = scale.full_scale(volume, 0.1, kernel, 5.0)
+    ball = choose_ball(6.0, 1.0)
+    value, corner, edge, tau = levels.full_scale(volume, 0.1, ball, 5.0)
     assert (edge, tau) == (6, full_scale_tau(123))
     wanted, where = largest_quantile(volume, edge, tau)
     assert value == pytest.approx(float(wanted) - 0.1, abs=1e-6) and corner == where
-    assert scale.full_scale(volume, 0.1, kernel, 5.0, tau=0.5)[0] < value
-    assert scale.full_scale(volume, 0.1, kernel, 5.0, known=2.5) == (2.5, None, 6, tau)
-    plain, corner, _, _ = scale.full_scale(volume, 0.1, kernel, 5.0, tau=0.9, naive=True)
+    assert levels.full_scale(volume, 0.1, ball, 5.0, tau=0.5)[0] < value
+    assert levels.full_scale(volume, 0.1, ball, 5.0, known=2.5) == (2.5, None, 6, tau)
+    plain, corner, _, _ = levels.full_scale(volume, 0.1, ball, 5.0, tau=0.9, naive=True)
     assert plain == pytest.approx(0.9 * (float(volume.max()) - 0.1)) and corner is None

@@ -1,6 +1,6 @@
 """The one decorator of every kernel, and the checks of what goes into kernels.
 
-The cache is in `_cache`, parallel calls from Python (`launch`, `parallel_region`, `threads`) in `_parallel`.
+The cache is in `cache`, parallel calls from Python (`launch`, `parallel_region`, `threads`) in `launch`.
 """
 
 import functools

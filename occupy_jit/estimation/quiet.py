@@ -1,0 +1,107 @@
+"""Solvent without a mask: the voxels of a map where it is quiet, and statistics over them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.kernels import quantiles
+from occupy_jit.kernels.smoothing import smoothed_power
+
+SMOOTHING_ANGSTROM = 4.0
+_THIN_FROM = 1 << 20
+
+
+def is_thin(volume):
+    """Whether a volume is so large that every other voxel on each axis is enough for medians.
+
+    Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
+    eighth of a few million voxels is as good as that of all. Small boxes use every voxel.
+    """
+    return volume.size > _THIN_FROM
+
+
+@dataclass
+class Quiet:
+    """Voxels where the map is quiet: inside the inscribed sphere, with smoothed power at most `threshold`.
+
+    Attributes
+    ----------
+    power : (nz, ny, nx) float32 array
+        Power of the low-passed map around its median, smoothed with a Gaussian of 4 Å.
+    threshold : float
+    share : float
+        Share of the sphere that is quiet.
+    """
+
+    power: np.ndarray
+    threshold: float
+    share: float = math.nan
+
+    @property
+    def thin(self):
+        """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
+        return is_thin(self.power)
+
+    def mean_and_deviation(self, volume, smooth=False):
+        """Mean and standard deviation of `volume` over the quiet voxels, and their number.
+
+        `smooth`: the volume varies so slowly that every other voxel tells as much.
+        """
+        return quantiles.quiet_moments(volume, self.power, self.threshold, self.thin and smooth)
+
+    def survey(self, volume):
+        """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
+        return quantiles.quiet_survey(volume, self.power, self.threshold)
+
+    def alone(self, volume, mean):
+        """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
+        out = np.zeros(volume.shape, np.float32)
+        squares, limit = _half_voxel_sphere(volume.shape)
+        for z in range(volume.shape[0]):
+            inside = squares[0][z] + squares[1][:, None] + squares[2] <= limit
+            chosen = inside & (self.power[z] <= self.threshold)
+            out[z][chosen] = volume[z][chosen] - np.float32(mean)
+        return out
+
+    def median(self, volume, zero=0.0):
+        """Median of `volume` - `zero`, a smooth volume, over the quiet voxels."""
+        return quantiles.quiet_median(volume, zero, self.power, self.threshold, self.thin)
+
+
+def find_quiet(lowpassed, voxel_size):
+    """Find solvent without a histogram or a mask.
+
+    The squared deviation of the low-passed map from its median is smoothed; the quietest half of the inscribed
+    sphere is a first guess, and voxels below ``median + 4 * 1.4826 * MAD`` of the power there are kept, six times over.
+
+    Parameters
+    ----------
+    lowpassed : (nz, ny, nx) float32 array
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    Quiet
+    """
+    thin = is_thin(lowpassed)
+    centre = quantiles.quantile(lowpassed, 0.5, inside=True, thin=thin)
+    power = smoothed_power(lowpassed, centre, max(SMOOTHING_ANGSTROM / voxel_size, 1.0))
+    return Quiet(power, quantiles.power_threshold(power, thin=thin))
+
+
+def voxels_in_sphere(shape):
+    """Number of voxels whose centre lies in the sphere inscribed in a box."""
+    squares, limit = _half_voxel_sphere(shape)
+    rest = limit - squares[0][:, None] - squares[1][None, :]
+    along_x = np.sort(squares[2])
+    return int(np.searchsorted(along_x, rest, side="right").sum())
+
+
+def _half_voxel_sphere(shape):
+    """Squared distances to the centre along each axis, and that of the sphere's surface, in half voxels.
+
+    At least 2: to a box 1 x even x even belong the four voxels about the centre.
+    """
+    return [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape], max(min(shape) ** 2, 2)

@@ -1,0 +1,92 @@
+"""What estimating a map finds."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass
+class Result:
+    """What `estimate` found.
+
+    Attributes
+    ----------
+    scale : (nz, ny, nx) float32 array
+        Local scale in [0, 1].
+    confidence : (nz, ny, nx) float32 array or None
+        In [0, 1].
+    lowpass : (nz, ny, nx) float32 array or None
+        The low-passed map.
+    full_scale : float
+        Value at scale 1, above the zero level, in units of the map.
+    zero, floor : float
+        Zero level (mean of quiet solvent) and noise floor above it.
+    noise : float
+        Standard deviation of the low-passed map in quiet solvent.
+    scale_noise : float
+        Standard deviation of the sliding maximum in quiet solvent, as a share of full scale.
+    full_scale_corner : (z, y, x) or None
+        First voxel of the cube that defines full scale; None if it was given or naive.
+    tile : int
+        Edge of that cube in voxels.
+    tau : float
+    ball : occupy_jit.estimation.ball.Ball
+    lowpass_angstrom, voxel_size : float
+        Å.
+    quiet : occupy_jit.estimation.quiet.Quiet
+        Which voxels were taken for empty solvent.
+    solvent : occupy_jit.estimation.solvent.SolventModel
+    range : (float, float)
+        Smallest and largest value of the map.
+    verdicts : list of (code, sentence)
+        What the user should know about the map.
+    solvent_limit : float
+        Scale that empty solvent hardly ever reaches.
+    """
+
+    scale: np.ndarray
+    confidence: np.ndarray | None
+    lowpass: np.ndarray | None
+    full_scale: float
+    zero: float
+    floor: float
+    noise: float
+    scale_noise: float
+    full_scale_corner: tuple | None
+    tile: int
+    tau: float
+    ball: object
+    lowpass_angstrom: float
+    voxel_size: float
+    quiet: object
+    solvent: object
+    range: tuple
+    verdicts: list = field(default_factory=list)
+    solvent_limit: float = 0.0
+
+    @property
+    def quiet_share(self):
+        """float : Share of the inscribed sphere that is quiet."""
+        return self.quiet.share
+
+
+class FullScale(NamedTuple):
+    """What `measure_full_scale` found.
+
+    Attributes
+    ----------
+    value : float
+        Above the zero level, in units of the map.
+    corner : (z, y, x) or None
+        First voxel of the cube that defines it; None if naive.
+    tile : int
+        Edge of that cube in voxels.
+    zero : float
+        Zero level.
+    """
+
+    value: float
+    corner: tuple | None
+    tile: int
+    zero: float
