@@ -1,0 +1,177 @@
+"""A real dask scheduler and real workers, some of which are killed."""
+
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from occupy_jit import __version__
+from occupy_jit.errors import OccupyError, UsageError
+from occupy_jit.runs import dask_workers
+from occupy_jit.runs.executors import Lost, distribute
+from tests.command import ROOT
+
+pytest.importorskip("distributed", reason="dask is not installed")
+
+
+class Cluster:
+    """A scheduler and workers as processes of their own, without the nannies that would start dead ones again."""
+
+    def __init__(self, folder):
+        self.file = str(folder / "scheduler.json")
+        self.processes = []
+        self.scheduler = self._begin("scheduler", "--port", "0", "--dashboard-address", ":0", "--scheduler-file",
+                                     self.file)
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.file) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _begin(self, *words, **environment):
+        child = subprocess.Popen([sys.executable, "-m", "dask", *words], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, cwd=os.path.dirname(self.file),
+                                 env={**os.environ, "PYTHONPATH": ROOT, **environment})
+        self.processes.append(child)
+        return child
+
+    def worker(self, threads=1, **environment):
+        return self._begin("worker", "--scheduler-file", self.file, "--nthreads", str(threads), "--no-nanny",
+                           "--no-dashboard", "--death-timeout", "60", **environment)
+
+    def close(self):
+        for child in self.processes:
+            child.kill()
+            child.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    made = Cluster(tmp_path)
+    yield made
+    made.close()
+
+
+def pid_of(task):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def kill_once(marker):
+    if marker is not None:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "second"
+    time.sleep(0.02)
+    return "first"
+
+
+def kill_always(task):
+    if task == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return task
+
+
+def sleep_long(folder):
+    with open(os.path.join(folder, "started"), "w"):
+        pass
+    time.sleep(120)
+
+
+def threads_here(task):
+    return dask_workers.worker_threads()
+
+
+def test_every_worker_takes_part_and_knows_its_threads(cluster):
+    cluster.worker(1)
+    cluster.worker(1)
+    found = dict(distribute(pid_of, range(60), dask_workers.DaskWorkers(cluster.file)))
+    assert len(found) == 60 and len(set(found.values())) == 2
+    assert dict(distribute(threads_here, [0], dask_workers.DaskWorkers(cluster.file))) == {0: 1}
+    assert dask_workers.worker_threads() is None
+
+
+def test_a_killed_worker_costs_its_task_one_retry(cluster, tmp_path):
+    cluster.worker()
+    cluster.worker()
+    tasks = [str(tmp_path / "marker") if k == 3 else None for k in range(8)]
+    found = dict(distribute(kill_once, tasks, dask_workers.DaskWorkers(cluster.file)))
+    assert found == {k: "second" if k == 3 else "first" for k in range(8)}
+
+
+def test_a_task_that_kills_two_workers_is_given_up_and_the_others_are_done(cluster):
+    for _ in range(3):
+        cluster.worker()
+    found = dict(distribute(kill_always, range(8), dask_workers.DaskWorkers(cluster.file)))
+    assert isinstance(found.pop(1), Lost) and found == {k: k for k in range(8) if k != 1}
+
+
+def test_the_scheduler_is_lost(cluster, tmp_path):
+    cluster.worker()
+    stream = distribute(sleep_long, [str(tmp_path)], dask_workers.DaskWorkers(cluster.file),
+                        say=lambda line: None)
+
+    def kill_when_started():
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        cluster.scheduler.kill()
+
+    import threading
+
+    killer = threading.Thread(target=kill_when_started)
+    killer.start()
+    start = time.monotonic()
+    with pytest.raises(OccupyError, match="scheduler is gone") as caught:
+        list(stream)
+    killer.join()
+    assert caught.value.exit_status == 1
+    assert time.monotonic() - start < 60, "and not only after minutes"
+
+
+def test_no_scheduler_and_no_address(monkeypatch):
+    monkeypatch.setattr(dask_workers, "_SECONDS_TO_CONNECT", 1)
+    with pytest.raises(OccupyError, match="no dask scheduler answers"):
+        dask_workers.DaskWorkers("tcp://127.0.0.1:9")
+    with pytest.raises(UsageError, match="neither the address"):
+        dask_workers.DaskWorkers("no such protocol://x")
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypatch):
+    monkeypatch.setattr(dask_workers, "_PATIENCE", 1)
+    with pytest.raises(OccupyError, match="no worker for 1 seconds"):
+        list(distribute(pid_of, [0], dask_workers.DaskWorkers(cluster.file)))
+
+
+# What every worker checks first --------------------------------------------------------------------------------------
+
+
+def test_workers_that_share_the_files_are_taken(tmp_path):
+    with dask_workers.Probe(str(tmp_path), [str(tmp_path)]) as probe:
+        assert dask_workers.check_worker(*probe.arguments) is None
+    assert list(tmp_path.iterdir()) == [], "the probe leaves nothing"
+
+
+def test_workers_that_do_not_share_the_files_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_workers, "_PROBE_SECONDS", 0)
+    with dask_workers.Probe(str(tmp_path), ["/no/such/place"]) as probe:
+        path, token, inputs, version = probe.arguments
+        assert "/no/such/place" in dask_workers.check_worker(path, token, inputs, version)
+        assert "does not see what is written" in dask_workers.check_worker(path, "other", (), version)
+        assert "does not see" in dask_workers.check_worker(str(tmp_path / "x" / "y"), token, (), version)
+        assert __version__ in dask_workers.check_worker(path, token, (), "0.0")
+
+
+def test_a_worker_elsewhere_is_refused_by_name(cluster, tmp_path):
+    """As where /tmp of a node is not /tmp of the login node: the check says so, once, and no map fails."""
+    cluster.worker()
+    said = []
+    check = functools.partial(dask_workers.check_worker, "/no/such/place/x", "token", (), __version__)
+    with pytest.raises(OccupyError, match="no worker can be used.*file system that the workers share"):
+        list(distribute(pid_of, range(5), dask_workers.DaskWorkers(cluster.file), check, said.append))
+    assert len(said) == 1
