@@ -1,0 +1,104 @@
+"""From the command line that RELION writes for an External job to this program's own."""
+
+from dataclasses import dataclass
+
+from occupy_jit.errors import UsageError
+
+_OTHER_INPUTS = {"in_movies": "movies", "in_mics": "micrographs", "in_coords": "coordinates", "in_parts": "particles"}
+_YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
+
+
+@dataclass(frozen=True)
+class RelionCall:
+    """A call by RELION.
+
+    Attributes
+    ----------
+    directory : str
+        Of the job.
+    argv : list of str
+        The same for this program.
+    """
+
+    directory: str
+    argv: list
+
+
+def job_directory(argv):
+    """Directory of the job where RELION is the caller, which is told by its --o; otherwise None."""
+    for position, word in enumerate(argv):
+        if word == "--":
+            break
+        if word == "--o":
+            return argv[position + 1] if position + 1 < len(argv) else ""
+        if word.startswith("--o="):
+            return word[4:]
+    return None
+
+
+def translate(argv, parser):
+    """Translate what RELION writes.
+
+    --o DIR is the output directory, --in_3dref MAP the input, --in_mask MASK what is not solvent, --j N threads;
+    --pipeline_control says nothing new. Every other label is an option of ours; RELION can give a value to those that
+    take none: yes and no.
+
+    Parameters
+    ----------
+    argv : list of str
+    parser : argparse.ArgumentParser
+
+    Returns
+    -------
+    RelionCall
+
+    Raises
+    ------
+    UsageError
+    """
+    options = {flag: action for action in parser._actions for flag in action.option_strings}
+    ours = {"o": "--output-dir", "in_3dref": "--input-map", "in_mask": "--solvent-def", "j": "--threads"}
+    found, directory = [], None
+    for label, values in _labelled(argv):
+        if label in _OTHER_INPUTS and values:
+            raise UsageError(f"--{label}: {_OTHER_INPUTS[label]} are no input of this program; give a 3D reference, or "
+                             "a parameter relion-classes with the name of a model.star")
+        if label == "pipeline_control" or (label in _OTHER_INPUTS or label in ours) and not values:
+            continue
+        flag = ours.get(label) or f"--{label.replace('_', '-')}"
+        if label == "o":
+            directory = values[0]
+        elif flag in ("--output-dir", "--threads") and label not in ours:
+            raise UsageError(f"--{label}: RELION says this itself; leave the parameter out")
+        action = options.get(flag)
+        if action is not None and action.nargs == 0 and len(values) == 1:
+            flag, values = _switched(flag, values[0], options), []
+        if flag is not None:
+            found += [flag, *values]
+    if not directory:
+        raise UsageError("--o: needs the directory of the job")
+    return RelionCall(directory, found)
+
+
+def _labelled(argv):
+    """Pairs of a label and the list of its values."""
+    pairs = []
+    for word in argv:
+        if word.startswith("--") and len(word) > 2:
+            label, equals, value = word[2:].partition("=")
+            pairs.append((label, [value] if equals else []))
+        elif pairs:
+            pairs[-1][1].append(word)
+        else:
+            raise UsageError(f"{word}: a value without a label; RELION gives every value as --label value")
+    return pairs
+
+
+def _switched(flag, value, options):
+    """The option that a switch with a value means; None for one that is off anyway."""
+    if value.lower() in _YES:
+        return flag
+    if value.lower() not in _NO:
+        raise UsageError(f"{flag} {value}: takes no value; leave it empty, or write yes or no")
+    opposite = f"--{flag[5:]}" if flag.startswith("--no-") else f"--no-{flag[2:]}"
+    return opposite if opposite in options else None

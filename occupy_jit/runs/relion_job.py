@@ -1,0 +1,144 @@
+"""What RELION expects of an External job: how it ended, what it made, and that it stops when told to.
+
+RELION starts the program with ``--o External/jobNNN/``, looks for a file ``RELION_JOB_EXIT_SUCCESS``, ``_FAILURE`` or
+``_ABORTED`` in that directory to know how it ended, reads what it made from ``RELION_OUTPUT_NODES.star``, and makes a
+file ``RELION_JOB_ABORT_NOW`` there to have it stopped.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+from occupy_jit.errors import OccupyError, UsageError
+from occupy_jit.files.outputs import Outputs, remove_temporaries, shown, write_error
+
+ABORT_NOW = "RELION_JOB_ABORT_NOW"
+SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"
+NODES = "RELION_OUTPUT_NODES.star"
+
+_LOOK = 0.25  # seconds between two looks for ABORT_NOW
+_GRACE = 1.0  # seconds for an ordinary end, before a computation is cut off
+
+#: Kind of map -> type of node, as RELION 4 and later name it, and the number that RELION 3 has for it.
+NODE_TYPES = {"map": ("DensityMap.mrc", 6), "mask": ("Mask3D.mrc", 7),
+              "local": ("Image3D.mrc.localresmap", 12)}
+
+
+class ExternalJob:
+    """One External job, from its beginning to its end.
+
+    Parameters
+    ----------
+    directory : str
+        What RELION gave as --o.
+    """
+
+    def __init__(self, directory):
+        self.directory = directory
+        self._ended = threading.Lock()
+
+    def begin(self):
+        """Remove what an earlier run left, and watch for the order to stop, and for signals.
+
+        To be called in the main thread, after the program's own signal handlers are in place.
+
+        Raises
+        ------
+        OccupyError
+            The directory cannot be written to.
+        """
+        if os.path.lexists(self.directory) and not os.path.isdir(self.directory):
+            raise UsageError(f"{shown(self.directory)}: is not a directory; RELION gives the directory of the job")
+        try:
+            os.makedirs(self.directory, exist_ok=True)
+            for name in (ABORT_NOW, SUCCESS, FAILURE, ABORTED, NODES):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self.directory, name))
+        except OSError as error:
+            raise write_error(self.directory, error) from error
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            handler = signal.getsignal(signum)
+            if callable(handler):
+                signal.signal(signum, self._before(handler))
+        threading.Thread(target=self._watch, name="RELION", daemon=True).start()
+
+    def _before(self, handler):
+        def handle(signum, frame):
+            self.interrupted()
+            handler(signum, frame)
+
+        return handle
+
+    def _watch(self):
+        order = os.path.join(self.directory, ABORT_NOW)
+        while not os.path.exists(order):
+            if self._ended.locked():
+                return
+            time.sleep(_LOOK)
+        # The ordinary way first: it finishes renames that have begun. It waits for a kernel to return, we do not.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        self.interrupted()
+        remove_temporaries()
+        os._exit(128 + signal.SIGTERM)
+
+    def interrupted(self):
+        """Say that the job was stopped. Safe in a signal handler; nothing that comes later changes it."""
+        if self._ended.acquire(blocking=False):
+            self._touch(ABORTED)
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.directory, ABORT_NOW))
+
+    def end(self, status, nodes=()):
+        """Say how the job ended.
+
+        Parameters
+        ----------
+        status : int
+            Exit status of the program.
+        nodes : sequence of (str, str)
+            Path and kind (a key of `NODE_TYPES`) of what was made; written where the job was a success.
+
+        Raises
+        ------
+        OccupyError
+            The list of nodes cannot be written; the job is a failure then.
+        """
+        if not self._ended.acquire(blocking=False):
+            return
+        try:
+            if status == 0 and nodes:
+                self._write_nodes(nodes)
+        except BaseException:
+            self._touch(FAILURE)
+            raise
+        self._touch(FAILURE if status else SUCCESS)
+
+    def _touch(self, name):
+        with contextlib.suppress(OSError):  # a full disk has room for an empty file, or nothing helps
+            os.close(os.open(os.path.join(self.directory, name), os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def _write_nodes(self, nodes):
+        try:
+            from gemmi import cif
+        except ImportError:
+            raise UsageError('STAR files need gemmi; install it with: pip install "occupy_jit[star]"') from None
+        document = cif.Document()
+        loop = document.add_new_block("output_nodes").init_loop(
+            "_rlnPipeLine", ["NodeName", "NodeTypeLabel", "NodeType"])
+        for path, kind in nodes:
+            name = _in_project(path)
+            if not name.isprintable() or any(letter.isspace() for letter in name):
+                raise OccupyError(f"{shown(name)}: RELION cannot read names with blanks; rename the input")
+            label, number = NODE_TYPES[kind]
+            loop.add_row([name, label, str(number)])  # without quotation marks, which RELION takes for a part of it
+        with Outputs() as outputs, outputs.open(os.path.join(self.directory, NODES), "w") as file:
+            file.write(document.as_string())
+
+
+def _in_project(path):
+    """Name of a file as RELION has it: relative to the project directory, which is the current one."""
+    name = os.path.relpath(path)
+    return os.path.abspath(path) if name.startswith(os.pardir + os.sep) else name
