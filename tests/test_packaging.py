@@ -114,14 +114,15 @@ def test_console_scripts_lead_to_functions(setup):
 
 def test_the_extra_all_is_what_a_user_may_need(setup):
     extras = setup["options.extras_require"]
-    assert names(extras["all"]) == names(extras["plot"]) | names(extras["star"]) | names(extras["completion"])
+    assert names(extras["all"]) == set().union(*(names(extras[name]) for name in (
+        "plot", "star", "completion", "cluster")))
     assert names(extras["all"]) <= names(extras["test"])
 
 
 def test_what_is_imported_is_declared(setup):
     """At the top of a module only what every installation has; extras only where they are used."""
     core = names(setup["options"]["install_requires"]) | {"llvmlite"}  # numba brings its own llvmlite
-    extras = names(setup["options.extras_require"]["all"])
+    extras = {name.replace("-", "_") for name in names(setup["options.extras_require"]["all"])}
     for module, tree in modules():
         for everywhere, allowed in ((False, core), (True, core | extras)):
             found = {name.partition(".")[0] for name in imports(module, tree, everywhere)}
