@@ -5,20 +5,14 @@ is left goes on to the next axis; back the same way. With the default low-pass, 
 frequency, what lies between the two directions is a ninth of the map, and the transforms
 cost about half of the whole ones.
 
-The transforms are numpy's: one-dimensional, row by row, so that the bits of a result depend neither on
-the number of threads nor on how the rows are grouped, and without importing another library for it
-(loading scipy.fft takes longer than filtering a map of 256 voxels an edge).
+The passes over the axes are in `pruned_transform`.
 """
-
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from occupy_jit.errors import UsageError
+from occupy_jit.estimation import pruned_transform as pruned
 from occupy_jit.kernels.jit.decorator import as_volume
-from occupy_jit.machine.threads import thread_count
-
-_BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay in a core's own cache
 
 
 def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None):
@@ -100,11 +94,11 @@ def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, thre
     out = _output(out, volume.shape)
     if volume.size == 0:
         return out
-    axes = [_Axis(n, voxel_size, highest_frequency) for n in volume.shape]
+    axes = [pruned.Axis(n, voxel_size, highest_frequency) for n in volume.shape]
     z_axis = axes[0]
 
     def along_z(slab, ky):
-        frequency = _frequencies(axes, ky, slab.shape[2])
+        frequency = pruned.frequencies(axes, ky, slab.shape[2])
         factor = np.asarray(transfer(frequency), dtype=np.float32)
         factor[frequency > highest_frequency] = 0
         spectrum = np.fft.fft(slab, axis=0)
@@ -114,11 +108,11 @@ def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, thre
             spectrum[z_axis.n - z_axis.high:] *= factor[z_axis.high:0:-1, None]
         np.fft.ifft(spectrum, axis=0, out=slab)
 
-    _keep_freed_memory()
-    with _Workers(threads) as workers:
-        band = _transform_slices(volume, axes, workers)
-        _for_each_column_plane(band, axes, highest_frequency, along_z, workers)
-        _transform_slices_back(band, axes, out, workers)
+    pruned.keep_freed_memory()
+    with pruned.Workers(threads) as workers:
+        band = pruned.transform_slices(volume, axes, workers)
+        pruned.for_each_column_plane(band, axes, highest_frequency, along_z, workers)
+        pruned.transform_slices_back(band, axes, out, workers)
     return out
 
 
@@ -143,7 +137,7 @@ def radial_spectrum(volume, voxel_size, threads=None):
     """
     voxel_size = _positive(voxel_size, "voxel size")
     volume = as_volume(volume)
-    axes = [_Axis(n, voxel_size, np.inf) for n in volume.shape]
+    axes = [pruned.Axis(n, voxel_size, np.inf) for n in volume.shape]
     step = 1 / (min(volume.shape) * voxel_size)
     shells = min(volume.shape) // 2 + 1
     # All but the planes kx = 0 and kx = nx / 2 stand for two coefficients each: the half that is not held mirrors them.
@@ -154,7 +148,7 @@ def radial_spectrum(volume, voxel_size, threads=None):
         multiplicity[-1] = 1
 
     def along_z(slab, ky):
-        shell = np.rint(_frequencies(axes, ky, slab.shape[2]) / step).astype(np.intp)
+        shell = np.rint(pruned.frequencies(axes, ky, slab.shape[2]) / step).astype(np.intp)
         shell = np.concatenate([shell, shell[axes[0].high:0:-1]])
         shell = np.broadcast_to(shell[:, None], slab.shape).ravel()
         spectrum = np.fft.fft(slab, axis=0)
@@ -162,128 +156,12 @@ def radial_spectrum(volume, voxel_size, threads=None):
         power = (spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2) * weight
         return tuple(np.bincount(shell, w.ravel(), minlength=shells)[:shells] for w in (power, weight))
 
-    _keep_freed_memory()
-    with _Workers(threads) as workers:
-        band = _transform_slices(volume, axes, workers)
-        parts = _for_each_column_plane(band, axes, np.inf, along_z, workers)
+    pruned.keep_freed_memory()
+    with pruned.Workers(threads) as workers:
+        band = pruned.transform_slices(volume, axes, workers)
+        parts = pruned.for_each_column_plane(band, axes, np.inf, along_z, workers)
     power, weight = (np.sum([part[i] for part in parts], axis=0) for i in (0, 1))
     return np.arange(shells) * step, power / weight / volume.size
-
-
-class _Axis:
-    """What is kept of one axis: in the order of the transform, the first `low` and the last `high` coefficients."""
-
-    def __init__(self, n, voxel_size, highest_frequency):
-        self.n = n
-        self.step = 1 / (n * voxel_size)
-        # the tolerance keeps a coefficient that lies on the limit but for rounding
-        self.top = int(min(n // 2, np.floor(highest_frequency / self.step * (1 + 1e-9))))
-        self.low = self.top + 1
-        self.high = min(self.top, n - self.low)
-
-    @property
-    def frequencies(self):
-        """Of the indices 0 ... top, in 1/Å."""
-        return np.arange(self.low) * self.step
-
-
-def _frequencies(axes, ky, columns):
-    """Distance to the origin in 1/Å for kz = 0 ... top and kx = 0 ... columns - 1 at the index ky."""
-    z_axis, y_axis, x_axis = axes
-    y = ky * y_axis.step
-    return np.sqrt((z_axis.frequencies ** 2)[:, None] + (y * y + x_axis.frequencies[:columns] ** 2))
-
-
-def _transform_slices(volume, axes, workers):
-    """Transform x and y of every slice, cut to the band: complex64 (nz, y low + high, x low)."""
-    n_z, n_y, n_x = volume.shape
-    _, y_axis, x_axis = axes
-    band = np.empty((n_z, y_axis.low + y_axis.high, x_axis.low), np.complex64)
-    rows = max(1, _BLOCK_VOXELS // (n_y * n_x))
-
-    def task(z):
-        part = np.fft.rfft(volume[z:z + rows], axis=2)
-        part = np.fft.fft(part[:, :, :x_axis.low], axis=1)
-        band[z:z + rows, :y_axis.low] = part[:, :y_axis.low]
-        band[z:z + rows, y_axis.low:] = part[:, n_y - y_axis.high:]
-
-    workers.map(task, range(0, n_z, rows))
-    return band
-
-
-def _transform_slices_back(band, axes, out, workers):
-    """The way back, with zeros outside of the band."""
-    n_z, n_y, n_x = out.shape
-    _, y_axis, x_axis = axes
-    rows = max(1, _BLOCK_VOXELS // (n_y * n_x))
-
-    def task(z):
-        part = np.zeros((min(rows, n_z - z), n_y, x_axis.low), np.complex64)
-        part[:, :y_axis.low] = band[z:z + rows, :y_axis.low]
-        part[:, n_y - y_axis.high:] = band[z:z + rows, y_axis.low:]
-        # A whole half spectrum: numpy transforms several rows at a time only where it has nothing to pad.
-        spectrum = np.zeros((len(part), n_y, n_x // 2 + 1), np.complex64)
-        np.fft.ifft(part, axis=1, out=spectrum[:, :, :x_axis.low])
-        np.fft.irfft(spectrum, n_x, axis=2, out=out[z:z + rows])
-
-    workers.map(task, range(0, n_z, rows))
-
-
-def _for_each_column_plane(band, axes, highest_frequency, along_z, workers):
-    """Call along_z(slab, ky) for every ky >= 0 and return what it returned.
-
-    `slab` is a contiguous copy (nz, 1 or 2, columns) of the planes of the band at ky and -ky, which share their
-    distances to the origin. What it holds afterwards is put back. Columns wholly beyond the highest frequency
-    are left out and set to 0.
-    """
-    _, y_axis, x_axis = axes
-
-    def task(ky):
-        planes = [ky, band.shape[1] - ky] if 0 < ky <= y_axis.high else [ky]
-        frequency = np.hypot(ky * y_axis.step, x_axis.frequencies)
-        columns = int(np.count_nonzero(frequency <= highest_frequency * (1 + 1e-9)))
-        result = None
-        if columns:
-            slab = np.stack([band[:, plane, :columns] for plane in planes], axis=1)
-            result = along_z(slab, ky)
-        for i, plane in enumerate(planes):
-            if columns:
-                band[:, plane, :columns] = slab[:, i]
-            band[:, plane, columns:] = 0
-        return result
-
-    return workers.map(task, range(y_axis.low))
-
-
-class _Workers:
-    """Threads that share the tasks of a loop; numpy's transforms release the interpreter's lock."""
-
-    def __init__(self, threads):
-        threads = thread_count() if threads is None else threads
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self.pool is not None:
-            self.pool.shutdown()
-
-    def map(self, task, items):
-        return list(map(task, items) if self.pool is None else self.pool.map(task, items))
-
-
-def _keep_freed_memory():
-    """Stop the C library from handing back memory to the system after every row.
-
-    numpy's transforms allocate and free a small buffer for every row. If that buffer lies at the top of the heap,
-    glibc may return its pages at once and fault them in again for the next row, which made transforms
-    four times slower. Once a larger block has been freed glibc raises the threshold for this (mallopt(3),
-    M_MMAP_THRESHOLD: at most 32 MB counts). The block is never touched, so that it costs no memory;
-    elsewhere this does nothing.
-    """
-    block = np.empty(30 << 20, np.uint8)
-    del block
 
 
 def _output(out, shape):
