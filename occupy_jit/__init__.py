@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "estimate": "estimation.estimate",
     "Settings": "settings",
-    "read_map": "files.maps",
-    "write_map": "files.maps",
+    "read_map": "files.map_reading",
+    "write_map": "files.map_writing",
     "get_map_occupancy": "occupancy",
     "occupancy": None,
     "kernels": None,

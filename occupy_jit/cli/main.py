@@ -93,7 +93,7 @@ def _leave_threads(status):
     import threading
 
     if threading.active_count() > 1:
-        from occupy_jit.files.outputs import remove_temporaries
+        from occupy_jit.files.temporaries import remove_temporaries
 
         remove_temporaries()
         os._exit(status)

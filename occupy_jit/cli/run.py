@@ -4,7 +4,8 @@ import os
 import sys
 
 from occupy_jit.errors import InputError
-from occupy_jit.files import outputs as atomic
+from occupy_jit.files.paths import shown
+from occupy_jit.files.signals import install_signal_handlers
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs import warmup
 
@@ -23,7 +24,7 @@ def run(namespace, settings):
     int
         Exit status: the worst of all maps.
     """
-    atomic.install_signal_handlers("OccuPy: error: interrupted; nothing incomplete was left\n")
+    install_signal_handlers("OccuPy: error: interrupted; nothing incomplete was left\n")
     # numba starts as many threads as the machine has processors unless it is told before it is loaded
     os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(namespace.threads)))
     announce = print if namespace.verbosity >= 0 else None
@@ -88,19 +89,19 @@ def _recorded(namespace):
         star, maps, digests = _recorded_inputs(record)
         recorded_settings, recorded_options = record["settings"], record["options"]
     except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{atomic.shown(namespace.rerun)}: is no record of a run; give the occupy_NAME.json of a run"
+        raise InputError(f"{shown(namespace.rerun)}: is no record of a run; give the occupy_NAME.json of a run"
                          ) from None
-    damaged = InputError(f"{atomic.shown(namespace.rerun)}: settings or options in it are not those of this version; "
+    damaged = InputError(f"{shown(namespace.rerun)}: settings or options in it are not those of this version; "
                          "run the map again with -i")
     if not (all(isinstance(path, str) for path in (*maps, *digests))
             and isinstance(recorded_settings, dict) and isinstance(recorded_options, dict)):
         raise damaged
     for path, digest in digests.items():
         if not os.path.exists(path):
-            raise InputError(f"{atomic.shown(path)}: the input of the recorded run does not exist any more; put it "
+            raise InputError(f"{shown(path)}: the input of the recorded run does not exist any more; put it "
                              "back")
         if digest is not None and _sha256(path) != digest:
-            raise InputError(f"{atomic.shown(path)}: has changed since the recorded run (its checksum differs); put "
+            raise InputError(f"{shown(path)}: has changed since the recorded run (its checksum differs); put "
                              "the original back, or run it with -i")
     try:
         settings = parser.settings_from(namespace, recorded_settings)
@@ -154,7 +155,7 @@ def _sha256(path):
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"{atomic.shown(path)}: cannot be read: {error.strerror}; check the file") from error
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
     try:
         return Checksum(descriptor, path).hexdigest()
     finally:

@@ -16,7 +16,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 
 HEADER_BYTES = 1024
 
@@ -443,7 +443,7 @@ def output_header(like, extended, statistics, labels):
         Header of the input.
     extended : bytes
         Extended header that will follow.
-    statistics : Statistics
+    statistics : occupy_jit.kernels.quantiles.Moments
         Of the data that will be written.
     labels : sequence of str
         To append; other characters than ASCII become question marks, 80 are kept.
@@ -456,7 +456,7 @@ def output_header(like, extended, statistics, labels):
     record, _ = _repaired(like)
     record["mode"] = 2
     record["dmin"], record["dmax"] = statistics.minimum, statistics.maximum
-    record["dmean"], record["rms"] = statistics.mean, statistics.rms
+    record["dmean"], record["rms"] = statistics.mean, statistics.deviation
     record["nsymbt"] = len(extended)
     if extended:
         record["exttyp"] = _extended_type(record["exttyp"].item(), extended)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.files.outputs import same_file, shown
+from occupy_jit.files.paths import same_file, shown
 
 _REFERENCE = "_rlnReferenceImage"
 _CLASSES = "model_classes"

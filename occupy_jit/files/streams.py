@@ -1,4 +1,4 @@
-"""Reading plain, gzip and bzip2 files as one kind of stream, told apart by their bytes, in bounded memory."""
+"""Plain, gzip and bzip2 files as one kind of stream, told apart by their bytes, in bounded memory."""
 
 import errno
 import os
@@ -6,51 +6,28 @@ import stat
 import zlib
 
 from occupy_jit.errors import InputError, OccupyError
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 
-_PIECE = 1 << 17  # compressed bytes read at a time
-_INFLATED_PIECE = 1 << 20  # bytes inflated at a time
+_DISK_PIECE = 1 << 17  # bytes of the file read at a time
+_PIECE = 1 << 20  # bytes inflated at a time: what is inflated is copied from a buffer of that size
 
 # Beyond what the header promises, so much may follow inside a compressed file: padding, not another volume.
 EXCESS_TOLERATED = 1 << 16
 
 # What the formats can reach at best, to refuse at once what cannot be true. Deflate: 258 bytes from two bits. bzip2:
 # a block of 900 kB of run-length codes (5 bytes stand for at most 259) takes some 40 bytes; 32 is on the safe side.
-_BEST_GZIP = 1032
-_BEST_BZIP2 = 900_000 // 5 * 259 // 32 + 1
+_FORMATS = {"gzip": (b"\x1f\x8b", 1032), "bzip2": (b"BZh", 900_000 // 5 * 259 // 32 + 1)}
 
 
-class _Gzip:
-    """One member of a gzip file (the interface of ``bz2.BZ2Decompressor``)."""
+def _inflating(file, compression):
+    """A file object of the standard library that inflates `file`."""
+    if compression == "gzip":
+        import gzip
 
-    def __init__(self):
-        self._engine = zlib.decompressobj(31)
-        self._tail = b""
-        self.needs_input = True
-
-    def decompress(self, data, max_length):
-        out = self._engine.decompress(self._tail + data, max_length)
-        self._tail = self._engine.unconsumed_tail
-        # A full portion may have left more inside the engine, even with no input over.
-        self.needs_input = not self._tail and len(out) < max_length
-        return out
-
-    @property
-    def eof(self):
-        return self._engine.eof
-
-    @property
-    def unused_data(self):
-        return self._engine.unused_data
-
-
-def _bzip2():
+        return gzip.GzipFile(fileobj=file, mode="rb")
     import bz2
 
-    return bz2.BZ2Decompressor()
-
-
-_FORMATS = {"gzip": (b"\x1f\x8b", _Gzip, _BEST_GZIP), "bzip2": (b"BZh", _bzip2, _BEST_BZIP2)}
+    return bz2.BZ2File(file)
 
 
 class Stream:
@@ -67,14 +44,14 @@ class Stream:
     consumed : int
         Bytes of content handed out so far.
     trailing_garbage : bool
-        Bytes followed the end of the compressed data that are not part of it.
+        Bytes followed the end of the gzip data that are not part of it (bzip2 keeps quiet about them).
     """
 
     def __init__(self, path):
         self.path = path
         self.consumed = 0
         self.trailing_garbage = False
-        self._file = _open(path)
+        self._file = self._content = _open(path)
         try:
             self.size = os.fstat(self._file.fileno()).st_size
             start = self._file.read(4)
@@ -82,19 +59,17 @@ class Stream:
         except OSError as error:
             self._file.close()
             raise _read_error(path, error) from error
-        self.compression = next((name for name, (magic, _, _) in _FORMATS.items() if start.startswith(magic)), None)
+        self.compression = next((name for name, (magic, _) in _FORMATS.items() if start.startswith(magic)), None)
         self.content_limit = self.size
         if self.compression:
-            self._magic, self._new_engine, best = _FORMATS[self.compression]
-            self.content_limit = self.size * best
-            self._engine = self._new_engine()
-            self._input = b""
-            self._ended = False
+            self.content_limit = self.size * _FORMATS[self.compression][1]
+            self._content = _inflating(self._file, self.compression)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
+        self._content.close()
         self._file.close()
 
     def fileno(self):
@@ -105,19 +80,11 @@ class Stream:
         """Fill a writable bytes-like object; fewer bytes than it holds are returned only at the end of the content."""
         view = memoryview(view).cast("B")
         done = 0
-        try:
-            while done < len(view):
-                if self.compression is None:
-                    count = self._file.readinto(view[done:])
-                else:
-                    piece = self._inflate(min(len(view) - done, _INFLATED_PIECE))
-                    count = len(piece)
-                    view[done:done + count] = piece
-                if not count:
-                    break
-                done += count
-        except OSError as error:
-            raise _read_error(self.path, error) from error
+        while done < len(view):
+            count = self._some(view[done:done + _PIECE] if self.compression else view[done:])
+            if not count:
+                break
+            done += count
         self.consumed += done
         return done
 
@@ -132,61 +99,37 @@ class Stream:
         if self.compression is None:
             return max(0, self.size - self.consumed)
         excess = 0
-        try:
-            while piece := self._inflate(EXCESS_TOLERATED):
-                excess += len(piece)
-                if excess > EXCESS_TOLERATED:
-                    raise InputError(f"{shown(self.path)}: the {self.compression} data inflate to more than the header "
-                                     "promises; not a single map, or damaged: check where it comes from")
-        except OSError as error:
-            raise _read_error(self.path, error) from error
-        if not self._ended:
-            raise InputError(f"{shown(self.path)}: the {self.compression} data are cut short before their checksum; "
-                             "copy or download it again")
+        scratch = memoryview(bytearray(EXCESS_TOLERATED))
+        while count := self._some(scratch, at_end=True):
+            excess += count
+            if excess > EXCESS_TOLERATED:
+                raise InputError(f"{shown(self.path)}: the {self.compression} data inflate to more than the header "
+                                 "promises; not a single map, or damaged: check where it comes from")
         return excess
 
-    def _inflate(self, limit):
-        """Up to `limit` inflated bytes; none at the end of the content, where ``_ended`` tells whether it is whole."""
-        while not self._ended:
-            if self._engine.eof:
-                if not self._next_member():
-                    self._ended = True
-                    break
-            if self._engine.needs_input and not self._input:
-                self._input = self._file.read(_PIECE)
-                cut = not self._input
-            else:
-                cut = False
-            data, self._input = (self._input, b"") if self._engine.needs_input else (b"", self._input)
-            try:
-                out = self._engine.decompress(data, limit)
-            except (zlib.error, OSError, ValueError, EOFError) as error:
-                if getattr(error, "errno", None) is not None:
-                    raise
-                reason = str(error).rpartition("decompressing data: ")[2]  # zlib puts its own number before
-                raise InputError(f"{shown(self.path)}: the {self.compression} data are damaged ({reason}); "
-                                 "copy or download it again") from error
-            if out:
-                return out
-            if cut and not self._engine.eof:
-                break
-        return b""
-
-    def _next_member(self):
-        """After the end of one member: start the next if there is one, skipping the zeros that may pad the end."""
-        rest = self._engine.unused_data + self._input
-        while True:
-            rest = rest.lstrip(b"\0")
-            more = self._file.read(_PIECE) if len(rest) < len(self._magic) else b""
-            if len(rest) >= len(self._magic) or not more:
-                break
-            rest += more
-        self._input = b""
-        if not rest.startswith(self._magic):
-            self.trailing_garbage = bool(rest)
-            return False
-        self._engine, self._input = self._new_engine(), rest
-        return True
+    def _some(self, view, at_end=False):
+        """Put some bytes of content into `view` and return how many; none at the end."""
+        name = shown(self.path)
+        try:
+            if self.compression is None:
+                return self._file.readinto(view)
+            piece = self._content.read1(len(view))
+            view[:len(piece)] = piece
+            return len(piece)
+        except EOFError as error:
+            if not at_end:
+                return 0  # the caller says what is missing
+            raise InputError(f"{name}: the {self.compression} data are cut short before their checksum; copy or "
+                             "download it again") from error
+        except (zlib.error, OSError, ValueError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise _read_error(self.path, error) from error
+            if self.compression == "gzip" and str(error).startswith("Not a gzipped file"):
+                self.trailing_garbage = True  # in place of another member
+                return 0
+            reason = str(error).rpartition("decompressing data: ")[2]  # zlib puts its own number before
+            raise InputError(f"{name}: the {self.compression} data are damaged ({reason}); copy or download it again"
+                             ) from error
 
 
 def _read_error(path, error):
@@ -205,7 +148,7 @@ def _read_error(path, error):
 
 
 def _open(path):
-    """Unbuffered file object of an ordinary file; `InputError` for anything else, without blocking on a pipe."""
+    """File object of an ordinary file; `InputError` for anything else, without blocking on a pipe."""
     try:
         if os.path.islink(path) and not os.path.exists(path):
             raise InputError(f"{shown(path)}: a symbolic link to a file that does not exist; check where it points")
@@ -220,7 +163,7 @@ def _open(path):
             raise _read_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
         if not stat.S_ISREG(kind):
             raise InputError(f"{shown(path)}: is a pipe or a device, not a file; write the map to a file first")
-        return open(descriptor, "rb", buffering=0)
+        return open(descriptor, "rb", buffering=_DISK_PIECE)
     except BaseException:
         os.close(descriptor)
         raise

@@ -10,6 +10,7 @@ most a limit (the quiet voxels: power <= threshold).
 """
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -226,6 +227,26 @@ def quiet_survey(volume, power, threshold, thin=False):
     return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
 
 
+class Moments(NamedTuple):
+    """What `moments` finds.
+
+    Attributes
+    ----------
+    minimum, maximum : float
+        Of the finite values.
+    mean, deviation : float
+        NaN if a value is not finite.
+    non_finite : int
+        Number of values that are NaN or infinite.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    deviation: float
+    non_finite: int
+
+
 def moments(volume):
     """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
 
@@ -235,9 +256,7 @@ def moments(volume):
 
     Returns
     -------
-    minimum, maximum, mean, deviation : float
-        NaN for mean and deviation if a value is not finite.
-    non_finite : int
+    Moments
     """
     volume = as_volume(volume)
     # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
@@ -245,8 +264,8 @@ def moments(volume):
     table = _survey(volume, volume, np.inf, False, False, shift)
     first, second = table[:, 1].sum() / volume.size, table[:, 2].sum() / volume.size
     deviation = math.sqrt(max(0.0, second - first * first)) if math.isfinite(second) else math.nan
-    return (float(table[:, 3].min()), float(table[:, 4].max()), float(shift + first), deviation,
-            int(table[:, 5].sum()))
+    return Moments(float(table[:, 3].min()), float(table[:, 4].max()), float(shift + first), deviation,
+                   int(table[:, 5].sum()))
 
 
 def sums_above(volume, threshold):

@@ -13,7 +13,7 @@ import sys
 import time
 
 from occupy_jit import __version__
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
 

@@ -16,7 +16,8 @@ from statistics import median
 
 from occupy_jit import modifications as kinds_
 from occupy_jit.errors import InputError, OccupyError, UsageError, explain
-from occupy_jit.files.outputs import Outputs, file_identity, shown
+from occupy_jit.files.outputs import Outputs
+from occupy_jit.files.paths import file_identity, shown
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import many_maps as batch
@@ -296,7 +297,7 @@ def _describe(group):
 def _measure(group, settings, options, log):
     """Measure the full scale of every class; returns the class where it is largest, the first of equals."""
     from occupy_jit.estimation import estimate as estimation
-    from occupy_jit.files.maps import read_map
+    from occupy_jit.files.map_reading import read_map
 
     warmup.start()
     workers = thread_count(options.threads)
@@ -366,7 +367,8 @@ def _compare(group, outputs, common):
     import numpy as np
 
     from occupy_jit.estimation import comparison
-    from occupy_jit.files.maps import view_map, write_map
+    from occupy_jit.files.map_reading import view_map
+    from occupy_jit.files.map_writing import write_map
 
     usable = group.usable
     header = usable[0].plan.header

@@ -4,7 +4,7 @@ import os
 import traceback
 
 from occupy_jit.errors import UsageError, explain
-from occupy_jit.files.outputs import file_identity, shown
+from occupy_jit.files.paths import file_identity, shown
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import one_map as pipeline
 

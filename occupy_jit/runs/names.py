@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from occupy_jit.errors import UsageError
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 
 _COMPRESSED = (".gz", ".bz2")
 _MAPS = (".mrc", ".map", ".ccp4", ".rec")

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from occupy_jit import __version__
 from occupy_jit import modifications as kinds_
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.files.outputs import Outputs, same_file, shown
+from occupy_jit.files.outputs import Outputs
+from occupy_jit.files.paths import same_file, shown
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs import memory_need as memory
 from occupy_jit.runs import names as naming
@@ -89,7 +90,7 @@ def plan(path, settings, options):
     UsageError
         If an output would overwrite an input.
     """
-    from occupy_jit.files.maps import read_header
+    from occupy_jit.files.map_reading import read_header
 
     header = read_header(path, options.voxel_size)
     for mask in masks(options):
@@ -265,7 +266,7 @@ def run_map(plan_, settings, options, log, full_scale=None):
 def _read(plan_, options):
     """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
     warmup.start()
-    from occupy_jit.files.maps import read_map, read_mask
+    from occupy_jit.files.map_reading import read_map, read_mask
 
     volume = read_map(plan_.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
@@ -284,15 +285,12 @@ class _Writer:
 
     def map(self, role, data, what):
         """Write a map under the name that was planned for this role."""
-        from occupy_jit.files.maps import KnownStatistics, write_map
-        from occupy_jit.kernels.quantiles import moments
+        from occupy_jit.files.map_writing import write_map
 
         path = self._plan.outputs[role]
         with self._log.timed("write"):
-            *values, not_finite = moments(data)
             self._checksums[path] = write_map(path, data, self._volume, f"{PROGRAM}: {what}", outputs=self._outputs,
-                                              checksum=self._want_checksums,
-                                              statistics=KnownStatistics(*values, not_finite == 0))
+                                              checksum=self._want_checksums)
 
     def plot(self, result):
         """Write solModel_<name>.png."""

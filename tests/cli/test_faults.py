@@ -145,7 +145,7 @@ def test_read_only_file_system(folder, tmp_path):
 FAULTY = """
 import errno, os, shutil, sys
 from occupy_jit.cli.main import entry
-from occupy_jit.files import outputs as atomic
+from occupy_jit.files.signals import install_signal_handlers
 kind, number, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 calls = 0
 real_open, real_replace = os.open, os.replace

@@ -366,7 +366,7 @@ CHILD = """
 import sys, time, types
 import occupy_jit.cli
 from occupy_jit.cli.main import entry
-from occupy_jit.files.outputs import install_signal_handlers
+from occupy_jit.files.signals import install_signal_handlers
 fake = types.ModuleType("occupy_jit.cli.run")
 def run(namespace, settings):
     install_signal_handlers("OccuPy: error: interrupted\\n")

@@ -14,8 +14,9 @@ import time
 import pytest
 
 from occupy_jit.errors import OccupyError
-from occupy_jit.files import outputs as atomic
-from occupy_jit.files.outputs import Outputs, replaced, same_file, shown, write_error
+from occupy_jit.files.outputs import Outputs, replaced, write_error
+from occupy_jit.files.paths import same_file, shown
+from occupy_jit.files.signals import install_signal_handlers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,9 +47,8 @@ def test_the_file_appears_when_the_block_ends(tmp_path):
         file.flush()
         assert path.read_text() == "old"
         temporary, = (name for name in os.listdir(tmp_path) if name != path.name)
-        assert temporary.startswith(f".{path.name}.{os.getpid()}-") and temporary.endswith(".tmp")
+        assert temporary.startswith(f".{path.name}.") and temporary.endswith(".tmp")
     assert path.read_text() == "new" and os.listdir(tmp_path) == [path.name]
-    assert not atomic._live
 
 
 def test_text_is_utf8_with_line_ends_as_written(tmp_path):
@@ -64,7 +64,6 @@ def test_any_exception_leaves_nothing(tmp_path, error):
         file.write(b"new")
         raise error
     assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
-    assert not atomic._live
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
@@ -133,7 +132,6 @@ def test_several_outputs_appear_together(tmp_path):
         for name in "abc":
             with outputs.open(tmp_path / name, "w") as file:
                 file.write(name)
-        assert [os.path.basename(path) for path in outputs.paths] == ["a", "b", "c"]
         assert all(name.startswith(".") for name in os.listdir(tmp_path))
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
 
@@ -147,13 +145,79 @@ def test_a_run_that_fails_leaves_none_of_its_outputs(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_rename_that_fails_takes_the_others_back(tmp_path):
-    with pytest.raises(OccupyError, match="is a directory"), Outputs() as outputs:
-        for name in "abc":
+@pytest.mark.parametrize("earlier", [{}, {"a": "old a"}, {"a": "old a", "b": "old b", "c": "old c"}])
+@pytest.mark.parametrize("fault", ["directory", "temporary gone"])
+def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path, earlier, fault):
+    """Also the results of an earlier run under these names, and a link where there was one."""
+    for name, content in earlier.items():
+        (tmp_path / name).write_text(content)
+    os.symlink("nowhere", tmp_path / "link")
+    with pytest.raises(OccupyError, match="is a directory" if fault == "directory" else "does not exist"), \
+            Outputs() as outputs:
+        for name in ("a", "link", "b", "c"):
             with outputs.open(tmp_path / name, "w") as file:
-                file.write(name)
-        (tmp_path / "b").mkdir()
-    assert os.listdir(tmp_path) == ["b"] and not atomic._live
+                file.write("new")
+        # "b" is renamed after "a" and "link"
+        if fault == "directory":
+            (tmp_path / "b").unlink(missing_ok=True)
+            (tmp_path / "b").mkdir()
+        else:
+            hidden, = (name for name in os.listdir(tmp_path) if name.startswith(".b."))
+            (tmp_path / hidden).unlink()
+    assert set(os.listdir(tmp_path)) == {*earlier, "link"} | ({"b"} if fault == "directory" else set())
+    assert os.readlink(tmp_path / "link") == "nowhere"
+    for name, content in earlier.items():
+        assert name == "b" and fault == "directory" or (tmp_path / name).read_text() == content
+
+
+def test_taking_back_without_hard_links(tmp_path, monkeypatch):
+    """Some file systems have none (FAT, some of clusters)."""
+    def refuse(*names, **options):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(OccupyError), Outputs() as outputs:
+        for name in "ab":
+            with outputs.open(tmp_path / name, "w") as file:
+                file.write("new")
+        hidden, = (name for name in os.listdir(tmp_path) if name.startswith(".b."))
+        (tmp_path / hidden).unlink()
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+    with replaced(tmp_path / "a", "w") as file:
+        file.write("new")
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "new"
+
+
+KILLED = """
+    import os, signal
+    from occupy_jit.files.outputs import Outputs
+    outputs = Outputs()
+    for name in ("a", "b", "x" * 250):
+        with outputs.open(name, "w") as file:
+            file.write("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_with_the_same_outputs(run, tmp_path):
+    process = run(KILLED, tmp_path)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    left = sorted(os.listdir(tmp_path))
+    assert len(left) == 3 and all(name.startswith(".") for name in left)
+    # what other machines, living processes and other programs write is none of our business
+    machine, number = left[0].rsplit(".", 2)[1].split("-")[:2]
+    others = [left[0].replace(f".{machine}-", ".00000000-"), left[0].replace(f"-{number}-", f"-{os.getpid()}-"),
+              left[0].replace(f"-{number}-", "-1-"), ".a.tmp", f".a.{machine}-{number}.tmp", f"{left[0]}.tmp", ".a.swp"]
+    for name in others:
+        (tmp_path / name).write_text("")
+    for name in ("a", "x" * 250):
+        with replaced(tmp_path / name, "w") as file:
+            file.write("whole")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", "x" * 250, left[1], *others])
+    with replaced(tmp_path / "b", "w") as file:
+        file.write("whole")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", "b", "x" * 250, *others])
 
 
 def test_two_runs_at_once_do_not_mix(run, tmp_path):
@@ -203,7 +267,8 @@ WRITE_MAPS = """
     import numpy as np
     from occupy_jit.errors import OccupyError
     from occupy_jit.files.outputs import Outputs
-    from occupy_jit.files.maps import map_from_array, write_map
+    from occupy_jit.files.map_writing import write_map
+    from occupy_jit.files.maps import map_from_array
     edge = int(sys.argv[1])
     made = map_from_array(np.arange(edge ** 3).reshape(edge, edge, edge), 1)
     try:
@@ -265,7 +330,8 @@ def test_read_only_directory(run, small_disk):
 
 ENDLESS = """
     import sys
-    from occupy_jit.files.outputs import Outputs, install_signal_handlers
+    from occupy_jit.files.outputs import Outputs
+    from occupy_jit.files.signals import install_signal_handlers
     assert install_signal_handlers()
     print("ready", flush=True)
     while True:
@@ -303,7 +369,8 @@ def test_a_signal_ends_what_swallows_exceptions(run, tmp_path):
     """A callback of a library, the import machinery: the end does not depend on who catches what."""
     script = """
         import time
-        from occupy_jit.files.outputs import Outputs, install_signal_handlers
+        from occupy_jit.files.outputs import Outputs
+        from occupy_jit.files.signals import install_signal_handlers
         install_signal_handlers("ended")
         outputs = Outputs()
         with outputs.open("a") as file:
@@ -328,15 +395,16 @@ def test_a_signal_ends_what_swallows_exceptions(run, tmp_path):
 def test_signals_wait_for_the_renames(run, tmp_path):
     script = """
         import os, signal
-        from occupy_jit.files import outputs as atomic
-        atomic.install_signal_handlers()
+        from occupy_jit.files.outputs import Outputs
+        from occupy_jit.files.signals import install_signal_handlers
+        install_signal_handlers()
         replace = os.replace
         def interrupted(*names):
             os.kill(os.getpid(), signal.SIGTERM)
             for _ in range(1000): pass
             replace(*names)
         os.replace = interrupted
-        with atomic.Outputs() as outputs:
+        with Outputs() as outputs:
             for name in "abc":
                 with outputs.open(name) as file:
                     file.write(b"x")
@@ -349,7 +417,7 @@ def test_signals_wait_for_the_renames(run, tmp_path):
 def test_nohup_is_respected(run, tmp_path):
     script = """
         import os, signal
-        from occupy_jit.files.outputs import install_signal_handlers
+        from occupy_jit.files.signals import install_signal_handlers
         install_signal_handlers()
         os.kill(os.getpid(), signal.SIGHUP)
     """
@@ -367,7 +435,7 @@ def test_a_forked_child_does_not_remove_its_parents_files(run, tmp_path):
                 file.write(b"x")
             if (child := os.fork()) == 0:
                 sys.stdout.flush()
-                from occupy_jit.files.outputs import remove_temporaries
+                from occupy_jit.files.temporaries import remove_temporaries
                 remove_temporaries()
                 os._exit(0)
             os.waitpid(child, 0)
@@ -379,7 +447,7 @@ def test_a_forked_child_does_not_remove_its_parents_files(run, tmp_path):
 def test_handlers_are_only_set_in_the_main_thread():
     import threading
     results = []
-    thread = threading.Thread(target=lambda: results.append(atomic.install_signal_handlers()))
+    thread = threading.Thread(target=lambda: results.append(install_signal_handlers()))
     thread.start()
     thread.join()
     assert results == [False]

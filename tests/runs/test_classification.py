@@ -17,8 +17,10 @@ from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation import comparison
 from occupy_jit.estimation import modify as modification
 from occupy_jit.estimation.estimate import estimate, measure_full_scale
-from occupy_jit.files.maps import map_from_array, read_map, view_map, write_map
-from occupy_jit.files.outputs import Interrupted
+from occupy_jit.files.map_reading import read_map, view_map
+from occupy_jit.files.map_writing import write_map
+from occupy_jit.files.maps import map_from_array
+from occupy_jit.files.signals import Interrupted
 from occupy_jit.reports.record import read_record
 from occupy_jit.runs import classification as classes
 from occupy_jit.runs import one_map as pipeline

@@ -144,7 +144,7 @@ def test_too_large_a_map_is_refused_with_both_numbers(tmp_path, monkeypatch):
     path = write(tmp_path / "map.mrc", np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32))
     plan = pipeline.plan(path, Settings(), pipeline.Options(output_dir=str(tmp_path / "out")))
     monkeypatch.setattr(memory, "available", lambda: plan.memory_bytes - 1)
-    monkeypatch.setattr("occupy_jit.files.maps.read_map", lambda *_, **__: pytest.fail("the map was read"))
+    monkeypatch.setattr("occupy_jit.files.map_reading.read_map", lambda *_, **__: pytest.fail("the map was read"))
     with pytest.raises(OccupyError, match=r"map.mrc: needs about .* of memory, .* available"):
         pipeline.run_map(plan, Settings(), pipeline.Options(output_dir=str(tmp_path / "out")), None)
     assert os.listdir(tmp_path) == ["map.mrc"]
