@@ -22,7 +22,8 @@ import urllib.request
 
 from occupy_jit import __version__
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.files.outputs import shown, write_error
+from occupy_jit.files.outputs import write_error
+from occupy_jit.files.paths import shown
 
 _PIECE = 1 << 18
 _SECONDS_WITHOUT_ANSWER = 30

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files import download
-from occupy_jit.files.outputs import shown, write_error
+from occupy_jit.files.outputs import write_error
+from occupy_jit.files.paths import shown
 
 ARCHIVE = "https://ftp.ebi.ac.uk/pub/databases/emdb"
 """Address of the archive; a mirror has the same files below ``structures/``."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 from occupy_jit.runs import maps_table
 
 

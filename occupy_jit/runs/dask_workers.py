@@ -14,7 +14,8 @@ import time
 
 from occupy_jit import __version__
 from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.files.outputs import shown, write_error
+from occupy_jit.files.outputs import write_error
+from occupy_jit.files.paths import shown
 
 _SECONDS_TO_CONNECT = 30
 _PATIENCE = 600  # seconds without any worker

@@ -230,7 +230,7 @@ def _begin_process(environment):
     import threading
     from multiprocessing import parent_process
 
-    from occupy_jit.files.outputs import install_signal_handlers
+    from occupy_jit.files.signals import install_signal_handlers
 
     os.environ.update(environment)
     install_signal_handlers()

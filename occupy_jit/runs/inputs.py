@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from occupy_jit.errors import InputError
-from occupy_jit.files.outputs import shown
+from occupy_jit.files.paths import shown
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
 COMPRESSED = (".gz", ".bz2")

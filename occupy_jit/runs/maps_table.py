@@ -12,7 +12,8 @@ import os
 import re
 
 from occupy_jit.errors import InputError
-from occupy_jit.files.outputs import Outputs, shown
+from occupy_jit.files.outputs import Outputs
+from occupy_jit.files.paths import shown
 from occupy_jit.reports.record import read_record, write_record
 
 NAME = "occupy_summary"

@@ -12,7 +12,9 @@ import threading
 import time
 
 from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.files.outputs import Outputs, remove_temporaries, shown, write_error
+from occupy_jit.files.outputs import Outputs, write_error
+from occupy_jit.files.paths import shown
+from occupy_jit.files.temporaries import remove_temporaries
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"

@@ -240,7 +240,7 @@ def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_pa
 
 READY = """
 import os, signal, sys
-from occupy_jit.files import maps
+from occupy_jit.files import map_writing as maps
 from occupy_jit.cli.main import entry
 real, calls = maps.write_map, 0
 def write_map(path, *arguments, **more):
