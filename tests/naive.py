@@ -103,10 +103,18 @@ def lowpass(volume, resolution, voxel_size):
 
 
 def scale(maximum, zero, floor, full):
-    """clip(((M'^q - f^q) / (X^q - f^q))^(1/q), 0, 1), q = 1.5."""
-    m = np.maximum(maximum.astype(np.float64) - zero, floor)
-    ratio = (m**1.5 - floor**1.5) / (full**1.5 - floor**1.5)
-    return np.clip(ratio, 0, 1) ** (2 / 3)
+    """min(m / x, 1), m = M' - f^2 / M' where M' > f."""
+    height = maximum.astype(np.float64) - zero
+    m = np.array([h - floor**2 / h if h > floor else 0.0 for h in height.ravel()]).reshape(height.shape)
+    return np.minimum(m / full, 1)
+
+
+def without_noise(quantile, cube, zero, noise):
+    """mu + (X - mu) sqrt(1 - sigma^2 / s^2), of heights above zero."""
+    values = cube.astype(np.float64).ravel() - zero
+    mean = sum(values) / values.size
+    variance = sum((values - mean) ** 2) / values.size
+    return mean + (quantile - mean) * math.sqrt(max(1 - noise**2 / variance, 0.05))
 
 
 def find_quiet(low, voxel_size):
@@ -132,7 +140,9 @@ def estimate(volume, quiet, voxel_size, radius, size, edge, on_raw_map=False):
     zero = source[quiet].mean(dtype=np.float64)
     maximum = sliding_maximum(source, radius, size)
     floor = np.median(maximum[quiet] - zero)
-    full = largest_quantile(source, edge, tau_of(len(ball_offsets(radius, size))))[0] - zero
+    quantile, corner = largest_quantile(source, edge, tau_of(len(ball_offsets(radius, size))))
+    cube = source[tuple(slice(c, c + edge) for c in corner)]
+    full = without_noise(quantile - zero, cube, zero, source[quiet].std(dtype=np.float64))
     s = scale(maximum, zero, floor, full)
     return s, confidence(maximum - zero, s, floor, full, quiet, voxel_size, radius, size), zero, floor, full
 

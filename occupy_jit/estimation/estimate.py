@@ -8,7 +8,7 @@ from occupy_jit.errors import InputError
 from occupy_jit.estimation import confidence, fourier, levels, solvent, verdicts
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
 from occupy_jit.estimation.quiet import find_quiet, voxels_in_sphere
-from occupy_jit.estimation.result import FullScale, Result
+from occupy_jit.estimation.result import Result
 from occupy_jit.kernels import quantiles
 from occupy_jit.kernels.jit.decorator import as_volume, threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
@@ -91,10 +91,9 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
         lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
                                     out=volume if overwrite and not on_raw_map else None)
         source = volume if on_raw_map else lowpassed
-        zero = find_quiet(lowpassed, voxel_size).mean_and_deviation(source)[0]
-        value, corner, tile, _ = levels.full_scale(source, zero, ball, voxel_size, settings.tau,
-                                                   settings.tile_size_angstrom, settings.naive_normalisation)
-    return FullScale(value, corner, tile, zero)
+        zero, noise, _ = find_quiet(lowpassed, voxel_size).mean_and_deviation(source)
+        return levels.full_scale(source, zero, noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
+                                 settings.naive_normalisation)
 
 
 def _checked(volume, voxel_size):
@@ -139,11 +138,11 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         model = solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
 
     source = volume if on_raw_map else lowpassed
+    source_noise = noise
     if on_raw_map:
-        zero = quiet.mean_and_deviation(source)[0]
-    full, corner, tile, tau = levels.full_scale(source, zero, ball, voxel_size, settings.tau,
-                                                settings.tile_size_angstrom, settings.naive_normalisation,
-                                                known_full_scale)
+        zero, source_noise, _ = quiet.mean_and_deviation(source)
+    found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
+                              settings.naive_normalisation, known_full_scale)
     maximum = sliding_maximum(source, ball.radius, ball.size)
     del source
     # where nobody wants it any more it is working space
@@ -151,7 +150,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     floor_measured = max(quiet.median(maximum, zero), 0.0)
     _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
     floor = floor_measured if settings.noise_floor is None else settings.noise_floor
-    full, floor = verdicts.usable_levels(full, floor, settings.noise_floor is not None, verdict_list)
+    full, floor = verdicts.usable_levels(found.value, found.quantile, floor, settings.noise_floor is not None,
+                                         verdict_list)
 
     depth = cap = None
     if with_confidence and not settings.no_confidence:
@@ -166,8 +166,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
             confident = confidence.confidence(depth, scale, floor_measured, cap, quiet, ball, voxel_size,
                                               settings.hedge_confidence, _gate(settings), spare)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
-                    corner, tile, tau, ball, lowpass_angstrom, voxel_size, quiet, model, (lowest, highest),
-                    verdict_list)
+                    found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
+                    (lowest, highest), verdict_list, full_scale_quantile=found.quantile)
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole)
     return result

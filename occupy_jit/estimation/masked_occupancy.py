@@ -4,14 +4,11 @@ import numpy as np
 
 from occupy_jit.estimation import fourier
 from occupy_jit.estimation.quiet import voxels_in_sphere
-from occupy_jit.kernels.voxelwise import EXPONENT
 
 _NEAR_MAXIMUM = 0.85
 """The sliding maximum copies values from voxels that reach this share of it: they carry its noise. Against
 repeated noise in simulated maps, 0.8 to 0.9 state the spread of occupancies within a factor of two, from single
 voxels to whole chains."""
-
-_LEAST_SCALE = 0.1  # the slope of the scale is infinite at the noise floor
 
 
 def occupancy_of_masks(result, masks):
@@ -73,8 +70,7 @@ def _mean_and_sensitivity(result, mask, total):
 
     Slice by slice: the formulas take 64 bits, and the mask may be the whole box.
     """
-    q, floor, full = EXPONENT, result.floor, result.full_scale
-    span = full ** q - floor ** q
+    floor, full = result.floor, result.full_scale
     sensitivity = np.zeros(result.scale.shape, np.float32)
     mean = moving = carried = common = 0.0
     for z, section in enumerate(mask):
@@ -83,8 +79,9 @@ def _mean_and_sensitivity(result, mask, total):
             continue
         weight = np.minimum(section[where], 1) / total
         scale = result.scale[z][where].astype(np.float64)
-        height = (scale ** q * span + floor ** q) ** (1 / q)
-        slope = weight * height ** (q - 1) * np.maximum(scale, _LEAST_SCALE) ** (1 - q) / span
+        # M' from the scale, and dS/dM'
+        height = (scale * full + np.sqrt((scale * full) ** 2 + 4 * floor ** 2)) / 2
+        slope = weight * (1 + (floor / np.maximum(height, 1e-30)) ** 2) / full
         free = (scale > 0) & (scale < 1)  # elsewhere noise changes nothing
         carries = result.lowpass[z][where] - result.zero > _NEAR_MAXIMUM * height
         sensitivity[z][where] = np.where(carries, slope, 0)
@@ -100,7 +97,7 @@ def _mean_and_sensitivity(result, mask, total):
     if result.full_scale_corner is not None:
         cube = tuple(slice(corner, corner + result.tile) for corner in result.full_scale_corner)
         top = result.lowpass[cube] - result.zero > _NEAR_MAXIMUM * full
-        change = common * full ** (q - 1) / span
+        change = common / full
         sensitivity[cube] -= np.float32(change / max(np.count_nonzero(top), 1)) * top
     return float(mean), sensitivity
 

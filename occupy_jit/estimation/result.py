@@ -1,5 +1,6 @@
 """What estimating a map finds."""
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Result:
     lowpass : (nz, ny, nx) float32 array or None
         The low-passed map.
     full_scale : float
-        Value at scale 1, above the zero level, in units of the map.
+        Value at scale 1, above the zero level, in units of the map, without what noise adds to it.
     zero, floor : float
         Zero level (mean of quiet solvent) and noise floor above it.
     noise : float
@@ -43,6 +44,8 @@ class Result:
         What the user should know about the map.
     solvent_limit : float
         Scale that empty solvent hardly ever reaches.
+    full_scale_quantile : float
+        The quantile that full scale is made of, noise included, above the zero level.
     """
 
     scale: np.ndarray
@@ -64,6 +67,7 @@ class Result:
     range: tuple
     verdicts: list = field(default_factory=list)
     solvent_limit: float = 0.0
+    full_scale_quantile: float = math.nan
 
     @property
     def quiet_share(self):
@@ -72,21 +76,26 @@ class Result:
 
 
 class FullScale(NamedTuple):
-    """What `measure_full_scale` found.
+    """Full scale and where it was found.
 
     Attributes
     ----------
     value : float
-        Above the zero level, in units of the map.
+        Above the zero level, in units of the map, without what noise adds to it.
     corner : (z, y, x) or None
-        First voxel of the cube that defines it; None if naive.
+        First voxel of the cube that defines it; None for the naive form and a known value.
     tile : int
         Edge of that cube in voxels.
     zero : float
         Zero level.
+    tau : float
+    quantile : float
+        The tau-quantile of the cube as it is, noise included, above the zero level.
     """
 
     value: float
     corner: tuple | None
     tile: int
     zero: float
+    tau: float
+    quantile: float

@@ -7,7 +7,8 @@ _FLATTENED = 0.05
 _FEWEST_QUIET = 0.15
 _GOOD_FIT = 0.7
 _COVERS_NOTHING, _COVERS_EVERYTHING = 1e-4, 0.7
-# In noise alone the ratio is 0.3 to 0.45; with a signal to noise ratio of 1.5 at full resolution, 0.15.
+# Of noise to the quantile of the best region: in noise alone the ratio is 0.3 to 0.45; with a signal to noise ratio
+# of 1.5 at full resolution, 0.15.
 _NOISE_LIMIT = 0.31
 # Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
 # more than its own height above zero. Where there is solvent, the first ratio is above 0.93; the second is below
@@ -38,21 +39,21 @@ def repeated_value_share(volume):
     return float(counts[-1] / counts.sum())
 
 
-def usable_levels(full, floor, floor_given, verdicts):
+def usable_levels(full, quantile, floor, floor_given, verdicts):
     """Full scale and noise floor that can be used, with a verdict where they could not be used as measured.
 
-    In a map without content the best region is noise, and the noise floor reaches full scale: no scale above it
-    exists then, and the plain ratio to the full scale is what can still be said.
+    In a map without content the best region is noise, and the noise floor reaches its quantile: no scale above it
+    exists then, and the plain ratio to that quantile, noise included, is what can still be said.
     """
     if not full > 0:
         verdicts.append(("no-content", "nothing stands above solvent: the scale means nothing; is the contrast "
                                        "inverted, or the map empty?"))
-        full = max(abs(full), float(np.finfo(np.float32).tiny) * 1e6)
-    if floor >= 0.95 * full:
+        full = quantile = max(abs(full), float(np.finfo(np.float32).tiny) * 1e6)
+    if floor >= 0.95 * quantile:
         which = "the given noise floor" if floor_given else "the noise floor"
-        verdicts.append(("noise-floor-ignored", f"{which} ({floor:.4g}) reaches full scale ({full:.4g}): it is not "
-                                                "subtracted, and the scale is the plain ratio to full scale"))
-        floor = 0.0
+        verdicts.append(("noise-floor-ignored", f"{which} ({floor:.4g}) reaches full scale ({quantile:.4g}): it is "
+                                                "not subtracted, and the scale is the plain ratio to full scale"))
+        full, floor = quantile, 0.0
     return full, floor
 
 
@@ -83,8 +84,9 @@ def judge(result, repeated_share, whole):
         say.append(("solvent-fit-poor", "the Gaussian describes the solvent peak poorly (goodness "
                     f"{model.goodness:.2f}): do not trust the solvent model; --solvent-def may help. "
                     "The scale does not depend on it"))
-    if result.noise > _NOISE_LIMIT * result.full_scale:
-        say.append(("noise-dominates", f"noise in solvent is {result.noise / result.full_scale:.0%} of full scale even "
+    quantile = result.full_scale_quantile
+    if result.noise > _NOISE_LIMIT * quantile:
+        say.append(("noise-dominates", f"noise in solvent is {result.noise / quantile:.0%} of the best region even "
                     "after the low-pass: sharpened beyond use or hardly any signal; try a larger --lowpass-input"))
     if result.ball.size > _KERNEL_SHARE * min(result.scale.shape):
         say.append(("kernel-large", f"the kernel ({result.ball.size} voxels) is larger than a tenth of the box "

@@ -10,48 +10,27 @@ from numba.extending import overload
 
 from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
 
-EXPONENT = 1.5
-"""q of the noise floor: how the maximum over a ball of noise adds to that of content. `scale_block`
-has it built in as m sqrt(m) and its inverse as a squared cube root."""
-
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
 """The factors that `modify` knows."""
 
 _BLOCK = 1 << 15
-_TINY = np.float32(1e-30)
 
 
 @kernel
 def _scale_block(maximum, zero, floor, full, cap, scale, depth):
     """One block of `scale_and_depth`: flat arrays; `depth` may be empty."""
     n = maximum.shape[0]
-    floor_power = floor * np.sqrt(floor)
-    inverse = np.float32(1) / (full * np.sqrt(full) - floor_power)
+    zero_scale, one = np.float32(0), np.float32(1)
     if depth.shape[0] > 0:
         for i in range(n):
             m = maximum[i] - zero
             depth[i] = -(m if m < cap else cap)
-    ratio = np.empty(n, np.float32)
     for i in range(n):
         m = maximum[i] - zero
-        m = m if m > floor else floor
-        y = (m * np.sqrt(m) - floor_power) * inverse
-        ratio[i] = y if y < np.float32(1) else np.float32(1)
-    # cube root: a third of the exponent as a first guess (within 5 %), then two steps of Halley's
-    # iteration, each of which triples the number of correct digits
-    guess = np.empty(n, np.int32)
-    bits = ratio.view(np.int32)
-    for i in range(n):
-        guess[i] = bits[i] // 3 + 709921077
-    root = guess.view(np.float32)
-    for i in range(n):
-        y, t = ratio[i], root[i]
-        for _ in range(2):
-            cube = t * t * t
-            t = t * (cube + y + y) / (cube + cube + y + _TINY)
-        s = t * t
-        s = s if y > np.float32(0) else np.float32(0)
-        scale[i] = s if y < np.float32(1) else np.float32(1)
+        # the ratio first: neither overflow nor, with a floor of 0, 0 / 0 where it counts
+        s = (m - floor * (floor / m)) / full
+        s = s if s < one else one
+        scale[i] = s if m > floor else zero_scale
 
 
 @kernel(parallel=True)
@@ -154,15 +133,15 @@ def _modify(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio,
 def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None):
     """Local scale from the sliding maximum, and what the evidence for content is made of.
 
-    ``S = clip(((M'^q - f^q) / (X^q - f^q))^(1/q), 0, 1)`` with ``M' = M - b`` and q = 1.5; 0 where
-    ``M' <= f`` and exactly 1 where ``M' >= X``.
+    ``S = min(m / x, 1)`` with ``m = M' - f^2 / M'`` where ``M' = M - b > f``, and 0 elsewhere: m is what M' would be
+    without the noise whose maximum alone is f.
 
     Parameters
     ----------
     maximum : (nz, ny, nx) float32 array
         Sliding maximum M.
     zero, floor, full : float
-        Zero level b in units of the map; noise floor f >= 0 and full scale X > f, both above b.
+        Zero level b in units of the map; noise floor f >= 0 and full scale x > 0, both above b.
     cap : float
         Where `depth` stops to count, above b.
     out : array, optional
@@ -178,11 +157,11 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
     Raises
     ------
     ValueError
-        If `full` is not above `floor`, or `floor` is negative.
+        If `full` is not positive, or `floor` is negative.
     """
     maximum = as_volume(maximum, "maximum")
-    if not (0 <= floor < full):
-        raise ValueError(f"full scale {full} must lie above the noise floor {floor}, and that not below 0")
+    if not (floor >= 0 and full > 0):
+        raise ValueError(f"full scale must be positive, not {full}, and the noise floor not negative, not {floor}")
     out = np.empty_like(maximum) if out is None else out
     flat_depth = np.empty(0, np.float32) if depth is None else depth.reshape(-1)
     f = np.float32

@@ -42,28 +42,24 @@ def test_scale_is_the_formula(data):
     maximum = data.draw(volumes(data.draw(SHAPES), -5, 5))
     zero = data.draw(st.floats(-1, 1))
     full = data.draw(st.floats(0.5, 4))
-    floor = full * data.draw(st.floats(0, 0.9))
+    floor = full * data.draw(st.one_of(st.just(0.0), st.floats(0, 2)))
     found = kernels.scale_and_depth(maximum, zero, floor, full)
     expected = naive.scale(maximum, np.float32(zero), np.float32(floor), np.float32(full))
-    # Near the floor the inverse power has an infinite slope: the difference of two powers there is known to a few
-    # roundings of a float32, and their share of X^q - f^q comes back to the power 2/3.
-    unit = 8 * np.finfo(np.float32).eps * (10 ** 1.5) / (full ** 1.5 - floor ** 1.5)
-    assert np.all(np.abs(found - expected) <= np.maximum(unit ** (2 / 3) * (expected < unit ** (2 / 3) * 2), 0)
-                  + unit / np.maximum(np.sqrt(expected), 1e-3) + 1e-6)
+    # four roundings, of numbers no larger than M', with a slope of at most 2
+    assert np.all(np.abs(found - expected) <= 8 * np.finfo(np.float32).eps * 6 / full)
     assert found.dtype == np.float32
     assert np.all((found >= 0) & (found <= 1))
     m = maximum - np.float32(zero)
     assert np.all(found[m <= np.float32(floor)] == 0)
-    assert np.all(found[m >= np.float32(full) * np.float32(1.00001)] == 1)
+    # full scale is what noise-free content reads: with noise M' stands higher there
+    assert np.all(found[m >= np.float32((full + np.hypot(full, 2 * floor)) / 2) * np.float32(1.00001)] == 1)
 
 
 def test_scale_is_accurate_and_monotone_over_its_range():
     maximum = np.linspace(0, 2, 40_000, dtype=np.float32).reshape(10, 40, 100)
     found = kernels.scale_and_depth(maximum, 0.0, 0.2, 1.7)
     expected = naive.scale(maximum, 0.0, np.float32(0.2), np.float32(1.7))
-    # two Halley steps from 5 % leave less than the rounding of float32; what counts is the subtraction near the floor
-    clear = expected > 0.05
-    assert np.abs(found - expected)[clear].max() < 2e-6
+    assert np.abs(found - expected).max() < 8 * np.finfo(np.float32).eps
     # single roundings may swap neighbours, no more
     assert np.diff(found.reshape(-1)).min() > -3e-7
 
@@ -80,9 +76,9 @@ def test_depth_is_the_capped_height_turned_over():
     assert np.array_equal(depth, -np.minimum(maximum - np.float32(0.5), np.float32(1)))
 
 
-def test_levels_in_the_wrong_order_are_refused():
+def test_levels_that_make_no_scale_are_refused():
     volume = np.zeros((2, 2, 2), np.float32)
-    for floor, full in ((1.0, 1.0), (-0.1, 1.0), (2.0, 1.0)):
+    for floor, full in ((0.1, 0.0), (-0.1, 1.0), (0.0, -1.0), (np.nan, 1.0), (0.1, np.nan)):
         with pytest.raises(ValueError, match="full scale"):
             kernels.scale_and_depth(volume, 0.0, floor, full)
 
