@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from occupy_jit.kernels import quantiles as voxel_statistics
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
+from occupy_jit.kernels.moments import volume_range
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels, sliding_maximum
 from occupy_jit.settings import LARGEST_RADIUS
 
@@ -50,7 +50,7 @@ def get_map_occupancy(data, occ_kernel, sol_mask=None, sol_threshold=None, save_
     for name, mask in (("sol_mask", sol_mask),):
         if mask is not None and np.shape(mask) != data.shape:
             raise ValueError(f"{name}: shape {np.shape(mask)} differs from the map's {data.shape}")
-    lowest, highest, not_finite = voxel_statistics.volume_range(data)
+    lowest, highest, not_finite = volume_range(data)
     if not_finite:
         raise ValueError(f"data: {not_finite} values are NaN or infinite")
     tau = full_scale_tau(ball_voxels(radius, size))

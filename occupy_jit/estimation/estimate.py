@@ -7,11 +7,13 @@ import numpy as np
 from occupy_jit.errors import InputError
 from occupy_jit.estimation import confidence, fourier, levels, solvent, verdicts
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
-from occupy_jit.estimation.quiet import find_quiet, voxels_in_sphere
+from occupy_jit.estimation.quiet import find_quiet
 from occupy_jit.estimation.result import Result
-from occupy_jit.kernels import quantiles
-from occupy_jit.kernels.jit.decorator import as_volume, threads
+from occupy_jit.kernels import moments, quantiles
+from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.sphere import voxels_in_sphere
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
@@ -108,7 +110,7 @@ def _checked(volume, voxel_size):
 
 def _require_content(volume):
     """Smallest and largest value, if there is anything to estimate."""
-    lowest, highest, not_finite = quantiles.volume_range(volume)
+    lowest, highest, not_finite = moments.volume_range(volume)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:

@@ -12,7 +12,7 @@ import numpy as np
 
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation import pruned_transform as pruned
-from occupy_jit.kernels.jit.decorator import as_volume
+from occupy_jit.kernels.arguments import as_volume
 
 
 def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None):

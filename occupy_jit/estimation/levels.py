@@ -7,7 +7,7 @@ import numpy as np
 
 from occupy_jit.estimation.result import FullScale
 from occupy_jit.kernels import full_scale as search
-from occupy_jit.kernels import quantiles
+from occupy_jit.kernels import moments
 
 _SOLVENT_DEVIATIONS = 4.0
 
@@ -40,7 +40,7 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
     if known is not None:
         return FullScale(float(known), None, edge, zero, tau, float(known))
     if naive:
-        highest = quantiles.volume_range(volume)[1]
+        highest = moments.volume_range(volume)[1]
         return FullScale(tau * (highest - zero), None, edge, zero, tau, tau * (highest - zero))
     value, corner = search.largest_quantile(volume, edge, tau)
     corner = tuple(int(i) for i in corner)

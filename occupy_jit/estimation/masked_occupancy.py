@@ -3,7 +3,7 @@
 import numpy as np
 
 from occupy_jit.estimation import fourier
-from occupy_jit.estimation.quiet import voxels_in_sphere
+from occupy_jit.kernels.sphere import voxels_in_sphere
 
 _NEAR_MAXIMUM = 0.85
 """The sliding maximum copies values from voxels that reach this share of it: they carry its noise. Against

@@ -6,7 +6,8 @@ import numpy as np
 
 from occupy_jit.estimation import fourier
 from occupy_jit.kernels import voxelwise as kernels
-from occupy_jit.kernels.jit.decorator import as_volume, threads
+from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.modifications import Kind, requested
 
 _NOISE_SEED = 20230913

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occupy_jit.kernels import quantiles
+from occupy_jit.kernels import moments, quantiles
 from occupy_jit.kernels.smoothing import smoothed_power
+from occupy_jit.kernels.sphere import section_inside
 
 SMOOTHING_ANGSTROM = 4.0
 _THIN_FROM = 1 << 20
@@ -48,19 +49,17 @@ class Quiet:
 
         `smooth`: the volume varies so slowly that every other voxel tells as much.
         """
-        return quantiles.quiet_moments(volume, self.power, self.threshold, self.thin and smooth)
+        return moments.quiet_moments(volume, self.power, self.threshold, self.thin and smooth)
 
     def survey(self, volume):
         """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
-        return quantiles.quiet_survey(volume, self.power, self.threshold)
+        return moments.quiet_survey(volume, self.power, self.threshold)
 
     def alone(self, volume, mean):
         """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
         out = np.zeros(volume.shape, np.float32)
-        squares, limit = _half_voxel_sphere(volume.shape)
         for z in range(volume.shape[0]):
-            inside = squares[0][z] + squares[1][:, None] + squares[2] <= limit
-            chosen = inside & (self.power[z] <= self.threshold)
+            chosen = section_inside(volume.shape, z) & (self.power[z] <= self.threshold)
             out[z][chosen] = volume[z][chosen] - np.float32(mean)
         return out
 
@@ -89,19 +88,3 @@ def find_quiet(lowpassed, voxel_size):
     centre = quantiles.quantile(lowpassed, 0.5, inside=True, thin=thin)
     power = smoothed_power(lowpassed, centre, max(SMOOTHING_ANGSTROM / voxel_size, 1.0))
     return Quiet(power, quantiles.power_threshold(power, thin=thin))
-
-
-def voxels_in_sphere(shape):
-    """Number of voxels whose centre lies in the sphere inscribed in a box."""
-    squares, limit = _half_voxel_sphere(shape)
-    rest = limit - squares[0][:, None] - squares[1][None, :]
-    along_x = np.sort(squares[2])
-    return int(np.searchsorted(along_x, rest, side="right").sum())
-
-
-def _half_voxel_sphere(shape):
-    """Squared distances to the centre along each axis, and that of the sphere's surface, in half voxels.
-
-    At least 2: to a box 1 x even x even belong the four voxels about the centre.
-    """
-    return [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape], max(min(shape) ** 2, 2)

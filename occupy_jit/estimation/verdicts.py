@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from occupy_jit.kernels.sphere import section_inside
+
 # A share of exactly equal voxels above this means the surroundings were flattened or masked.
 _FLATTENED = 0.05
 _FEWEST_QUIET = 0.15
@@ -30,9 +32,8 @@ def repeated_value_share(volume):
     # strides that go with no usual box edge, so that the sample crosses the whole box
     stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
     sample = volume[::stride, ::stride, ::stride]
-    squares = [(2 * np.arange(n)[::stride] - (n - 1)) ** 2 for n in volume.shape]
-    inside = squares[0][:, None, None] + squares[1][:, None] + squares[2] <= min(volume.shape) ** 2
-    _, counts = np.unique(sample[inside], return_counts=True)
+    inside = [section_inside(volume.shape, z, stride) for z in range(0, volume.shape[0], stride)]
+    _, counts = np.unique(sample[np.array(inside)], return_counts=True)
     counts = np.sort(counts)
     if counts.size == 0 or (counts.size > 1 and counts[-1] < _STANDS_OUT * counts[-2]):
         return 0.0

@@ -58,7 +58,7 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
         raise ValueError(f"data of shape {data.shape} for a map of {file_shape} (sections, rows, columns)")
     wanted = np.dtype("<f4")
     # Loading compiled code takes longer than all that needs none of it: checking files, --dry-run.
-    from occupy_jit.kernels.quantiles import moments
+    from occupy_jit.kernels.moments import moments
 
     statistics = moments(data)
     if statistics.non_finite:

@@ -443,7 +443,7 @@ def output_header(like, extended, statistics, labels):
         Header of the input.
     extended : bytes
         Extended header that will follow.
-    statistics : occupy_jit.kernels.quantiles.Moments
+    statistics : occupy_jit.kernels.moments.Moments
         Of the data that will be written.
     labels : sequence of str
         To append; other characters than ASCII become question marks, 80 are kept.

@@ -8,7 +8,8 @@ give the same bits for any number of threads. Most can also be called from code 
 _LAZY = {
     "sliding_ball_maximum": ("sliding_maximum", "sliding_maximum_serial", "ball_voxels"),
     "full_scale": ("largest_quantile", "full_scale_tau", "tile_edge"),
-    "quantiles": ("histogram", "quantile", "volume_range", "power_threshold", "quiet_median", "quiet_moments"),
+    "moments": ("volume_range", "quiet_moments"),
+    "quantiles": ("histogram", "quantile", "power_threshold", "quiet_median"),
     "smoothing": ("smooth", "smoothed_power"),
     "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }

@@ -1,22 +1,19 @@
-"""Counts, order statistics and moments of the voxels of a volume, each in one pass or two.
+"""Counts and order statistics of the voxels of a volume, each in one pass or two.
 
-What is exact is exact in integers: counts of voxels, and order statistics found from counts of the bit patterns of
-the values. Sums are taken slice by slice in float64. No result depends on the number of threads.
-
-Which voxels count: all, or with `thin` every other one on each axis, counted from the centre, so that flips of the
-box choose the same ones; those of the whole box, or of the inscribed sphere (`inside`), whose centre is ((n - 1) / 2)
-on each axis and whose diameter is the shortest edge; and of these, the ones where a second volume is at
-most a limit (the quiet voxels: power <= threshold).
+They are exact in integers: counts of voxels, and order statistics found from counts of the bit patterns of the
+values. No result depends on the number of threads. Which voxels count is said as in `moments`.
 """
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
 from numba.extending import overload
 
-from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.arguments import as_volume, as_volume_and_where, require_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
+from occupy_jit.kernels.moments import mean_inside
+from occupy_jit.kernels.sphere import left_out, sphere_row
 
 _COUNT_TASKS = 8
 _KEYS = 1 << 16  # an order statistic is found from the upper and then the lower half of the 32 bits of its value
@@ -28,26 +25,6 @@ _POWER_EXPONENTS = (-44, 20)
 _SMALLEST_MEAN = float(np.finfo(np.float32).tiny)  # below it float32 has lost the digits of the power
 
 _NORMAL_FROM_MAD = 1.4826
-
-
-def volume_range(volume, inside=False):
-    """Smallest and largest value, and the number of values that are NaN or infinite.
-
-    Parameters
-    ----------
-    volume : ndarray (z, y, x), real
-    inside : bool
-        Only the inscribed sphere.
-
-    Returns
-    -------
-    minimum, maximum : float
-        Of the finite values; inf, -inf if there are none.
-    non_finite : int
-    """
-    volume = as_volume(volume)
-    table = _survey(volume, volume, np.inf, False, inside)
-    return float(table[:, 3].min(initial=np.inf)), float(table[:, 4].max(initial=-np.inf)), int(table[:, 5].sum())
 
 
 def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
@@ -80,7 +57,7 @@ def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
     -----
     Inside a function compiled by numba: ``histogram(volume, low, high, bins, inside)``, C-contiguous float32 only.
     """
-    volume, where, selects = _arrays(volume, where)
+    volume, where, selects = as_volume_and_where(volume, where)
     if not (math.isfinite(low) and math.isfinite(high) and low < high and bins >= 1):
         raise ValueError(f"histogram: expected low < high and at least one bin, got {low}, {high} and {bins}")
     edges = np.linspace(low, high, int(bins) + 1)
@@ -118,7 +95,7 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin
     -------
     list of float
     """
-    volume, where, selects = _arrays(volume, where)
+    volume, where, selects = as_volume_and_where(volume, where)
     limit = np.float32(limit)
     no_edges = np.empty(0)
 
@@ -196,112 +173,8 @@ def quiet_median(values, zero, power, threshold, thin=False):
     return float((np.float64(pair[0]) + np.float64(pair[1])) / 2) if pair else math.nan
 
 
-def quiet_moments(volume, power, threshold, thin=False):
-    """Mean and standard deviation over the voxels of the inscribed sphere with power <= threshold.
-
-    Parameters
-    ----------
-    volume, power : ndarray (z, y, x), real
-    threshold : float
-
-    Returns
-    -------
-    mean, deviation : float
-        NaN if there is no such voxel.
-    count : int
-    """
-    return quiet_survey(volume, power, threshold, thin)[:3]
-
-
-def quiet_survey(volume, power, threshold, thin=False):
-    """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
-    volume, power, _ = _arrays(volume, power)
-    # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
-    shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
-    table = _survey(volume, power, threshold, True, True, shift, thin)
-    count = int(table[:, 0].sum())
-    lowest, highest = float(table[:, 3].min(initial=np.inf)), float(table[:, 4].max(initial=-np.inf))
-    if count == 0:
-        return math.nan, math.nan, 0, lowest, highest
-    first, second = table[:, 1].sum() / count, table[:, 2].sum() / count
-    return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
-
-
-class Moments(NamedTuple):
-    """What `moments` finds.
-
-    Attributes
-    ----------
-    minimum, maximum : float
-        Of the finite values.
-    mean, deviation : float
-        NaN if a value is not finite.
-    non_finite : int
-        Number of values that are NaN or infinite.
-    """
-
-    minimum: float
-    maximum: float
-    mean: float
-    deviation: float
-    non_finite: int
-
-
-def moments(volume):
-    """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
-
-    Parameters
-    ----------
-    volume : ndarray (z, y, x), real
-
-    Returns
-    -------
-    Moments
-    """
-    volume = as_volume(volume)
-    # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
-    shift = float(volume[0, 0, 0])
-    table = _survey(volume, volume, np.inf, False, False, shift)
-    first, second = table[:, 1].sum() / volume.size, table[:, 2].sum() / volume.size
-    deviation = math.sqrt(max(0.0, second - first * first)) if math.isfinite(second) else math.nan
-    return Moments(float(table[:, 3].min()), float(table[:, 4].max()), float(shift + first), deviation,
-                   int(table[:, 5].sum()))
-
-
-def sums_above(volume, threshold):
-    """Number and sum of the values above a threshold, and the largest of all.
-
-    Parameters
-    ----------
-    volume : ndarray (z, y, x), real, without NaN
-    threshold : float
-
-    Returns
-    -------
-    count : int
-    total : float
-    largest : float
-    """
-    volume = as_volume(volume)
-    everything = _survey(volume, volume, np.inf, False, False)
-    below = _survey(volume, volume, threshold, True, False)
-    count = int(everything[:, 0].sum() - below[:, 0].sum())
-    return count, float(everything[:, 1].sum() - below[:, 1].sum()) if count else 0.0, float(everything[:, 4].max())
-
-
-def quiet_mean(volume, power, threshold):
-    """Mean and number of the quiet voxels; see `quiet_moments`."""
-    mean, _, count = quiet_moments(volume, power, threshold)
-    return mean, count
-
-
-def quiet_std(volume, power, threshold):
-    """Standard deviation over the quiet voxels; see `quiet_moments`."""
-    return quiet_moments(volume, power, threshold)[1]
-
-
 def power_threshold(power, iterations=6, spread=4.0, thin=False):
-    """Smoothed power up to which a voxel is quiet (section 3 of the method).
+    """Smoothed power up to which a voxel is quiet (manual page, "Solvent and confidence").
 
     Start from the quieter half of the inscribed sphere, t = median P; then `iterations` times
 
@@ -319,12 +192,10 @@ def power_threshold(power, iterations=6, spread=4.0, thin=False):
     Returns
     -------
     float
-            Voxels with P <= t are quiet. 0 if at least half of P is exactly 0, as in a flattened solvent.
+        Voxels with P <= t are quiet. 0 if at least half of P is exactly 0, as in a flattened solvent.
     """
     power = as_volume(power)
-    table = _survey(power, power, np.inf, False, True, 0.0, thin)
-    number = table[:, 0].sum()
-    mean = table[:, 1].sum() / number if number else 0.0
+    mean = mean_inside(power, thin)
     if not _SMALLEST_MEAN < mean < np.inf:
         return 0.0
     edges, below = _power_distribution(power, mean, thin)
@@ -373,55 +244,6 @@ def _power_distribution(power, mean, thin):
     edges = (base + (np.arange(bins + 1, dtype=np.int32) << shift)).astype(np.int32).view(np.float32)
     edges = np.concatenate([[0.0], edges.astype(np.float64), [2.0 * edges[-1]]])
     return edges, np.cumsum(counts).astype(np.float64)
-
-
-def _arrays(volume, where):
-    volume = as_volume(volume)
-    if where is None:
-        return volume, volume, False
-    where = as_volume(where, "where")
-    if where.shape != volume.shape:
-        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
-    return volume, where, True
-
-
-def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False):
-    """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
-
-    The last three disregard `where`.
-    """
-    table = np.zeros((len(volume), 6))
-    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, thin, float(shift), table)
-    return table
-
-
-@kernel
-def sphere_row(z, y, n_z, n_y, n_x):
-    """First and one past the last x of the inscribed sphere in a row; equal, or the wrong way round, if there is none.
-
-    A voxel belongs to it if its centre is within min(n) / 2 of (n - 1) / 2. In units of half a voxel all this is
-    integer arithmetic, without rounding.
-    """
-    shortest = min(n_z, min(n_y, n_x))
-    dz, dy = 2 * z - (n_z - 1), 2 * y - (n_y - 1)
-    # at least 2: of a box 1 x even x even the four voxels about the centre
-    rest = max(shortest * shortest, 2) - dz * dz - dy * dy
-    if rest < 0:
-        return 0, 0
-    reach = int(math.sqrt(rest))
-    while reach * reach > rest:
-        reach -= 1
-    while (reach + 1) * (reach + 1) <= rest:
-        reach += 1
-    if (reach - (n_x - 1)) % 2:
-        reach -= 1
-    return (n_x - 1 - reach) // 2, (n_x - 1 + reach) // 2 + 1
-
-
-@kernel
-def left_out(i, n):
-    """Whether index i of n is left out when every other one is taken, counted from the centre in both directions."""
-    return (abs(2 * i - (n - 1)) >> 1) & 1 == 1
 
 
 @kernel
@@ -485,41 +307,3 @@ def _count(volume, where, limit, selects, inside, thin, edges, factor, base, shi
     for task in numba.prange(tasks):
         _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, task, tasks,
                       counts[task])
-
-
-@kernel
-def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_table):
-    """One row of the table of `_survey`."""
-    n_z, n_y, n_x = volume.shape
-    number, odd = 0, 0
-    total, squares = 0.0, 0.0
-    lowest, highest = np.inf, -np.inf
-    for y in range(n_y):
-        if thin and (left_out(z, n_z) or left_out(y, n_y)):
-            continue
-        begin, end = 0, n_x
-        if inside:
-            begin, end = sphere_row(z, y, n_z, n_y, n_x)
-        for x in range(begin, end):
-            if thin and left_out(x, n_x):
-                continue
-            value = np.float64(volume[z, y, x])
-            if abs(value) < np.inf:
-                lowest = value if value < lowest else lowest
-                highest = value if value > highest else highest
-            else:
-                odd += 1
-            if selects and not where[z, y, x] <= limit:
-                continue
-            number += 1
-            deviation = value - shift
-            total += deviation
-            squares += deviation * deviation
-    row_of_table[0], row_of_table[1], row_of_table[2] = number, total, squares
-    row_of_table[3], row_of_table[4], row_of_table[5] = lowest, highest, odd
-
-
-@kernel(parallel=True)
-def _survey_slices(volume, where, limit, selects, inside, thin, shift, table):
-    for z in numba.prange(len(volume)):
-        _survey_slice(volume, where, limit, selects, inside, thin, shift, z, table[z])

@@ -20,6 +20,7 @@ clamped voxel therefore lies in the ball, in the volume, and in the maximum alre
 import math
 import numbers
 import operator
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -28,7 +29,8 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, register_jitable
 
-from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
 
 # Rounding guard: a radius that was meant to be 3 may arrive as 2.9999999999.
 GUARD = 1e-6
@@ -45,6 +47,56 @@ STEP = 32
 PAIRS_TO = 10
 # Floats in a line of cache.
 LINE = 16
+
+
+class _Cut(NamedTuple):
+    """How a volume is cut: its shape, the numbers of blocks along z, y and x, and the planes entered at once."""
+
+    nz: int
+    ny: int
+    nx: int
+    deep: int
+    down: int
+    across: int
+    planes: int
+
+
+class _Terms(NamedTuple):
+    """What each disc is the maximum of.
+
+    Attributes
+    ----------
+    run, dy, dx : (n,) int64 arrays
+        Pieces: run R_run at row y + dy and column x + dx. Those of disc `reach` come first, of disc 0 last.
+    ends : (reach + 1,) int64 array
+        For disc k, the number of pieces of it and all before.
+    nested : (reach + 1,) int64 array
+        1 if disc k + 1 is part of disc k in addition, else 0.
+    """
+
+    run: np.ndarray
+    dy: np.ndarray
+    dx: np.ndarray
+    ends: np.ndarray
+    nested: np.ndarray
+
+
+class _Entries(NamedTuple):
+    """Planes of the result that the discs of one or two planes of the volume enter; (n,) int64 arrays.
+
+    Attributes
+    ----------
+    at : where in the buffer the plane's running maximum is
+    first, last : the pieces that enter, as places in the list of offsets, and one past the last
+    starts : 1 if they are the first to enter, else 0
+    complete : the plane's z if they are the last to enter, else -1
+    """
+
+    at: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    starts: np.ndarray
+    complete: np.ndarray
 
 
 @register_jitable
@@ -148,7 +200,7 @@ _long, _short, _single = _strip(4 * LINE), _strip(LINE), _strip(1)
 
 
 @kernel
-def _maximum_of(target, at, source, first, base, offsets, start, stop, n):
+def maximum_of(target, at, source, first, base, offsets, start, stop, n):
     """The same as `_strip` does, over pieces of `n` floats.
 
     `target` may be `source` if the range it begins at is that of `first` or overlaps no piece.
@@ -170,21 +222,14 @@ def _maximum_of(target, at, source, first, base, offsets, start, stop, n):
 
 @register_jitable
 def _disc_terms(table):
-    """What each disc is the maximum of.
-
-    Returns
-    -------
-    terms : int64, (n, 3)
-        Pieces (h, dy, dx): run R_h at row y + dy and column x + dx. Those of disc `reach` come first, of disc 0 last.
-    ends : int64, (reach + 1, 2)
-        For disc k, the number of terms of it and all before, and 1 if disc k + 1 is part of it in addition, else 0.
-    """
+    """The pieces of all discs: `_Terms`."""
     reach = table.shape[0] - 2
     # Where only one row has the longest run, it is cheaper to take it from shorter ones there than everywhere.
     longest = table[0, 0]
     lonely = longest > 0 and table[0, 1] < longest and table[1, 0] < longest
-    terms = np.empty(((reach + 1) * (2 * reach + 1) + 2, 3), np.int64)
-    ends = np.zeros((reach + 1, 2), np.int64)
+    most = (reach + 1) * (2 * reach + 1) + 2
+    run, dy, dx = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    ends, nested = np.zeros(reach + 1, np.int64), np.zeros(reach + 1, np.int64)
     n = 0
     for k in range(reach, -1, -1):
         for d in range(-reach, reach + 1):
@@ -192,16 +237,16 @@ def _disc_terms(table):
             if h > table[k + 1, abs(d)]:
                 if lonely and h == longest:
                     # Two runs that overlap or touch, or for h = 1 three voxels.
-                    for dx in range(-1, 2, 1 if h == 1 else 2):
-                        terms[n, 0], terms[n, 1], terms[n, 2] = h - 1, d, dx
+                    for shift in range(-1, 2, 1 if h == 1 else 2):
+                        run[n], dy[n], dx[n] = h - 1, d, shift
                         n += 1
                 else:
-                    terms[n, 0], terms[n, 1], terms[n, 2] = h, d, 0
+                    run[n], dy[n], dx[n] = h, d, 0
                     n += 1
             elif h >= 0:
-                ends[k, 1] = 1
-        ends[k, 0] = n
-    return terms[:n], ends
+                nested[k] = 1
+        ends[k] = n
+    return _Terms(run[:n], dy[:n], dx[:n], ends, nested)
 
 
 @register_jitable
@@ -211,18 +256,18 @@ def _up(n):
 
 
 @kernel
-def _block(number, volume, out, cut, terms, ends):
-    """Write the sliding maximum of block `number`; `volume` and `out` are flat views, `cut` is of `_cut`.
+def _block(number, volume, out, cut, terms):
+    """Write the sliding maximum of block `number`; `volume` and `out` are flat views, `cut` is from `_cut`.
 
     One buffer holds everything: for each of one or two planes of the volume with their halo the runs R_0 (the plane
     itself), R_1, ..., then the discs of a few rows of these planes, then the running maxima of 2 reach + 2 planes of
     the result. All have rows of the same length, so a shift in y is a shift of position.
     """
-    nz, ny, nx, deep, down, across, planes = cut[0], cut[1], cut[2], cut[3], cut[4], cut[5], cut[6]
-    reach = ends.shape[0] - 1
+    nz, ny, nx, deep, down, across, planes = cut
+    reach = terms.ends.shape[0] - 1
     runs = 0
-    for t in range(terms.shape[0]):
-        runs = max(runs, terms[t, 0] + 1)
+    for t in range(terms.run.shape[0]):
+        runs = max(runs, terms.run[t] + 1)
     i, j, k = number % deep, number // deep % down, number // (deep * down)
     z0, z1 = nz * i // deep, nz * (i + 1) // deep
     y0, y1 = ny * j // down, ny * (j + 1) // down
@@ -249,30 +294,30 @@ def _block(number, volume, out, cut, terms, ends):
 
     # Where the pieces begin: first all terms of the discs, then the two neighbours along x, itself and the one to the
     # right, and then what enters the running maxima.
-    n_terms = terms.shape[0]
+    n_terms = terms.run.shape[0]
     offsets = np.empty(n_terms + 2 + planes * slots, np.int64)
     for t in range(n_terms):
-        offsets[t] = terms[t, 0] * run + LINE + pad + (reach + terms[t, 1]) * row + terms[t, 2]
+        offsets[t] = terms.run[t] * run + LINE + pad + (reach + terms.dy[t]) * row + terms.dx[t]
     offsets[n_terms], offsets[n_terms + 1] = 1, 2
-    entries = np.empty((slots, 5), np.int64)
+    entries = _Entries(np.empty(slots, np.int64), np.empty(slots, np.int64), np.empty(slots, np.int64),
+                       np.empty(slots, np.int64), np.empty(slots, np.int64))
 
     for z_in in range(max(z0 - reach, 0), z_end, planes):
         here = min(planes, z_end - z_in)
-        # Planes z of the result that the discs of these planes enter, each: where its running maximum is, the pieces
-        # that enter, whether they are the first, the last, or neither.
+        # Planes z of the result that the discs of these planes enter.
         n_entries = 0
         last = n_terms + 2
         for z in range(max(z_in - reach, z0), min(z_in + here - 1 + reach, z1 - 1) + 1):
-            entries[n_entries, 0] = sums + z % slots * plane
-            entries[n_entries, 1] = last
-            entries[n_entries, 2] = max(z - reach, 0) >= z_in
-            entries[n_entries, 3] = z if min(z + reach, nz - 1) < z_in + here else -1
+            entries.at[n_entries] = sums + z % slots * plane
+            entries.first[n_entries] = last
+            entries.starts[n_entries] = max(z - reach, 0) >= z_in
+            entries.complete[n_entries] = z if min(z + reach, nz - 1) < z_in + here else -1
             for q in range(here):
                 k = abs(z - z_in - q)
                 if k <= reach:
                     offsets[last] = discs + (q * (reach + 1) + k) * disc
                     last += 1
-            entries[n_entries, 4] = last
+            entries.last[n_entries] = last
             n_entries += 1
 
         ready = 0
@@ -285,12 +330,12 @@ def _block(number, volume, out, cut, terms, ends):
                 wanted = y + rows + 2 * reach
                 for i in range(max(ready, reach - y0), min(wanted, ny - y0 + reach)):
                     source = ((z_in + q) * ny + y0 - reach + i) * nx + x0 - left
-                    _maximum_of(buffer, at + i * row - left, volume, source, 0, offsets, 0, 0, left + width + right)
+                    maximum_of(buffer, at + i * row - left, volume, source, 0, offsets, 0, 0, left + width + right)
                 # From the left halo of the first row, which lies before its first voxel, to the right halo of the last.
                 at += ready * row - pad
                 for h in range(1, runs):
                     source = at + (h - 1) * run - 1
-                    _maximum_of(buffer, at + h * run, buffer, source, source, offsets, n_terms + (h > 1),
+                    maximum_of(buffer, at + h * run, buffer, source, source, offsets, n_terms + (h > 1),
                                 n_terms + 2, (wanted - ready - 1) * row + pad + _up(width + reach))
                 base = q * runs * run + y * row
                 t = 0
@@ -298,34 +343,34 @@ def _block(number, volume, out, cut, terms, ends):
                     # Disc k + 1 or the first term, and then the other terms.
                     at = discs + (q * (reach + 1) + k) * disc
                     first = at + disc
-                    if ends[k, 1] == 0:
+                    if terms.nested[k] == 0:
                         first = base + offsets[t]
                         t += 1
-                    _maximum_of(buffer, at, buffer, first, base, offsets, t, ends[k, 0], n)
-                    t = ends[k, 0]
+                    maximum_of(buffer, at, buffer, first, base, offsets, t, terms.ends[k], n)
+                    t = terms.ends[k]
             ready = y + rows + 2 * reach
             for i in range(n_entries):
-                at, t, z, last = entries[i, 0] + y * row, entries[i, 1], entries[i, 3], entries[i, 4]
+                at, t, z, last = entries.at[i] + y * row, entries.first[i], entries.complete[i], entries.last[i]
                 first = at
-                if entries[i, 2] == 1:
+                if entries.starts[i] == 1:
                     first = offsets[t]
                     t += 1
                 if z < 0:
-                    _maximum_of(buffer, at, buffer, first, 0, offsets, t, last, n)
+                    maximum_of(buffer, at, buffer, first, 0, offsets, t, last, n)
                 else:
                     for j in range(rows):
-                        _maximum_of(out, (z * ny + y0 + y + j) * nx + x0, buffer, first + j * row, j * row, offsets,
+                        maximum_of(out, (z * ny + y0 + y + j) * nx + x0, buffer, first + j * row, j * row, offsets,
                                     t, last, width)
 
 
 @register_jitable
 def _cut(shape, reach, threads):
-    """How the volume is cut: its shape, the numbers of blocks along z, y and x, and the planes entered at once.
+    """How the volume is cut: `_Cut`.
 
     Rows stay whole if they can, since memory is read faster so; the height fits the buffer into BUFFER floats, unless
     the halo became larger than the block; and z is cut only when there would be fewer blocks than threads, since each
     cut costs 2 reach planes done twice. Results do not depend on the cut: it changes where, not in which order,
-    values meet. int64, (7,).
+    values meet.
     """
     nz, ny, nx = shape
     planes = 2 if reach <= PAIRS_TO else 1
@@ -338,17 +383,17 @@ def _cut(shape, reach, threads):
         # Each thread gets as many blocks as any other.
         down = min(-(-down // threads) * threads, ny)
     deep = min(-(-threads // (down * across)), max(nz // (2 * reach + 2), 1))
-    return np.array([nz, ny, nx, deep, down, across, planes])
+    return _Cut(nz, ny, nx, deep, down, across, planes)
 
 
-def _all_blocks(volume, out, cut, terms, ends):
-    for number in numba.prange(cut[3] * cut[4] * cut[5]):
+def _all_blocks(volume, out, cut, terms):
+    for number in numba.prange(cut.deep * cut.down * cut.across):
         # The same types in parallel and in serial code: not compiled twice.
-        _block(np.int64(number), volume, out, cut, terms, ends)
+        _block(np.int64(number), volume, out, cut, terms)
 
 
-_parallel = kernel(_all_blocks, parallel=True)
-_serial = kernel(_all_blocks)
+parallel_blocks = kernel(_all_blocks, parallel=True)
+serial_blocks = kernel(_all_blocks)
 
 
 def _checked(volume, radius, size, out):
@@ -370,11 +415,10 @@ def _checked(volume, radius, size, out):
 
 
 @register_jitable
-def _plan(shape, radius, size, threads):
-    """What the kernels need to know about the ball and the volume: cut, terms, ends."""
+def plan(shape, radius, size, threads):
+    """What the kernels need to know about the ball and the volume: cut and terms."""
     table = _half_lengths(radius, size, max(shape) - 1)
-    terms, ends = _disc_terms(table)
-    return _cut(shape, table.shape[0] - 2, threads), terms, ends
+    return _cut(shape, table.shape[0] - 2, threads), _disc_terms(table)
 
 
 def ball_voxels(radius, size=None):
@@ -432,8 +476,8 @@ def sliding_maximum(volume, radius, size=None, out=None):
     """
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
-        cut, terms, ends = _plan(volume.shape, radius, size, numba.config.NUMBA_NUM_THREADS)
-        launch(_parallel, volume.reshape(-1), out.reshape(-1), cut, terms, ends)
+        cut, terms = plan(volume.shape, radius, size, numba.config.NUMBA_NUM_THREADS)
+        launch(parallel_blocks, volume.reshape(-1), out.reshape(-1), cut, terms)
     return out
 
 
@@ -441,8 +485,8 @@ def sliding_maximum_serial(volume, radius, size=None, out=None):
     """`sliding_maximum` on the calling thread alone, without the interpreter's lock; the result is the same."""
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
-        cut, terms, ends = _plan(volume.shape, radius, size, 1)
-        _serial(volume.reshape(-1), out.reshape(-1), cut, terms, ends)
+        cut, terms = plan(volume.shape, radius, size, 1)
+        serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
     return out
 
 
@@ -479,11 +523,11 @@ def _compiled(function, run, threads):
                 if out.shape != volume.shape:
                     raise ValueError("out: expected the shape of volume")
             if volume.size > 0:
-                cut, terms, ends = _plan(volume.shape, float(radius), box, threads)
-                run(volume.reshape(-1), result.reshape(-1), cut, terms, ends)
+                cut, terms = plan(volume.shape, float(radius), box, threads)
+                run(volume.reshape(-1), result.reshape(-1), cut, terms)
             return result
         return implementation
 
 
-_compiled(sliding_maximum, _parallel, numba.config.NUMBA_NUM_THREADS)
-_compiled(sliding_maximum_serial, _serial, 1)
+_compiled(sliding_maximum, parallel_blocks, numba.config.NUMBA_NUM_THREADS)
+_compiled(sliding_maximum_serial, serial_blocks, 1)

@@ -11,7 +11,8 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
 
 _SEGMENT = 1024  # voxels accumulated at a time: what is read for them stays in the first-level cache
 _PLANES_PER_TASK = 8

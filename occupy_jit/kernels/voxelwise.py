@@ -8,7 +8,8 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
-from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch, require_volume
+from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
 
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
 """The factors that `modify` knows."""

@@ -415,7 +415,7 @@ def _confidence_by_density(result):
 
 def _results(volume, result):
     """What was found, in plain numbers, for log and record."""
-    from occupy_jit.kernels.quantiles import sums_above
+    from occupy_jit.kernels.moments import sums_above
 
     voxel = result.voxel_size ** 3
     limit = max(OCCUPIED, result.solvent_limit)

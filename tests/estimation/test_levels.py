@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from occupy_jit.estimation import levels
 from occupy_jit.estimation.ball import choose_ball
-from occupy_jit.estimation.quiet import Quiet, find_quiet, voxels_in_sphere
+from occupy_jit.estimation.quiet import Quiet, find_quiet
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
+from occupy_jit.kernels.sphere import voxels_in_sphere
 from tests import naive, simulated
 
 SHAPES = st.tuples(*[st.integers(1, 9)] * 3)

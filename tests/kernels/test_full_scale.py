@@ -1,6 +1,5 @@
 """The value at full scale: exact, the same however the map lies or is scaled, whatever the number of threads."""
 
-import contextlib
 import math
 
 import numba
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from occupy_jit.kernels import full_scale
+from occupy_jit.kernels import cube_counts, full_scale
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile, tile_edge
 from occupy_jit.kernels.jit import decorator as _jit
 from tests import naive
@@ -99,15 +98,13 @@ def test_the_number_of_threads_changes_nothing(kind, monkeypatch):
         return _jit.launch(kernel, *arguments)
 
     # Slabs may be as small as they like here, so that a small box is cut at all.
-    monkeypatch.setattr(full_scale, "_WORK_PER_SLAB", 1)
-    monkeypatch.setattr(full_scale, "launch", launch)
+    monkeypatch.setattr(cube_counts, "WORK_PER_SLAB", 1)
+    monkeypatch.setattr(cube_counts, "launch", launch)
     shape, edge = ((12, 13, 11), 3) if numba.config.DISABLE_JIT else ((60, 52, 57), 6)
     volume = make_volume(3, shape, kind)
     answers = set()
     for number in (1, 2, 3, 7, 64):
-        number_of_threads = contextlib.nullcontext(number)
-        monkeypatch.setattr(full_scale, "threads", lambda _, it=number_of_threads: it)
-        answers.add(largest_quantile(volume, edge, 0.9))
+        answers.add(full_scale.search(volume, edge, 0.9, number))
     assert len(answers) == 1
     assert max(slabs) > 3
 

@@ -68,11 +68,11 @@ def test_equals_scipy_where_there_are_many_blocks(shape, radius, size):
 def test_does_not_depend_on_how_the_volume_is_cut(shape, radius, size, seed, parts, planes):
     # Most volumes of tests fit into one block; here they are cut to pieces, some thinner than the ball.
     volume = make_volume(seed, shape)
-    cut, terms, ends = module._plan(shape, float(radius), 0 if size is None else size, 1)
-    cut[3:6] = [min(p, n) for p, n in zip(parts, shape, strict=True)]
-    cut[6] = planes
+    cut, terms = module.plan(shape, float(radius), 0 if size is None else size, 1)
+    deep, down, across = (min(p, n) for p, n in zip(parts, shape, strict=True))
+    cut = cut._replace(deep=deep, down=down, across=across, planes=planes)
     out = np.empty_like(volume)
-    module._serial(volume.reshape(-1), out.reshape(-1), cut, terms, ends)
+    module.serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
     np.testing.assert_array_equal(out, naive.sliding_maximum(volume, radius, size))
 
 
@@ -239,7 +239,7 @@ def test_refuses_to_work_in_place():
 def test_inner_loops_are_packed_maxima():
     # A loop that turned scalar would be right but an order of magnitude slower, and no other test would notice.
     # Compiled afresh, for kernels that come from the cache bring no assembly.
-    fresh = numba.njit(module._maximum_of.py_func, nogil=True, error_model="numpy")
+    fresh = numba.njit(module.maximum_of.py_func, nogil=True, error_model="numpy")
     volume, offsets = np.zeros(300, np.float32), np.array([64, 128])
     fresh(volume, 0, volume, 192, 0, offsets, 0, 2, 64)
     (assembly,) = fresh.inspect_asm().values()
@@ -258,7 +258,7 @@ def test_maximum_of_pieces(n, number, seed):
     source, target = rng.standard_normal(500).astype(np.float32), np.zeros(n + 20, np.float32)
     first, base, *offsets = rng.integers(0, 100, number + 2)
     offsets = np.array([-7, *offsets, -7])
-    module._maximum_of(target, 10, source, first, base, offsets, 1, number + 1, n)
+    module.maximum_of(target, 10, source, first, base, offsets, 1, number + 1, n)
     pieces = [source[first:first + n]] + [source[base + o:base + o + n] for o in offsets[1:-1]]
     np.testing.assert_array_equal(target[10:n + 10], np.max(pieces, axis=0))
     assert not target[:10].any() and not target[n + 10:].any()

@@ -1,4 +1,4 @@
-"""The one decorator of every kernel, and the checks of what goes into kernels.
+"""The one decorator of every kernel.
 
 The cache is in `cache`, parallel calls from Python (`launch`, `parallel_region`, `threads`) in `launch`.
 """
@@ -11,9 +11,6 @@ _collecting = gc.isenabled()
 gc.disable()
 try:
     import numba
-    import numpy as np
-    from numba.core import types
-    from numba.core.errors import TypingError
 finally:
     if _collecting:
         gc.enable()
@@ -21,7 +18,7 @@ finally:
 from occupy_jit.kernels.jit import cache as _cache  # noqa: E402
 from occupy_jit.kernels.jit.launch import forked, launch, parallel_region, threads  # noqa: E402
 
-__all__ = ["as_volume", "forked", "kernel", "launch", "parallel_region", "require_volume", "threads"]
+__all__ = ["forked", "kernel", "launch", "parallel_region", "threads"]
 
 
 def kernel(function=None, *, parallel=False):
@@ -42,27 +39,3 @@ def kernel(function=None, *, parallel=False):
             compiled.serial = functools.cache(lambda: kernel(f))
         return _cache.install(compiled, "parallel" if parallel else "serial")
     return decorate if function is None else decorate(function)
-
-
-def as_volume(array, name="volume", ndim=3):
-    """Return `array` as a C-contiguous float32 array, converted at most once.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real-valued numpy array of `ndim` dimensions.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: expected a numpy array, got {type(array).__name__}")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    if array.ndim != ndim:
-        raise TypeError(f"{name}: expected {ndim} dimensions, got shape {array.shape}")
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def require_volume(numba_type, name="volume", ndim=3):
-    """Inside a caller's compiled code: refuse, at compile time, all but C-contiguous float32 volumes."""
-    if not (isinstance(numba_type, types.Array) and numba_type.dtype == types.float32
-            and numba_type.ndim == ndim and numba_type.layout == "C"):
-        raise TypingError(f"{name}: expected a C-contiguous float32 array of {ndim} dimensions, got {numba_type}")

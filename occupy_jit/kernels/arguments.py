@@ -1,0 +1,46 @@
+"""Checks of what goes into kernels: arrays are converted once, or refused in words."""
+
+import numpy as np
+from numba.core import types
+from numba.core.errors import TypingError
+
+
+def as_volume(array, name="volume", ndim=3):
+    """Return `array` as a C-contiguous float32 array, converted at most once.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real-valued numpy array of `ndim` dimensions.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected a numpy array, got {type(array).__name__}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    if array.ndim != ndim:
+        raise TypeError(f"{name}: expected {ndim} dimensions, got shape {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def require_volume(numba_type, name="volume", ndim=3):
+    """Inside a caller's compiled code: refuse, at compile time, all but C-contiguous float32 volumes."""
+    if not (isinstance(numba_type, types.Array) and numba_type.dtype == types.float32
+            and numba_type.ndim == ndim and numba_type.layout == "C"):
+        raise TypingError(f"{name}: expected a C-contiguous float32 array of {ndim} dimensions, got {numba_type}")
+
+
+def as_volume_and_where(volume, where):
+    """A volume, a second one that selects its voxels (the first where there is none), and whether there is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no volume, or their shapes differ.
+    """
+    volume = as_volume(volume)
+    if where is None:
+        return volume, volume, False
+    where = as_volume(where, "where")
+    if where.shape != volume.shape:
+        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
+    return volume, where, True

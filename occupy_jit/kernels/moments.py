@@ -1,0 +1,194 @@
+"""Range, mean, deviation and sums of the voxels of a volume, each in one pass.
+
+Sums are taken slice by slice in float64; no result depends on the number of threads. Which voxels count: all, those
+of the inscribed sphere (`inside`), with `thin` every other one on each axis, counted from the centre so that flips of
+the box choose the same ones; and of these, the ones where a second volume is at most a limit (the quiet voxels:
+power <= threshold).
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from occupy_jit.kernels.arguments import as_volume, as_volume_and_where
+from occupy_jit.kernels.jit.decorator import kernel, launch
+from occupy_jit.kernels.sphere import left_out, sphere_row
+
+# Columns of the table with one row per slice. The last three disregard which voxels are selected.
+_COUNT, _TOTAL, _SQUARES, _LOWEST, _HIGHEST, _ODD, _COLUMNS = range(7)
+
+
+def volume_range(volume, inside=False):
+    """Smallest and largest value, and the number of values that are NaN or infinite.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    inside : bool
+        Only the inscribed sphere.
+
+    Returns
+    -------
+    minimum, maximum : float
+        Of the finite values; inf, -inf if there are none.
+    non_finite : int
+    """
+    volume = as_volume(volume)
+    table = _survey(volume, volume, np.inf, False, inside)
+    return *_extremes(table), int(table[:, _ODD].sum())
+
+
+def quiet_moments(volume, power, threshold, thin=False):
+    """Mean and standard deviation over the voxels of the inscribed sphere with power <= threshold.
+
+    Parameters
+    ----------
+    volume, power : ndarray (z, y, x), real
+    threshold : float
+
+    Returns
+    -------
+    mean, deviation : float
+        NaN if there is no such voxel.
+    count : int
+    """
+    return quiet_survey(volume, power, threshold, thin)[:3]
+
+
+def quiet_survey(volume, power, threshold, thin=False):
+    """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
+    volume, power, _ = as_volume_and_where(volume, power)
+    # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
+    shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
+    table = _survey(volume, power, threshold, True, True, shift, thin)
+    count = int(table[:, _COUNT].sum())
+    lowest, highest = _extremes(table)
+    if count == 0:
+        return math.nan, math.nan, 0, lowest, highest
+    first, second = table[:, _TOTAL].sum() / count, table[:, _SQUARES].sum() / count
+    return float(shift + first), math.sqrt(max(0.0, second - first * first)), count, lowest, highest
+
+
+class Moments(NamedTuple):
+    """What `moments` finds.
+
+    Attributes
+    ----------
+    minimum, maximum : float
+        Of the finite values.
+    mean, deviation : float
+        NaN if a value is not finite.
+    non_finite : int
+        Number of values that are NaN or infinite.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    deviation: float
+    non_finite: int
+
+
+def moments(volume):
+    """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+
+    Returns
+    -------
+    Moments
+    """
+    volume = as_volume(volume)
+    # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
+    shift = float(volume[0, 0, 0])
+    table = _survey(volume, volume, np.inf, False, False, shift)
+    first, second = table[:, _TOTAL].sum() / volume.size, table[:, _SQUARES].sum() / volume.size
+    deviation = math.sqrt(max(0.0, second - first * first)) if math.isfinite(second) else math.nan
+    return Moments(*_extremes(table), float(shift + first), deviation, int(table[:, _ODD].sum()))
+
+
+def sums_above(volume, threshold):
+    """Number and sum of the values above a threshold, and the largest of all.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real, without NaN
+    threshold : float
+
+    Returns
+    -------
+    count : int
+    total : float
+    largest : float
+    """
+    volume = as_volume(volume)
+    everything = _survey(volume, volume, np.inf, False, False)
+    below = _survey(volume, volume, threshold, True, False)
+    count = int(everything[:, _COUNT].sum() - below[:, _COUNT].sum())
+    total = float(everything[:, _TOTAL].sum() - below[:, _TOTAL].sum()) if count else 0.0
+    return count, total, _extremes(everything)[1]
+
+
+def mean_inside(volume, thin=False):
+    """Mean over the inscribed sphere, with `thin` over every other voxel on each axis; 0 if there is none."""
+    volume = as_volume(volume)
+    table = _survey(volume, volume, np.inf, False, True, 0.0, thin)
+    number = table[:, _COUNT].sum()
+    return table[:, _TOTAL].sum() / number if number else 0.0
+
+
+def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False):
+    """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
+
+    The last three disregard `where`.
+    """
+    table = np.zeros((len(volume), _COLUMNS))
+    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, thin, float(shift), table)
+    return table
+
+
+def _extremes(table):
+    """Smallest and largest value in a table; inf, -inf if there is none."""
+    return float(table[:, _LOWEST].min(initial=np.inf)), float(table[:, _HIGHEST].max(initial=-np.inf))
+
+
+@kernel
+def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_table):
+    """One row of the table of `_survey`."""
+    n_z, n_y, n_x = volume.shape
+    number, odd = 0, 0
+    total, squares = 0.0, 0.0
+    lowest, highest = np.inf, -np.inf
+    for y in range(n_y):
+        if thin and (left_out(z, n_z) or left_out(y, n_y)):
+            continue
+        begin, end = 0, n_x
+        if inside:
+            begin, end = sphere_row(z, y, n_z, n_y, n_x)
+        for x in range(begin, end):
+            if thin and left_out(x, n_x):
+                continue
+            value = np.float64(volume[z, y, x])
+            if abs(value) < np.inf:
+                lowest = value if value < lowest else lowest
+                highest = value if value > highest else highest
+            else:
+                odd += 1
+            if selects and not where[z, y, x] <= limit:
+                continue
+            number += 1
+            deviation = value - shift
+            total += deviation
+            squares += deviation * deviation
+    row_of_table[_COUNT], row_of_table[_TOTAL], row_of_table[_SQUARES] = number, total, squares
+    row_of_table[_LOWEST], row_of_table[_HIGHEST], row_of_table[_ODD] = lowest, highest, odd
+
+
+@kernel(parallel=True)
+def _survey_slices(volume, where, limit, selects, inside, thin, shift, table):
+    for z in numba.prange(len(volume)):
+        _survey_slice(volume, where, limit, selects, inside, thin, shift, z, table[z])
