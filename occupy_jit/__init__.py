@@ -7,6 +7,7 @@ Importing this package is cheap: neither numpy nor numba is loaded until somethi
 """
 
 __version__ = "0.1.0"
+PROGRAM = "OccuPy"
 
 # name -> module that defines it; None for a module of that name
 _LAZY = {

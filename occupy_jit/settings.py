@@ -1,10 +1,14 @@
-"""All settings of a run on one map: one frozen dataclass, validated once, at the border.
+"""What a run is asked for: `Settings`, what to compute, and `Options`, what to read and write, and how to run.
 
-Standard library only: the parser takes its defaults from here, and ``OccuPy --help`` imports no numpy.
+Frozen dataclasses, validated once, at the border. A field has the name of the command's option (of Settings also with
+its unit), and the default stands here only: the parser takes it from here, and so does a run that is repeated from its
+record. Standard library only: ``OccuPy --help`` imports no numpy.
 """
 
 import math
-from dataclasses import dataclass
+import types
+import typing
+from dataclasses import dataclass, field, fields
 
 from occupy_jit.errors import UsageError
 
@@ -86,3 +90,142 @@ class Settings:
             if gamma is not None:
                 _require(math.isfinite(gamma) and gamma >= 1, option, gamma, "at least 1")
         _require(0 < self.pivot < 1, "--pivot", self.pivot, "above 0 and below 1")
+
+
+def _once(default):
+    """A field that says what this one run is told: it is not in the record, and not repeated from one."""
+    return field(default=default, metadata={"recorded": False})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to read and to write, and how to run. Names are those of the command's options, with underscores.
+
+    Attributes
+    ----------
+    voxel_size : float or None
+        Å, instead of the header's.
+    solvent_def : str or None
+        Mask that marks what is not solvent.
+    save_solvent_def : float or None
+        Scale above which the mask that is written is 1.
+    verbosity : int
+        -1 quiet, 0, 1 verbose.
+    install_completion : str or None
+        A shell, or True for the one that the user has.
+    command_line : tuple of str
+        As it was typed, program first, for log and record.
+    given : frozenset of str
+        Names of the fields, here and in `Settings`, that the user gave.
+    """
+
+    # where the maps come from
+    input_map: tuple[str, ...] = _once(())
+    demo: bool = _once(False)
+    relion_classes: str | None = _once(None)
+    common_scale: bool = _once(False)
+    rerun: str | None = _once(None)
+    voxel_size: float | None = None
+    solvent_def: str | None = None
+    target_mask: tuple[str, ...] = ()
+    # what is written
+    output_map: str | None = None
+    output_dir: str = "."
+    save_all_maps: bool = False
+    plot: bool = False
+    save_chimerax: bool = True
+    min_vis_scale: float = 0.2
+    json: bool = True
+    save_solvent_def: float | None = None
+    subtraction_mask: bool = False
+    # how to run
+    threads: int | None = None
+    verbosity: int = _once(0)
+    dry_run: bool = _once(False)
+    # what is done instead of a run
+    warm_up: bool = _once(False)
+    show_completion: str | None = _once(None)
+    install_completion: str | bool | None = _once(None)
+    # how it was asked for
+    command_line: tuple[str, ...] = _once(())
+    given: frozenset[str] = _once(frozenset())
+
+    def __post_init__(self):
+        _positive(self.voxel_size, "--voxel-size", " of Å")
+        if self.save_solvent_def is not None:
+            _within(self.save_solvent_def, 0, 1, "--save-solvent-def")
+        _require(0 <= self.min_vis_scale < 1, "--min-vis-scale", self.min_vis_scale, "at least 0 and below 1")
+        if self.threads is not None:
+            _require(self.threads >= 1, "--threads", self.threads, "at least 1")
+
+
+def default(name):
+    """Default of the field of that name, of `Settings` or `Options`."""
+    return getattr(Settings if name in names(Settings) else Options, name)
+
+
+def names(cls):
+    """Names of the fields of a dataclass, in their order."""
+    return [item.name for item in fields(cls)]
+
+
+def chosen(cls, values):
+    """An instance of `Settings` or `Options` from those of `values` (name -> value) that are its fields."""
+    return cls(**{name: values[name] for name in names(cls) if name in values})
+
+
+def recorded(values):
+    """What the record of a run holds of its settings or options: all that another run can repeat.
+
+    Parameters
+    ----------
+    values : Settings or Options
+
+    Returns
+    -------
+    dict
+    """
+    return {item.name: getattr(values, item.name) for item in fields(values) if item.metadata.get("recorded", True)}
+
+
+def from_record(cls, values):
+    """Fields of `Settings` or `Options` as a record holds them, in their types.
+
+    Parameters
+    ----------
+    cls : type
+    values : dict
+        What `recorded` returned, through JSON, or what became of it since: a record may have been edited.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    TypeError
+        A name is no field that is recorded, or its value is of another type.
+    """
+    types_of = typing.get_type_hints(cls)
+    allowed = {item.name for item in fields(cls) if item.metadata.get("recorded", True)}
+    found = {}
+    for name, value in values.items():
+        if name not in allowed:
+            raise TypeError(f"{name} is not recorded")
+        if isinstance(value, list):
+            value = tuple(value)
+        if not _fits(value, types_of[name]):
+            raise TypeError(f"{name}: {value!r} is no {types_of[name]}")
+        found[name] = value
+    return found
+
+
+def _fits(value, wanted):
+    """Whether a value is of the type that a field was declared with."""
+    if isinstance(wanted, types.UnionType):
+        return any(_fits(value, one) for one in typing.get_args(wanted))
+    if typing.get_origin(wanted) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, typing.get_args(wanted)[0]) for item in value)
+    if wanted in (int, float):
+        return isinstance(value, (int, wanted)) and not isinstance(value, bool)
+    return isinstance(value, wanted)

@@ -3,8 +3,9 @@
 import os
 import sys
 
-from occupy_jit.cli.parser import PROGRAM, build_parser
-from occupy_jit.errors import OccupyError
+from occupy_jit import PROGRAM
+from occupy_jit.cli.parser import SHELLS, build_parser
+from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.outputs import replaced, write_error
 
 # A file with this line is ours and may be replaced; any other content stays.
@@ -12,17 +13,29 @@ MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
 
 
 def run(show=None, install=None):
-    """Print the completion script for the shell `show`, or install it for the shell `install`.
+    """Print the completion script for the shell `show`, or install it for the shell `install`, True for the user's.
 
-    Returns the exit status 0; raises OccupyError if shtab is missing or the file cannot be written.
+    Returns the exit status 0; raises OccupyError if shtab is missing or the file cannot be written, UsageError if the
+    user's shell is none that is known.
     """
     if show:
         sys.stdout.write(script(show))
     else:
-        path, state = install_script(install)
+        shell = _current_shell() if install is True else install
+        path, state = install_script(shell)
         print(f"{path} {state}")
-        print(_ADVICE[install].format(path=path, directory=os.path.dirname(path)))
+        print(_ADVICE[shell].format(path=path, directory=os.path.dirname(path)))
     return 0
+
+
+def _current_shell():
+    """The shell that $SHELL names: the user's login shell, as the shell itself sets it."""
+    path = os.environ.get("SHELL", "")
+    name = os.path.basename(path)
+    if name not in SHELLS:
+        found = f"$SHELL is {path}, which is none of these" if path else "$SHELL is not set"
+        raise UsageError(f"--install-completion: {found}; name one: {', '.join(SHELLS)}")
+    return name
 
 
 def script(shell):

@@ -4,22 +4,12 @@ import gc
 import os
 import sys
 
-from occupy_jit.cli import parser as command_line
-from occupy_jit.errors import OccupyWarning, explain
+from occupy_jit import PROGRAM
+from occupy_jit.cli import parser
 
 
 def main(argv=None):
     """Run the program and return its exit status.
-
-    The work is done by ``run.run(namespace, settings)``, which returns an exit status. It gets
-
-    namespace : argparse.Namespace
-        What `occupy_jit.cli.parser.parse` returned: inputs (``input_map``, ``demo``, ``relion_classes``,
-        ``rerun``, of which exactly one is set unless ``warm_up`` is), outputs, ``threads``, ``verbosity``
-        (-1, 0, 1), ``dry_run``, ``given`` and ``command_line``. The pipeline may set ``namespace.log`` to the
-        path of the log that it is writing; the message about an internal error then names that file.
-    settings : occupy_jit.settings.Settings
-        What to compute, validated. For --rerun: ``parser.settings_from(namespace, recorded)`` makes them anew.
 
     Parameters
     ----------
@@ -32,25 +22,14 @@ def main(argv=None):
         0 done, 1 failed while running, 2 the command line cannot be obeyed, 3 an input cannot be used,
         130 and 143 interrupted.
     """
-    import warnings
-
     argv = sys.argv[1:] if argv is None else list(argv)
-    namespace = None
+    verbosity = 0
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            warnings.simplefilter("always", OccupyWarning)
-            if not argv:
-                return _hint()
-            namespace = command_line.parse(argv)
-            settings = command_line.settings_from(namespace)
-            if namespace.show_completion or namespace.install_completion:
-                from occupy_jit.cli import completion
-
-                return completion.run(namespace.show_completion, namespace.install_completion)
-            from occupy_jit.cli import run
-
-            return run.run(namespace, settings)
+        if not argv:
+            return _hint()
+        settings, options = parser.parse(argv)
+        verbosity = options.verbosity
+        return _run(settings, options)
     except SystemExit as stop:  # --help and --version, or a signal
         if hasattr(stop, "signum"):
             return _fail("interrupted; every file that was written is complete", stop.code)
@@ -61,8 +40,29 @@ def main(argv=None):
         _silence(sys.stdout)
         return 1
     except Exception as error:
-        status, kind, message = explain(error)
-        return _fail(message, status) if kind == "error" else _internal_error(error, message, namespace)
+        from occupy_jit.cli.console import Console
+        from occupy_jit.reports.runlog import RunLog
+        from occupy_jit.runs.outcome import failed
+
+        return failed("", error, RunLog(Console(verbosity))).status
+
+
+def _run(settings, options):
+    """What was asked for; returns the exit status."""
+    if options.show_completion or options.install_completion:
+        from occupy_jit.cli import completion
+
+        return completion.run(options.show_completion, options.install_completion)
+    import warnings
+
+    from occupy_jit.cli import run
+    from occupy_jit.cli.console import Console
+    from occupy_jit.files.signals import install_signal_handlers
+
+    install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return run.run(settings, options, Console(options.verbosity))
 
 
 def entry():
@@ -100,31 +100,19 @@ def _leave_threads(status):
 
 
 def _hint():
-    say = f"usage: {command_line.USAGE}"
-    more = f"try:   {command_line.PROGRAM} --demo    or    {command_line.PROGRAM} --help"
+    say = f"usage: {parser.USAGE}"
+    more = f"try:   {PROGRAM} --demo    or    {PROGRAM} --help"
     _print_error(f"{say}\n{more}")
     return 2
 
 
 def _fail(message, status):
-    _print_error(f"{command_line.PROGRAM}: error: {message}")
+    _print_error(f"{PROGRAM}: error: {message}")
     return status
 
 
-def _internal_error(error, message, namespace):
-    """A defect of the program: one line for the user, the traceback for those who ask."""
-    if getattr(namespace, "verbosity", 0) > 0:
-        import traceback
-
-        _print_error("".join(traceback.format_exception(error)).rstrip())
-    log = getattr(namespace, "log", None)
-    more = f"the log is {log}" if log else "run again with --verbose for the traceback"
-    _print_error(f"{command_line.PROGRAM}: internal error: {message} ({more})")
-    return 1
-
-
 def _show_warning(message, category, filename, lineno, file=None, line=None):
-    _print_error(f"{command_line.PROGRAM}: warning: {message}")
+    _print_error(f"{PROGRAM}: warning: {message}")
 
 
 def _print_error(text):

@@ -177,8 +177,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
 
 def _gate(settings):
     """Scale at which confidence starts and is complete."""
-    amplifies = any(kind.name in ("amplify", "amplify-gamma", "sigmoid-gamma") and kind.strength > 0
-                    for kind in requested(settings))
+    amplifies = any(kind.amplifies for kind in requested(settings))
     return confidence.STRICT_GATE if amplifies and settings.exclude_solvent else confidence.GATE
 
 

@@ -5,21 +5,17 @@ import math
 import numpy as np
 
 from occupy_jit.estimation import fourier
-from occupy_jit.kernels import voxelwise as kernels
+from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
-from occupy_jit.modifications import Kind, requested
 
 _NOISE_SEED = 20230913
 _RANKS = 4096
 
 
-__all__ = ["Kind", "applied_factor", "match_histogram", "modified", "requested", "solvent_noise", "subtraction_mask"]
-
-
 def _factor(kind):
     """The kernel's number for the factor of a kind."""
-    return getattr(kernels, kind.factor)
+    return getattr(voxelwise, kind.factor)
 
 
 def modified(volume, result, settings, kind, noise=None, out=None, thread_count=None):
@@ -32,7 +28,7 @@ def modified(volume, result, settings, kind, noise=None, out=None, thread_count=
     result : occupy_jit.estimation.Result
         With confidence.
     settings : occupy_jit.settings.Settings
-    kind : Kind
+    kind : occupy_jit.modifications.Modification
     noise : (nz, ny, nx) float32 array, optional
         From `solvent_noise`: refills what f < 1 takes away.
     out : array, optional
@@ -48,7 +44,7 @@ def modified(volume, result, settings, kind, noise=None, out=None, thread_count=
     if settings.exclude_solvent:
         lowest, highest = min(lowest - result.zero, 0.0), max(highest - result.zero, 0.0)
     with threads(thread_count):
-        out = kernels.modify(volume, result.scale, result.confidence, result.zero, _factor(kind), kind.strength,
+        out = voxelwise.modify(volume, result.scale, result.confidence, result.zero, _factor(kind), kind.strength,
                              settings.amplify_limit, settings.pivot, settings.exclude_solvent, noise,
                              (lowest, highest), out)
         if settings.lowpass_amplified_angstrom is not None:
@@ -136,7 +132,7 @@ def applied_factor(result, settings, kind, out=None):
     # a height of 1 above a zero level of 0 is multiplied with just that
     out = np.empty_like(result.scale) if out is None else out
     out.fill(1)
-    return kernels.modify(out, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
+    return voxelwise.modify(out, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
                           settings.amplify_limit, settings.pivot, settings.exclude_solvent, out=out)
 
 
@@ -151,9 +147,9 @@ def subtraction_mask(result, settings, kinds):
     """
     removed = np.zeros_like(result.scale)
     for kind in kinds:
-        if kind.factor in ("ATTENUATE_GAMMA", "SIGMOID_GAMMA") or kind.strength < 0:
+        if kind.removes:
             kept = np.ones_like(removed)
-            kernels.modify(kept, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
+            voxelwise.modify(kept, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
                            settings.amplify_limit, settings.pivot, out=kept)
             np.subtract(1, kept, out=kept)
             np.maximum(removed, kept, out=removed)

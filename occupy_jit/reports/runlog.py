@@ -1,4 +1,4 @@
-"""The log of a run: everything is kept, and what fits the verbosity is printed while it happens.
+"""The log of a run: everything is kept, and told to whoever listens while it happens.
 
 `RunLog.text` is the whole log, to be written to log_<name>.txt with the other outputs.
 """
@@ -6,24 +6,22 @@
 import contextlib
 import datetime
 import importlib.metadata
+import logging
 import os
 import platform
 import shlex
-import sys
 import time
 
-from occupy_jit import __version__
+from occupy_jit import PROGRAM, __version__
 from occupy_jit.files.paths import shown
 
-QUIET, NORMAL, VERBOSE = -1, 0, 1
+# For every user; for those who ask for more; whatever was asked for.
+NORMAL, VERBOSE, WARNING, ERROR = logging.INFO, logging.DEBUG, logging.WARNING, logging.ERROR
 
 #: Where a setting came from.
 SOURCES = ("given", "default", "derived")
 
-_PROGRAM = "OccuPy"
 _INDENT = " " * 11
-_ASCII = str.maketrans({"Å": "A", "°": " deg", "×": "x", "µ": "u", "σ": "sigma", "ρ": "rho", "±": "+-", "–": "-",
-                        "…": "..."})
 
 
 def value_text(value):
@@ -49,18 +47,6 @@ def _one_line(text):
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def showable(text, encoding):
-    """`text` with replacements for what `encoding` lacks: ASCII for units and signs, escapes for the rest."""
-    encoding = encoding or "utf-8"
-    try:
-        text.encode(encoding)
-        return text
-    except UnicodeEncodeError:
-        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    except LookupError:
-        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
-
-
 def _version(distribution):
     """Of an installed distribution, without importing it."""
     try:
@@ -78,103 +64,105 @@ def _columns(rows):
             for row in rows]
 
 
+class _Collector(logging.Handler):
+    """Puts the lines into a list."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record):
+        self._lines.append(record)
+
+
 class RunLog:
-    """Collects the lines of a run and prints some of them.
+    """Collects the lines of a run, and hands each on to whoever listens.
+
+    A line is a `logging.LogRecord`; ``logged`` is its text in the log (None: it is not there), ``printed`` the
+    text for a terminal (None: nothing is said), ``aside`` whether that belongs to standard error, ``at`` when it came
+    (None: it has no time stamp).
 
     Parameters
     ----------
-    level : {QUIET, NORMAL, VERBOSE}
-        Of what is printed: only warnings, a few lines, all. The log itself is always complete.
-    stream, error_stream : text file, optional
-        For lines and for warnings; by default standard output and standard error. A stream that breaks (a closed
-        pipe, a full disk) ends the printing, not the run.
-    clock : callable
+    listener : logging.Handler, optional
+        Gets every line when it comes: `occupy_jit.cli.console.Console` prints those that the user wants.
+    clock : callable, optional
         Seconds, for the time stamps.
 
     Attributes
     ----------
+    lines : list of logging.LogRecord
     warnings : list of str
         In the order they came, each once.
     verdicts : list of (str, str)
         Code and sentence.
-    files : list of str
-        Written, as `wrote` was told.
     timings : dict
         Seconds by name, as `timed` measured.
 
     Examples
     --------
-    >>> log = RunLog(QUIET)
+    >>> log = RunLog()
     >>> with log.timed("low-pass"):
     ...     log.say("low-pass at 5.0 Å")
     >>> "low-pass at 5.0 Å" in log.text()
     True
     """
 
-    def __init__(self, level=NORMAL, stream=None, error_stream=None, clock=time.perf_counter):
-        self.level = level
-        self.warnings, self.verdicts, self.files, self.timings = [], [], [], {}
-        self._stream, self._error_stream = stream, error_stream
-        self._broken = set()
-        self._clock = clock
-        self._start = clock()
-        self._lines = []
+    def __init__(self, listener=None, clock=None):
+        self.lines, self.warnings, self.verdicts, self.timings = [], [], [], {}
+        self._clock = clock or time.perf_counter
+        # so that times of logs that were kept by different processes go together
+        self._epoch = 0.0 if clock else time.time() - time.perf_counter()
+        self._start = self._clock()
+        # a logger of its own, unknown to the rest of the process: what listens elsewhere is not for this run
+        self._logger = logging.Logger("occupy_jit.run", logging.DEBUG)
+        self._logger.addHandler(_Collector(self.lines))
+        if listener is not None:
+            self._logger.addHandler(listener)
 
     # what is kept, what is printed ---------------------------------------------------------------------------------
 
-    def _stamped(self, text):
-        self._lines.append(f"{self._clock() - self._start:9.2f}  {text}".rstrip())
+    def _tell(self, level, logged, printed=None, aside=False, stamped=True):
+        now = self._clock() + self._epoch if stamped else None
+        self._logger.log(level, "%s", logged if printed is None else printed,
+                         extra={"logged": logged, "printed": printed, "aside": aside, "at": now})
 
     def _rows(self, rows, level):
         for row in rows:
-            self._lines.append(_INDENT + "  " + row)
-            self._print("  " + row, level)
-
-    def _print(self, text, level, error=False):
-        if self.level < level or error in self._broken:
-            return
-        stream = (self._error_stream or sys.stderr) if error else (self._stream or sys.stdout)
-        if stream is None:  # a process without terminal (pythonw)
-            return
-        try:
-            stream.write(showable(text, getattr(stream, "encoding", None)) + "\n")
-            stream.flush()
-        except (OSError, ValueError) as problem:  # ValueError: closed
-            self._broken.add(error)
-            self._stamped(f"nothing more is printed: {_one_line(getattr(problem, 'strerror', None) or problem)}")
+            self._tell(level, f"{_INDENT}  {row}", f"  {row}", stamped=False)
 
     def say(self, text):
         """A line for every user."""
         text = _one_line(text)
-        self._stamped(text)
-        self._print(text, NORMAL)
+        self._tell(NORMAL, text, text)
 
     def detail(self, text):
         """A line for those who ask for more."""
         text = _one_line(text)
-        self._stamped(text)
-        self._print(text, VERBOSE)
+        self._tell(VERBOSE, text, text)
 
     def warning(self, text):
-        """A warning, on standard error whatever the level; the same one again is not repeated."""
+        """A warning, for every user; the same one again is not repeated."""
         text = _one_line(text)
         if text in self.warnings:
             return
         self.warnings.append(text)
-        self._stamped(f"warning: {text}")
-        self._print(f"{_PROGRAM}: warning: {text}", QUIET, error=True)
+        self._tell(WARNING, f"warning: {text}", f"{PROGRAM}: warning: {text}", aside=True)
 
-    def error(self, text, kind="error"):
-        """Why a map could not be done, on standard error; the lines of the message stay lines."""
+    def error(self, text, kind="error", trace=None):
+        """Why a map could not be done; the lines of the message stay lines. `trace` is for those who ask for more."""
+        if trace is not None:
+            self._tell(VERBOSE, None, trace, aside=True)
         for line in text.splitlines():
-            self._stamped(f"{kind}: {_one_line(line)}")
-        self._print(f"{_PROGRAM}: {kind}: {text}", QUIET, error=True)
+            self._tell(ERROR, f"{kind}: {_one_line(line)}")
+        hint = "" if trace is None else " (run again with --verbose for the traceback)"
+        self._tell(ERROR, None, f"{PROGRAM}: {kind}: {text}{hint}", aside=True)
 
     def section(self, title, level=VERBOSE):
         """A heading."""
-        self._lines.append("")
-        self._stamped(_one_line(title).upper())
-        self._print("\n" + _one_line(title), level)
+        title = _one_line(title)
+        self._tell(level, "", stamped=False)
+        self._tell(level, title.upper(), f"\n{title}")
 
     # sections --------------------------------------------------------------------------------------------------------
 
@@ -188,9 +176,7 @@ class RunLog:
         inputs : sequence of str, optional
             Names of what is worked on, for the one line that is always printed.
         """
-        title = f"{_PROGRAM} {__version__}" + (": " + ", ".join(map(shown, inputs)) if inputs else "")
-        self._stamped(title)
-        self._print(title, NORMAL)
+        self.say(f"{PROGRAM} {__version__}" + (": " + ", ".join(map(shown, inputs)) if inputs else ""))
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         try:
             folder = os.getcwd()
@@ -234,15 +220,25 @@ class RunLog:
         """What the program thinks of the map: a short code for programs and a sentence for people."""
         self.verdicts.append((code, sentence))
         sentence = _one_line(sentence)
-        self._stamped(f"verdict {code}: {sentence}")
-        self._print(sentence, NORMAL)
+        self._tell(NORMAL, f"verdict {code}: {sentence}", sentence)
 
-    def wrote(self, path, what=""):
-        """A file was (or at the end of the run will be) written."""
-        self.files.append(os.fsdecode(path))
-        text = f"{shown(path)}" + (f"  {_one_line(what)}" if what else "")
-        self._stamped(f"wrote {text}")
-        self._print(f"wrote {text}", NORMAL)
+    def files(self, files):
+        """The files that are written, (path, what) each, for the log: it is one of them, and complete before them."""
+        for path, what in files:
+            self._tell(NORMAL, f"wrote {shown(path)}  {_one_line(what)}")
+
+    def wrote(self, files):
+        """The same for the user, once they have their names."""
+        for path, what in files:
+            self._tell(NORMAL, None, f"wrote {shown(path)}  {_one_line(what)}")
+
+    def absorb(self, other):
+        """Take over what another run told, which was listened to while it went on: its log, or its outcome."""
+        self.lines.extend(other.lines)
+        self.verdicts.extend(other.verdicts)
+        self.warnings.extend(text for text in other.warnings if text not in self.warnings)
+        for name, seconds in other.timings.items():
+            self.timings[name] = self.timings.get(name, 0.0) + seconds
 
     @contextlib.contextmanager
     def timed(self, name):
@@ -262,4 +258,7 @@ class RunLog:
 
     def text(self):
         """The whole log, ending in a newline, to be written as UTF-8."""
-        return "\n".join(self._lines).lstrip("\n") + "\n"
+        start = self._start + self._epoch
+        lines = (line.logged if line.at is None else f"{line.at - start:9.2f}  {line.logged}".rstrip()
+                 for line in self.lines if line.logged is not None)
+        return "\n".join(lines).lstrip("\n") + "\n"

@@ -1,99 +1,86 @@
-"""Several maps, one after the other: one bad map does not stop the others."""
+"""Several maps: one bad map does not stop the others. Says nothing itself: outcomes tell how each map went."""
 
-import os
-import traceback
-
-from occupy_jit.errors import UsageError, explain
-from occupy_jit.files.paths import file_identity, shown
+from occupy_jit.errors import UsageError
 from occupy_jit.reports.runlog import RunLog
-from occupy_jit.runs import one_map as pipeline
+from occupy_jit.runs.one_map import run_one
+from occupy_jit.runs.outcome import failed
+from occupy_jit.runs.plan import check_names, check_options, masks, plan_map
 
 
-def run(maps, settings, options, dry_run=False):
-    """Run maps and say, where there are several, how each one went.
+def plan_all(maps, settings, options, listener=None):
+    """Check all maps, before anything is run.
 
     Parameters
     ----------
-    maps : list of str
+    maps : sequence of str
     settings : occupy_jit.settings.Settings
-    options : occupy_jit.runs.one_map.Options
-    dry_run : bool
-        Only check and say what would be done.
+    options : occupy_jit.settings.Options
+    listener : logging.Handler, optional
+        Is told what is wrong with inputs.
 
     Returns
     -------
-    int
-        0, or the worst exit status of any map.
+    plans : list of Plan
+    refused : list of Outcome
+        Of the inputs that cannot be used.
 
     Raises
     ------
     OccupyError
-        Where there is one map and it fails, or where nothing can be run at all.
+        Where nothing can be run: names of outputs that must not be, a directory that cannot be made.
     """
-    refuse_same_names(maps, settings, options)
-    if options.plot:
-        check_matplotlib()
-    pipeline.check_directory(options.output_dir)
-    if len(maps) == 1:
-        _one(maps[0], settings, options, dry_run)
-        return 0
-    outcomes = []
+    check_options(options)
+    plans, refused = [], []
     for path in maps:
         try:
-            _one(path, settings, options, dry_run)
-            outcomes.append((path, 0, "done"))
+            plans.append(plan_map(path, settings, options))
+        except UsageError:
+            raise
         except Exception as error:  # whatever one map brings up, the others still run
-            if isinstance(error, BrokenPipeError):
-                raise
-            status, kind, message = explain(error)
-            outcomes.append((path, status, message))
-            RunLog(options.verbosity).error(message, kind)
-            if kind != "error" and options.verbosity > 0:
-                traceback.print_exc()
-    _table(outcomes, options)
-    return max(status for _, status, _ in outcomes)
+            refused.append(failed(path, error, RunLog(listener)))
+    check_names([(plan.path, plan.outputs) for plan in plans], [*masks(options), *maps])
+    return plans, refused
 
 
-def _one(path, settings, options, dry_run):
-    plan = pipeline.plan(path, settings, options)
-    if dry_run:
-        pipeline.describe(plan)
-        return
-    log = RunLog(options.verbosity)
-    log.header(options.command_line, [path])
-    pipeline.run_map(plan, settings, options, log)
+def in_turn(work, plans, listener=None):
+    """Run plans one after the other in this process: the simplest of the executors.
+
+    Parameters
+    ----------
+    work : callable
+        `run_one` or `measure_one` of `occupy_jit.runs.one_map`: (plan, listener) -> Outcome.
+    plans : sequence of Plan
+    listener : logging.Handler, optional
+        Gets the lines of every log. An executor that works elsewhere hands over those of each outcome when it comes.
+
+    Yields
+    ------
+    Outcome
+        As they come; another executor may change the order.
+    """
+    for plan in plans:
+        yield work(plan, listener)
 
 
-def refuse_same_names(maps, settings, options):
-    """Raise UsageError where two maps would write the same files, or one would overwrite another's input."""
-    inputs = {file_identity(path): path for path in (*pipeline.masks(options), *maps)}
-    writers = {}
-    for path in maps:
-        outputs = pipeline.planned_outputs(path, settings, options)[1]
-        for role, output in outputs.items():
-            if output in writers:
-                raise UsageError(f"{shown(path)} and {shown(writers[output])} would both write {shown(output)}; run "
-                                 "them with different --output-dir")
-            overwritten = inputs.get(file_identity(output))
-            if overwritten is not None:
-                raise UsageError(f"{shown(output)}: the {role} of {shown(path)} would overwrite the input "
-                                 f"{shown(overwritten)}; use another -o or --output-dir")
-        writers.update(dict.fromkeys(outputs.values(), path))
+def run_all(plans, listener=None, executor=in_turn):
+    """Run plans; an iterator of outcomes, as they come.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+    listener : logging.Handler, optional
+        Gets the lines of every log.
+    executor : callable
+        As `in_turn`.
+
+    Yields
+    ------
+    Outcome
+    """
+    return executor(run_one, plans, listener)
 
 
-def check_matplotlib():
-    """Raise UsageError now, and not after the work, if plots cannot be made."""
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError('--plot needs matplotlib; install it with: pip install "occupy_jit[plot]"')
-
-
-def _table(outcomes, options):
-    failed = [row for row in outcomes if row[1]]
-    if options.verbosity < 0 and not failed:
-        return
-    width = max(len(shown(os.path.basename(path))) for path, _, _ in outcomes)
-    print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done")
-    for path, status, text in outcomes:
-        print(f"  {shown(os.path.basename(path)):{width}}  {status}  {text.splitlines()[0]}")
+def in_order(outcomes, maps):
+    """Outcomes in the order in which the maps were given."""
+    place = {path: index for index, path in enumerate(maps)}
+    return sorted(outcomes, key=lambda outcome: place[outcome.path])

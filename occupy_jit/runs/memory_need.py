@@ -2,6 +2,9 @@
 
 import math
 import os
+from typing import NamedTuple
+
+from occupy_jit.modifications import requested
 
 BASE_BYTES = 150_000_000
 """Interpreter, libraries and compiled kernels."""
@@ -15,6 +18,27 @@ _SECTIONS = 6
 _BAND = 0.7
 
 
+class Wanted(NamedTuple):
+    """What of an estimate is still needed when it is done."""
+
+    confidence: bool
+    lowpass: bool
+    volume: bool
+
+
+def wanted(settings, options):
+    """What `settings` and `options` need of an estimate.
+
+    Returns
+    -------
+    Wanted
+    """
+    modifies = bool(requested(settings))
+    return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask,
+                  lowpass=options.save_all_maps or options.plot or bool(options.target_mask),
+                  volume=modifies or options.plot)
+
+
 def needed(shape, settings, options):
     """Bytes of memory that a run takes at its peak.
 
@@ -24,39 +48,36 @@ def needed(shape, settings, options):
     ----------
     shape : (nz, ny, nx)
     settings : occupy_jit.settings.Settings
-    options : occupy_jit.runs.one_map.Options
+    options : occupy_jit.settings.Options
 
     Returns
     -------
     int
     """
-    s = settings
-    attenuates = s.attenuate_gamma is not None
-    kinds = s.amplify or attenuates or s.amplify_gamma is not None or s.sigmoid_gamma is not None
-    modifies = kinds or s.exclude_solvent
-    kept = options.save_all_maps or options.plot or bool(options.target_masks)
-    confident = modifies or options.save_all_maps or options.plot or options.subtraction_mask
-    on_raw_map = s.scale_mode == "resolution"
+    modifications = requested(settings)
+    modifies, refills = bool(modifications), any(kind.refills for kind in modifications)
+    want = wanted(settings, options)
+    on_raw_map = settings.scale_mode == "resolution"
 
     # The map itself, and what lies beside it all the time.
-    always = 1 + (options.solvent_def is not None) + len(options.target_masks)
+    always = 1 + (options.solvent_def is not None) + len(options.target_mask)
     # The map is low-passed in place where nobody needs it afterwards.
-    lowpassed = int(modifies or options.plot or on_raw_map)
+    lowpassed = int(want.volume or on_raw_map)
     power = scale = confidence = 1
     sliding = always + lowpassed + power + scale
     moments = [sliding]
-    if confident:
+    if want.confidence:
         # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
-        room = lowpassed and not kept
+        room = lowpassed and not want.lowpass
         moments.append(sliding + 1 + (not room))
-    held = always + power + scale + confident * confidence + (lowpassed if kept else 0)
+    held = always + power + scale + want.confidence * confidence + (lowpassed if want.lowpass else 0)
     if modifies:
-        noise = int(attenuates and not s.exclude_solvent)
-        extra = max(float(s.match_histogram), _BAND * (s.lowpass_amplified_angstrom is not None))
+        noise = int(refills and not settings.exclude_solvent)
+        extra = max(float(settings.match_histogram), _BAND * (settings.lowpass_amplified_angstrom is not None))
         moments += [held + 2 * noise, held + noise + 1 + extra]
     if options.subtraction_mask:
         moments.append(held + 2)
-    if options.target_masks:
+    if options.target_mask:
         # the sensitivity of an occupancy and its transform, and what belongs to the voxels in the mask
         moments.append(held + 3)
     volume = 4 * math.prod(shape)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from occupy_jit.errors import UsageError
 from occupy_jit.files.paths import shown
+from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 
-_COMPRESSED = (".gz", ".bz2")
-_MAPS = (".mrc", ".map", ".ccp4", ".rec")
+
+def is_compressed_name(path):
+    """Whether a file's name says that it is compressed."""
+    return path.lower().endswith(COMPRESSED_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,11 @@ def names_for(input_path, directory, output_name=None):
         If `output_name` is no plain file name, or asks for a compressed map.
     """
     base = os.path.basename(os.path.normpath(input_path))
-    for suffix in _COMPRESSED:
+    for suffix in COMPRESSED_SUFFIXES:
         if base.lower().endswith(suffix) and len(base) > len(suffix):
             base = base[:-len(suffix)]
     stem, suffix = os.path.splitext(base)
-    if suffix.lower() not in _MAPS or not stem:
+    if suffix.lower() not in MAP_SUFFIXES or not stem:
         stem, suffix = base, ".mrc"
     return Names(directory, stem, f"out_{stem}{suffix}" if output_name is None else _modified(output_name))
 
@@ -77,7 +80,7 @@ def _modified(name):
                          + (f" -o {shown(base)}" if base else ""))
     if base in (".", ".."):
         raise UsageError(f"-o {shown(name)}: is a directory; give a file name, and the directory with --output-dir")
-    if base.lower().endswith(_COMPRESSED):
+    if base.lower().endswith(COMPRESSED_SUFFIXES):
         raise UsageError(f"-o {shown(name)}: maps are written without compression; use -o "
                          f"{shown(os.path.splitext(base)[0])}")
-    return base if base.lower().endswith(_MAPS) else f"{base}.mrc"
+    return base if base.lower().endswith(MAP_SUFFIXES) else f"{base}.mrc"

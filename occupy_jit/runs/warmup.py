@@ -36,12 +36,12 @@ def load(announce=None):
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk."""
     import numpy as np
 
-    from occupy_jit.kernels.jit import cache as _cache
+    from occupy_jit.kernels.jit import cache
 
-    if announce is not None and _cache.is_cold():
+    if announce is not None and cache.is_cold():
         announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
 
-    from occupy_jit.estimation import modify as modification
+    from occupy_jit.estimation import modify
     from occupy_jit.estimation.estimate import estimate
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
@@ -53,4 +53,4 @@ def load(announce=None):
     volume = (blob + 0.05 * ripple).astype(np.float32)
     settings = Settings(amplify=True)
     result = estimate(volume, settings, voxel_size=1.0)
-    modification.modified(volume, result, settings, requested(settings)[0])
+    modify.modified(volume, result, settings, requested(settings)[0])

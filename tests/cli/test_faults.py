@@ -430,18 +430,19 @@ def resident_bytes():
 def test_memory_stays_flat(tmp_path, monkeypatch):
     """One map after another through the Python interface: 0.44 MB each, so a leak of one volume each shows."""
     import occupy_jit
-    from occupy_jit.reports.runlog import RunLog
-    from occupy_jit.runs import one_map as pipeline
+    from occupy_jit.runs.one_map import run_one
+    from occupy_jit.runs.plan import plan_map
+    from occupy_jit.settings import Options
 
     monkeypatch.chdir(tmp_path)
     path = write("map.mrc", particle())
     settings = occupy_jit.Settings(amplify=True)
-    options = pipeline.Options(output_dir="out", save_all_maps=True, verbosity=-1)
+    options = Options(output_dir="out", save_all_maps=True)
 
     def once():
         result = occupy_jit.estimate(occupy_jit.read_map(path), settings)
         assert result.scale.max() == 1
-        pipeline.run_map(pipeline.plan(path, settings, options), settings, options, RunLog(-1))
+        assert run_one(plan_map(path, settings, options)).status == 0
 
     for _ in range(10):  # the allocator's own stores fill
         once()

@@ -13,6 +13,7 @@ import pytest
 
 from occupy_jit.estimation import modify as modification
 from occupy_jit.estimation.estimate import estimate
+from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
 from tests.data_folder import FOLDER
@@ -66,7 +67,7 @@ def test_confidence_covers_the_chains_and_no_solvent(estimates):
 def test_amplification_equalises_content_and_leaves_solvent(estimates):
     level, results = estimates
     wanted = Settings(amplify=True)
-    (kind,) = modification.requested(wanted)
+    (kind,) = requested(wanted)
     for made, found in results:
         after = modification.modified(made.map, found, wanted, kind)
         far = made.distance > 8
@@ -117,6 +118,6 @@ def test_a_simulated_protein():
     covered, mask = found.confidence > 0.5, truth["dist"] <= 3
     assert 2 * (covered & mask).sum() / (covered.sum() + mask.sum()) > 0.8
     wanted = Settings(amplify=True)
-    after = modification.modified(truth["full"], found, wanted, modification.requested(wanted)[0])
+    after = modification.modified(truth["full"], found, wanted, requested(wanted)[0])
     far = truth["dist"] > 8
     assert after[far].std() < 1.1 * truth["full"][far].std()

@@ -8,6 +8,7 @@ import pytest
 from occupy_jit.estimation import fourier
 from occupy_jit.estimation import modify as modification
 from occupy_jit.estimation.estimate import estimate
+from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
 
@@ -29,7 +30,7 @@ def noise(made, found):
 
 def modified(made, found, noise=None, **given):
     wanted = Settings(**given)
-    (kind,) = modification.requested(wanted)
+    (kind,) = requested(wanted)
     return modification.modified(made.map, found, wanted, kind, noise)
 
 
@@ -209,7 +210,7 @@ def test_attenuation_is_refilled_with_noise(made, found, noise):
 def test_the_sigmoid_turns_at_its_pivot(made, found):
     for pivot in (0.4, 0.6):
         wanted = Settings(sigmoid_gamma=3.0, pivot=pivot)
-        (kind,) = modification.requested(wanted)
+        (kind,) = requested(wanted)
         factor = modification.applied_factor(found, wanted, kind)
         acts = (found.confidence > 0) & (found.scale >= 0.05) & (found.scale < 1)
         below, above = acts & (found.scale < pivot - 1e-3), acts & (found.scale > pivot + 1e-3)
@@ -223,7 +224,7 @@ def test_the_sigmoid_turns_at_its_pivot(made, found):
                                    {"attenuate_gamma": 4.0}, {"sigmoid_gamma": 3.0}, {"exclude_solvent": True}])
 def test_the_applied_factor_is_what_was_applied(made, found, given):
     wanted = Settings(**given)
-    (kind,) = modification.requested(wanted)
+    (kind,) = requested(wanted)
     factor = modification.applied_factor(found, wanted, kind)
     zero = 0.0 if wanted.exclude_solvent else found.zero
     expected = zero + (made.map.astype(np.float64) - found.zero) * factor
@@ -236,7 +237,7 @@ def test_the_applied_factor_is_what_was_applied(made, found, given):
 
 def test_the_subtraction_mask_is_what_is_taken_away(made, found):
     wanted = Settings(attenuate_gamma=4.0, sigmoid_gamma=3.0, amplify=True)
-    kinds = modification.requested(wanted)
+    kinds = requested(wanted)
     removed = modification.subtraction_mask(found, wanted, kinds)
     assert removed.dtype == np.float32 and np.all((removed >= 0) & (removed <= 1))
     kept = [modification.applied_factor(found, wanted, kind) for kind in kinds if kind.name != "amplify"]
@@ -246,12 +247,12 @@ def test_the_subtraction_mask_is_what_is_taken_away(made, found):
     # amplification removes nothing
     assert not modification.subtraction_mask(found, wanted, kinds[:1]).any()
     negative = Settings(amplify=True, amplify_amount=-1.0)
-    assert modification.subtraction_mask(found, negative, modification.requested(negative)).max() > 0.5
+    assert modification.subtraction_mask(found, negative, requested(negative)).max() > 0.5
 
 
 def test_kinds_are_what_the_settings_ask_for():
     def names(**given):
-        return [(kind.name, kind.prefix, kind.strength) for kind in modification.requested(Settings(**given))]
+        return [(kind.name, kind.prefix, kind.strength) for kind in requested(Settings(**given))]
 
     assert names() == []
     assert names(amplify=True, amplify_amount=0.3) == [("amplify", "out_", 0.3)]
@@ -263,7 +264,7 @@ def test_kinds_are_what_the_settings_ask_for():
 
 def test_bits_do_not_depend_on_threads_or_on_where_it_is_put(made, found, noise):
     wanted = Settings(amplify=True, lowpass_amplified_angstrom=5.0, match_histogram=True)
-    (kind,) = modification.requested(wanted)
+    (kind,) = requested(wanted)
     before = made.map.copy()
     one, two = (modification.modified(made.map, found, wanted, kind, thread_count=n) for n in (1, 2))
     assert np.array_equal(bits(one), bits(two))
@@ -279,7 +280,7 @@ def test_amplified_content_without_solvent_has_no_bright_rim(signal_to_noise):
     made = simulated.complex_with_occupancies(signal_to_noise, seed=2)
     wanted = Settings(amplify=True, exclude_solvent=True)
     found = estimate(made.map, wanted, voxel_size=made.voxel_size)
-    result = modification.modified(made.map, found, wanted, modification.requested(wanted)[0])
+    result = modification.modified(made.map, found, wanted, requested(wanted)[0])
     far = made.distance > 8
     assert result[far].std() < 0.1 * made.map[far].std()
     # content is there: the full chains keep their height

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from occupy_jit import modifications as kinds
+from occupy_jit.cli.console import Console
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation import comparison
 from occupy_jit.estimation import modify as modification
@@ -21,11 +22,13 @@ from occupy_jit.files.map_reading import read_map, view_map
 from occupy_jit.files.map_writing import write_map
 from occupy_jit.files.maps import map_from_array
 from occupy_jit.files.signals import Interrupted
+from occupy_jit.modifications import requested
 from occupy_jit.reports.record import read_record
 from occupy_jit.runs import classification as classes
-from occupy_jit.runs import one_map as pipeline
-from occupy_jit.runs.one_map import Options
-from occupy_jit.settings import Settings
+from occupy_jit.runs import one_map, writing
+from occupy_jit.runs.class_group import common_name
+from occupy_jit.runs.many_maps import in_turn
+from occupy_jit.settings import Options, Settings
 from tests import classification, naive
 from tests.classification import OCCUPANCIES, VOXEL_SIZE
 
@@ -48,7 +51,7 @@ def run(simulated, tmp_path_factory):
     path = classification.write_project(root, simulated[1], shares=SHARES, resolutions=RESOLUTIONS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        status = classes.run(os.path.relpath(path, root), None, Settings(), Options("Occupy/job1", verbosity=-1))
+        status = classes.run(Settings(), Options(output_dir="Occupy/job1", relion_classes=os.path.relpath(path, root)))
     return root, root / "Occupy" / "job1", status
 
 
@@ -98,7 +101,7 @@ def modified_pair(maps, amount):
     settings = Settings(amplify=True, amplify_amount=amount)
     full = max(measure_full_scale(volume, voxel_size=VOXEL_SIZE)[0] for volume in maps)
     results = [estimate(volume, settings, voxel_size=VOXEL_SIZE, full_scale=full) for volume in maps]
-    kind, = kinds.requested(settings)
+    kind, = requested(settings)
     return [modification.modified(volume, result, settings, kind)
             for volume, result in zip(maps, results, strict=True)]
 
@@ -249,7 +252,7 @@ def test_the_chimerax_script_opens_everything(run):
 def test_maps_without_a_star_file_give_the_same(simulated, run, tmp_path):
     root, out, _ = run
     maps = [str(root / f"Class3D/job012/run_it025_class{k:03d}.mrc") for k in range(1, 5)]
-    assert classes.run(None, maps, Settings(amplify=True), Options(str(tmp_path), verbosity=-1)) == 0
+    assert classes.run(Settings(amplify=True), Options(output_dir=str(tmp_path), input_map=tuple(maps))) == 0
     assert sorted(set(os.listdir(out)) - set(os.listdir(tmp_path))) == ["out_run_it025_model.star"]
     for k in range(1, 5):
         for prefix in ("scale_", "out_"):
@@ -273,10 +276,14 @@ def small(tmp_path, monkeypatch):
     """A function that makes a project of small maps, and runs it: returns (status, output directory)."""
     monkeypatch.chdir(tmp_path)
 
-    def make(maps, settings=None, options=None, star=None, dry_run=False):
+    def make(maps, settings=None, options=None, star=None, dry_run=False, executor=in_turn):
         path = classification.write_project(tmp_path, maps, voxel_size=2.0, box=40, **(star or {}))
-        options = options or Options("out", verbosity=-1)
-        status = classes.run(os.path.relpath(path), None, settings or Settings(), options, dry_run)
+        options = replace(options or Options(output_dir="out"), relion_classes=os.path.relpath(path))
+        if dry_run:
+            lines, status = classes.describe(settings or Settings(), options, Console(-1))
+            print("\n".join(lines))
+        else:
+            status = classes.run(settings or Settings(), options, Console(-1), executor)
         return status, tmp_path / "out"
 
     return make
@@ -309,7 +316,7 @@ def test_a_bad_class_is_left_out_and_the_others_run(small, capsys, bad, star, wo
     assert [row["status"] for row in rows] == [0, 3, 0] and words in rows[1]["problem"]
     assert not (out / "scale_run_it025_class002.mrc").exists()
     # and the others read as if it had never been there
-    classes.run(None, [OLD.format(1), OLD.format(3)], Settings(), Options("two", verbosity=-1))
+    classes.run(Settings(), Options(output_dir="two", input_map=(OLD.format(1), OLD.format(3))))
     for k in (1, 3):
         assert np.array_equal(read(out / f"scale_run_it025_class{k:03d}.mrc"),
                               read(f"two/scale_run_it025_class{k:03d}.mrc"))
@@ -319,7 +326,7 @@ def test_a_class_of_another_voxel_size_is_left_out(small, capsys, tmp_path):
     (tmp_path / "Class3D/job012").mkdir(parents=True)
     path = classification.write_project(tmp_path, [blob(), blob(), blob()], voxel_size=2.0)
     classification.write_map(tmp_path / OLD.format(1), blob(), 2.2)
-    assert classes.run(str(path), None, Settings(), Options("out", verbosity=-1)) == 3
+    assert classes.run(Settings(), Options(output_dir="out", relion_classes=str(path)), Console(-1)) == 3
     error = capsys.readouterr().err
     # two against one, whichever comes first
     assert "class 1: " in error and "2.2 Å" in error and "class 2: " not in error
@@ -336,7 +343,7 @@ def test_two_dimensional_classes_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "run_it025_model.star"
     path.write_text(classification.model_star(["000001@run_it025_classes.mrcs"], dimensionality=2))
     with pytest.raises(InputError, match="2D classification"):
-        classes.run(str(path), None, Settings(), Options("out", verbosity=-1))
+        classes.run(Settings(), Options(output_dir="out", relion_classes=str(path)))
 
 
 def test_one_class(small):
@@ -354,7 +361,7 @@ def test_one_class(small):
     (Settings(), ("amplify",), None),  # --no-amplify
 ])
 def test_which_modification_the_star_file_names(small, settings, given, expected):
-    status, out = small([blob(), blob(0.5)], settings, Options("out", verbosity=-1, given=frozenset(given)))
+    status, out = small([blob(), blob(0.5)], settings, Options(output_dir="out", given=frozenset(given)))
     assert status == 0
     if expected is None:
         assert not (out / "out_run_it025_model.star").exists()
@@ -364,7 +371,7 @@ def test_which_modification_the_star_file_names(small, settings, given, expected
                                                           exclude_solvent=settings.exclude_solvent)
     result = estimate(read_map(OLD.format(2)), asked,
                       full_scale=read_record(out / "occupy_run_it025.json")["common_full_scale"])
-    wanted = modification.modified(read(OLD.format(2)), result, asked, kinds.requested(asked)[0])
+    wanted = modification.modified(read(OLD.format(2)), result, asked, requested(asked)[0])
     assert np.array_equal(read(out / f"{expected}run_it025_class002.mrc"), wanted)
 
 
@@ -376,61 +383,54 @@ def test_a_dry_run_writes_nothing(small, tmp_path, capsys):
     assert "class 2" in said.err
 
 
-def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path, monkeypatch):
-    run_map = pipeline.run_map
+def second_fails(error):
+    """An executor that runs maps in turn, and has something happen while the second class is written."""
+    def executor(work, plans, listener=None):
+        for plan in plans:
+            with pytest.MonkeyPatch.context() as patch:
+                if work is one_map.run_one and plan.path.endswith("2.mrc"):
+                    patch.setattr(writing.Writer, "chimerax", lambda self, result: (_ for _ in ()).throw(error))
+                yield work(plan, listener)
+    return executor
 
-    def interrupted(plan, *args, **kwargs):
-        if plan.path.endswith("2.mrc"):
-            with pipeline.Outputs() as outputs, outputs.open(plan.outputs["scale"]) as file:
-                file.write(b"half a map")
-                raise Interrupted(15)
-        return run_map(plan, *args, **kwargs)
 
-    monkeypatch.setattr(pipeline, "run_map", interrupted)
+def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path):
     with pytest.raises(Interrupted):
-        small([blob(), blob(0.5)])
+        small([blob(), blob(0.5)], executor=second_fails(Interrupted(15)))
     # the class that was complete, whole; of the other, and of what tells of all, nothing
     assert sorted(os.listdir(tmp_path / "out")) == ["out_run_it025_class001.mrc", "scale_run_it025_class001.mrc"]
 
 
-def test_a_class_that_fails_while_it_runs(small, monkeypatch, capsys):
-    run_map = pipeline.run_map
-
-    def failing(plan, *args, **kwargs):
-        if plan.path.endswith("2.mrc"):
-            raise MemoryError
-        return run_map(plan, *args, **kwargs)
-
-    monkeypatch.setattr(pipeline, "run_map", failing)
-    status, out = small([blob(), blob(0.5), blob(0.2)])
+def test_a_class_that_fails_while_it_runs(small, capsys):
+    status, out = small([blob(), blob(0.5), blob(0.2)], executor=second_fails(MemoryError()))
     assert status == 1 and "class 2: not enough memory" in capsys.readouterr().err
     assert references(out)[1] == OLD.format(2)
     assert [row["status"] for row in read_record(out / "occupy_run_it025.json")["classes"]] == [0, 1, 0]
 
 
 def test_names_with_blanks(small, tmp_path, capsys):
-    status, _ = small([blob(), blob(0.5)], options=Options("my out", verbosity=-1))
+    status, _ = small([blob(), blob(0.5)], options=Options(output_dir="my out"))
     assert status == 0 and references(tmp_path / "my out") == [f"my out/out_run_it025_class{k:03d}.mrc" for k in (1, 2)]
     assert "blanks" in capsys.readouterr().err
 
 
 def test_outputs_outside_of_the_project_are_named_in_full(small, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    small([blob(), blob(0.5)], options=Options(str(elsewhere), verbosity=-1))
+    small([blob(), blob(0.5)], options=Options(output_dir=str(elsewhere)))
     assert references(elsewhere) == [str(elsewhere / f"out_run_it025_class{k:03d}.mrc") for k in (1, 2)]
 
 
 def test_the_same_map_twice_is_refused(small):
     classification.write_map("a.mrc", blob(), 2.0)
     with pytest.raises(UsageError, match="would both write"):
-        classes.run(None, ["a.mrc", "./a.mrc"], Settings(), Options("out", verbosity=-1))
+        classes.run(Settings(), Options(output_dir="out", input_map=("a.mrc", "./a.mrc")))
 
 
 def test_target_masks_are_compared(small):
     mask = np.zeros((40, 40, 40), np.float32)
     mask[12:19, 12:19, 12:19] = 1
     classification.write_map("mask.mrc", mask, 2.0)
-    _, out = small([blob(), blob(0.5), blob(0.2)], options=Options("out", verbosity=-1, target_masks=("mask.mrc",)))
+    _, out = small([blob(), blob(0.5), blob(0.2)], options=Options(output_dir="out", target_mask=("mask.mrc",)))
     with open(out / "classes_run_it025.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     found = [float(row["occupancy in mask.mrc"]) for row in rows]
@@ -454,7 +454,7 @@ def test_a_class_that_alone_sets_the_full_scale_is_told(small):
     (["abc", "abc_2"], "abc"),
 ])
 def test_common_names(stems, name):
-    assert classes.common_name(stems) == name
+    assert common_name(stems) == name
 
 
 # The comparison of arrays --------------------------------------------------------------------------------------------

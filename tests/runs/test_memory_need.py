@@ -1,13 +1,13 @@
 """The estimate of memory against what runs take, and what there is according to files that are made for the test."""
 
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from occupy_jit.errors import OccupyError
 from occupy_jit.runs import memory_need as memory
 from tests.command import command, environment, run, write
 
@@ -138,17 +138,18 @@ def test_the_least_limit_counts(monkeypatch):
 
 def test_too_large_a_map_is_refused_with_both_numbers(tmp_path, monkeypatch):
     """Before it is read: what it needs, and what there is."""
-    from occupy_jit.runs import one_map as pipeline
-    from occupy_jit.settings import Settings
+    from occupy_jit.runs.one_map import run_one
+    from occupy_jit.runs.plan import check_memory, plan_map
+    from occupy_jit.settings import Options, Settings
 
     path = write(tmp_path / "map.mrc", np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32))
-    plan = pipeline.plan(path, Settings(), pipeline.Options(output_dir=str(tmp_path / "out")))
+    plan = plan_map(path, Settings(), Options(output_dir=str(tmp_path / "out")))
     monkeypatch.setattr(memory, "available", lambda: plan.memory_bytes - 1)
     monkeypatch.setattr("occupy_jit.files.map_reading.read_map", lambda *_, **__: pytest.fail("the map was read"))
-    with pytest.raises(OccupyError, match=r"map.mrc: needs about .* of memory, .* available"):
-        pipeline.run_map(plan, Settings(), pipeline.Options(output_dir=str(tmp_path / "out")), None)
+    outcome = run_one(plan)
+    assert outcome.status == 1 and re.search(r"map.mrc: needs about .* of memory, .* available", outcome.message)
     assert os.listdir(tmp_path) == ["map.mrc"]
     monkeypatch.setattr(memory, "available", lambda: plan.memory_bytes)
-    pipeline.check_memory(plan)
+    check_memory(plan)
     monkeypatch.setattr(memory, "available", lambda: None)
-    pipeline.check_memory(plan)
+    check_memory(plan)

@@ -1,0 +1,145 @@
+"""The machinery under the command line: an argument parser that says what was meant, in one line.
+
+The options themselves are in `occupy_jit.cli.parser`. Standard library only.
+"""
+
+import argparse
+import os
+import re
+
+from occupy_jit import PROGRAM, settings
+from occupy_jit.errors import UsageError
+
+# --- types: one clear sentence for what cannot be read; ranges are the business of Settings and Options ---------------
+
+
+def number(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+
+
+def whole(text):
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
+
+
+def number_or_auto(text):
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither auto nor a number") from None
+
+
+# --- the parser ------------------------------------------------------------------------------------------------------
+
+
+class Switch(argparse.Action):
+    """A pair of flags, the first of which stores `on` and the second `off`."""
+
+    def __init__(self, option_strings, dest, on=True, off=False, **kwargs):
+        super().__init__(option_strings, dest, nargs=0, **kwargs)
+        self.on, self.off = on, off
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, self.on if option_string == self.option_strings[0] else self.off)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal, at most 100 columns."""
+
+    def __init__(self, prog, width=None):
+        # argparse would import shutil (and with it the compression modules) only to ask for the width.
+        super().__init__(prog, max_help_position=32, width=width or _terminal_width())
+
+
+def _terminal_width():
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        columns = 80
+    return max(40, min(columns, 100) - 2)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises UsageError with one line, knows underscores, and says what was meant."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        # argparse takes -0.5 for a value but -5e-1 for an unknown option.
+        self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$", re.ASCII)
+
+    def error(self, message):
+        raise UsageError(message.removeprefix("argument "))
+
+    def parse_known_args(self, args=None, namespace=None):
+        if args is not None:
+            args = self._with_hyphens(args)
+        return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args=None, namespace=None):
+        namespace, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._explain(unknown[0]))
+        return namespace
+
+    def _with_hyphens(self, args):
+        """--output_map=a_b.mrc becomes --output-map=a_b.mrc: values, and everything after --, stay as they are."""
+        args = list(args)
+        for i, arg in enumerate(args):
+            if arg == "--":
+                break
+            if arg.startswith("--"):
+                name, equals, value = arg.partition("=")
+                hyphenated = name.replace("_", "-")
+                if hyphenated in self._option_string_actions:
+                    args[i] = hyphenated + equals + value
+        return args
+
+    def _explain(self, arg):
+        """What to say about an argument that no option takes."""
+        if not arg.startswith("-"):
+            return f"{arg}: not an option; maps are given with -i"
+        from difflib import get_close_matches
+
+        name = arg.partition("=")[0].replace("_", "-")
+        shown = [flag for action in self._actions for flag in action.option_strings]
+        close = get_close_matches(name, shown, n=1, cutoff=0.6)
+        extended = [flag for flag in shown if flag.startswith(name)] if len(name) > 3 else []
+        if len(extended) == 1:
+            close = extended
+        hint = f"did you mean {close[0]}?" if close else f"{PROGRAM} --help lists the options"
+        return f"{arg}: unknown option; {hint}"
+
+
+def add_option(group, *flags, text, path=None, **kwargs):
+    """Add one option: a row of the table in `occupy_jit.cli.parser`.
+
+    Its field, of `Settings` or `Options`, is ``dest`` or the long name with underscores. Only what is given ends in the
+    namespace; the field's default is shown in the help where there is one.
+
+    Parameters
+    ----------
+    group : argument group
+    flags : str
+    text : str
+        The help.
+    path : {"file", "directory"}, optional
+        Where the value is one: shell completion uses it.
+    kwargs
+        As for ``add_argument``.
+    """
+    dest = kwargs.get("dest") or next(flag for flag in flags if flag.startswith("--"))[2:].replace("-", "_")
+    default = settings.default(dest)
+    if kwargs.get("action") is Switch:
+        default = "on" if default else None
+    if isinstance(default, float):
+        default = f"{default:g}"
+    if default not in (None, False, ()):
+        text += f" (default: {default})"
+    group.add_argument(*flags, help=text, default=argparse.SUPPRESS, **kwargs).path = path

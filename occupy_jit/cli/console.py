@@ -1,0 +1,60 @@
+"""What is printed: the lines of the logs that fit the verbosity. The one place below `main` that prints."""
+
+import logging
+import sys
+
+_ASCII = str.maketrans({"Å": "A", "°": " deg", "×": "x", "µ": "u", "σ": "sigma", "ρ": "rho", "±": "+-", "–": "-",
+                        "…": "..."})
+_LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+
+
+def showable(text, encoding):
+    """`text` with replacements for what `encoding` lacks: ASCII for units and signs, escapes for the rest."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+        return text
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    except LookupError:
+        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+class Console(logging.Handler):
+    """Prints lines of a `occupy_jit.reports.runlog.RunLog`: results to standard output, troubles to standard error.
+
+    Parameters
+    ----------
+    verbosity : {-1, 0, 1}
+        Warnings and errors only; what every user should know; all.
+    stream, error_stream : text file, optional
+        By default standard output and standard error. A stream that breaks (a closed pipe, a full disk) ends the
+        printing, not the run.
+    """
+
+    def __init__(self, verbosity=0, stream=None, error_stream=None):
+        super().__init__(_LEVELS[verbosity])
+        self._streams = {False: stream, True: error_stream}
+        self._broken = set()
+
+    def emit(self, record):
+        """Print a line, unless it is for the log alone."""
+        if record.printed is not None:
+            self.write(record.printed, record.aside)
+
+    def say(self, *lines):
+        """Print lines that belong to no run, for every user."""
+        if self.level <= logging.INFO:
+            for line in lines:
+                self.write(line)
+
+    def write(self, text, aside=False):
+        """Print a text whatever the verbosity."""
+        stream = self._streams[aside] or (sys.stderr if aside else sys.stdout)
+        if stream is None or aside in self._broken:  # None: a process without terminal (pythonw)
+            return
+        try:
+            stream.write(showable(text, getattr(stream, "encoding", None)) + "\n")
+            stream.flush()
+        except (OSError, ValueError):  # ValueError: closed
+            self._broken.add(aside)

@@ -1,0 +1,89 @@
+"""A run again, from its record: the same inputs, settings and options, but for those that the user gives anew."""
+
+import os
+from dataclasses import replace
+
+from occupy_jit.errors import InputError
+from occupy_jit.files.paths import shown
+from occupy_jit.settings import from_record
+
+
+def repeated(settings, options):
+    """Settings and options of the run whose record the options name.
+
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+        What the user gives anew wins over what is recorded.
+
+    Returns
+    -------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+
+    Raises
+    ------
+    InputError
+        The record cannot be used, or an input is not what it was.
+    UsageError
+        A recorded value is out of its range.
+    """
+    from occupy_jit.reports.record import read_record
+
+    name = shown(options.rerun)
+    record = read_record(options.rerun)
+    try:
+        sources, digests = _inputs(record)
+        recorded = record["settings"], record["options"]
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{name}: is no record of a run; give the occupy_NAME.json of a run") from None
+    try:
+        settings, changed = (replace(given, **{field: value for field, value in from_record(type(given), old).items()
+                                               if field not in options.given})
+                             for given, old in zip((settings, options), recorded, strict=True))
+        given = options.given.union(record.get("given", ()))
+        if not all(isinstance(path, str) for path in (*digests, *given)):
+            raise TypeError("names are text")
+    except (TypeError, AttributeError):
+        raise InputError(f"{name}: settings or options in it are not those of this version; run the map again with "
+                         "-i") from None
+    _check_unchanged(digests)
+    return settings, replace(changed, rerun=None, given=given, **sources)
+
+
+def _inputs(record):
+    """Options that say what a recorded run has read, and the checksum of each file."""
+    if "inputs" not in record:
+        entry = record["input"]
+        return {"input_map": (entry["path"],)}, {entry["path"]: entry["sha256"]}
+    entry = record["inputs"]
+    digests = {run["input"]["path"]: run["input"]["sha256"] for run in record["runs"]}
+    star = entry["relion_classes"]
+    if star is not None:
+        digests[star] = entry["sha256"]
+        return {"relion_classes": star}, digests
+    maps = tuple(path for path in entry["maps"] if path is not None)
+    return {"input_map": maps, "common_scale": len(maps) > 1}, digests
+
+
+def _check_unchanged(digests):
+    for path, digest in digests.items():
+        if not os.path.exists(path):
+            raise InputError(f"{shown(path)}: the input of the recorded run does not exist any more; put it back")
+        if digest is not None and _sha256(path) != digest:
+            raise InputError(f"{shown(path)}: has changed since the recorded run (its checksum differs); put the "
+                             "original back, or run it with -i")
+
+
+def _sha256(path):
+    from occupy_jit.files.checksum import Checksum
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
+    try:
+        return Checksum(descriptor, path).hexdigest()
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,269 @@
+"""Everything about a map that is known, and checked, before its data is read: above all, what will be written."""
+
+import enum
+import importlib.util
+import os
+from dataclasses import dataclass, replace
+
+from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.files.paths import file_identity, shown
+from occupy_jit.modifications import Modification, requested
+from occupy_jit.runs import memory_need
+from occupy_jit.runs.names import Names, is_compressed_name, names_for
+from occupy_jit.settings import Options, Settings
+
+
+class Role(enum.Enum):
+    """What a file that a run writes is. The values are read by people, in log and record."""
+
+    SCALE = "scale"
+    MODIFIED = "modified map"
+    LOWPASS = "low-passed map"
+    CONFIDENCE = "confidence"
+    FACTOR = "factor"
+    SOLVENT_DEFINITION = "solvent definition"
+    SUBTRACTION_MASK = "subtraction mask"
+    PLAIN_COPY = "uncompressed input"
+    PLOT = "plot"
+    SLICES = "slices"
+    CHIMERAX = "ChimeraX script"
+    RECORD = "record"
+    LOG = "log"
+    # of several maps together
+    CLASS_TABLE = "table of classes"
+    DIFFERENCE_TABLE = "table of differences"
+    SCALE_SPREAD = "standard deviation of scale"
+    STAR = "STAR file"
+
+
+MAPS = frozenset((Role.SCALE, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, Role.FACTOR, Role.SOLVENT_DEFINITION,
+                  Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
+"""Roles of files that are maps."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a run writes.
+
+    Attributes
+    ----------
+    role : Role
+    path : str
+    modification : Modification or None
+        Which one made the map, or is its factor.
+    """
+
+    role: Role
+    path: str
+    modification: Modification | None = None
+
+    @property
+    def what(self):
+        """str : What the file is, for people."""
+        if self.role is Role.MODIFIED:
+            return self.modification.name
+        return f"factor of {self.modification.name}" if self.role is Role.FACTOR else self.role.value
+
+
+def path_of(outputs, role, modification=None):
+    """Path of the first output of a role (and modification, if one is given); None if it is not written."""
+    return next((output.path for output in outputs
+                 if output.role is role and modification in (None, output.modification)), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with one map; it can be sent to another process.
+
+    Attributes
+    ----------
+    path : str
+    header : occupy_jit.files.mrc_header.MapHeader
+    names : occupy_jit.runs.names.Names
+    outputs : tuple of Output
+    memory_bytes : int
+    settings : Settings
+    options : Options
+    label : str or None
+        What a map of a group is called there; what tells of it is then written for the group, not for the map.
+    full_scale : float or None
+        Common to several maps; searched if None.
+    """
+
+    path: str
+    header: object
+    names: Names
+    outputs: tuple
+    memory_bytes: int
+    settings: Settings
+    options: Options
+    label: str | None = None
+    full_scale: float | None = None
+
+    def path_of(self, role, modification=None):
+        """Path of the output of a role, None if it is not written."""
+        return path_of(self.outputs, role, modification)
+
+    def with_full_scale(self, value):
+        """The same plan, with a full scale that is common to several maps."""
+        return replace(self, full_scale=value)
+
+
+def plan_map(path, settings, options, label=None):
+    """Check an input and say what will be written.
+
+    Parameters
+    ----------
+    path : str
+    settings : Settings
+    options : Options
+    label : str, optional
+        What the map is called in its group.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If the input, or a mask, cannot be used.
+    UsageError
+        If the name given for the modified map cannot be used.
+    """
+    from occupy_jit.files.map_reading import read_header
+
+    names = names_for(path, options.output_dir, options.output_map)
+    header = read_header(path, options.voxel_size)
+    for mask in masks(options):
+        if not os.path.exists(mask):
+            raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+    compressed = header.compression is not None or is_compressed_name(path)
+    outputs = _outputs(names, settings, options, compressed)
+    if label is None:
+        outputs += told(names, options)
+    return Plan(path, header, names, tuple(outputs), memory_need.needed(header.shape, settings, options), settings,
+                options, label)
+
+
+def masks(options):
+    """Names of all masks that `options` ask for."""
+    return [mask for mask in (options.solvent_def, *options.target_mask) if mask is not None]
+
+
+def _outputs(names, settings, options, compressed):
+    """The files of one map that hold results."""
+    modifications = requested(settings)
+    outputs = [Output(Role.SCALE, names.scale)]
+    outputs += [Output(Role.MODIFIED, names.out if kind.is_main else names.path(kind.prefix, ".mrc"), kind)
+                for kind in modifications]
+    if options.save_all_maps:
+        outputs += [Output(Role.LOWPASS, names.path("lowpass_", ".mrc")),
+                    Output(Role.CONFIDENCE, names.path("conf_", ".mrc"))]
+        outputs += [Output(Role.FACTOR, names.path(f"factor_{kind.prefix}", ".mrc"), kind) for kind in modifications]
+    if options.save_solvent_def is not None:
+        outputs.append(Output(Role.SOLVENT_DEFINITION, names.path("solventdef_", ".mrc")))
+    if options.subtraction_mask:
+        outputs.append(Output(Role.SUBTRACTION_MASK, names.path("subtraction_", ".mrc")))
+    if compressed and options.save_chimerax and not modifications:
+        # ChimeraX opens maps uncompressed only, and without this one there would be nothing to colour
+        outputs.append(Output(Role.PLAIN_COPY, names.path("map_", ".map")))
+    if options.plot:
+        outputs += [Output(Role.PLOT, names.path("solModel_", ".png")),
+                    Output(Role.SLICES, names.path("slices_", ".png"))]
+    return outputs
+
+
+def told(names, options):
+    """The files that tell of a run."""
+    outputs = []
+    if options.save_chimerax:
+        outputs.append(Output(Role.CHIMERAX, names.path("chimX_", ".cxc")))
+    if options.json:
+        outputs.append(Output(Role.RECORD, names.path("occupy_", ".json")))
+    outputs.append(Output(Role.LOG, names.path("log_", ".txt")))
+    return outputs
+
+
+# What must not happen ------------------------------------------------------------------------------------------------
+
+
+def check_names(writers, inputs):
+    """Nothing may have the name of an input, and no two outputs one name.
+
+    Parameters
+    ----------
+    writers : sequence of (name, outputs)
+        Who writes: a map's path, or the name of a group.
+    inputs : sequence of str
+        Every file that is read.
+
+    Raises
+    ------
+    UsageError
+        With the names.
+    """
+    read = {file_identity(path): path for path in inputs}
+    taken = {}
+    for index, (who, outputs) in enumerate(writers):
+        for output in outputs:
+            overwritten = read.get(file_identity(output.path))
+            if overwritten is not None:
+                raise UsageError(f"{shown(output.path)}: the {output.what} of {shown(who)} would overwrite the input "
+                                 f"{shown(overwritten)}; use another -o or --output-dir")
+            other, name = taken.setdefault(output.path, (index, output))
+            if name is output:
+                continue
+            if other == index:
+                raise UsageError(f"{shown(output.path)}: two outputs would have this name; use another -o, or rename "
+                                 "the input")
+            raise UsageError(f"{shown(who)} and {shown(writers[other][0])} would both write {shown(output.path)}; "
+                             "run them with different --output-dir, or rename one")
+
+
+def check_options(options):
+    """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
+    if options.plot and importlib.util.find_spec("matplotlib") is None:
+        raise UsageError('--plot needs matplotlib; install it with: pip install "occupy_jit[plot]"')
+    _check_directory(options.output_dir)
+
+
+def _check_directory(directory):
+    """Check that the output directory is one or can be made; it is not made yet."""
+    name = shown(directory)
+    try:
+        place = os.path.abspath(directory)
+    except OSError as error:
+        raise OccupyError(f"{name}: the current directory does not exist any more; change to another") from error
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        inside = "" if place == os.path.abspath(directory) else f" in {shown(place)}, which is no directory"
+        raise OccupyError(f"{name}: {'the output directory cannot be made' if inside else 'is not a directory'}{inside}"
+                          "; choose another --output-dir")
+    if not os.access(place, os.W_OK | os.X_OK):
+        reason = "the file system is read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else "no permission"
+        raise OccupyError(f"{name}: cannot be written to: {reason}; choose another --output-dir")
+
+
+def check_memory(plan):
+    """Raise OccupyError if the run would need more memory than there is."""
+    there = memory_need.available()
+    if there is not None and plan.memory_bytes > there:
+        raise OccupyError(f"{shown(plan.path)}: needs about {plan.memory_bytes / 1e9:.1f} GB of memory, "
+                          f"{there / 1e9:.1f} GB are available; ask for more memory, or use a smaller box")
+
+
+def described(plan):
+    """What a run would do, in lines: --dry-run."""
+    nz, ny, nx = plan.header.shape
+    there = memory_need.available()
+    return [f"{shown(plan.path)}: {nx} x {ny} x {nz} voxels of {plan.header.voxel_size:.4g} Å",
+            f"  memory: about {plan.memory_bytes / 1e6:.0f} MB"
+            + ("" if there is None else f" of {there / 1e6:.0f} MB available"),
+            *would_write(plan.outputs)]
+
+
+def would_write(outputs):
+    """Lines of what would be written."""
+    return [f"  would write {shown(output.path)}  {output.what}" for output in outputs]

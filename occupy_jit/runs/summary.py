@@ -1,0 +1,128 @@
+"""What a run on one map found and did, as rows of its record and its log."""
+
+import os
+import platform
+
+from occupy_jit.files.paths import shown
+from occupy_jit.settings import recorded
+
+# Scale above which a voxel counts as occupied.
+_OCCUPIED = 0.2
+# Protein, 1.35 g/cm^3.
+DALTON_PER_CUBIC_ANGSTROM = 0.813
+
+
+def asked(settings, options):
+    """What every record begins with: how the run was asked for."""
+    return {"command_line": list(options.command_line), "settings": recorded(settings), "given": sorted(options.given),
+            "options": recorded(options)}
+
+
+def files(outputs):
+    """Rows of the files that are written."""
+    return [{"role": output.what, "path": output.path} for output in outputs]
+
+
+def results(volume, result):
+    """What was found, in plain numbers, for log and record.
+
+    Parameters
+    ----------
+    volume : occupy_jit.files.maps.Map
+    result : occupy_jit.estimation.result.Result
+
+    Returns
+    -------
+    dict
+    """
+    from occupy_jit.kernels.moments import sums_above
+
+    voxel = result.voxel_size ** 3
+    limit = max(_OCCUPIED, result.solvent_limit)
+    occupied, total, largest = sums_above(result.scale, limit)
+    model = result.solvent
+    return {
+        "full_scale": result.full_scale,
+        "full_scale_corner_zyx": result.full_scale_corner,
+        "full_scale_tile": result.tile,
+        "zero_level": result.zero,
+        "noise_floor": result.floor,
+        "noise_in_solvent": result.noise,
+        "noise_of_scale": result.scale_noise,
+        "quiet_share": result.quiet_share,
+        "largest_scale": largest,
+        "occupied_above_scale": limit,
+        "occupied_volume_angstrom3": occupied * voxel,
+        "occupied_mass_kda": occupied * voxel * DALTON_PER_CUBIC_ANGSTROM / 1000,
+        "mean_scale_of_occupied": total / occupied if occupied else 0.0,
+        "solvent_model": {"mean": model.mean, "sigma": model.sigma, "amplitude": model.amplitude, "edge": model.edge,
+                          "goodness": model.goodness, "fitted": model.fitted},
+    }
+
+
+def record(plan, volume, result, found, workers):
+    """The record of a run, but for checksums and timings, which come last.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.Plan
+    volume : occupy_jit.files.maps.Map
+    result : occupy_jit.estimation.result.Result
+    found : dict
+        From `results`.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    dict
+    """
+    how = asked(plan.settings, plan.options)
+    return {
+        "command_line": how.pop("command_line"),
+        "input": {"path": os.path.abspath(plan.path), "sha256": None, "shape_zyx": volume.data.shape,
+                  "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order},
+        **how,
+        "derived": {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
+                    "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
+                    "tile_voxels": result.tile, "threads": workers},
+        "results": found,
+        "verdicts": [{"code": code, "sentence": sentence} for code, sentence in result.verdicts],
+        "warnings": list(volume.warnings),
+        "outputs": files(plan.outputs),
+        "versions": _versions(),
+    }
+
+
+def _versions():
+    import mrcfile
+    import numba
+    import numpy
+
+    return {"python": platform.python_version(), "numpy": numpy.__version__, "numba": numba.__version__,
+            "mrcfile": mrcfile.__version__}
+
+
+def tell(log, told):
+    """Settings and results of a record, as rows of the log."""
+    derived = told["derived"]
+    given = set(told["given"])
+    log.settings([(name, value, "given" if name in given else "default") for name, value in told["settings"].items()]
+                 + [(name, value, "derived") for name, value in derived.items()])
+    found = told["results"]
+    model = found["solvent_model"]
+    log.results([
+        ("low-pass", derived["lowpass_angstrom"], "Å"),
+        ("kernel", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
+        ("full scale", found["full_scale"],
+         "" if found["full_scale_corner_zyx"] is None else
+         f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"),
+        ("zero level", found["zero_level"]),
+        ("noise floor", found["noise_floor"]),
+        ("solvent model", f"mean {model['mean']:.4g}, sigma {model['sigma']:.4g}, up to {model['edge']:.4g}"),
+        ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
+                     f"mean {found['mean_scale_of_occupied']:.2f}"),
+    ])
+    for target in found.get("targets", ()):
+        value = "-" if target["occupancy"] is None else f"{target['occupancy']:.3f} ± {target['error']:.3f}"
+        log.results([(f"occupancy in {shown(target['mask'])}", value)])
