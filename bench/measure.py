@@ -178,7 +178,7 @@ def run(command, folder, **variables):
 def run_ours(arguments, folder, **variables):
     """`run` of this program, as its installed script starts it."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    start = "import sys; from occupy_jit.cli.main import entry; sys.exit(entry())"
+    start = "import sys; from occupy_jit.__main__ import entry; sys.exit(entry())"
     return run([sys.executable, "-c", start, *map(str, arguments)], folder, PYTHONPATH=path, **variables)
 
 

@@ -1,7 +1,18 @@
-"""``python -m occupy_jit``: the same program as the command ``OccuPy``."""
+"""The command ``OccuPy``, and ``python -m occupy_jit``: the first that runs in a process."""
 
+import signal
 import sys
 
-from occupy_jit.cli.main import entry
 
-sys.exit(entry())
+def entry():
+    """Run the program in a process of its own; returns the exit status."""
+    # Until the program has handlers of its own an interrupt just ends it: Python's answer would be a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from occupy_jit.cli import main
+
+    return main.entry()
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

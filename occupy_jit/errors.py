@@ -45,7 +45,3 @@ def explain(error):
         name = f"{error.filename}: " if error.filename is not None else ""
         return 1, "error", f"{name}{error.strerror or error}"
     return 1, "internal error", " ".join(f"{type(error).__name__}: {error}".split())
-
-
-class OccupyWarning(UserWarning):
-    """The run goes on, but the user should know; one line, what to do."""

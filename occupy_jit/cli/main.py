@@ -57,16 +57,17 @@ def _run(settings, options):
 
     from occupy_jit.cli import run
     from occupy_jit.cli.console import Console
-    from occupy_jit.files.signals import install_signal_handlers
 
-    install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return run.run(settings, options, Console(options.verbosity))
 
 
 def entry():
-    """Entry point of the console script: `main`, with the handling that belongs to a process of its own."""
+    """`main`, with the handling that belongs to a process of its own."""
+    from occupy_jit.files.signals import install_signal_handlers
+
+    install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
     sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
@@ -128,7 +129,3 @@ def _silence(stream):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError, AttributeError):
         pass  # not a real stream
-
-
-if __name__ == "__main__":
-    sys.exit(entry())

@@ -18,7 +18,8 @@ import os
 import re
 from dataclasses import dataclass
 
-from occupy_jit.errors import UsageError
+from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
+from occupy_jit.settings import Options
 
 #: Role of an output that has the grey-scale of the input: shown, coloured by the scale, level set with the input's.
 MODIFIED = "modified"
@@ -29,8 +30,6 @@ _CUBE_COLOUR = "#e69f00"
 _SPREAD_COLOUR = "#444444"
 _SPREAD_LEVEL = 0.15  # of the standard deviation of scale over classes, where the mesh is drawn
 
-_SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
-_COMPRESSED = (".gz", ".bz2", ".xz")
 _PLAIN = re.compile(r"[A-Za-z0-9 _.,:()+=/-]")
 
 
@@ -74,7 +73,7 @@ def cannot_open(path, directory=None):
         Reason, and what to do, in one line.
     """
     text = script_path(path, directory)
-    if text.lower().endswith(_COMPRESSED):
+    if text.lower().endswith((*COMPRESSED_SUFFIXES, ".xz")):
         return "ChimeraX opens maps only uncompressed (unpack it to see it there)"
     if not text.isprintable():
         return "the name holds characters that no ChimeraX command can hold (rename it)"
@@ -135,13 +134,88 @@ def _models(numbers):
     return "#" + ",".join(map(str, numbers))
 
 
-def _check_lowest(min_vis_scale):
-    if not 0 <= min_vis_scale < 1:
-        raise UsageError(f"lowest visible scale {min_vis_scale}: must be at least 0 and below 1")
+class _Script:
+    """The parts that every script has, in their order.
+
+    Attributes
+    ----------
+    opened : list of (path, what)
+        Models, numbered from 1.
+    values : list of float
+        Scales that the colours stand for.
+    """
+
+    def __init__(self, name, about, version, directory, min_vis_scale):
+        self._name, self._directory = name, directory
+        self._title = f"# OccuPy {_comment(version)}: {about}"
+        self._lowest = min_vis_scale
+        self._left_out = []
+        self.opened = []
+        self.values = [min_vis_scale + (1 - min_vis_scale) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
+
+    def open(self, path, what):
+        """Open a map; the number of its model, None if there is none or its name cannot be written."""
+        if path is None:
+            return None
+        reason = cannot_open(path, self._directory)
+        if reason is not None:
+            self._left_out.append((os.path.basename(os.fsdecode(path)), what, reason))
+            return None
+        self.opened.append((script_path(path, self._directory), what))
+        return len(self.opened)
+
+    def coloured(self, numbers, scale):
+        """Commands that colour surfaces by the scale, if there is one."""
+        if scale is None:
+            return []
+        palette = ":".join(f"{_number(v)},{c}" for v, c in zip(self.values, COLOURS, strict=True))
+        return [f"color sample #{number} map #{scale} palette {palette} range {_number(self._lowest)},1"
+                for number in numbers]
+
+    def text(self, usage, drawn, hidden, full_scale_box, aliases, key=True):
+        """The whole script.
+
+        Parameters
+        ----------
+        usage : list of str
+            What the aliases do.
+        drawn : list of str
+            Commands that draw and colour surfaces. These are calculated at once: colours go to what is there, and
+            before anything is hidden.
+        hidden : list of int
+            Models.
+        full_scale_box : ((x, y, z), edge) or None
+        aliases : list of str
+        key : bool
+            Whether to show what the colours mean.
+
+        Returns
+        -------
+        str
+        """
+        lines = [self._title, "# Open this file in a new ChimeraX: models are numbered from #1."]
+        lines += [f"#   #{number}  {_comment(what)}: {_comment(path)}"
+                  for number, (path, what) in enumerate(self.opened, 1)]
+        lines += [f"# Left out: {_comment(what)} {_comment(file)}: {_comment(reason)}"
+                  for file, what, reason in self._left_out]
+        lines += [*(f"# {line}" for line in usage), ""]
+        lines += [f'open "{path}"' + ("" if path.endswith(MAP_SUFFIXES) else " format mrc") for path, _ in self.opened]
+        if not self.opened:
+            return "\n".join(lines)
+        lines += ["set bgColor white", "camera ortho", "lighting soft", *drawn]
+        if hidden:
+            lines.append(f"hide {_models(hidden)} models")
+        if full_scale_box is not None:
+            lines += _box(full_scale_box, len(self.opened) + 1)
+        if key:
+            lines += _scale_key(self.values)
+        lines.append(f'2dlabels text "{_label(self._name)}" size 16 xpos 0.03 ypos 0.94')
+        lines += [*aliases, "view", ""]
+        return "\n".join(lines)
 
 
 def script(name, input_path, scale_path, others=(), *, version, directory=None, full_scale_box=None, level=None,
-           min_vis_scale=0.2):
+           min_vis_scale=Options.min_vis_scale):
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
@@ -170,67 +244,31 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
     Returns
     -------
     str
-
-    Raises
-    ------
-    UsageError
-        `min_vis_scale` is no such number.
     """
-    _check_lowest(min_vis_scale)
-    opened, left_out = [], []
-    for path, role in [(input_path, "input"), (scale_path, "scale"), *others]:
-        reason = cannot_open(path, directory)
-        if reason is None:
-            opened.append((len(opened) + 1, script_path(path, directory), role))
-        else:
-            left_out.append((os.path.basename(os.fsdecode(path)), role, reason))
-    scale = next((number for number, _, role in opened if role == "scale"), None)
-    same_grey = [number for number, _, role in opened if role in ("input", MODIFIED)]
-    shown = [number for number, _, role in opened if role == MODIFIED] or same_grey
-    hidden = [number for number, _, _ in opened if number not in shown]
+    made = _Script(name, f"local scale of {_comment(name)}", version, directory, min_vis_scale)
+    numbers = [(made.open(path, role), role)
+               for path, role in [(input_path, "input"), (scale_path, "scale"), *others]]
+    opened = [(number, role) for number, role in numbers if number is not None]
+    scale = next((number for number, role in opened if role == "scale"), None)
+    same_grey = [number for number, role in opened if role in ("input", MODIFIED)]
+    shown = [number for number, role in opened if role == MODIFIED] or same_grey
     if not shown and scale is not None:
         shown = [scale]
-        hidden.remove(scale)
-
-    lines = [f"# OccuPy {_comment(version)}: local scale of {_comment(name)}",
-             "# Open this file in a new ChimeraX: models are numbered from #1."]
-    lines += [f"#   #{number}  {_comment(role)}: {_comment(path)}" for number, path, role in opened]
-    lines += [f"# Left out: {_comment(role)} {_comment(file)}: {_comment(reason)}" for file, role, reason in left_out]
+    drawn = []
     if same_grey:
-        lines += ["# occlevel L   sets the level of " + _models(same_grey),
-                  "# occshow N    shows one of them"]
-    lines.append("")
-
-    for _, path, _ in opened:
-        suffix = "" if path.endswith(_SUFFIXES) else " format mrc"
-        lines.append(f'open "{path}"{suffix}')
-    if not opened:
-        return "\n".join(lines)
-    lines += ["set bgColor white", "camera ortho", "lighting soft"]
-    # Surfaces are calculated at once: colours go to what is there, and before anything is hidden
-    if same_grey:
-        drawn = "" if level is None or not math.isfinite(level) else f" level {_number(level)}"
-        lines.append(f"volume {_models(same_grey)} step 1{drawn} calculateSurfaces true")
+        at = "" if level is None or not math.isfinite(level) else f" level {_number(level)}"
+        drawn.append(f"volume {_models(same_grey)} step 1{at} calculateSurfaces true")
     elif scale in shown:
-        lines.append(f"volume {_models(shown)} step 1 level {_number(max(min_vis_scale, 0.05))} "
+        drawn.append(f"volume {_models(shown)} step 1 level {_number(max(min_vis_scale, 0.05))} "
                      "calculateSurfaces true")
-    if scale is not None:
-        values = [min_vis_scale + (1 - min_vis_scale) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
-        palette = ":".join(f"{_number(v)},{c}" for v, c in zip(values, COLOURS, strict=True))
-        lines += [f"color sample {_models([number])} map #{scale} palette {palette} range {_number(min_vis_scale)},1"
-                  for number in same_grey or shown]
-    if hidden:
-        lines.append(f"hide {_models(hidden)} models")
-    if full_scale_box is not None:
-        lines += _box(full_scale_box, len(opened) + 1)
-    if scale is not None:
-        lines += _scale_key(values)
-    lines.append(f'2dlabels text "{_label(name)}" size 16 xpos 0.03 ypos 0.94')
+    drawn += made.coloured(same_grey or shown, scale)
+    usage, aliases = [], []
     if same_grey:
-        lines += [f"alias occlevel volume {_models(same_grey)} level $1",
-                  f"alias occshow hide {_models(same_grey)} models; show #$1 models"]
-    lines += ["view", ""]
-    return "\n".join(lines)
+        usage = [f"occlevel L   sets the level of {_models(same_grey)}", "occshow N    shows one of them"]
+        aliases = [f"alias occlevel volume {_models(same_grey)} level $1",
+                   f"alias occshow hide {_models(same_grey)} models; show #$1 models"]
+    hidden = [number for number, _ in opened if number not in shown]
+    return made.text(usage, drawn, hidden, full_scale_box, aliases, key=scale is not None)
 
 
 @dataclass(frozen=True)
@@ -255,7 +293,7 @@ class ShownClass:
 
 
 def classes_script(name, classes, variance_path=None, *, version, directory=None, full_scale_box=None,
-                   min_vis_scale=0.2):
+                   min_vis_scale=Options.min_vis_scale):
     """Text of a script that opens several maps on a common scale, each coloured by its own.
 
     The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
@@ -273,63 +311,27 @@ def classes_script(name, classes, variance_path=None, *, version, directory=None
     Returns
     -------
     str
-
-    Raises
-    ------
-    UsageError
-        `min_vis_scale` is not at least 0 and below 1.
     """
-    _check_lowest(min_vis_scale)
-    paths, left_out = [], []
-
-    def opened(path, what):
-        """Number of the model, None if it cannot be opened."""
-        if path is None:
-            return None
-        reason = cannot_open(path, directory)
-        if reason is not None:
-            left_out.append((os.path.basename(os.fsdecode(path)), what, reason))
-            return None
-        paths.append((script_path(path, directory), what))
-        return len(paths)
-
-    numbers = [(shown, opened(shown.input_path, f"{shown.name}: input"),
-                opened(shown.modified_path, f"{shown.name}: modified"),
-                opened(shown.scale_path, f"{shown.name}: scale")) for shown in classes]
-    variance = opened(variance_path, "standard deviation of the scale over the classes")
-    lines = [f"# OccuPy {_comment(version)}: local scale of {_comment(name)}, one scale for all classes",
-             "# Open this file in a new ChimeraX: models are numbered from #1."]
-    lines += [f"#   #{number}  {_comment(what)}: {_comment(path)}" for number, (path, what) in enumerate(paths, 1)]
-    lines += [f"# Left out: {_comment(what)} {_comment(file)}: {_comment(reason)}" for file, what, reason in left_out]
-    lines += ["# occclass N   shows model N instead of what is shown", ""]
-    lines += [f'open "{path}"' + ("" if path.endswith(_SUFFIXES) else " format mrc") for path, _ in paths]
-    if not paths:
-        return "\n".join(lines)
-    lines += ["set bgColor white", "camera ortho", "lighting soft"]
-    values = [min_vis_scale + (1 - min_vis_scale) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
-    palette = ":".join(f"{_number(v)},{c}" for v, c in zip(values, COLOURS, strict=True))
-    surfaces = []
-    for shown, before, after, scale in numbers:
+    made = _Script(name, f"local scale of {_comment(name)}, one scale for all classes", version, directory,
+                   min_vis_scale)
+    numbers = [(shown.level, made.open(shown.input_path, f"{shown.name}: input"),
+                made.open(shown.modified_path, f"{shown.name}: modified"),
+                made.open(shown.scale_path, f"{shown.name}: scale")) for shown in classes]
+    variance = made.open(variance_path, "standard deviation of the scale over the classes")
+    drawn, surfaces = [], []
+    for level, before, after, scale in numbers:
         own = [number for number in (after, before) if number is not None]
         if own:
-            lines.append(f"volume {_models(own)} step 1 level {_number(shown.level)} calculateSurfaces true")
-            if scale is not None:
-                lines += [f"color sample #{number} map #{scale} palette {palette} range {_number(min_vis_scale)},1"
-                          for number in own]
+            drawn.append(f"volume {_models(own)} step 1 level {_number(level)} calculateSurfaces true")
+            drawn += made.coloured(own, scale)
         surfaces += own[:1]
-    others = [number for number in range(1, len(paths) + 1) if number not in (*surfaces[:1], variance)]
     if variance is not None:
-        lines += [f"volume #{variance} step 1 level {_SPREAD_LEVEL:g} style mesh color {_SPREAD_COLOUR} "
-                  "calculateSurfaces true"]
-    if others:
-        lines.append(f"hide {_models(others)} models")
-    if full_scale_box is not None:
-        lines += _box(full_scale_box, len(paths) + 1)
-    lines += _scale_key(values)
-    lines.append(f'2dlabels text "{_label(name)}" size 16 xpos 0.03 ypos 0.94')
-    maps = [number for number in range(1, len(paths) + 1) if number != variance]
-    lines += [f"alias occclass hide {_models(maps)} models; show #$1 models", "view", ""]
-    return "\n".join(lines)
+        drawn.append(f"volume #{variance} step 1 level {_SPREAD_LEVEL:g} style mesh color {_SPREAD_COLOUR} "
+                     "calculateSurfaces true")
+    maps = [number for number in range(1, len(made.opened) + 1) if number != variance]
+    hidden = [number for number in maps if number not in surfaces[:1]]
+    return made.text(["occclass N   shows model N instead of what is shown"], drawn, hidden, full_scale_box,
+                     [f"alias occclass hide {_models(maps)} models; show #$1 models"])
 
 
 def _box(full_scale_box, number):

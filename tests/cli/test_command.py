@@ -573,7 +573,7 @@ def test_code_in_the_current_directory_is_not_loaded(good, tmp_path):
     here = tmp_path / "here"
     for name in ("numpy", "numba", "mrcfile", "json", "resource", "occupy_jit", "bz2"):
         (here / f"{name}.py").write_text("raise SystemExit('code from the current directory')\n")
-    script = "import sys; from occupy_jit.cli.main import entry; sys.argv[0] = 'OccuPy'; sys.exit(entry())"
+    script = "import sys; from occupy_jit.__main__ import entry; sys.argv[0] = 'OccuPy'; sys.exit(entry())"
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "OccuPy").write_text(script)
     ran = subprocess.run([sys.executable, tmp_path / "bin" / "OccuPy", "-i", "good.mrc", "--quiet"], cwd=here,

@@ -144,7 +144,7 @@ def test_read_only_file_system(folder, tmp_path):
 # A program that runs the real one with one call replaced: what a file server does that fails in the middle.
 FAULTY = """
 import errno, os, shutil, sys
-from occupy_jit.cli.main import entry
+from occupy_jit.__main__ import entry
 from occupy_jit.files.signals import install_signal_handlers
 kind, number, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 calls = 0
@@ -241,7 +241,7 @@ def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_pa
 READY = """
 import os, signal, sys
 from occupy_jit.files import map_writing as maps
-from occupy_jit.cli.main import entry
+from occupy_jit.__main__ import entry
 real, calls = maps.write_map, 0
 def write_map(path, *arguments, **more):
     global calls

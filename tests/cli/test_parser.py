@@ -356,11 +356,9 @@ def test_warnings_are_one_line_each_and_repeat(pipeline, capsys):
 CHILD = """
 import sys, time, types
 import occupy_jit.cli
-from occupy_jit.cli.main import entry
-from occupy_jit.files.signals import install_signal_handlers
+from occupy_jit.__main__ import entry
 fake = types.ModuleType("occupy_jit.cli.run")
 def run(settings, options, console):
-    install_signal_handlers("OccuPy: error: interrupted\\n")
     print("ready", flush=True)
     time.sleep(60)
 fake.run = run
@@ -379,6 +377,30 @@ def test_signals_end_the_run_with_their_status(number, status):
         _, err = child.communicate(timeout=30)
     assert child.returncode == status
     assert err.startswith("OccuPy: error: ") and err.count("\n") == 1
+
+
+EARLY = """
+import importlib.abc, os, signal, sys
+wanted = sys.argv.pop()
+class Interrupts(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+from occupy_jit.__main__ import entry
+sys.argv += ["-i", "absent.mrc"]
+sys.exit(entry())
+"""
+
+
+@pytest.mark.parametrize(("module", "status"), [
+    ("occupy_jit.cli.main", -signal.SIGINT), ("occupy_jit.cli.parser", -signal.SIGINT),
+    ("occupy_jit.settings", -signal.SIGINT), ("occupy_jit.cli.console", 130), ("numpy", 130)])
+def test_an_interrupt_while_the_program_starts_is_no_traceback(module, status):
+    """Before there are handlers the system ends the process; a shell calls that 130, too."""
+    ran = subprocess.run([sys.executable, "-c", EARLY, module], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == status
+    assert ran.stderr in ("", "OccuPy: error: interrupted; nothing incomplete was left\n")
 
 
 def test_a_reader_that_goes_away_is_no_traceback():

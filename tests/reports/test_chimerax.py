@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.errors import UsageError
 from occupy_jit.reports import chimerax
 from occupy_jit.reports.chimerax import MODIFIED, cannot_open, cube, script, script_path
 
@@ -121,12 +120,6 @@ def test_nothing_that_can_be_opened_is_still_a_script():
 def test_unknown_suffixes_are_opened_as_mrc():
     opened = words_of(script("m", "m.MRC", "s.mrcs", [("x.rec", MODIFIED)], version="1"), "open")
     assert opened == [["open", "./m.MRC", "format", "mrc"], ["open", "./s.mrcs", "format", "mrc"], ["open", "./x.rec"]]
-
-
-@pytest.mark.parametrize("minimum", [-0.1, 1.0, float("nan")])
-def test_lowest_scale_is_checked(minimum):
-    with pytest.raises(UsageError):
-        script("m", "m.mrc", "s.mrc", version="1", min_vis_scale=minimum)
 
 
 NAMES = ["plain.mrc", "two words.mrc", "it's.mrc", "'quoted'.mrc", 'say "so".mrc', '"all".mrc', "wörld Å 映像.mrc",
