@@ -1,0 +1,92 @@
+// What the page carries: grids of bytes, what they mean, and their colours.
+
+const META = JSON.parse(document.getElementById("meta").textContent);
+const SIZE = META.grid.size; // voxels along x, y, z; x is fastest
+const VOXELS = SIZE[0] * SIZE[1] * SIZE[2];
+const volumes = {}; // id -> Uint8Array
+
+const clamp = (value, low, high) => value < low ? low : value > high ? high : value;
+const info = id => META.volumes.find(volume => volume.id === id);
+const toByte = (id, value) => (value - info(id).low) / (info(id).high - info(id).low) * 255;
+const fromByte = (id, byte) => info(id).low + byte / 255 * (info(id).high - info(id).low);
+const angstrom = (axis, voxel) => META.grid.origin[axis] + voxel * META.grid.spacing;
+const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// Densities have any size: three digits, and powers of ten where there would be many zeros.
+function shortNumber(value) {
+  const size = Math.abs(value);
+  return size >= 1e5 || (size && size < 1e-3) ? value.toExponential(2) : String(+value.toPrecision(3));
+}
+
+async function unpack(id) {
+  const text = atob(document.getElementById("volume-" + id).textContent.trim());
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  if (bytes.length !== VOXELS) throw new Error(`${id}: ${bytes.length} bytes instead of ${VOXELS}`);
+  volumes[id] = bytes;
+}
+
+// ---- colours
+
+const rgbOf = colour => [1, 3, 5].map(i => parseInt(colour.slice(i, i + 2), 16));
+
+// 256 colours of three bytes, straight lines between stops [place from 0 to 1, [r, g, b]].
+function colourTable(stops) {
+  const table = new Uint8Array(768);
+  for (let i = 0; i < 256; i++) {
+    const place = i / 255;
+    let k = 1;
+    while (k < stops.length - 1 && place > stops[k][0]) k++;
+    const [from, a] = stops[k - 1], [to, b] = stops[k];
+    const share = clamp((place - from) / (to - from || 1), 0, 1);
+    for (let j = 0; j < 3; j++) table[3 * i + j] = Math.round(a[j] + share * (b[j] - a[j]));
+  }
+  return table;
+}
+
+const surfaceTable = id => colourTable(info(id).stops.map(([place, colour]) => [place, rgbOf(colour)]));
+
+// In slices, what means nothing fades into the page.
+function sliceTable(id) {
+  const volume = info(id);
+  if (volume.kind === "density") return colourTable([[0, [0, 0, 0]], [1, [255, 255, 255]]]);
+  const page = rgbOf(style("--slice-back"));
+  if (volume.kind === "share") return colourTable([[0, page], [1, rgbOf(style(volume.ink))]]);
+  const stops = volume.stops.map(([place, colour]) => [place, rgbOf(colour)]);
+  return colourTable([[0, page], [stops[0][0] / 2, page], ...stops]);
+}
+
+// ---- values between voxels
+
+// A function of x, y, z in voxels: value of a volume, straight lines between voxels.
+function sampler(volume, size) {
+  const [nx, ny, nz] = size, sy = nx, sz = nx * ny;
+  return (x, y, z) => {
+    x = clamp(x, 0, nx - 1.001); y = clamp(y, 0, ny - 1.001); z = clamp(z, 0, nz - 1.001);
+    const i = x | 0, j = y | 0, k = z | 0, fx = x - i, fy = y - j, fz = z - k, p = i + j * sy + k * sz;
+    const a = volume[p] + fx * (volume[p + 1] - volume[p]);
+    const b = volume[p + sy] + fx * (volume[p + sy + 1] - volume[p + sy]);
+    const q = p + sz;
+    const c = volume[q] + fx * (volume[q + 1] - volume[q]);
+    const d = volume[q + sy] + fx * (volume[q + sy + 1] - volume[q + sy]);
+    const near = a + fy * (b - a);
+    return near + fz * (c + fy * (d - c) - near);
+  };
+}
+
+// A volume of half the grid: means of two voxels along each axis.
+function halved(volume) {
+  const [nx, ny, nz] = SIZE, size = SIZE.map(n => Math.max(2, n >> 1)), [mx, my, mz] = size;
+  const out = new Uint8Array(mx * my * mz), sy = nx, sz = nx * ny;
+  const dx = nx > 1 ? 1 : 0, dy = ny > 1 ? sy : 0, dz = nz > 1 ? sz : 0;
+  for (let z = 0, o = 0; z < mz; z++) for (let y = 0; y < my; y++) {
+    let p = Math.min(2 * z, nz - 1 - (dz > 0)) * sz + Math.min(2 * y, ny - 1 - (dy > 0)) * sy;
+    for (let x = 0; x < mx; x++, p += 2, o++) {
+      out[o] = (volume[p] + volume[p + dx] + volume[p + dy] + volume[p + dx + dy] + volume[p + dz] + volume[p + dz + dx]
+        + volume[p + dz + dy] + volume[p + dz + dy + dx] + 4) >> 3;
+    }
+  }
+  return { volume: out, size };
+}

@@ -1,0 +1,210 @@
+"""From volumes of any size to the small grids of bytes that a report carries.
+
+All maps of a report share one grid: the box around what there is to see, in steps so wide that a volume has no more
+voxels than a browser meshes and draws at once. Densities and scales become bytes, are deflated and written as base64.
+"""
+
+import base64
+import math
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST_VOXELS = 1_500_000
+MARGIN_ANGSTROM = 8.0
+LOWEST_SCALE = 0.1
+"""Below this scale nothing is drawn."""
+
+FEWEST = 2
+"""Voxels along an axis: a surface lies between two."""
+
+_LEAST_MARGIN = 4
+_TOP_PERCENTILE = 99.95
+_BOTTOM_SHARE = 0.35
+_SOLVENT_BITS = 0xFC
+_SOLVENT_CONFIDENCE = 0.01
+_DEFLATE_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Part of a box, and how it is reduced.
+
+    Attributes
+    ----------
+    crop : tuple of slice
+        Of the volume, [z, y, x].
+    step : float
+        Voxels of the volume per voxel of the grid, at least 1.
+    shape : (nz, ny, nx)
+        Of the grid.
+    """
+
+    crop: tuple
+    step: float
+    shape: tuple
+
+    def position(self, voxel_zyx):
+        """Place of a voxel of the volume, in voxels of the grid: [z, y, x] list of float."""
+        return [(v - c.start + 0.5) / self.step - 0.5 for v, c in zip(voxel_zyx, self.crop, strict=True)]
+
+    def origin(self, voxel_size, position_xyz):
+        """Place of the first voxel of the grid in Å: [x, y, z] list of float.
+
+        `position_xyz` is the place of the first voxel of the volume.
+        """
+        return [p + (c.start + 0.5 * self.step - 0.5) * voxel_size
+                for p, c in zip(position_xyz, reversed(self.crop), strict=True)]
+
+
+def choose_grid(scale, confidence, voxel_size, most_voxels=MOST_VOXELS):
+    """Grid for what there is to see: confidence above one half and scale above `LOWEST_SCALE`, and a margin.
+
+    Parameters
+    ----------
+    scale, confidence : (nz, ny, nx) float32 array
+    voxel_size : float
+        Å.
+    most_voxels : float
+        The grid has about as many at most.
+
+    Returns
+    -------
+    Grid
+        Of the whole box, where there is nothing to see.
+    """
+    margin = max(_LEAST_MARGIN, round(MARGIN_ANGSTROM / voxel_size))
+    # section by section: whole volumes of truth values would take time and memory
+    seen = np.zeros(scale.shape[0], bool)
+    outline = np.zeros(scale.shape[1:], bool)
+    for z, (strong, sure) in enumerate(zip(scale, confidence, strict=True)):
+        content = (sure > 0.5) & (strong >= LOWEST_SCALE)
+        seen[z] = content.any()
+        outline |= content
+    crop = tuple(_extent(line, margin) for line in (seen, outline.any(1), outline.any(0)))
+    full = [c.stop - c.start for c in crop]
+    step = max(1.0, (math.prod(full) / most_voxels) ** (1 / 3))
+    return Grid(crop, step, tuple(min(n, max(FEWEST, math.floor(n / step))) for n in full))
+
+
+def _extent(on, margin):
+    """From the first to the last that is on, and a margin."""
+    places = np.flatnonzero(on)
+    if not places.size:
+        return slice(0, on.size)
+    return slice(max(0, int(places[0]) - margin), min(on.size, int(places[-1]) + 1 + margin))
+
+
+def reduce_to(grid, volume):
+    """A volume on a grid.
+
+    Each voxel is a mean with triangular weights that reach as far as its neighbours, so that nothing finer than the
+    grid is left to alias.
+
+    Parameters
+    ----------
+    grid : Grid
+    volume : (nz, ny, nx) float32 array
+
+    Returns
+    -------
+    (gz, gy, gx) float32 array
+    """
+    volume = volume[grid.crop]
+    if grid.step == 1:
+        return np.array(volume, np.float32, order="C")
+    # no product of matrices: its threads fight with those of other runs on a shared machine
+    (first_z, weight_z), *plane = (means(n, m, grid.step) for n, m in zip(volume.shape, grid.shape, strict=True))
+    out = np.empty(grid.shape, np.float32)
+    for target, first, weights in zip(out, first_z, weight_z, strict=True):
+        section = weights[0] * volume[first]
+        for k in range(1, len(weights)):
+            section += weights[k] * volume[first + k]
+        target[:] = averaged(section, *plane)
+    return out
+
+
+def averaged(picture, along_y, along_x):
+    """Weighted means of the rows, then of the columns, of a picture.
+
+    Parameters
+    ----------
+    picture : (ny, nx) or (ny, nx, colours) array
+    along_y, along_x : (first, weights)
+        From `means`.
+    """
+    for axis, (first, weights) in enumerate((along_y, along_x)):
+        shape = [-1 if k == axis else 1 for k in range(picture.ndim)]
+        total = weights[:, 0].reshape(shape) * np.take(picture, first, axis)
+        for k in range(1, weights.shape[1]):
+            total += weights[:, k].reshape(shape) * np.take(picture, first + k, axis)
+        picture = total
+    return picture
+
+
+def means(n, m, step):
+    """How m places are means of n others, `step` apart: triangular weights as wide as two steps.
+
+    Returns
+    -------
+    first : (m,) int array
+        The first of those that each is a mean of.
+    weights : (m, k) float32 array
+        Of that and the k - 1 next; they add up to 1.
+    """
+    # an axis shorter than two steps has two places all the same: the second one is on its last voxel
+    centre = np.minimum((np.arange(m) + 0.5) * step - 0.5, n - 1)
+    weight = np.maximum(0, 1 - np.abs(np.arange(n) - centre[:, None]) / max(step, 1.0))
+    k = max(1, int(np.count_nonzero(weight, axis=1).max()))
+    first = np.minimum((weight > 0).argmax(1), n - k)
+    kept = np.take_along_axis(weight, first[:, None] + np.arange(k), 1)
+    return first, (kept / kept.sum(1, keepdims=True)).astype(np.float32)
+
+
+def density_range(density, confidence):
+    """Densities that the bytes 0 and 255 stand for.
+
+    From below solvent to what next to nothing in the content exceeds.
+
+    Parameters
+    ----------
+    density, confidence : (gz, gy, gx) float32 array
+
+    Returns
+    -------
+    low, high : float
+    """
+    content = density[confidence > 0.5]
+    if not content.size:
+        content = density.reshape(-1)
+    high = float(np.percentile(content, _TOP_PERCENTILE))
+    if not high > 0:
+        high = max(float(np.abs(density).max()), float(np.finfo(np.float32).tiny))
+    return -_BOTTOM_SHARE * high, high
+
+
+def to_bytes(values, low, high):
+    """Values as bytes: `low` or less is 0, `high` or more 255.
+
+    Returns
+    -------
+    uint8 array of the same shape
+    """
+    scaled = (values - np.float32(low)) * np.float32(255 / (high - low))
+    return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
+
+
+def quieter_solvent(density_bytes, confidence):
+    """Take the two lowest bits off what is surely solvent, in place: noise does not compress, nobody looks there."""
+    density_bytes[confidence < _SOLVENT_CONFIDENCE] &= np.uint8(_SOLVENT_BITS)
+
+
+def drawn_scale(scale_bytes):
+    """Set what is never drawn to 0, in place: half of the deflated size."""
+    scale_bytes[scale_bytes < round(LOWEST_SCALE * 255)] = 0
+
+
+def packed(volume_bytes):
+    """Bytes of a volume, x fastest, deflated (zlib), as base64 text."""
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(volume_bytes), _DEFLATE_LEVEL)).decode("ascii")

@@ -1,0 +1,142 @@
+"""What a report says: the one sentence, the text for a paper, the citation. Plain text; the page escapes it."""
+
+from dataclasses import dataclass
+
+from occupy_jit import __version__
+
+NEARLY_ALL = 0.03
+"""Share of the core below half of full scale up to which a map counts as fully occupied.
+
+In simulated maps that are fully occupied the share is at most 0.025, at any noise.
+"""
+
+_LARGE = 0.995
+
+_MEANINGLESS = {
+    "no-content": "No scale can be read from this map: nothing stands above solvent.",
+    "contrast-inverted": "The scale of this map means nothing yet: its contrast seems inverted.",
+    "noise-dominates": "The scale of this map mostly shows noise.",
+}
+_HALF = 0.5
+
+CITATION = ("Forsberg, Shah & Burt. A robust normalized local filter to estimate compositional heterogeneity directly "
+            "from cryo-EM maps. Nat. Commun. 14 (2023). https://doi.org/10.1038/s41467-023-41478-1")
+BIBTEX = """@article{Forsberg2023,
+  author  = {Forsberg and Shah and Burt},
+  title   = {A robust normalized local filter to estimate compositional heterogeneity directly from cryo-EM maps},
+  journal = {Nature Communications},
+  volume  = {14},
+  year    = {2023},
+  doi     = {10.1038/s41467-023-41478-1}
+}"""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The heading of a report: its first words are set off.
+
+    Attributes
+    ----------
+    strong, rest : str
+    tone : str
+        "weak", "full" or "none": whether part of the map is weak, nearly all of it full, or nothing can be said.
+    """
+
+    strong: str
+    rest: str
+    tone: str
+
+    def __str__(self):
+        return f"{self.strong} {self.rest}".strip()
+
+
+def sentence(core, verdicts, seen_above=0.0):
+    """How much of a map is weaker than half, in one sentence.
+
+    Parameters
+    ----------
+    core : occupy_jit.estimation.core.Core
+    verdicts : sequence of str
+        Codes. Some mean that the scale means nothing: they are the sentence then.
+    seen_above : float
+        Scale that empty solvent hardly ever reaches: what is weaker may not be seen.
+
+    Returns
+    -------
+    Sentence
+    """
+    for code, words in _MEANINGLESS.items():
+        if code in verdicts:
+            return Sentence(words, "See the warnings below.", "none")
+    if core.empty:
+        return Sentence("Nothing in this map is larger than the kernel,", "so there is no core to speak of.", "none")
+    hidden = seen_above > _HALF
+    if core.weak_share < NEARLY_ALL:
+        rest = "as its strongest region" + ("; parts much weaker would drown in the noise." if hidden else ".")
+        return Sentence("Nearly all of the core of this map is as strong", rest, "full")
+    if core.weak_share > _LARGE:
+        return Sentence("Nearly all of the core of this map is weaker than half", "of its strongest region.", "weak")
+    rest = "of its strongest region: missing in part of the particles, or mobile."
+    if hidden:
+        rest = "of its strongest region; parts weaker still may drown in the noise."
+    return Sentence(f"{core.weak_share:.0%} of the core of this map is weaker than half", rest, "weak")
+
+
+def methods(record, modified):
+    """A paragraph for the methods section of a paper.
+
+    Parameters
+    ----------
+    record : dict
+        Of the run.
+    modified : sequence of str
+        Names of the modifications that were made.
+
+    Returns
+    -------
+    str
+    """
+    settings, derived, found = record["settings"], record["derived"], record["results"]
+    voxel = record["input"]["voxel_size_angstrom"]
+    text = [f"The local scale of the map was estimated with OccuPy (occupy_jit {__version__}; Forsberg et al., "
+            f"2023) from the map low-passed to {derived['lowpass_angstrom']:.1f} Å, as the maximum over a sphere "
+            f"of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
+            + _full_scale(settings, found) + "."]
+    if record.get("half_maps"):
+        text.append("Noise and standard errors were estimated from the half maps.")
+    if modified:
+        text.append(f"The map was modified by its scale ({', '.join(modified)}"
+                    + ("; solvent was suppressed)." if settings["exclude_solvent"] else ")."))
+    core = found.get("core")
+    if core:
+        text.append(f"Of the core of the map (without a rim of one kernel radius), {core['weaker_than_half']:.0%} "
+                    f"has a scale below 0.5 and {core['scale_of_08_or_more']:.0%} one of 0.8 or more; the median is "
+                    f"{core['median_scale']:.2f}.")
+    return " ".join(text)
+
+
+def _full_scale(settings, found):
+    if settings["naive_normalisation"]:
+        return "the largest density of the map"
+    if found.get("full_scale_corner_zyx") is None:
+        return f"a density of {found['full_scale']:.4g} above solvent"
+    return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "
+            f"{settings['tile_size_angstrom']:g} Å")
+
+
+def mass(kilodalton):
+    """A mass, with a unit that keeps it short."""
+    return f"{kilodalton / 1000:.2f} MDa" if kilodalton >= 1000 else f"{kilodalton:.0f} kDa"
+
+
+def number(value):
+    """A value of a setting or a result, as short as it can be told."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(number(item) for item in value)
+    return str(value)

@@ -1,0 +1,258 @@
+"""The page of a report: words, tables, escaping, size, and that it holds what it was given."""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jinja2")
+
+from occupy_jit.estimation.core import Core
+from occupy_jit.reports import charts, index_page, page, png, words
+from tests.reports.sample import HOSTILE, report_data
+
+WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline"}
+
+
+class Tree(HTMLParser):
+    """Counts elements, and complains about what is not closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.attributes, self.texts = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        self.attributes += attributes
+        if tag not in WITHOUT_END:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append(tag)
+        self.attributes += attributes
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, (tag, self.open)
+        self.open.pop()
+
+    def handle_data(self, text):
+        self.texts.append(text)
+
+
+def core(weak, strong=0.5, voxels=1000):
+    return Core(float(voxels), weak, strong, 0.7, np.full(40, voxels // 40), 1.0)
+
+
+@pytest.mark.parametrize("weak, verdicts, limit, wanted, tone", [
+    (0.029, (), 0.2, "Nearly all of the core of this map is as strong as its strongest region.", "full"),
+    (0.19, (), 0.2, "19% of the core of this map is weaker than half of its strongest region: missing in part of the "
+                    "particles, or mobile.", "weak"),
+    (0.999, (), 0.2, "Nearly all of the core of this map is weaker than half of its strongest region.", "weak"),
+    (0.01, (), 0.6, "Nearly all of the core of this map is as strong as its strongest region; parts much weaker would "
+                    "drown in the noise.", "full"),
+    (0.19, ("kernel-large", "no-content"), 0.2, "No scale can be read from this map: nothing stands above solvent. See "
+                                                "the warnings below.", "none"),
+    (0.19, ("contrast-inverted",), 0.2, "The scale of this map means nothing yet: its contrast seems inverted. See the "
+                                        "warnings below.", "none"),
+    (0.0, ("noise-dominates",), 0.2, "The scale of this map mostly shows noise. See the warnings below.", "none"),
+])
+def test_the_sentence(weak, verdicts, limit, wanted, tone):
+    said = words.sentence(core(weak), verdicts, limit)
+    assert (str(said), said.tone) == (wanted, tone)
+
+
+def test_the_sentence_of_a_map_without_core():
+    assert words.sentence(core(0.0, voxels=0), ()).tone == "none"
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    data = report_data()
+    return data, *page.render(data)
+
+
+def script_of(html):
+    return re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+
+
+def json_of(html, name):
+    return json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.DOTALL)[1])
+
+
+def volume_of(html, name):
+    text = re.search(rf'id="volume-{name}">(.*?)</script>', html, re.DOTALL)[1]
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+
+
+def test_a_page_is_well_formed_and_complete(rendered):
+    _, html, summary = rendered
+    tree = Tree(html.decode())
+    for wanted in ("Solvent model", "What equalising does", "Chains", "chain A", "0.97 ± 0.02", "How to repeat it"):
+        assert any(wanted in text for text in tree.texts), wanted
+    assert summary["sentence"] in "".join(tree.texts)
+    assert tree.elements.count("h1") == 1 and tree.elements.count("svg") == 6
+    # nothing from elsewhere
+    for name, value in tree.attributes:
+        if name in ("src", "href"):
+            assert value.startswith(("data:", "#")), value
+    assert "http" not in html.decode().replace("https://doi.org", "").replace("http-equiv", "")
+
+
+def test_the_policy_allows_the_one_script(rendered):
+    html = rendered[1].decode()
+    script = script_of(html)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    assert f"script-src 'sha256-{digest}';" in policy and "default-src 'none'" in policy
+    assert html.count("<script>") == 1
+
+
+def test_the_volumes_are_those_of_the_map(rendered):
+    data, html, _ = rendered
+    html = html.decode()
+    meta = json_of(html, "meta")
+    size = meta["grid"]["size"]
+    scale = volume_of(html, "scale").reshape(size[::-1])
+    # a step of 1 here, so that the grid is a part of the map
+    assert meta["grid"]["spacing"] == 1.5 and tuple(size[::-1]) == data.scale.shape
+    first = [c.start for c in data.grid.crop]
+    assert np.allclose(meta["grid"]["origin"], [p + 1.5 * v for p, v in zip((10, 20, 30), first[::-1], strict=True)])
+    part = data.scale
+    wanted = np.rint(part * 255)
+    assert np.array_equal(scale, np.where(wanted < 26, 0, wanted))
+    for volume in meta["volumes"]:
+        assert volume_of(html, volume["id"]).size == np.prod(size)
+    assert [v["id"] for v in meta["volumes"]] == ["input", "scale", "confidence", "modified", "error"]
+    low, high = meta["cube"]
+    assert np.allclose(np.array(high) - low, 8) and np.allclose(low[0], 14 - 0.5 - first[2])
+
+
+def test_the_numbers_of_page_summary_and_record_are_the_same(rendered):
+    data, html, summary = rendered
+    assert json_of(html.decode(), "summary") == summary
+    assert summary["weaker_than_half"] == data.record["results"]["core"]["weaker_than_half"] == data.core.weak_share
+    assert f"{data.core.weak_share:.1%}" in html.decode()
+
+
+def test_hostile_names_are_text_everywhere():
+    data = report_data(name=HOSTILE, verdicts=[("a-code", f"sentence {HOSTILE}")])
+    data.record["warnings"].append(HOSTILE)
+    data.record["command_line"].append(HOSTILE)
+    html, _ = page.render(data)
+    tree = Tree(html.decode())
+    plain = Tree(page.render(report_data(verdicts=[("a-code", "sentence")]))[0].decode())
+    # one more warning, and not one other element
+    assert sorted(tree.elements) == sorted([*plain.elements, "li"])
+    assert not any(name.startswith("on") for name, _ in tree.attributes)
+    assert sum(HOSTILE in text for text in tree.texts) >= 4
+    assert "49" not in json_of(html.decode(), "meta")["name"]
+
+
+def test_paths_stay_at_home_unless_asked_for():
+    data = report_data(verdicts=[("a-code", "/data/secret project/sample.mrc: is odd")])
+    html, _ = page.render(data)
+    assert b"secret" not in html and b"sample.mrc: is odd" in html.replace(b"Sample", b"sample")
+    html, _ = page.render(data, show_paths=True)
+    assert b"/data/secret project/out/scale_sample.mrc" in html
+
+
+def test_names_that_are_no_text():
+    html, summary = page.render(report_data(name="odd\udcff", everything=False))
+    assert b"odd\\udcff" in html
+    index_page.render_index([index_page.Entry("odd\udcff", summary, "report_odd\udcff.html")])
+
+
+def test_everything_optional_may_be_missing(rendered):
+    html, _ = page.render(report_data(everything=False))
+    tree = Tree(html.decode())
+    assert "Chains" not in "".join(tree.texts) and tree.elements.count("svg") == 2
+    assert [v["id"] for v in json_of(html.decode(), "meta")["volumes"]] == ["input", "scale", "confidence"]
+
+
+def test_the_same_bytes_again_and_with_more_threads(rendered):
+    data, html, _ = rendered
+    assert page.render(data)[0] == html == page.render(data, threads=4)[0]
+
+
+def test_a_file_that_would_be_too_large_is_reduced_further(monkeypatch, rendered):
+    data, html, _ = rendered
+    monkeypatch.setattr(page, "LARGEST_BYTES", 0.4 * len(html))
+    smaller, _ = page.render(data)
+    assert len(smaller) < len(html)
+    assert json_of(smaller.decode(), "meta")["grid"]["spacing"] > 1.5
+
+
+def test_a_map_without_content_has_a_report_all_the_same():
+    from dataclasses import replace
+
+    data = report_data(everything=False)
+    empty = np.zeros_like(data.scale)
+    html, summary = page.render(replace(data, scale=empty, confidence=empty, core=core(0.0, voxels=0)))
+    assert summary["tone"] == "none" and Tree(html.decode()).elements.count("svg") == 1
+
+
+def test_an_index_says_what_failed_first(rendered):
+    _, _, summary = rendered
+    warned = summary | {"name": "warned", "verdicts": [{"code": "a", "sentence": "is odd"}]}
+    html = index_page.render_index([
+        index_page.Entry("fine", summary, "report_fine.html"),
+        index_page.Entry("warned", warned, "report_warned.html"),
+        index_page.Entry(HOSTILE, None, None, f"{HOSTILE}: is cut off")]).decode()
+    tree = Tree(html)
+    heads = [text for text in tree.texts if text in ("fine", "warned", HOSTILE)]
+    assert heads == [HOSTILE, "warned", "fine"]
+    assert ("href", "./report_fine.html") in tree.attributes and "script" not in tree.elements
+    assert not any(name.startswith("on") for name, _ in tree.attributes)
+
+
+def test_addresses_of_reports_are_quoted():
+    assert index_page.Entry("x", {}, "report_a b#?.html").address == "./report_a%20b%23%3F.html"
+
+
+def test_a_summary_is_read_back(tmp_path, rendered):
+    _, html, summary = rendered
+    (tmp_path / "report.html").write_bytes(html)
+    assert index_page.read_summary(tmp_path / "report.html") == summary
+    (tmp_path / "other.html").write_bytes(b"<p>no report</p>")
+    assert index_page.read_summary(tmp_path / "other.html") is None
+
+
+def test_a_page_of_classes(rendered):
+    _, _, summary = rendered
+    rows = [{"class": f"class {k}", "share_of_particles": 0.5, "resolution_angstrom": None, "problem": problem,
+             "occupied_volume_angstrom3": None if problem else 5000.0, "mean_scale_in_union": None if problem else 0.4,
+             "occupancy in masks/arm.mrc": 0.3, "error in masks/arm.mrc": 0.05}
+            for k, problem in enumerate((None, HOSTILE))]
+    differences = [{"more": "class 0", "less": "class 1", "volume_angstrom3": 1000.0 * k, "mass_kda": 1.0, "peak": 0.5,
+                    "centre_xyz_angstrom": None} for k in range(30)]
+    entries = [index_page.Entry("class 0", summary, "report_0.html"), index_page.Entry("class 1", None, None, HOSTILE)]
+    html = index_page.render_classes(HOSTILE, entries, rows, differences, 7.0)
+    tree = Tree(html.decode())
+    text = "".join(tree.texts)
+    assert "0.30 ± 0.05" in text and "arm.mrc" in text and "And 5 smaller ones" in text
+    assert "img" in tree.elements and not any(name.startswith("on") for name, _ in tree.attributes)
+
+
+def test_a_png_is_what_it_was_made_of():
+    picture = np.random.default_rng(0).integers(0, 255, (5, 7, 3)).astype(np.uint8)
+    data = png.png(picture)
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    body = data[data.index(b"IDAT") + 4:data.index(b"IEND") - 8]
+    rows = np.frombuffer(zlib.decompress(body), np.uint8).reshape(5, 22)
+    assert set(rows[:, 0]) == {2}
+    assert np.array_equal(np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8), picture.reshape(5, 21))
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (-0.37, 12.4), (1e-9, 3e-9), (0, 0), (-5e6, 9e6)])
+def test_ticks_are_round_and_inside(low, high):
+    found = charts.ticks(low, high)
+    assert len(found) <= 8 and all(low <= v <= high * (1 + 1e-9) for v in found)
+    assert len(found) >= 2 or low == high
