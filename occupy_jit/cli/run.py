@@ -1,8 +1,9 @@
 """From settings and options to runs: which maps, what is said of each, and the exit status."""
 
 import os
+from dataclasses import replace
 
-from occupy_jit.cli import many
+from occupy_jit.files.paths import shown
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs import warmup
 from occupy_jit.runs.outcome import worst
@@ -26,20 +27,15 @@ def run(settings, options, console):
     os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(options.threads)))
     if options.warm_up:
         return _warm_up(console)
-    if options.collect:
-        return many.collect(options.collect, console)
-    if not options.dry_run and options.jobs == 1 and options.cluster is None:
+    if not options.dry_run:
         warmup.start(console.say)
     if options.rerun:
         from occupy_jit.cli.rerun import repeated
 
         settings, options = repeated(settings, options)
-    options = many.with_maps(options, console)
     if options.relion_classes or options.common_scale:
         return _run_group(settings, options, console)
-    if len(options.input_map) > 1 or options.array:
-        return many.run_maps(settings, options, console)
-    return _run_map(settings, options, console)
+    return _run_maps(settings, options, console)
 
 
 def demo_map():
@@ -47,21 +43,27 @@ def demo_map():
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "emd_11007_demo.mrc")
 
 
-def _run_map(settings, options, console):
-    """One map."""
-    from occupy_jit.runs.many_maps import plan_all, run_all
+def _run_maps(settings, options, console):
+    """One map, or several that have nothing to do with each other."""
+    from occupy_jit.runs.many_maps import in_order, plan_all, run_all
     from occupy_jit.runs.plan import described
+    from occupy_jit.runs.report_index import write_index
 
+    if options.demo and "report" not in options.given:
+        options = replace(options, report=True)
     maps = (demo_map(),) if options.demo else options.input_map
     plans, outcomes = plan_all(maps, settings, options, console)
     if options.dry_run:
         for plan in plans:
             console.write("\n".join(described(plan)))
         return worst(outcomes)
-    found, plans = many.finished(plans, options, console)
-    outcomes += found
-    outcomes += run_all(plans, console, many.executor(options))
-    if options.demo and not worst(outcomes):
+    outcomes += run_all(plans, console)
+    if len(maps) > 1:
+        outcomes = in_order(outcomes, maps)
+        _table(outcomes, console)
+        for output in write_index(outcomes, options):
+            console.say(f"{shown(output.path)}  {output.what}")
+    elif options.demo and not worst(outcomes):
         _explain_demo(options, console)
     return worst(outcomes)
 
@@ -71,10 +73,22 @@ def _run_group(settings, options, console):
     from occupy_jit.runs import classification
 
     if not options.dry_run:
-        return classification.run(settings, options, console, many.executor(options))
+        return classification.run(settings, options, console)
     lines, status = classification.describe(settings, options, console)
     console.write("\n".join(lines))
     return status
+
+
+def _table(outcomes, console):
+    """How each map went; for those who want it quiet only where something went wrong."""
+    failed = worst(outcomes) > 0
+    names = [shown(os.path.basename(outcome.path)) for outcome in outcomes]
+    width = max(map(len, names))
+    done = sum(outcome.status == 0 for outcome in outcomes)
+    lines = [f"\n{done} of {len(outcomes)} maps done"]
+    lines += [f"  {name:{width}}  {outcome.status}  {outcome.message.splitlines()[0]}"
+              for name, outcome in zip(names, outcomes, strict=True)]
+    (console.write if failed else console.say)("\n".join(lines))
 
 
 def _warm_up(console):
@@ -91,8 +105,9 @@ def _warm_up(console):
 
 def _explain_demo(options, console):
     where = os.path.abspath(options.output_dir)
-    console.say(f"""
-The demo map is EMD-11007 (EMDB, CC0), made smaller. To look at the result:
-  chimerax {os.path.join(where, 'chimX_emd_11007_demo.cxc')}
-  {os.path.join(where, 'log_emd_11007_demo.txt')}  tells what was measured
-Next: OccuPy -i your_map.mrc --amplify --plot""")
+    look = [f"  {os.path.join(where, 'report_emd_11007_demo.html')}  opens in any browser"] if options.report else []
+    if options.save_chimerax:
+        look.append(f"  chimerax {os.path.join(where, 'chimX_emd_11007_demo.cxc')}")
+    look.append(f"  {os.path.join(where, 'log_emd_11007_demo.txt')}  tells what was measured")
+    console.say("\n".join(["", "The demo map is EMD-11007 (EMDB, CC0), made smaller. To look at the result:", *look,
+                           "Next: OccuPy -i your_map.mrc --amplify --report"]))

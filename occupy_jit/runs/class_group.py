@@ -29,6 +29,8 @@ class ClassMap:
     own : occupy_jit.estimation.result.FullScale or None
         Its own full scale.
     record : dict or None
+    report : dict or None
+        Summary of its report.
     status : int
     problem : str or None
     """
@@ -41,6 +43,7 @@ class ClassMap:
     plan: Plan | None = None
     own: object = None
     record: dict | None = None
+    report: dict | None = None
     status: int = 0
     problem: str | None = None
 
@@ -193,6 +196,8 @@ def _outputs(name, number, options):
     if number > 1:
         outputs += [Output(Role.DIFFERENCE_TABLE, names.path("classdiff_", ".csv")),
                     Output(Role.SCALE_SPREAD, names.path("classvar_", ".mrc"))]
+    if options.report:
+        outputs.append(Output(Role.CLASS_PAGE, names.path("classes_", ".html")))
     return (*outputs, *told(names, options))
 
 

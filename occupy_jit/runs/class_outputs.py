@@ -13,6 +13,7 @@ from occupy_jit.files.paths import shown
 from occupy_jit.runs import summary
 from occupy_jit.runs.class_group import position
 from occupy_jit.runs.plan import Role
+from occupy_jit.runs.report_index import write_class_page
 from occupy_jit.runs.writing import SHOWN_LEVEL, map_label, write_record_and_log
 
 _ROWS_SHOWN = 24
@@ -38,6 +39,7 @@ def write_group(group, settings, options, log):
         _write_csv(outputs, group.path_of(Role.CLASS_TABLE), rows)
         _write_csv(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
         _write_chimerax(group, options, outputs, log)
+        write_class_page(group, rows, differences, union, options, outputs)
         written = [(output.path, output.what) for output in group.outputs]
         log.files(written)
         record = _record(group, settings, options, log)

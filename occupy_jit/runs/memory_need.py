@@ -12,6 +12,9 @@ BASE_BYTES = 150_000_000
 PLOT_BYTES = 30_000_000
 """The plotting library, and pictures."""
 
+REPORT_BYTES = 80_000_000
+"""The reduced maps of a report, its pictures, and the page, in several forms, when all else is done."""
+
 # Whole volumes are counted below; pieces in flight are some megabytes for every section of the map.
 _SECTIONS = 6
 # What a low-pass of a modified map keeps of Fourier space: all of it would be a volume.
@@ -34,9 +37,10 @@ def wanted(settings, options):
     Wanted
     """
     modifies = bool(requested(settings))
-    return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask,
+    return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask
+                  or options.report,
                   lowpass=options.save_all_maps or options.plot or bool(options.target_mask),
-                  volume=modifies or options.plot)
+                  volume=modifies or options.plot or options.report)
 
 
 def needed(shape, settings, options):
@@ -54,6 +58,7 @@ def needed(shape, settings, options):
     -------
     int
     """
+    volume = 4 * math.prod(shape)
     modifications = requested(settings)
     modifies, refills = bool(modifications), any(kind.refills for kind in modifications)
     want = wanted(settings, options)
@@ -77,10 +82,12 @@ def needed(shape, settings, options):
         moments += [held + 2 * noise, held + noise + 1 + extra]
     if options.subtraction_mask:
         moments.append(held + 2)
+    if options.report:
+        # the core of the map, which may fill the box: its scale, averaged
+        moments += [held + 2, held + REPORT_BYTES / volume]
     if options.target_mask:
         # the sensitivity of an occupancy and its transform, and what belongs to the voxels in the mask
         moments.append(held + 3)
-    volume = 4 * math.prod(shape)
     section = 4 * shape[1] * shape[2]
     return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
 

@@ -52,7 +52,6 @@ class _Inputs(NamedTuple):
     volume: object  # a `files.maps.Map`
     solvent_mask: object  # array or None
     targets: list  # of (path, array)
-    files: list  # of `files.checksum.FileRead`, the map first
 
 
 def _run(plan, log):
@@ -73,24 +72,22 @@ def _run(plan, log):
         log.verdict(code, sentence)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record = _write(plan, inputs, result, outputs, log, workers)
+        record, report = _write(plan, inputs, result, outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
-    return {"record": record, "written": plan.outputs}
+    return {"record": record, "report": report, "written": plan.outputs}
 
 
 def _read(plan):
     """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
     warmup.start()
-    from occupy_jit.files.checksum import FileRead
     from occupy_jit.files.map_reading import read_map, read_mask
 
     options = plan.options
-    files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     targets = [(path, read_mask(path, volume).data) for path in options.target_mask]
     warmup.wait()
-    return _Inputs(volume, solvent_mask, targets, files)
+    return _Inputs(volume, solvent_mask, targets)
 
 
 def _estimate(plan, inputs, workers):
@@ -103,8 +100,9 @@ def _estimate(plan, inputs, workers):
 
 
 def _write(plan, inputs, result, outputs, log, workers):
-    """Every file of the plan; returns the record."""
+    """Every file of the plan; returns the record, and the summary of the report if there is one."""
     writer = Writer(plan, inputs.volume, outputs, log)
+    writer.start_report(result)
     slices = write_maps(writer, result, workers)
     writer.plain_copy()
     results = summary.results(inputs.volume, result)
@@ -112,13 +110,15 @@ def _write(plan, inputs, result, outputs, log, workers):
         from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
 
         results["targets"] = occupancy_of_masks(result, inputs.targets)
+    if writer.report is not None:
+        results["core"] = writer.report.numbers
     writer.plot(result)
     writer.slices(result, slices)
     writer.chimerax(result)
-    record = summary.record(plan, inputs.volume, result, results, workers, inputs.files)
+    record = summary.record(plan, inputs.volume, result, results, workers)
     summary.tell(log, record)
-    writer.record_and_log(record)
-    return record
+    writer.record_and_log(record, workers)
+    return record, writer.report_summary
 
 
 def _measure(plan, log):

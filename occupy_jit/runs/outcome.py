@@ -22,6 +22,8 @@ class Outcome:
         The last is a defect of the program.
     record : dict or None
         What the JSON file holds.
+    report : dict or None
+        Summary of the report, see `occupy_jit.reports.page.render`.
     full_scale : occupy_jit.estimation.result.FullScale or None
         Where it alone was asked for.
     lines : tuple of logging.LogRecord
@@ -41,6 +43,7 @@ class Outcome:
     message: str
     kind: str
     record: dict | None = None
+    report: dict | None = None
     full_scale: object = None
     lines: tuple = ()
     verdicts: tuple = ()

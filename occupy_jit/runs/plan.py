@@ -26,10 +26,13 @@ class Role(enum.Enum):
     PLAIN_COPY = "uncompressed input"
     PLOT = "plot"
     SLICES = "slices"
+    REPORT = "report"
     CHIMERAX = "ChimeraX script"
     RECORD = "record"
     LOG = "log"
     # of several maps together
+    REPORT_INDEX = "index of the reports"
+    CLASS_PAGE = "page of the classes"
     CLASS_TABLE = "table of classes"
     DIFFERENCE_TABLE = "table of differences"
     SCALE_SPREAD = "standard deviation of scale"
@@ -104,11 +107,6 @@ class Plan:
         """Path of the output of a role, None if it is not written."""
         return path_of(self.outputs, role, modification)
 
-    @property
-    def also_read(self):
-        """tuple of str : Files that are read besides the map."""
-        return tuple(masks(self.options))
-
     def with_full_scale(self, value):
         """The same plan, with a full scale that is common to several maps."""
         return replace(self, full_scale=value)
@@ -176,6 +174,8 @@ def _outputs(names, settings, options, compressed):
     if options.plot:
         outputs += [Output(Role.PLOT, names.path("solModel_", ".png")),
                     Output(Role.SLICES, names.path("slices_", ".png"))]
+    if options.report:
+        outputs.append(Output(Role.REPORT, names.path("report_", ".html")))
     return outputs
 
 

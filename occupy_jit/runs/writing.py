@@ -41,8 +41,18 @@ class Writer:
 
     def __init__(self, plan, volume, outputs, log):
         self.plan, self.volume = plan, volume
-        self._outputs, self._log = outputs, log
+        self._outputs, self.log = outputs, log
         self._checksums = {}
+        self.report = self.report_summary = None
+
+    def start_report(self, result):
+        """Begin the report, where one is planned: what comes later is added to it."""
+        if self.plan.path_of(Role.REPORT) is None:
+            return
+        from occupy_jit.runs.reporting import MapReport
+
+        with self.log.timed("report"):
+            self.report = MapReport(self.plan, self.volume, result)
 
     def map(self, role, data, what, modification=None):
         """Write a map under the name that was planned for this role."""
@@ -51,7 +61,7 @@ class Writer:
             return
         from occupy_jit.files.map_writing import write_map
 
-        with self._log.timed("write"):
+        with self.log.timed("write"):
             self._checksums[path] = write_map(path, data, self.volume, map_label(what), outputs=self._outputs,
                                               checksum=self.plan.options.json)
 
@@ -63,7 +73,7 @@ class Writer:
         from occupy_jit.files.streams import Stream
 
         piece = memoryview(bytearray(_PIECE))
-        with self._log.timed("write"), Stream(self.plan.path) as stream, self._outputs.open(path) as file:
+        with self.log.timed("write"), Stream(self.plan.path) as stream, self._outputs.open(path) as file:
             rest = self.plan.header.content_bytes
             while rest and (count := stream.fill(piece[:rest])):
                 file.write(piece[:count])
@@ -78,7 +88,7 @@ class Writer:
 
         model = result.solvent
         centres, mean_confidence = _confidence_by_density(result)
-        with self._log.timed("plot"), self._outputs.open(path) as file:
+        with self.log.timed("plot"), self._outputs.open(path) as file:
             solvent_model_png(file, name=self.plan.names.stem, bin_edges=model.bin_edges, counts=model.counts,
                               gaussian=(model.amplitude, model.mean, model.sigma) if model.fitted else None,
                               edge=model.edge, zero=result.zero, floor=result.zero + result.floor,
@@ -98,7 +108,7 @@ class Writer:
         panels = [("input", self.volume.data, "gray", low, high), ("local scale", result.scale, "viridis", 0, 1),
                   ("confidence", result.confidence, "viridis", 0, 1)]
         panels += [(name, data, "gray", low, high) for name, data in modified]
-        with self._log.timed("plot"), self._outputs.open(path) as file:
+        with self.log.timed("plot"), self._outputs.open(path) as file:
             slices_png(file, panels, version=__version__)
 
     def chimerax(self, result):
@@ -120,7 +130,7 @@ class Writer:
         for shown_map in (source, scale, *(path for path, _ in others)):
             reason = chimerax.cannot_open(shown_map, plan.names.directory)
             if reason is not None:
-                self._log.warning(f"{shown(shown_map)} is left out of the ChimeraX script: {reason}")
+                self.log.warning(f"{shown(shown_map)} is left out of the ChimeraX script: {reason}")
         text = chimerax.script(plan.names.stem, source, scale, others, version=__version__,
                                directory=plan.names.directory, full_scale_box=box,
                                level=result.zero + SHOWN_LEVEL * result.full_scale,
@@ -128,17 +138,24 @@ class Writer:
         with self._outputs.open(path, "w") as file:
             file.write(text)
 
-    def record_and_log(self, record):
-        """Complete the record, and write it and the log, which names every other file, where they are planned."""
-        self._log.files([(output.path, output.what) for output in self.plan.outputs])
+    def record_and_log(self, record, workers):
+        """Complete the record; write report, record and the log, which names every other file, where planned."""
+        self.log.files([(output.path, output.what) for output in self.plan.outputs])
         if self.plan.options.json:
-            with self._log.timed("checksums"):
+            with self.log.timed("checksums"):
                 record["input"]["sha256"] = self.volume.checksum.hexdigest()
                 for entry in record["outputs"]:
                     checksum = self._checksums.get(entry["path"])
                     entry["sha256"] = None if checksum is None else checksum.hexdigest()
-            record["timings"] = {name: round(seconds, 4) for name, seconds in self._log.timings.items()}
-        write_record_and_log(self.plan, self._outputs, record, self._log)
+        if self.report is not None:
+            with self.log.timed("report"):
+                timings = {name: round(seconds, 4) for name, seconds in self.log.timings.items()}
+                page, self.report_summary = self.report.render({**record, "timings": timings}, workers)
+                with self._outputs.open(self.plan.path_of(Role.REPORT)) as file:
+                    file.write(page)
+        if self.plan.options.json:
+            record["timings"] = {name: round(seconds, 4) for name, seconds in self.log.timings.items()}
+        write_record_and_log(self.plan, self._outputs, record, self.log)
 
 
 def write_record_and_log(plan, outputs, record, log):
@@ -193,6 +210,9 @@ def _write_modified(writer, result, modifications, workers):
     for kind in modifications:
         buffer = modify.modified(volume.data, result, settings, kind, noise if kind.refills else None, buffer, workers)
         writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)
+        if writer.report is not None:
+            with writer.log.timed("report"):
+                writer.report.add_modified(kind.name, buffer)
         if plan.path_of(Role.SLICES) is not None:
             middle = buffer.shape[0] // 2
             slices.append((kind.name, buffer[middle:middle + 1].copy()))

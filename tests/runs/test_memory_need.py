@@ -51,6 +51,7 @@ def peak(arguments, cwd):
     ("turned.mrc", ["--amplify", "--save-all-maps", "--plot"]), ("plain.mrc", ["--scale-mode", "resolution"]),
     ("plain.mrc", ["--attenuate-gamma", "2", "--subtraction-mask"]),
     ("plain.mrc", ["--amplify", "--solvent-def", "mask.mrc"]),
+    ("plain.mrc", ["--report"]), ("turned.mrc", ["--amplify", "--report"]),
     ("plain.mrc", ["--exclude-solvent", "--match-histogram"]), ("plain.mrc", ["--target-mask", "mask.mrc"])],
     ids=lambda value: value if isinstance(value, str) else " ".join(value))
 def test_the_estimate_is_right_within_15_percent(name, options, large, tmp_path):

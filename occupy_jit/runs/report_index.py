@@ -1,0 +1,101 @@
+"""Pages that lead from many maps to the report of each: the index of a batch, and the page of a classification."""
+
+import os
+
+from occupy_jit.files.outputs import Outputs
+from occupy_jit.files.paths import shown
+from occupy_jit.runs.plan import Output, Role, path_of
+
+_INDEX = "index.html"
+
+
+def index_of(options, number):
+    """The index that a run on so many maps writes.
+
+    Returns
+    -------
+    tuple of Output
+        None of one map, and none without reports.
+    """
+    if not options.report or number < 2:
+        return ()
+    return (Output(Role.REPORT_INDEX, os.path.join(options.output_dir, _INDEX)),)
+
+
+def write_index(outcomes, options):
+    """Write the index of the reports of several maps, where there is one.
+
+    Parameters
+    ----------
+    outcomes : sequence of occupy_jit.runs.outcome.Outcome
+        In the order of the maps. Of a map whose report an earlier run has written, the summary is read from there.
+    options : occupy_jit.settings.Options
+
+    Returns
+    -------
+    tuple of Output
+        What was written.
+    """
+    planned = index_of(options, len(outcomes))
+    if not planned or not os.path.isdir(options.output_dir):  # no map got as far as that
+        return ()
+    from occupy_jit.reports.index_page import render_index
+
+    html = render_index([_entry(outcome, options) for outcome in outcomes])
+    with Outputs() as outputs, outputs.open(planned[0].path) as file:
+        file.write(html)
+    return planned
+
+
+def _entry(outcome, options):
+    from occupy_jit.reports.index_page import Entry, read_summary
+
+    name = os.path.basename(outcome.path)
+    if outcome.status:
+        return Entry(name, problem=_without_folder(outcome.message.splitlines()[0], outcome.path, options))
+    path = path_of(outcome.written, Role.REPORT)
+    summary = outcome.report
+    if summary is None and path is not None and os.path.exists(path):
+        summary = read_summary(path)
+    if summary is None:
+        return Entry(name, problem="there is no report of it")
+    return Entry(summary["name"], summary, os.path.basename(path))
+
+
+def _without_folder(text, path, options):
+    """A message without the folder of the file that it is about, as reports are passed on."""
+    folder = os.path.dirname(path)
+    return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
+
+
+def write_class_page(group, rows, differences, union_angstrom3, options, outputs):
+    """Write the page of a classification, where it is planned.
+
+    Parameters
+    ----------
+    group : occupy_jit.runs.class_group.Group
+    rows, differences : sequence of dict
+        The tables of the classes and of their differences.
+    union_angstrom3 : float
+        Volume that any class occupies.
+    options : occupy_jit.settings.Options
+    outputs : occupy_jit.files.outputs.Outputs
+    """
+    path = group.path_of(Role.CLASS_PAGE)
+    if path is None:
+        return
+    from occupy_jit.reports.index_page import Entry, render_classes
+
+    entries, told = [], []
+    for entry, row in zip(group.classes, rows, strict=True):
+        problem = None
+        if entry.status:
+            problem = _without_folder(entry.problem.splitlines()[0], entry.path or "", options)
+            entries.append(Entry(entry.label, problem=problem))
+        else:
+            report = os.path.basename(entry.plan.path_of(Role.REPORT))
+            entries.append(Entry(entry.label, entry.report, report))
+        told.append({**row, "problem": problem})
+    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000)
+    with outputs.open(path) as file:
+        file.write(html)

@@ -1,0 +1,87 @@
+"""The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
+
+import os
+
+from occupy_jit.reports.report_data import Histogram, Part, Parts, ReportData, core_numbers
+
+FIRST_LEVEL = 0.24
+"""Density of the first surface, as a share of full scale above the zero level."""
+
+
+class MapReport:
+    """Gathers the report of one map; volumes are reduced at once, so that nothing is kept for it.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.Plan
+    volume : occupy_jit.files.maps.Map
+        The input.
+    result : occupy_jit.estimation.result.Result
+        With confidence.
+    """
+
+    def __init__(self, plan, volume, result):
+        from occupy_jit.estimation.core import measure_core
+        from occupy_jit.reports.display_grid import choose_grid, reduce_to
+
+        self._plan, self._volume, self._result = plan, volume, result
+        self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
+        self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
+        self._small = {name: reduce_to(self._grid, values) for name, values in (
+            ("input", volume.data), ("scale", result.scale), ("confidence", result.confidence))}
+        self._modified = []
+
+    @property
+    def numbers(self):
+        """dict : What the report says about the core, for the record."""
+        return core_numbers(self.core)
+
+    def add_modified(self, name, values):
+        """Show a modified map: its name, and its values, which may be overwritten afterwards."""
+        from occupy_jit.reports.display_grid import reduce_to
+
+        self._modified.append((name, reduce_to(self._grid, values)))
+
+    def render(self, record, workers):
+        """The page.
+
+        Parameters
+        ----------
+        record : dict
+            Of the run, with checksums.
+        workers : int
+            Threads.
+
+        Returns
+        -------
+        html : bytes
+        summary : dict
+            See `occupy_jit.reports.page.render`.
+        """
+        from occupy_jit.reports import page
+
+        result, source = self._result, record["input"]
+        files = [("input", source["path"], source["sha256"])]
+        files += [(entry["role"], entry["path"], entry.get("sha256")) for entry in record["outputs"]]
+        data = ReportData(
+            name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
+            grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
+            position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
+            parts=_targets(record["results"].get("targets", ())), files=tuple(files), **self._small)
+        return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
+
+
+def _histogram(result):
+    model = result.solvent
+    marks = [("zero level", result.zero), ("full scale", result.zero + result.full_scale)]
+    if model.fitted:
+        marks.append(("end of solvent", model.edge))
+    return Histogram(model.bin_edges, model.counts,
+                     (model.amplitude, model.mean, model.sigma) if model.fitted else None, tuple(marks))
+
+
+def _targets(targets):
+    """Tables of the occupancies inside masks."""
+    rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"])
+                 for target in targets if target["occupancy"] is not None)
+    return (Parts("Occupancy inside masks", rows),) if rows else ()
