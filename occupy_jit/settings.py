@@ -103,6 +103,10 @@ class Options:
 
     Attributes
     ----------
+    input_map : tuple of str
+        Maps, directories of maps, and ``@LIST`` for the names that a file lists.
+    emdb : tuple of str
+        Numbers of EMDB entries.
     voxel_size : float or None
         Å, instead of the header's.
     solvent_def : str or None
@@ -111,6 +115,18 @@ class Options:
         Whether a report shows paths, and not only the names of files.
     save_solvent_def : float or None
         Scale above which the mask that is written is 1.
+    jobs : int
+        Maps that are run at once, in processes of this machine.
+    cluster : str or None
+        Address of a dask scheduler, name of its scheduler file, or "slurm".
+    cluster_jobs : int or None
+        Number of SLURM jobs that are workers.
+    array : bool
+        Whether this is one task of a SLURM array.
+    resume : bool
+        Whether maps that are finished are left alone.
+    collect : str or None
+        Directory with the tables of an array's tasks.
     verbosity : int
         -1 quiet, 0, 1 verbose.
     install_completion : str or None
@@ -123,6 +139,8 @@ class Options:
 
     # where the maps come from
     input_map: tuple[str, ...] = _once(())
+    emdb: tuple[str, ...] = _once(())
+    emdb_dir: str | None = _once(None)
     demo: bool = _once(False)
     relion_classes: str | None = _once(None)
     common_scale: bool = _once(False)
@@ -144,9 +162,15 @@ class Options:
     subtraction_mask: bool = False
     # how to run
     threads: int | None = None
+    jobs: int = _once(1)
+    cluster: str | None = _once(None)
+    cluster_jobs: int | None = _once(None)
+    array: bool = _once(False)
+    resume: bool = _once(False)
     verbosity: int = _once(0)
     dry_run: bool = _once(False)
     # what is done instead of a run
+    collect: str | None = _once(None)
     warm_up: bool = _once(False)
     show_completion: str | None = _once(None)
     install_completion: str | bool | None = _once(None)
@@ -159,8 +183,10 @@ class Options:
         if self.save_solvent_def is not None:
             _within(self.save_solvent_def, 0, 1, "--save-solvent-def")
         _require(0 <= self.min_vis_scale < 1, "--min-vis-scale", self.min_vis_scale, "at least 0 and below 1")
-        if self.threads is not None:
-            _require(self.threads >= 1, "--threads", self.threads, "at least 1")
+        for count, option in ((self.threads, "--threads"), (self.jobs, "--jobs"),
+                              (self.cluster_jobs, "--cluster-jobs")):
+            if count is not None:
+                _require(count >= 1, option, count, "at least 1")
 
 
 def default(name):

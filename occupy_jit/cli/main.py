@@ -5,7 +5,7 @@ import os
 import sys
 
 from occupy_jit import PROGRAM
-from occupy_jit.cli import parser
+from occupy_jit.cli import parser, relion
 
 
 def main(argv=None):
@@ -27,6 +27,8 @@ def main(argv=None):
     try:
         if not argv:
             return _hint()
+        if relion.job_directory(argv) is not None:
+            return relion.run(argv, main)
         settings, options = parser.parse(argv)
         verbosity = options.verbosity
         return _run(settings, options)

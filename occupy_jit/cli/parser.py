@@ -4,6 +4,8 @@ Standard library only, because the manual page and the shell completion are made
 because ``OccuPy --help`` has to start at once. A row has a field, with its default, in `occupy_jit.settings`.
 """
 
+import os
+from dataclasses import replace
 from functools import partial
 
 from occupy_jit import PROGRAM, __version__
@@ -29,20 +31,27 @@ examples:
   {PROGRAM} --demo                               try it on the small map that ships with it
   {PROGRAM} -i map.mrc                           local scale (a proxy for occupancy) of a map
   {PROGRAM} -i map.mrc --amplify --plot          and bring weak regions up to full scale
-  {PROGRAM} -i *.mrc --output-dir out --quiet    many maps, one after the other
+  {PROGRAM} -i maps/ --output-dir out --jobs 4   all maps of a directory, four at once
 """
 
 # Where a run gets its maps from; exactly one of these is given.
-SOURCES = (("input_map", "-i"), ("demo", "--demo"), ("relion_classes", "--relion-classes"), ("rerun", "--rerun"))
+SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion_classes", "--relion-classes"),
+           ("rerun", "--rerun"))
 # What is done instead of a run on maps.
-ERRANDS = ("warm_up", "show_completion", "install_completion")
+ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options whose value is a name, or names, of files.
-_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "relion_classes", "rerun")
+_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "relion_classes", "rerun", "emdb_dir",
+          "cluster", "collect")
 
 
 def _input(add):
     add("-i", "--input-map", metavar="MAP", nargs="+", path="file",
-        text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2")
+        text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2; a directory stands for the maps in it, and "
+             "@FILE for the names that it lists, one a line")
+    add("--emdb", metavar="ID", nargs="+", text="fetch the maps of these EMDB entries (11007 or EMD-11007) and run on "
+        "them")
+    add("--emdb-dir", metavar="DIR", path="directory",
+        text="where maps of the EMDB are kept (default: $OCCUPY_EMDB_DIR, else occupy_jit/emdb in the user's cache)")
     add("--demo", action="store_true", text="run on the small map that ships with the package")
     add("--relion-classes", metavar="STAR", path="file",
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
@@ -130,6 +139,16 @@ def _parts(add):
 def _running(add):
     add("--threads", metavar="N", type=whole,
         text="threads to use (default: all that the job may use); never changes the results")
+    add("--jobs", metavar="N", type=whole, text="run N maps at once, in processes that share the threads")
+    add("--resume", action="store_true",
+        text="leave maps alone that an earlier run with the same settings has finished")
+    add("--cluster", metavar="ADDRESS",
+        text="hand the maps to the workers of the dask scheduler at this address, or of this scheduler file; slurm "
+             "starts workers as SLURM jobs, from your dask configuration")
+    add("--cluster-jobs", metavar="N", type=whole, text="number of SLURM jobs for --cluster slurm")
+    add("--array", action="store_true", text="in a SLURM array: run this task's share of the maps")
+    add("--collect", metavar="DIR", path="directory",
+        text="put the tables together that the tasks of an array have written to DIR")
     add("--verbose", "--quiet", action=Switch, dest="verbosity", on=1, off=-1,
         text="say more on the terminal, or only warnings and errors")
     add("--dry-run", action="store_true",
@@ -207,11 +226,53 @@ def _check(options):
         raise UsageError(f"no map given: use -i MAP, or try {PROGRAM} --demo")
     if len(sources) > 1:
         raise UsageError(f"{' and '.join(sources)} cannot be given together: each says what to run on")
-    if options.output_map is not None and (len(options.input_map) > 1 or options.relion_classes):
-        raise UsageError("-o/--output-map names the output of one map; leave it out to run on several")
-    if options.common_scale and len(options.input_map) < 2 and "-i" in sources:
-        raise UsageError("--common-scale needs at least two maps after -i")
+    check_number(options)
+    _check_many(options)
     for name in _NAMES:
         value = getattr(options, name)
         if "" in (value if isinstance(value, tuple) else [value]):
             raise UsageError(f"--{name.replace('_', '-')}: the name is empty")
+
+
+def check_number(options):
+    """Raise UsageError for options that do not fit the number of maps: also once directories and lists are known."""
+    number = len(options.input_map) + len(options.emdb)
+    if options.output_map is not None and (number > 1 or options.relion_classes):
+        raise UsageError("-o/--output-map names the output of one map; leave it out to run on several")
+    several = any(name.startswith("@") or os.path.isdir(name) for name in options.input_map)
+    if options.common_scale and number == 1 and not several:
+        raise UsageError("--common-scale needs at least two maps after -i")
+
+
+def _check_many(options):
+    """Raise UsageError for ways to run many maps that contradict each other."""
+    ways = [option for option, there in (("--jobs", options.jobs > 1), ("--cluster", options.cluster is not None))
+            if there]
+    if len(ways) > 1:
+        raise UsageError("--jobs and --cluster cannot be given together: processes here, or workers elsewhere")
+    if options.cluster == "slurm" and options.cluster_jobs is None:
+        raise UsageError("--cluster slurm needs --cluster-jobs N, the number of SLURM jobs")
+    if options.cluster_jobs is not None and options.cluster != "slurm":
+        raise UsageError("--cluster-jobs is for --cluster slurm")
+    if options.array and options.cluster is not None:
+        raise UsageError("--array and --cluster cannot be given together: a task of an array runs its maps itself")
+    if options.resume and not options.json:
+        raise UsageError("--resume needs the records: leave --no-json out")
+    for option, there in (("--array", options.array), ("--resume", options.resume)):
+        if there and (options.relion_classes or options.common_scale):
+            raise UsageError(f"{option} is for maps that have nothing to do with each other: leave it out")
+
+
+def absolute(options):
+    """The same options with absolute names of files, for workers whose current directory is another."""
+    changed = {}
+    for action in build_parser()._actions:
+        value = getattr(options, action.dest, None)
+        if getattr(action, "path", None) and value and action.dest != "output_map":
+            changed[action.dest] = (tuple(map(_absolute, value)) if isinstance(value, tuple)
+                                    else _absolute(value) if isinstance(value, str) else value)
+    return replace(options, **changed)
+
+
+def _absolute(name):
+    return name if name == "auto" else os.path.abspath(name)

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from occupy_jit.files.paths import shown
+from occupy_jit.cli import many
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs import warmup
 from occupy_jit.runs.outcome import worst
@@ -27,15 +27,20 @@ def run(settings, options, console):
     os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(options.threads)))
     if options.warm_up:
         return _warm_up(console)
-    if not options.dry_run:
+    if options.collect:
+        return many.collect(options.collect, console)
+    if not options.dry_run and options.jobs == 1 and options.cluster is None:
         warmup.start(console.say)
     if options.rerun:
         from occupy_jit.cli.rerun import repeated
 
         settings, options = repeated(settings, options)
+    options = many.with_maps(options, console)
     if options.relion_classes or options.common_scale:
         return _run_group(settings, options, console)
-    return _run_maps(settings, options, console)
+    if len(options.input_map) > 1 or options.array:
+        return many.run_maps(settings, options, console)
+    return _run_map(settings, options, console)
 
 
 def demo_map():
@@ -43,11 +48,10 @@ def demo_map():
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "emd_11007_demo.mrc")
 
 
-def _run_maps(settings, options, console):
-    """One map, or several that have nothing to do with each other."""
-    from occupy_jit.runs.many_maps import in_order, plan_all, run_all
+def _run_map(settings, options, console):
+    """One map."""
+    from occupy_jit.runs.many_maps import plan_all, run_all
     from occupy_jit.runs.plan import described
-    from occupy_jit.runs.report_index import write_index
 
     if options.demo and "report" not in options.given:
         options = replace(options, report=True)
@@ -57,13 +61,10 @@ def _run_maps(settings, options, console):
         for plan in plans:
             console.write("\n".join(described(plan)))
         return worst(outcomes)
-    outcomes += run_all(plans, console)
-    if len(maps) > 1:
-        outcomes = in_order(outcomes, maps)
-        _table(outcomes, console)
-        for output in write_index(outcomes, options):
-            console.say(f"{shown(output.path)}  {output.what}")
-    elif options.demo and not worst(outcomes):
+    found, plans = many.finished(plans, options, console)
+    outcomes += found
+    outcomes += run_all(plans, console, many.executor(options))
+    if options.demo and not worst(outcomes):
         _explain_demo(options, console)
     return worst(outcomes)
 
@@ -73,22 +74,10 @@ def _run_group(settings, options, console):
     from occupy_jit.runs import classification
 
     if not options.dry_run:
-        return classification.run(settings, options, console)
+        return classification.run(settings, options, console, many.executor(options))
     lines, status = classification.describe(settings, options, console)
     console.write("\n".join(lines))
     return status
-
-
-def _table(outcomes, console):
-    """How each map went; for those who want it quiet only where something went wrong."""
-    failed = worst(outcomes) > 0
-    names = [shown(os.path.basename(outcome.path)) for outcome in outcomes]
-    width = max(map(len, names))
-    done = sum(outcome.status == 0 for outcome in outcomes)
-    lines = [f"\n{done} of {len(outcomes)} maps done"]
-    lines += [f"  {name:{width}}  {outcome.status}  {outcome.message.splitlines()[0]}"
-              for name, outcome in zip(names, outcomes, strict=True)]
-    (console.write if failed else console.say)("\n".join(lines))
 
 
 def _warm_up(console):

@@ -50,3 +50,69 @@ class Checksum:
             raise OccupyError(f"{shown(self._path)}: cannot be read back for its checksum: {self._error.strerror}; "
                               "check the disk") from self._error
         return self._digest.hexdigest()
+
+
+def checksum_of(path):
+    """SHA-256 of a file, as hexadecimal digits.
+
+    Raises
+    ------
+    OccupyError
+        It cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise OccupyError(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
+    try:
+        return Checksum(descriptor, path).hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def stamp(path):
+    """What tells, without reading it, whether a file is still the same.
+
+    Returns
+    -------
+    dict
+        ``bytes`` and ``modified_ns``, the time of its last change; None where there is no such file.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {"bytes": None, "modified_ns": None}
+    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+class FileRead:
+    """A file that is read for a run, as it was before it was read.
+
+    Parameters
+    ----------
+    path : str
+    checksum : bool
+        Whether to take its checksum, in the background.
+
+    Attributes
+    ----------
+    stamp : dict
+        See `stamp`.
+    """
+
+    def __init__(self, path, checksum=False):
+        self._path = path
+        self.stamp = stamp(path)
+        self._checksum = None
+        if checksum:
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except OSError:
+                return  # whoever reads it says what is wrong
+            self._checksum = Checksum(descriptor, path)
+            os.close(descriptor)
+
+    def entry(self):
+        """dict : What the record of the run says of it."""
+        digest = None if self._checksum is None else self._checksum.hexdigest()
+        return {"path": os.path.abspath(self._path), "sha256": digest, **self.stamp}

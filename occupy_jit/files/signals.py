@@ -27,6 +27,21 @@ class Interrupted(SystemExit):
 _interrupted = None  # number of the signal that came, if any
 _committing = 0  # renames under way: a signal waits for them
 _last_words = ""
+_before = []  # what is called when a signal ends the process
+
+
+def on_interrupt(function):
+    """Have a function called when a signal ends the process, before anything else; what it raises is passed over.
+
+    It must be quick and safe at any moment: the process is in the middle of something else.
+    """
+    _before.append(function)
+
+
+def forget_interrupt(function):
+    """Take back `on_interrupt`."""
+    with contextlib.suppress(ValueError):
+        _before.remove(function)
 
 
 def _on_signal(signum, frame):
@@ -36,6 +51,9 @@ def _on_signal(signum, frame):
     it can leave a lock that another thread waits for, for ever; in a callback it is swallowed.
     """
     global _interrupted
+    for function in _before:
+        with contextlib.suppress(Exception):
+            function()
     if _committing:
         _interrupted = signum
         return

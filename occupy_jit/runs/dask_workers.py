@@ -16,8 +16,9 @@ from occupy_jit import __version__
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.outputs import write_error
 from occupy_jit.files.paths import shown
+from occupy_jit.files.signals import forget_interrupt, on_interrupt
 
-_SECONDS_TO_CONNECT = 30
+_SECONDS_TO_CONNECT = 15
 _PATIENCE = 600  # seconds without any worker
 _LOOK = 1.0
 _PROBE_SECONDS = 10  # network file systems show a new file late
@@ -28,7 +29,8 @@ def _distributed():
         import distributed
     except ImportError:
         raise UsageError('a dask cluster needs dask; install it with: pip install "occupy_jit[cluster]"') from None
-    for name in ("distributed", *(n for n in logging.root.manager.loggerDict if n.startswith("distributed."))):
+    loud = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    for name in ("distributed", "tornado.application", "asyncio", *loud):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is told by this program, in one line
     return distributed
 
@@ -173,11 +175,13 @@ class SlurmWorkers(DaskWorkers):
                              f"walltime under jobqueue: slurm: into ~/.config/dask/jobqueue.yaml ({_words(error)})"
                              ) from None
         try:
+            _require_accepted(self._cluster.job_script())
             self._client = distributed.Client(self._cluster, set_as_default=False, name="occupy_jit")
             self._submit(jobs)
         except BaseException:
             self._cluster.close(timeout=5)
             raise
+        on_interrupt(self._cancel)
         self._patience = float("inf")  # a queue may be long
         self._setup("SLURM")
         say(f"submitted {jobs} job{'s' if jobs > 1 else ''} to SLURM; work begins when the first one starts")
@@ -187,19 +191,43 @@ class SlurmWorkers(DaskWorkers):
         deadline = time.monotonic() + _SECONDS_TO_CONNECT
         while len(self.job_numbers()) < jobs:
             if time.monotonic() > deadline:
-                raise OccupyError("SLURM takes no jobs; try: sbatch on what dask_jobqueue.SLURMCluster().job_script() "
-                                  "prints")
+                raise OccupyError("SLURM takes no jobs; see what sbatch says to the script that "
+                                  "dask_jobqueue.SLURMCluster().job_script() gives")
             time.sleep(0.1)
 
     def job_numbers(self):
         """list of str : Of the jobs that SLURM has taken."""
         return [str(job.job_id) for job in list(self._cluster.workers.values()) if getattr(job, "job_id", None)]
 
+    def _cancel(self):
+        """End the jobs where a signal ends this process."""
+        import subprocess
+
+        subprocess.run(["scancel", *self.job_numbers()], capture_output=True, timeout=5)
+
     def close(self):
         """End the jobs."""
+        forget_interrupt(self._cancel)
         super().close()
         with contextlib.suppress(Exception):
             self._cluster.close(timeout=10)
+
+
+def _require_accepted(script):
+    """Raise OccupyError where SLURM would not take a job, with what it says."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=60)
+    except OSError as error:
+        raise OccupyError(f"sbatch: {error.strerror}; workers on SLURM are submitted on a machine that has its commands"
+                          ) from None
+    except subprocess.TimeoutExpired:
+        raise OccupyError("SLURM does not answer; try sinfo, and again later") from None
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise OccupyError(f"SLURM refuses the jobs ({reason[0]}); correct jobqueue: slurm: in "
+                          "~/.config/dask/jobqueue.yaml")
 
 
 def _dead():
@@ -278,7 +306,8 @@ def check_worker(path, token, inputs, version):
         return f"({host}) cannot write to {shown(folder)}: {error.strerror}"
     from occupy_jit.runs import warmup
 
-    warmup.load()
+    os.environ["OMP_NUM_THREADS"] = str(worker_threads() or 1)  # dask sets 1, as it expects a task on every thread
+    warmup.ready()
     return None
 
 

@@ -1,7 +1,11 @@
 """Several maps: one bad map does not stop the others. Says nothing itself: outcomes tell how each map went."""
 
+import os
+
 from occupy_jit.errors import UsageError
+from occupy_jit.files.paths import shown
 from occupy_jit.reports.runlog import RunLog
+from occupy_jit.runs.names import names_for
 from occupy_jit.runs.one_map import run_one
 from occupy_jit.runs.outcome import failed
 from occupy_jit.runs.plan import check_names, check_options, masks, plan_map
@@ -42,6 +46,30 @@ def plan_all(maps, settings, options, listener=None):
     check_names([*((plan.path, plan.outputs) for plan in plans), ("all maps", index_of(options, len(maps)))],
                 [*masks(options), *maps])
     return plans, refused
+
+
+def check_maps(maps, options, tables):
+    """Raise UsageError where results of two maps, or those of a map and a table, would have one name.
+
+    For maps of which this process plans a share only; `plan_all` checks all names of those that it plans.
+
+    Parameters
+    ----------
+    maps : sequence of str
+    options : occupy_jit.settings.Options
+    tables : sequence of str
+        Names of the tables of all maps.
+    """
+    tables = tuple(map(os.path.abspath, tables))
+    taken = {}
+    for path in maps:
+        names = names_for(path, options.output_dir, options.output_map)
+        if os.path.abspath(names.path("occupy_", ".json")) in tables:
+            raise UsageError(f"{shown(path)}: its record would have the name of the table of all maps; rename it")
+        other = taken.setdefault(names.scale, path)
+        if other is not path:
+            raise UsageError(f"{shown(path)} and {shown(other)} would both write {shown(names.scale)}; run them with "
+                             "different --output-dir, or rename one")
 
 
 def in_turn(work, plans, listener=None):

@@ -10,6 +10,7 @@ import csv
 import io
 import os
 import re
+import time
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.outputs import Outputs
@@ -17,6 +18,8 @@ from occupy_jit.files.paths import shown
 from occupy_jit.reports.record import read_record, write_record
 
 NAME = "occupy_summary"
+
+_PAUSE = 5.0  # seconds between two versions of a table that grows
 
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
 
@@ -117,6 +120,61 @@ def write_table(directory, rows, name=NAME, array=None):
         with outputs.open(planned["table as JSON"], "w") as file:
             count = {status: sum(r["status"] == status for r in rows) for status in (DONE, FAILED, NOT_RUN)}
             write_record(file, {"table": NAME, "array": array, "count": count, "maps": rows})
+
+
+class Table:
+    """The table while it grows: written now and then, so that a run that is killed leaves what it knows.
+
+    Parameters
+    ----------
+    directory : str
+        It exists before the first `add`.
+    maps : sequence of str
+        All of them, in order; those that have not been run are told so.
+    mine : sequence of str
+        Those that belong in this table.
+    task : occupy_jit.runs.array_task.ArrayTask, optional
+    outcomes : sequence of occupy_jit.runs.outcome.Outcome
+        That are known already.
+    """
+
+    def __init__(self, directory, maps, mine, task=None, outcomes=()):
+        numbers = {path: number for number, path in enumerate(maps, 1)}
+        self._directory = directory
+        self._rows = {path: row(numbers[path], path, NOT_RUN) for path in mine}
+        self._name = NAME if task is None else task.table_name
+        self._array = None if task is None else task.description(maps)
+        self._written = time.monotonic()
+        for outcome in outcomes:
+            self._take(outcome)
+
+    def _take(self, outcome):
+        number = self._rows[outcome.path]["number"]
+        if outcome.status:
+            self._rows[outcome.path] = row(number, outcome.path, FAILED, outcome.status, outcome.message)
+        else:
+            self._rows[outcome.path] = row(number, outcome.path, DONE, record=outcome.record,
+                                           parts=parts_of(outcome.record))
+
+    def add(self, outcome):
+        """Take an outcome into the table."""
+        self._take(outcome)
+        if time.monotonic() - self._written > _PAUSE:
+            self.write()
+
+    def write(self):
+        """Write the table as it is now."""
+        write_table(self._directory, list(self._rows.values()), self._name, self._array)
+        self._written = time.monotonic()
+
+
+def parts_of(record):
+    """What a record says of target masks, as rows of the long table."""
+    targets = (record.get("results") or {}).get("targets") or ()
+    names = [_stem(target["mask"]) for target in targets]
+    return [{"part": name if names.count(name) == 1 else _text(target["mask"]), "kind": "mask",
+             "occupancy": target["occupancy"], "error": target["error"]}
+            for name, target in zip(names, targets, strict=True)]
 
 
 def table_paths(directory, name=NAME):

@@ -52,6 +52,7 @@ class _Inputs(NamedTuple):
     volume: object  # a `files.maps.Map`
     solvent_mask: object  # array or None
     targets: list  # of (path, array)
+    files: list  # of `files.checksum.FileRead`, the map first
 
 
 def _run(plan, log):
@@ -80,14 +81,16 @@ def _run(plan, log):
 def _read(plan):
     """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
     warmup.start()
+    from occupy_jit.files.checksum import FileRead
     from occupy_jit.files.map_reading import read_map, read_mask
 
     options = plan.options
+    files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     targets = [(path, read_mask(path, volume).data) for path in options.target_mask]
     warmup.wait()
-    return _Inputs(volume, solvent_mask, targets)
+    return _Inputs(volume, solvent_mask, targets, files)
 
 
 def _estimate(plan, inputs, workers):
@@ -115,7 +118,7 @@ def _write(plan, inputs, result, outputs, log, workers):
     writer.plot(result)
     writer.slices(result, slices)
     writer.chimerax(result)
-    record = summary.record(plan, inputs.volume, result, results, workers)
+    record = summary.record(plan, inputs.volume, result, results, workers, inputs.files)
     summary.tell(log, record)
     writer.record_and_log(record, workers)
     return record, writer.report_summary

@@ -107,6 +107,11 @@ class Plan:
         """Path of the output of a role, None if it is not written."""
         return path_of(self.outputs, role, modification)
 
+    @property
+    def also_read(self):
+        """tuple of str : Files that are read besides the map."""
+        return tuple(masks(self.options))
+
     def with_full_scale(self, value):
         """The same plan, with a full scale that is common to several maps."""
         return replace(self, full_scale=value)

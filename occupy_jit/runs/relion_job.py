@@ -6,6 +6,7 @@ file ``RELION_JOB_ABORT_NOW`` there to have it stopped.
 """
 
 import contextlib
+import glob
 import os
 import signal
 import threading
@@ -14,7 +15,11 @@ import time
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.outputs import Outputs, write_error
 from occupy_jit.files.paths import shown
+from occupy_jit.files.signals import on_interrupt
 from occupy_jit.files.temporaries import remove_temporaries
+from occupy_jit.modifications import TABLE
+from occupy_jit.reports.record import read_record
+from occupy_jit.runs.plan import Role
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"
@@ -26,6 +31,11 @@ _GRACE = 1.0  # seconds for an ordinary end, before a computation is cut off
 #: Kind of map -> type of node, as RELION 4 and later name it, and the number that RELION 3 has for it.
 NODE_TYPES = {"map": ("DensityMap.mrc", 6), "mask": ("Mask3D.mrc", 7),
               "local": ("Image3D.mrc.localresmap", 12)}
+
+#: What a record says that a file is -> kind of map.
+_KIND_OF = {Role.SCALE.value: "local", Role.SCALE_SPREAD.value: "local", Role.LOWPASS.value: "map",
+            Role.CONFIDENCE.value: "mask", Role.SOLVENT_DEFINITION.value: "mask", Role.SUBTRACTION_MASK.value: "mask",
+            **{modification.name: "map" for modification in TABLE}}
 
 
 class ExternalJob:
@@ -42,9 +52,7 @@ class ExternalJob:
         self._ended = threading.Lock()
 
     def begin(self):
-        """Remove what an earlier run left, and watch for the order to stop, and for signals.
-
-        To be called in the main thread, after the program's own signal handlers are in place.
+        """Remove what an earlier run left, and watch for the order to stop.
 
         Raises
         ------
@@ -60,18 +68,8 @@ class ExternalJob:
                     os.unlink(os.path.join(self.directory, name))
         except OSError as error:
             raise write_error(self.directory, error) from error
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            handler = signal.getsignal(signum)
-            if callable(handler):
-                signal.signal(signum, self._before(handler))
+        on_interrupt(self.interrupted)
         threading.Thread(target=self._watch, name="RELION", daemon=True).start()
-
-    def _before(self, handler):
-        def handle(signum, frame):
-            self.interrupted()
-            handler(signum, frame)
-
-        return handle
 
     def _watch(self):
         order = os.path.join(self.directory, ABORT_NOW)
@@ -138,6 +136,28 @@ class ExternalJob:
             loop.add_row([name, label, str(number)])  # without quotation marks, which RELION takes for a part of it
         with Outputs() as outputs, outputs.open(os.path.join(self.directory, NODES), "w") as file:
             file.write(document.as_string())
+
+
+def nodes_of(directory, begun_ns):
+    """What the records that were written to a directory, since a time, say that was made: (path, kind) pairs.
+
+    Parameters
+    ----------
+    directory : str
+    begun_ns : int
+        Nanoseconds since 1970.
+    """
+    found = {}
+    for path in sorted(glob.glob(os.path.join(glob.escape(directory), "occupy_*.json"))):
+        if os.stat(path).st_mtime_ns < begun_ns:
+            continue
+        record = read_record(path)
+        for part in (record, *record.get("runs", ())):
+            for entry in part.get("outputs", ()):
+                kind = _KIND_OF.get(entry["role"])
+                if kind is not None:
+                    found[entry["path"]] = kind
+    return list(found.items())
 
 
 def _in_project(path):

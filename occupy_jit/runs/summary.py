@@ -60,7 +60,7 @@ def results(volume, result):
     }
 
 
-def record(plan, volume, result, found, workers):
+def record(plan, volume, result, found, workers, files_read):
     """The record of a run, but for checksums and timings, which come last.
 
     Parameters
@@ -72,6 +72,8 @@ def record(plan, volume, result, found, workers):
         From `results`.
     workers : int
         Threads.
+    files_read : list of occupy_jit.files.checksum.FileRead
+        The map first.
 
     Returns
     -------
@@ -81,7 +83,8 @@ def record(plan, volume, result, found, workers):
     return {
         "command_line": how.pop("command_line"),
         "input": {"path": os.path.abspath(plan.path), "sha256": None, "shape_zyx": volume.data.shape,
-                  "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order},
+                  "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order, **files_read[0].stamp},
+        "also_read": [file.entry() for file in files_read[1:]],
         **how,
         "derived": {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
                     "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,

@@ -26,6 +26,12 @@ def wait():
         _loading.join()
 
 
+def ready():
+    """Load the kernels, unless they are."""
+    start()
+    wait()
+
+
 def _load_quietly(announce):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):

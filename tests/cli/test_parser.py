@@ -19,7 +19,7 @@ import occupy_jit
 from occupy_jit.cli import completion
 from occupy_jit.cli import main as cli_main
 from occupy_jit.cli.argument_parser import HelpFormatter
-from occupy_jit.cli.parser import build_parser, parse
+from occupy_jit.cli.parser import absolute, build_parser, parse
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.settings import Options, Settings
 
@@ -79,16 +79,25 @@ OPTIONS = {
     "--demo": ([], "demo", True),
     "--warm-up": ([], "warm_up", True),
     "--rerun": (["o.json"], "rerun", "o.json"),
+    "--emdb": (["11007", "EMD-11008"], "emdb", ("11007", "EMD-11008")),
+    "--emdb-dir": (["d"], "emdb_dir", "d"),
+    "--jobs": (["4"], "jobs", 4),
+    "--resume": ([], "resume", True),
+    "--cluster": (["tcp://h:1"], "cluster", "tcp://h:1"),
+    "--cluster-jobs": (["3"], "cluster_jobs", 3),
+    "--array": ([], "array", True),
+    "--collect": (["d"], "collect", "d"),
     "--show-completion": (["bash"], "show_completion", "bash"),
     "--install-completion": (["fish"], "install_completion", "fish"),
 }
-SOURCES = ("--input-map", "--demo", "--relion-classes", "--rerun")
+SOURCES = ("--input-map", "--demo", "--relion-classes", "--rerun", "--emdb")
 
 
 def arguments(option, values, spelling=None):
     """A command line around one option that can be obeyed."""
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
-    return [spelling or option, *values, *maps]
+    needs = ["--cluster", "slurm"] if option == "--cluster-jobs" else []
+    return [spelling or option, *values, *needs, *maps]
 
 
 @pytest.fixture
@@ -141,6 +150,28 @@ def test_defaults_are_those_of_the_settings():
 def test_every_field_has_an_option():
     reachable = {name for _, name, _ in OPTIONS.values()} | {"given", "command_line"}
     assert {field.name for cls in (Settings, Options) for field in dataclasses.fields(cls)} == reachable
+
+
+@pytest.mark.parametrize("words, reason", [
+    ("-i a --jobs 0", "--jobs 0"), ("-i a --jobs 2 --cluster tcp://h:1", "cannot be given together"),
+    ("-i a --cluster slurm", "--cluster-jobs N"), ("-i a --cluster-jobs 3", "is for --cluster slurm"),
+    ("-i a --array --cluster tcp://h:1", "cannot be given together"), ("-i a --resume --no-json", "needs the records"),
+    ("-i a b --common-scale --resume", "nothing to do with each other"),
+    ("--relion-classes m.star --array", "nothing to do with each other"),
+    ("-i a --emdb 1007", "cannot be given together"), ("--emdb 1007 1008 -o x.mrc", "names the output of one map"),
+])
+def test_ways_to_run_many_maps_that_contradict_each_other(words, reason):
+    with pytest.raises(UsageError, match=reason):
+        parse(words.split())
+
+
+def test_names_for_workers_elsewhere_are_absolute():
+    options = parse("-i a b --output-dir d --target-mask m".split())[1]
+    found = absolute(options)
+    here = os.getcwd()
+    assert found.input_map == (os.path.join(here, "a"), os.path.join(here, "b"))
+    assert (found.output_dir, found.target_mask) == (os.path.join(here, "d"), (os.path.join(here, "m"),))
+    assert found.solvent_def is None and found.cluster == options.cluster
 
 
 def test_a_default_given_explicitly_counts_as_given():

@@ -1,5 +1,6 @@
-"""From the command line that RELION writes for an External job to this program's own."""
+"""This program as an External job of RELION: the command line that RELION writes, and the files that it looks for."""
 
+import os
 from dataclasses import dataclass
 
 from occupy_jit.errors import UsageError
@@ -34,6 +35,39 @@ def job_directory(argv):
         if word.startswith("--o="):
             return word[4:]
     return None
+
+
+def run(argv, main):
+    """Do what RELION asks for.
+
+    Parameters
+    ----------
+    argv : list of str
+        As RELION wrote it.
+    main : callable
+        Runs the program: list of arguments -> exit status.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    import time
+
+    from occupy_jit.cli.parser import build_parser
+    from occupy_jit.runs.relion_job import ExternalJob, nodes_of
+
+    directory = job_directory(argv)
+    job = ExternalJob(directory or os.curdir)
+    job.begin()
+    begun = time.time_ns()
+    try:
+        status = main(translate(argv, build_parser()).argv)
+    except UsageError as error:
+        job.end(error.exit_status)
+        raise
+    job.end(status, nodes_of(directory, begun) if status == 0 else ())
+    return status
 
 
 def translate(argv, parser):

@@ -3,7 +3,7 @@
 import pytest
 
 from occupy_jit.cli.parser import build_parser
-from occupy_jit.cli.relion_arguments import job_directory, translate
+from occupy_jit.cli.relion import job_directory, translate
 from occupy_jit.errors import UsageError
 
 

@@ -1,0 +1,217 @@
+"""Many maps: where they come from, who runs them, what is said of each, and the table of all."""
+
+import logging
+import os
+from dataclasses import replace
+
+from occupy_jit.cli import parser
+from occupy_jit.cli.progress import ProgressLine
+from occupy_jit.files.paths import shown
+from occupy_jit.runs import array_task, maps_table
+from occupy_jit.runs.outcome import Outcome, worst
+
+# Of so many maps each is named once more at the end; of more only those that failed.
+_NAMED = 20
+
+
+def with_maps(options, console):
+    """The same options with every map by name: directories and lists looked into, entries of the EMDB fetched.
+
+    Raises
+    ------
+    OccupyError
+        What was named cannot be read, or fetched.
+    """
+    from occupy_jit.runs.inputs import expand
+
+    found = expand(options.input_map)
+    if found.ours:
+        console.say(f"{len(found.ours)} maps left alone that OccuPy has written, the first: {shown(found.ours[0])}")
+    maps = found.maps
+    if options.emdb:
+        maps += tuple(entry.map for entry in fetched(options, console))
+    if options.cluster is not None:
+        options = parser.absolute(options)
+        maps = tuple(map(os.path.abspath, maps))
+    options = replace(options, input_map=maps, emdb=())
+    parser.check_number(options)
+    return options
+
+
+def fetched(options, console):
+    """Entries of the EMDB, fetched where they are not here yet: list of `occupy_jit.files.emdb.Entry`."""
+    from occupy_jit.files import emdb
+
+    directory = options.emdb_dir or os.environ.get("OCCUPY_EMDB_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "occupy_jit", "emdb")
+    archive = os.environ.get("OCCUPY_EMDB_URL") or emdb.ARCHIVE
+    line = ProgressLine(wanted=console.level <= logging.INFO)
+
+    def say(text):
+        line.clear()
+        console.say(text)
+
+    try:
+        return [emdb.fetch_entry(number, directory, archive=archive, progress=line.download, say=say)
+                for number in dict.fromkeys(map(emdb.number_of, options.emdb))]
+    finally:
+        line.clear()
+
+
+def executor(options):
+    """Who runs the maps: this process, several processes, or a cluster."""
+    from occupy_jit.runs import engines
+    from occupy_jit.runs.many_maps import in_turn
+
+    if options.cluster is not None:
+        return engines.dask(options.cluster, options.cluster_jobs)
+    if options.jobs > 1:
+        return engines.processes(options.jobs, options.threads)
+    return in_turn
+
+
+def finished(plans, options, console):
+    """With --resume: outcomes of the maps that are finished, and the plans of the others."""
+    if not options.resume:
+        return [], plans
+    from occupy_jit.runs import resume
+
+    outcomes, rest = [], []
+    for plan in plans:
+        record = resume.finished(plan)
+        if record is None:
+            rest.append(plan)
+        else:
+            outcomes.append(Outcome(plan.path, 0, "done", "done", record=record, written=plan.outputs))
+    console.say(f"{len(outcomes)} of {len(plans)} maps are finished already")
+    return outcomes, rest
+
+
+def run_maps(settings, options, console):
+    """Run several maps that have nothing to do with each other, or this task's share of an array's maps.
+
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+        With all maps by name.
+    console : occupy_jit.cli.console.Console
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    from occupy_jit.runs.many_maps import check_maps, in_order, plan_all, run_all
+    from occupy_jit.runs.plan import described
+    from occupy_jit.runs.report_index import write_index
+    from occupy_jit.runs.writing import make_directory
+
+    maps, task = options.input_map, None
+    if options.array:
+        task = array_task.from_environment(os.environ)
+    check_maps(maps, options, maps_table.table_paths(options.output_dir).values())
+    mine = maps if task is None else [maps[index] for index in task.share(len(maps))]
+    plans, outcomes = plan_all(mine, settings, options, console)
+    if options.dry_run:
+        for plan in plans:
+            console.write("\n".join(described(plan)))
+        return worst(outcomes)
+    found, rest = finished(plans, options, console)
+    outcomes += found
+    execute = executor(options)
+    if plans or task is not None:
+        make_directory(options.output_dir)
+    table = maps_table.Table(options.output_dir, maps, mine, task, outcomes)
+    line = ProgressLine(wanted=console.level <= logging.INFO)
+    listener = console if console.level <= logging.DEBUG else _Trouble(console, line)
+    line.maps(*_count(outcomes), len(mine))
+    try:
+        for outcome in run_all(rest, listener, execute):
+            outcomes.append(outcome)
+            table.add(outcome)
+            line.clear()
+            console.say(_told(outcome, len(outcomes), len(mine)))
+            line.maps(*_count(outcomes), len(mine))
+    finally:
+        line.clear()
+        if plans or task is not None:
+            table.write()
+    outcomes = in_order(outcomes, mine)
+    _tell_all(outcomes, options, task, console)
+    if task is None:  # the tasks of an array would replace each other's
+        for output in write_index(outcomes, options):
+            console.say(f"wrote {shown(output.path)}  {output.what}")
+    return worst(outcomes)
+
+
+def _count(outcomes):
+    """Number of maps that are done, and that failed."""
+    done = sum(outcome.status == 0 for outcome in outcomes)
+    return done, len(outcomes) - done
+
+
+class _Trouble(logging.Handler):
+    """Listens to many runs for a console: passes on what went wrong, above the line that shows progress."""
+
+    def __init__(self, console, line):
+        super().__init__(logging.WARNING)
+        self._console, self._line = console, line
+
+    def emit(self, record):
+        """Print a line."""
+        self._line.clear()
+        self._console.handle(record)
+
+
+def _told(outcome, number, total):
+    """One line about a map."""
+    name = shown(os.path.basename(outcome.path))
+    if outcome.status:
+        return f"[{number}/{total}] {name}: failed"
+    results = outcome.record["results"]
+    codes = ", ".join(dict.fromkeys(item["code"] for item in outcome.record["verdicts"]))
+    return (f"[{number}/{total}] {name}: full scale {results['full_scale']:.4g}, "
+            f"{results['occupied_volume_angstrom3']:.0f} Å^3, mean scale {results['mean_scale_of_occupied']:.2f}"
+            + (f"  ({codes})" if codes else ""))
+
+
+def _tell_all(outcomes, options, task, console):
+    """How it went; for those who want it quiet only where something went wrong."""
+    failed = [outcome for outcome in outcomes if outcome.status]
+    lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
+    named = outcomes if len(outcomes) <= _NAMED else failed[:_NAMED]
+    names = [shown(os.path.basename(outcome.path)) for outcome in named]
+    width = max(map(len, names), default=0)
+    lines += [f"  {name:{width}}  {outcome.status}  {outcome.message.splitlines()[0]}"
+              for name, outcome in zip(names, named, strict=True)]
+    if len(outcomes) > _NAMED < len(failed):
+        lines.append(f"  and {len(failed) - _NAMED} more that failed")
+    name = maps_table.NAME if task is None else task.table_name
+    path = maps_table.table_paths(options.output_dir, name)["table of maps"]
+    if os.path.exists(path):
+        lines.append(f"wrote {shown(path)}  table of maps")
+    (console.write if failed else console.say)("\n".join(lines))
+
+
+def collect(directory, console):
+    """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
+    found = array_task.collect(directory)
+    maps_table.write_table(directory, found.rows)
+    for path in found.older:
+        console.write(f"OccuPy: warning: {shown(path)}: of another array; left out", aside=True)
+    done = sum(line["status"] == maps_table.DONE for line in found.rows)
+    console.say(f"{done} of {len(found.rows)} maps done",
+                f"wrote {shown(maps_table.table_paths(directory)['table of maps'])}  table of maps")
+    for line in found.rows:
+        if line["status"] == maps_table.FAILED:
+            console.write(f"  {line['map']}  {line['exit_status']}  {line['message']}")
+    not_run = sum(line["status"] == maps_table.NOT_RUN for line in found.rows)
+    unfinished = len(found.missing_tasks) + not_run
+    if unfinished:
+        missing = ", ".join(map(str, found.missing_tasks))
+        told = [f"{not_run} maps were not run"] if not_run else []
+        told += [f"no table of the tasks {missing}"] if missing else []
+        console.write(f"OccuPy: error: {shown(directory)}: {' and '.join(told)}; submit the array again with --resume",
+                      aside=True)
+    return max([int(unfinished > 0), *(line["exit_status"] for line in found.rows)])
