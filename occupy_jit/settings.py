@@ -15,6 +15,9 @@ from occupy_jit.errors import UsageError
 SCALE_MODES = ("occupancy", "resolution")
 LARGEST_RADIUS = 500
 """Of the ball, in voxels: far beyond sense, but not beyond memory."""
+LARGEST_VALUE, SMALLEST_RANGE = 1e15, 1e-15
+"""Of the values of a map: beyond, squares that the estimate forms leave single precision, those of noise a thousandth
+of the map included. Only damaged files hold such values."""
 
 
 def _require(condition, option, value, wanted):

@@ -48,6 +48,12 @@ class Console(logging.Handler):
             for line in lines:
                 self.write(line)
 
+    def detail(self, *lines):
+        """Print lines that belong to no run, for those who ask for more."""
+        if self.level <= logging.DEBUG:
+            for line in lines:
+                self.write(line)
+
     def write(self, text, aside=False):
         """Print a text whatever the verbosity."""
         stream = self._streams[aside] or (sys.stderr if aside else sys.stdout)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SLAB_VOXELS = 1 << 23  # of all maps together, that are in memory at a time
+SLAB_VOXELS = 1 << 23
+"""Of all maps together, that are in memory at a time."""
 
 # No difference below this is worth telling, however quiet the maps.
 _LEAST_DIFFERENCE = 0.05
@@ -57,7 +58,7 @@ def difference_limit(floor_shares, noises):
     return float(max(np.hypot(*floor_shares), _DEVIATIONS * np.hypot(*noises), _LEAST_DIFFERENCE))
 
 
-def compare(scales, limits, occupied, spread=None):
+def compare(scales, limits, occupied, spread=None, slab_voxels=SLAB_VOXELS):
     """Compare scale maps pair by pair, and each with the union of all.
 
     The union is where any map is occupied: its scale above its own limit. Differences count there.
@@ -72,6 +73,8 @@ def compare(scales, limits, occupied, spread=None):
         Scale above which each map is occupied.
     spread : (nz, ny, nx) float32 array, optional
         Filled with the standard deviation over the maps.
+    slab_voxels : int
+        How much is looked at at a time; nothing depends on it.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def compare(scales, limits, occupied, spread=None):
     # for each pair: voxels, and the sums of the difference, and of it times z, y and x
     moments = np.zeros((len(pairs), 5))
     peaks = [(0.0, None)] * len(pairs)
-    step = max(1, _SLAB_VOXELS // (number * n_y * n_x))
+    step = max(1, slab_voxels // (number * n_y * n_x))
     for start in range(0, n_z, step):
         slab = np.stack([scale[start:start + step] for scale in scales])
         if spread is not None:

@@ -16,9 +16,7 @@ from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sphere import voxels_in_sphere
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
-from occupy_jit.settings import Settings
-
-_RANGES = (1e-15, 1e15)  # of values whose squares single precision can hold, noise a thousandth of them included
+from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE, Settings
 
 
 def derived_lowpass(settings, voxel_size):
@@ -115,7 +113,7 @@ def _require_content(volume):
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:
         raise InputError(f"the map is constant ({lowest:g}): there is nothing to estimate")
-    if not _RANGES[0] < highest - lowest < _RANGES[1]:
+    if not SMALLEST_RANGE < highest - lowest < LARGEST_VALUE:
         raise InputError(f"the values span {highest - lowest:g}, too {'little' if highest - lowest < 1 else 'much'} to "
                          "compute with in single precision: multiply the map by a suitable number")
     return lowest, highest

@@ -13,13 +13,10 @@ from occupy_jit.files.maps import Map, check_same_grid
 from occupy_jit.files.mrc_header import HEADER_BYTES
 from occupy_jit.files.paths import shown
 from occupy_jit.files.streams import Stream
+from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE
 
 _USUAL_COMPRESSION = 100  # maps shrink to a third, masks to a fiftieth
 _BLOCK = 1 << 16  # values that are looked at while they are in a cache
-
-# Beyond these the squares that the estimation forms leave single precision; only damaged files hold such values.
-_LARGEST_VALUE = 1e15
-_SMALLEST_RANGE = 1e-15
 
 
 class Range:
@@ -217,7 +214,7 @@ def _check_values(loaded, values, may_be_constant):
         if may_be_constant:
             return
         raise InputError(f"{name}: every value is {low:g}: a constant map has nothing to measure; check the file")
-    if max(abs(low), abs(high)) > _LARGEST_VALUE or high - low < _SMALLEST_RANGE:
+    if max(abs(low), abs(high)) > LARGEST_VALUE or high - low < SMALLEST_RANGE:
         raise InputError(f"{name}: values from {low:.3g} to {high:.3g} are those of no map; the file is damaged or its "
                          "header is wrong (mode, byte order); otherwise rescale it")
 

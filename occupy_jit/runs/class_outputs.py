@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import os
-import platform
 import re
 
 from occupy_jit import __version__
@@ -42,9 +41,8 @@ def write_group(group, settings, options, log):
         write_class_page(group, rows, differences, union, options, outputs)
         written = [(output.path, output.what) for output in group.outputs]
         log.files(written)
-        record = _record(group, settings, options, log)
-        record.update(classes=rows, union_volume_angstrom3=union, differences=differences, star_references=names,
-                      runs=[entry.record for entry in group.usable])
+        record = _record(group, settings, options, log, {
+            "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names})
         write_record_and_log(group, outputs, record, log)
     log.wrote(written)
 
@@ -213,24 +211,17 @@ def _write_chimerax(group, options, outputs, log):
         file.write(text)
 
 
-def _record(group, settings, options, log):
+def _record(group, settings, options, log, compared):
     """What concerns all classes; what concerns one is the record of its own run."""
     model = group.model
-    how = summary.asked(settings, options)
     highest = group.brightest
-    return {
-        "command_line": how.pop("command_line"),
-        "inputs": {"relion_classes": None if model is None else os.path.abspath(model.path),
-                   "sha256": None if model is None else hashlib.sha256(model.raw).hexdigest(),
-                   "project": None if model is None else os.path.abspath(group.project),
-                   "maps": [None if entry.path is None else os.path.abspath(entry.path) for entry in group.classes]},
-        **how,
-        "common_full_scale": group.common,
-        "common_full_scale_of": highest.label,
-        "common_full_scale_corner_zyx": highest.own.corner,
-        "warnings": list(log.warnings),
-        "verdicts": [{"code": code, "sentence": sentence} for code, sentence in log.verdicts],
-        "outputs": summary.files(group.outputs),
-        "versions": {"python": platform.python_version()},
-        "timings": {name: round(seconds, 4) for name, seconds in log.timings.items()},
-    }
+    inputs = {"relion_classes": None if model is None else os.path.abspath(model.path),
+              "sha256": None if model is None else hashlib.sha256(model.raw).hexdigest(),
+              "project": None if model is None else os.path.abspath(group.project),
+              "maps": [None if entry.path is None else os.path.abspath(entry.path) for entry in group.classes]}
+    found = {"common_full_scale": group.common, "common_full_scale_of": highest.label,
+             "common_full_scale_corner_zyx": highest.own.corner}
+    record = summary.framed(settings, options, group.outputs, {"inputs": inputs}, found, log.verdicts, log.warnings)
+    record.update(timings={name: round(seconds, 4) for name, seconds in log.timings.items()}, **compared,
+                  runs=[entry.record for entry in group.usable])
+    return record

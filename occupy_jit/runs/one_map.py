@@ -64,7 +64,7 @@ def _run(plan, log):
     check_memory(plan)
     workers = thread_count(plan.options.threads)
     with log.timed("read"):
-        inputs = _read(plan)
+        inputs = _read(plan, log)
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
@@ -78,7 +78,7 @@ def _run(plan, log):
     return {"record": record, "report": report, "written": plan.outputs}
 
 
-def _read(plan):
+def _read(plan, log):
     """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
     warmup.start()
     from occupy_jit.files.checksum import FileRead
@@ -89,8 +89,14 @@ def _read(plan):
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     targets = [(path, read_mask(path, volume).data) for path in options.target_mask]
-    warmup.wait()
+    _wait_for_kernels(log)
     return _Inputs(volume, solvent_mask, targets, files)
+
+
+def _wait_for_kernels(log):
+    warmup.wait()
+    for line in warmup.remarks():
+        log.detail(line)
 
 
 def _estimate(plan, inputs, workers):
@@ -136,7 +142,7 @@ def _measure(plan, log):
     if volume.minimum == volume.maximum:
         raise InputError(f"{shown(plan.path)}: every value is {volume.minimum:g}: no particles belong to it, or the "
                          "file is no map")
-    warmup.wait()
+    _wait_for_kernels(log)
     with log.timed("measure full scale"):
         found = measure_full_scale(volume, plan.settings, overwrite=True,
                                    thread_count=thread_count(plan.options.threads))

@@ -12,15 +12,37 @@ _OCCUPIED = 0.2
 DALTON_PER_CUBIC_ANGSTROM = 0.813
 
 
-def asked(settings, options):
-    """What every record begins with: how the run was asked for."""
-    return {"command_line": list(options.command_line), "settings": recorded(settings), "given": sorted(options.given),
-            "options": recorded(options)}
+def framed(settings, options, outputs, inputs, found, verdicts, warnings):
+    """A record: how a run was asked for, what it has read and found, what it writes.
 
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+    outputs : sequence of occupy_jit.runs.plan.Output
+    inputs, found : dict
+        Parts of the record.
+    verdicts : sequence of (code, sentence)
+    warnings : sequence of str
 
-def files(outputs):
-    """Rows of the files that are written."""
-    return [{"role": output.what, "path": output.path} for output in outputs]
+    Returns
+    -------
+    dict
+        Checksums and timings come last, when they are known.
+    """
+    import mrcfile
+    import numba
+    import numpy
+
+    return {
+        "command_line": list(options.command_line), **inputs, "settings": recorded(settings),
+        "given": sorted(options.given), "options": recorded(options), **found,
+        "verdicts": [{"code": code, "sentence": sentence} for code, sentence in verdicts],
+        "warnings": list(warnings),
+        "outputs": [{"role": output.what, "path": output.path} for output in outputs],
+        "versions": {"python": platform.python_version(), "numpy": numpy.__version__, "numba": numba.__version__,
+                     "mrcfile": mrcfile.__version__},
+    }
 
 
 def results(volume, result):
@@ -61,7 +83,7 @@ def results(volume, result):
 
 
 def record(plan, volume, result, found, workers, files_read):
-    """The record of a run, but for checksums and timings, which come last.
+    """The record of a run on one map, but for checksums and timings.
 
     Parameters
     ----------
@@ -79,31 +101,15 @@ def record(plan, volume, result, found, workers, files_read):
     -------
     dict
     """
-    how = asked(plan.settings, plan.options)
-    return {
-        "command_line": how.pop("command_line"),
-        "input": {"path": os.path.abspath(plan.path), "sha256": None, "shape_zyx": volume.data.shape,
-                  "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order, **files_read[0].stamp},
-        "also_read": [file.entry() for file in files_read[1:]],
-        **how,
-        "derived": {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
-                    "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
-                    "tile_voxels": result.tile, "threads": workers},
-        "results": found,
-        "verdicts": [{"code": code, "sentence": sentence} for code, sentence in result.verdicts],
-        "warnings": list(volume.warnings),
-        "outputs": files(plan.outputs),
-        "versions": _versions(),
-    }
-
-
-def _versions():
-    import mrcfile
-    import numba
-    import numpy
-
-    return {"python": platform.python_version(), "numpy": numpy.__version__, "numba": numba.__version__,
-            "mrcfile": mrcfile.__version__}
+    inputs = {"input": {"path": os.path.abspath(plan.path), "sha256": None, "shape_zyx": volume.data.shape,
+                        "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order,
+                        **files_read[0].stamp},
+              "also_read": [file.entry() for file in files_read[1:]]}
+    derived = {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
+               "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
+               "tile_voxels": result.tile, "threads": workers}
+    return framed(plan.settings, plan.options, plan.outputs, inputs, {"derived": derived, "results": found},
+                  result.verdicts, volume.warnings)
 
 
 def tell(log, told):

@@ -1,9 +1,11 @@
 """Loading, or compiling, every kernel that a run needs, ahead of the first large array."""
 
 import contextlib
+import logging
 import threading
 
 _loading = None
+_remarks = []
 
 
 def start(announce=None):
@@ -38,14 +40,55 @@ def _load_quietly(announce):
         load(announce)
 
 
+def remarks():
+    """What there was to say about the kernels since the last call, list of str: why they are compiled or not kept."""
+    said = _remarks[:]
+    del _remarks[:len(said)]
+    return said
+
+
+class _Remarks(logging.Handler):
+    """Keeps what the cache of kernels has to say."""
+
+    def emit(self, record):
+        _remarks.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _listening():
+    """Take what the package's logger is told, whoever else listens."""
+    logger, handler = logging.getLogger("occupy_jit"), _Remarks()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
 def load(announce=None):
-    """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk."""
+    """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
+
+    Parameters
+    ----------
+    announce : callable, optional
+        As for `start`.
+    """
+    with _listening():
+        from occupy_jit.kernels.jit import cache
+
+        if cache.is_cold():
+            _remarks.append("the kernels are compiled: none of this version, for this machine, are kept in "
+                            f"{cache.places()[1] or 'any directory'}")
+            if announce is not None:
+                announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
+        _run_everything()
+
+
+def _run_everything():
     import numpy as np
-
-    from occupy_jit.kernels.jit import cache
-
-    if announce is not None and cache.is_cold():
-        announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
 
     from occupy_jit.estimation import modify
     from occupy_jit.estimation.estimate import estimate

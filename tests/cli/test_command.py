@@ -549,6 +549,18 @@ def test_warm_up(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_the_log_says_why_kernels_are_compiled(good, tmp_path):
+    """Without a directory to keep them in they are compiled in every run: that is worth knowing."""
+    (tmp_path / "blocked").write_text("no directory")
+    env = {"OCCUPY_CACHE_DIR": str(tmp_path / "blocked"), "NUMBA_DISABLE_JIT": "1"}
+    for option in ("--quiet", "--verbose"):
+        ran = run("-i", good, "--output-dir", f"out{option}", option, cwd=tmp_path, env=env)
+        assert ran.returncode == 0, ran.stderr
+        log = (tmp_path / f"out{option}" / "log_good.txt").read_text()
+        assert "kept" in log and "blocked" in log
+        assert ("blocked" in ran.stdout) == (option == "--verbose")
+
+
 def test_nothing_is_written_elsewhere(good, tmp_path):
     """Neither the current directory nor the home nor the temporary directory is touched, only --output-dir."""
     pytest.importorskip("matplotlib")

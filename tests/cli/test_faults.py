@@ -388,7 +388,6 @@ def mutated(seed, content):
 def test_damaged_files_end_in_status_0_or_3(tmp_path, monkeypatch):
     """Through the whole command, in this process: no traceback, no warning of a library, nothing of a refused file."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("occupy_jit.files.outputs.install_signal_handlers", lambda *_: False)  # keep those of pytest
     write("whole.mrc", particle(16, 0.2)[:, :14, :13])
     with open("whole.mrc", "rb") as file:
         content = file.read()

@@ -467,9 +467,7 @@ def test_comparison_as_anyone_would_write_it(scales, limit, occupied, slab):
     limits = np.full((len(scales),) * 2, limit)
     occupied = [occupied] * len(scales)
     spread = np.empty(scales.shape[1:], np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "_SLAB_VOXELS", slab)  # whatever the slabs
-        means, union, differences = comparison.compare(list(scales), limits, occupied, spread)
+    means, union, differences = comparison.compare(list(scales), limits, occupied, spread, slab)
     expected_means, expected_union, expected = naive.compare_scales(scales, limits, occupied)
     assert union == expected_union
     assert np.allclose(means, expected_means, rtol=1e-12, equal_nan=True)
