@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.paths import shown
+from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
+from occupy_jit.modifications import TABLE
 
-MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
-COMPRESSED = (".gz", ".bz2")
 # What the program puts in front of the name of a map for its own ones.
-_OUR_PREFIXES = ("scale_", "out_", "ampl_", "attn_", "sigm_", "lowpass_", "conf_", "sd_", "factor_", "solventdef_",
-                 "subtraction_", "classvar_")
+_OUR_PREFIXES = (*(row.prefix for row in TABLE), "scale_", "lowpass_", "conf_", "sd_", "factor_", "solventdef_",
+                 "subtraction_", "map_", "classvar_")
 _MAX_LIST_BYTES = 50_000_000
 
 
@@ -104,7 +104,7 @@ def _in_directory(folder):
 
 def stem_of(name):
     """Name of a map without suffixes; None if it has none of a map."""
-    for suffix in COMPRESSED:
+    for suffix in COMPRESSED_SUFFIXES:
         if name.lower().endswith(suffix):
             name = name[:-len(suffix)]
             break
