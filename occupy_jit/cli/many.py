@@ -58,13 +58,13 @@ def fetched(options, console):
         line.clear()
 
 
-def executor(options):
+def executor(options, console):
     """Who runs the maps: this process, several processes, or a cluster."""
     from occupy_jit.runs import engines
     from occupy_jit.runs.many_maps import in_turn
 
     if options.cluster is not None:
-        return engines.dask(options.cluster, options.cluster_jobs)
+        return engines.dask(options.cluster, options.cluster_jobs, console.say)
     if options.jobs > 1:
         return engines.processes(options.jobs, options.threads)
     return in_turn
@@ -119,10 +119,12 @@ def run_maps(settings, options, console):
         return worst(outcomes)
     found, rest = finished(plans, options, console)
     outcomes += found
-    execute = executor(options)
+    execute = executor(options, console)
     if plans or task is not None:
         make_directory(options.output_dir)
     table = maps_table.Table(options.output_dir, maps, mine, task, outcomes)
+    if plans or task is not None:
+        table.write()  # what is killed soon leaves at least the names
     line = ProgressLine(wanted=console.level <= logging.INFO)
     listener = console if console.level <= logging.DEBUG else _Trouble(console, line)
     line.maps(*_count(outcomes), len(mine))

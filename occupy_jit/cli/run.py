@@ -63,7 +63,7 @@ def _run_map(settings, options, console):
         return worst(outcomes)
     found, plans = many.finished(plans, options, console)
     outcomes += found
-    outcomes += run_all(plans, console, many.executor(options))
+    outcomes += run_all(plans, console, many.executor(options, console))
     if options.demo and not worst(outcomes):
         _explain_demo(options, console)
     return worst(outcomes)
@@ -74,7 +74,7 @@ def _run_group(settings, options, console):
     from occupy_jit.runs import classification
 
     if not options.dry_run:
-        return classification.run(settings, options, console, many.executor(options))
+        return classification.run(settings, options, console, many.executor(options, console))
     lines, status = classification.describe(settings, options, console)
     console.write("\n".join(lines))
     return status

@@ -52,7 +52,7 @@ def _check_memory_of_all(plans, jobs):
                      f"{there / 1e9:.1f} GB are available; {advice}")
 
 
-def dask(address, jobs=None):
+def dask(address, jobs=None, say=None):
     """Executor that hands the maps to the workers of a dask cluster.
 
     Names of files in the plans must be absolute: a worker has a current directory of its own.
@@ -63,6 +63,8 @@ def dask(address, jobs=None):
         Of the scheduler, or the name of its scheduler file, or "slurm" to start workers as SLURM jobs.
     jobs : int, optional
         Number of SLURM jobs.
+    say : callable, optional
+        Called with one line of what is waited for.
 
     Returns
     -------
@@ -75,12 +77,12 @@ def dask(address, jobs=None):
 
         if not plans:
             return
-        say = RunLog(listener).say
         folder = plans[0].options.output_dir
         make_directory(folder)
         inputs = sorted({os.path.dirname(path) for plan in plans for path in (plan.path, *plan.also_read)})
         with dask_workers.Probe(folder, inputs) as probe:
-            crew = dask_workers.SlurmWorkers(jobs, say) if address == "slurm" else dask_workers.DaskWorkers(address)
+            crew = (dask_workers.SlurmWorkers(jobs, say or (lambda line: None)) if address == "slurm"
+                    else dask_workers.DaskWorkers(address))
             check = functools.partial(dask_workers.check_worker, *probe.arguments)
             yield from _outcomes(work, plans, crew, check, listener)
 
@@ -91,7 +93,7 @@ def _outcomes(work, plans, crew, prepare, listener):
     """Outcomes as they come; the lines of their logs go to the listener, each log in one piece."""
     # the list of all maps is no business of a worker that runs one of them
     sent = [replace(plan, options=replace(plan.options, input_map=())) for plan in plans]
-    for index, result in distribute(work, sent, crew, prepare, RunLog(listener).say):
+    for index, result in distribute(work, sent, crew, prepare, RunLog(listener).warning):
         if isinstance(result, Lost):
             plan = plans[index]
             error = OccupyError(f"{shown(plan.path)}: {result.reason}; what it needs is told by a run on it alone")

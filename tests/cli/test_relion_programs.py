@@ -1,0 +1,212 @@
+"""A real RELION 3.1: it runs the program as an External job, and goes on from the classes that were modified."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.command import ROOT, environment, particle, run, values, write
+
+PROGRAMS = ("relion_project", "relion_reconstruct", "relion_refine", "relion_pipeliner", "relion_star_printtable")
+_MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
+pytestmark = [
+    pytest.mark.relion,
+    pytest.mark.skipif(bool(_MISSING), reason=f"RELION is not installed ({', '.join(_MISSING)} missing)"),
+]
+
+BOX, VOXEL_SIZE = 48, 3.0
+PARTICLES = f"""
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnOpticsGroupName #2
+_rlnVoltage #3
+_rlnSphericalAberration #4
+_rlnAmplitudeContrast #5
+_rlnImagePixelSize #6
+_rlnImageSize #7
+_rlnImageDimensionality #8
+1 one 300.0 2.7 0.1 {VOXEL_SIZE} {BOX} 2
+
+# version 30001
+
+data_particles
+
+loop_
+_rlnAngleRot #1
+_rlnAngleTilt #2
+_rlnAnglePsi #3
+_rlnOriginXAngst #4
+_rlnOriginYAngst #5
+_rlnDefocusU #6
+_rlnDefocusV #7
+_rlnDefocusAngle #8
+_rlnOpticsGroup #9
+_rlnImageName #10
+"""
+JOB = """
+# version 30001
+
+data_job
+
+_rlnJobType                            99
+_rlnJobIsContinue                       0
+
+
+# version 30001
+
+data_joboptions_values
+
+loop_
+_rlnJobOptionVariable #1
+_rlnJobOptionValue #2
+do_queue No
+fn_exe {executable}
+nr_threads 1
+"""
+
+
+def relion(project, *words, **more):
+    """Run a program of RELION in a project."""
+    done = subprocess.run(list(map(str, words)), cwd=project, capture_output=True, text=True, timeout=200,
+                          env=environment(**more.pop("env", {})), **more)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return done.stdout
+
+
+def _classify(project, job, reference, iterations):
+    (project / job).mkdir(parents=True)
+    relion(project, "relion_refine", "--i", "particles.star", "--o", f"{job}/run", "--ref", reference, "--K", 2,
+           "--iter", iterations, "--ini_high", 20, "--particle_diameter", 120, "--ctf", "--flatten_solvent",
+           "--zero_mask", "--skip_align", "--norm", "--scale", "--ref_angpix", VOXEL_SIZE, "--j", 1,
+           "--dont_check_norm", "--pad", 1, "--random_seed", 1)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with particles of two compositions, their map, and a 3D classification."""
+    here = tmp_path_factory.mktemp("project")
+    rng = np.random.default_rng(1)
+    rows = []
+    for number, left in enumerate((1.0, 0.2)):
+        data = particle(BOX, noise=0)
+        data[:, :, :BOX // 2] *= left
+        write(here / f"c{number}.mrc", data, VOXEL_SIZE)
+        angles = zip(rng.uniform(-180, 180, 150), np.degrees(np.arccos(rng.uniform(-1, 1, 150))),
+                     rng.uniform(-180, 180, 150), strict=True)
+        mine = [f"{rot:.2f} {tilt:.2f} {psi:.2f} 0 0 15000 15000 0 1 {k:06d}@c{number}.mrcs"
+                for k, (rot, tilt, psi) in enumerate(angles, 1)]
+        (here / "angles.star").write_text(PARTICLES + "\n".join(mine) + "\n")
+        relion(here, "relion_project", "--i", f"c{number}.mrc", "--o", f"c{number}", "--ang", "angles.star", "--ctf",
+               "--angpix", VOXEL_SIZE, "--add_noise", "--white_noise", 1)
+        rows += mine
+    (here / "particles.star").write_text(PARTICLES + "\n".join(rows) + "\n")
+    relion(here, "relion_reconstruct", "--i", "particles.star", "--o", "consensus.mrc", "--ctf", "--angpix", VOXEL_SIZE)
+    _classify(here, "Class3D/job001", "consensus.mrc", 2)
+    (here / "default_pipeline.star").write_text(
+        "\n# version 30001\n\ndata_pipeline_general\n\n_rlnPipeLineJobCounter                       2\n \n")
+    (here / ".gui_projectdir").touch()
+    (here / "occupy.sh").write_text(f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m occupy_jit "$@"\n')
+    (here / "occupy.sh").chmod(0o755)
+    return here
+
+
+def _add_job(project, **options):
+    """Add an External job to the project's pipeline; returns its directory."""
+    before = set((project / "External").iterdir()) if (project / "External").is_dir() else set()
+    text = JOB.format(executable=project / "occupy.sh")
+    text += "".join(f'{name} {value or chr(34) * 2}\n' for name, value in options.items())
+    (project / "job.star").write_text(text)
+    relion(project, "relion_pipeliner", "--addJobFromStar", "job.star")
+    [new] = set((project / "External").iterdir()) - before
+    return f"External/{new.name}/"
+
+
+def _run_job(project, job):
+    relion(project, "relion_pipeliner", "--RunJobs", job, "--sec_wait_after", 0)
+    return set(os.listdir(project / job))
+
+
+def _pipeline(project, table, *columns):
+    return [line.split() for line in relion(project, "relion_star_printtable", "default_pipeline.star", table,
+                                            *columns).splitlines()]
+
+
+def test_an_external_job_on_a_map(project):
+    write(project / "mask.mrc", (values(project / "consensus.mrc") > 0.05).astype("f4"), VOXEL_SIZE)
+    job = _add_job(project, in_3dref="consensus.mrc", in_mask="mask.mrc", param1_label="amplify", param1_value="",
+                   param2_label="lowpass_input", param2_value="18", param3_label="plot", param3_value="no")
+    files = _run_job(project, job)
+    assert {"RELION_JOB_EXIT_SUCCESS", "scale_consensus.mrc", "out_consensus.mrc"} <= files
+    assert (project / job / "run.err").read_text().strip() == ""
+    nodes = _pipeline(project, "data_pipeline_nodes", "_rlnPipeLineNodeName", "_rlnPipeLineNodeType")
+    assert [f"{job}scale_consensus.mrc", "12"] in nodes and [f"{job}out_consensus.mrc", "6"] in nodes
+    edges = _pipeline(project, "data_pipeline_output_edges", "_rlnPipeLineEdgeProcess", "_rlnPipeLineEdgeToNode")
+    assert [job, f"{job}out_consensus.mrc"] in edges
+    statuses = dict(_pipeline(project, "data_pipeline_processes", "_rlnPipeLineProcessName",
+                              "_rlnPipeLineProcessStatus"))
+    assert statuses[job] == "2", "RELION itself says that it is finished"
+
+
+def test_an_external_job_that_fails(project):
+    (project / "text.mrc").write_text("no map")
+    job = _add_job(project, in_3dref="text.mrc")
+    child = subprocess.Popen(["relion_pipeliner", "--RunJobs", job, "--sec_wait_after", "0"], cwd=project,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+    try:
+        deadline = time.monotonic() + 100
+        while not (project / job / "RELION_JOB_EXIT_FAILURE").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        child.kill()  # it waits for a success for ever
+        child.wait()
+    assert not (project / job / "RELION_OUTPUT_NODES.star").exists()
+    assert "text.mrc: is not an MRC map" in (project / job / "run.err").read_text()
+
+
+def test_an_external_job_on_classes_and_refinement_from_them(project):
+    job = _add_job(project, param1_label="relion-classes", param1_value="Class3D/job001/run_it002_model.star",
+                   param2_label="amplify-amount", param2_value="-0.5", param3_label="amplify", param3_value="")
+    files = _run_job(project, job)
+    assert {"RELION_JOB_EXIT_SUCCESS", "out_run_it002_model.star", "out_run_it002_class001.mrc"} <= files
+    found = relion(project, "relion_star_printtable", f"{job}out_run_it002_model.star", "data_model_classes",
+                   "_rlnReferenceImage").split()
+    assert found == [f"{job}out_run_it002_class00{k}.mrc" for k in (1, 2)]
+    nodes = _pipeline(project, "data_pipeline_nodes", "_rlnPipeLineNodeName", "_rlnPipeLineNodeType")
+    assert all([name, "6"] in nodes for name in found)
+    _classify(project, "Class3D/job099", f"{job}out_run_it002_model.star", 1)
+    for k in (1, 2):
+        # iteration 0 is what RELION has read, low-passed: our map of this class, not the other one
+        start = values(project / f"Class3D/job099/run_it000_class00{k}.mrc").ravel()
+        ours = [np.corrcoef(start, values(project / found[other - 1]).ravel())[0, 1] for other in (1, 2)]
+        assert np.argmax(ours) == k - 1 and ours[k - 1] > 0.8
+    assert (project / "Class3D/job099/run_it001_model.star").exists()
+
+
+def test_abort(project):
+    """RELION makes a file; what it started has to go away within two seconds and say so."""
+    write(project / "large.mrc", np.tile(particle(), (5, 5, 5)), VOXEL_SIZE)
+    job = "External/job500/"
+    run("--warm-up")
+    words = [project / "occupy.sh", "--o", job, "--in_3dref", "large.mrc", "--j", "1", "--amplify"]
+    with subprocess.Popen(words, cwd=project, env=environment(), stdout=subprocess.DEVNULL) as child:
+        time.sleep(1.5)
+        assert child.poll() is None
+        (project / job / "RELION_JOB_ABORT_NOW").touch()
+        start = time.monotonic()
+        child.wait(60)
+        assert time.monotonic() - start < 2
+    assert os.listdir(project / job) == ["RELION_JOB_EXIT_ABORTED"]
+
+
+def test_a_call_that_cannot_be_obeyed(project):
+    ran = run("--o", "External/job600/", "--in_mics", "micrographs.star", cwd=project)
+    assert ran.returncode == 2 and "micrographs" in ran.stderr and ran.stderr.count("\n") == 1
+    assert os.listdir(project / "External/job600") == ["RELION_JOB_EXIT_FAILURE"]
