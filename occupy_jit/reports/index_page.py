@@ -71,7 +71,7 @@ def render_index(entries):
     return text.encode("utf-8", "backslashreplace")
 
 
-def render_classes(name, entries, rows, differences, union_nm3, most_differences=24):
+def render_classes(name, entries, rows, differences, union_nm3, most_differences=12):
     """Page of a classification: its classes on one scale, where they differ, and links to the report of each.
 
     Parameters
@@ -102,6 +102,7 @@ def render_classes(name, entries, rows, differences, union_nm3, most_differences
         cells += [(part, row.get(f"occupancy in {part}"), row.get(f"error in {part}")) for part in parts]
         table.append({"entry": entry, "name": row["class"], "particles": _text(row["share_of_particles"], ".1%"),
                       "resolution": _text(row["resolution_angstrom"], ".2f"),
+                      "weak": _text(None if entry.summary is None else entry.summary["weaker_than_half"], ".0%"),
                       "volume": _text(_per_thousand(row["occupied_volume_angstrom3"]), ",.0f"),
                       "problem": row["problem"], "cells": [_cell(value, error) for _, value, error in cells]})
     large = sorted((row for row in differences if row["volume_angstrom3"] > 0),

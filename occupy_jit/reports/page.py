@@ -65,8 +65,10 @@ def render(data, *, show_paths=False, threads=1):
         data = coarser(data, _SMALLER)
         shown = _Shown(data, threads)
     paths = page_tables.Paths(data, show_paths)
-    summary = _summary(data, shown, paths)
-    return _page(data, shown, summary, paths).encode("utf-8", "backslashreplace"), summary
+    said = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
+                          data.record["results"]["occupied_above_scale"], data.common_scale)
+    summary = _summary(data, shown, said, paths)
+    return _page(data, shown, summary, said, paths).encode("utf-8", "backslashreplace"), summary
 
 
 class _Shown:
@@ -175,10 +177,8 @@ def _picture(rgb):
     return {"address": data_uri(_coarse_colours(rgb)), "width": rgb.shape[1], "height": rgb.shape[0]}
 
 
-def _summary(data, shown, paths):
+def _summary(data, shown, said, paths):
     found = data.record["results"]
-    codes = [verdict["code"] for verdict in data.record["verdicts"]]
-    said = words.sentence(data.core, codes, found["occupied_above_scale"])
     return {"name": data.name, "sentence": str(said), "tone": said.tone, "weaker_than_half": data.core.weak_share,
             "scale_of_08_or_more": data.core.strong_share, "median_scale": data.core.median,
             "occupied_volume_angstrom3": found["occupied_volume_angstrom3"],
@@ -211,17 +211,15 @@ def _cube(grid, found):
     return [[float(v) for v in grid.position(end)][::-1] for end in ends]
 
 
-def _page(data, shown, summary, paths):
+def _page(data, shown, summary, said, paths):
     record = data.record
-    codes = [verdict["code"] for verdict in record["verdicts"]]
     script = _script()
     grid = data.grid
     full = " × ".join(str(c.stop - c.start) for c in reversed(grid.crop))
     shape = " × ".join(map(str, reversed(data.box)))
     return environment().get_template("report.html.j2").render(
         program=PROGRAM, name=data.name, links=data.links, css=asset("report.css"), script=script,
-        script_hash=Markup(policy_hash(script)), sentence=words.sentence(
-            data.core, codes, record["results"]["occupied_above_scale"]),
+        script_hash=Markup(policy_hash(script)), sentence=said,
         input_name=os.path.basename(record["input"]["path"]), shape=shape, voxel_size=data.voxel_size,
         verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
         warnings=[paths.sentence(text) for text in record["warnings"]],

@@ -113,6 +113,8 @@ class ReportData:
     files : tuple of (role, path, SHA-256 or None)
     links : tuple of (text, relative address)
         To other pages of the same run.
+    common_scale : bool
+        Whether full scale is that of several maps.
     """
 
     name: str
@@ -133,6 +135,7 @@ class ReportData:
     parts: tuple = ()
     files: tuple = ()
     links: tuple = ()
+    common_scale: bool = False
 
 
 def coarser(data, share):

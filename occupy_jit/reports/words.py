@@ -10,6 +10,12 @@ NEARLY_ALL = 0.03
 In simulated maps that are fully occupied the share is at most 0.025, at any noise.
 """
 
+MOSTLY_STRONG = 0.5
+"""Share of the core at 0.8 of full scale or more from which on a map without weak parts counts as full.
+
+In simulated maps that are fully occupied it is 0.63 and more, but 0.33 where noise is large and voxels are coarse.
+"""
+
 _LARGE = 0.995
 
 _MEANINGLESS = {
@@ -50,7 +56,7 @@ class Sentence:
         return f"{self.strong} {self.rest}".strip()
 
 
-def sentence(core, verdicts, seen_above=0.0):
+def sentence(core, verdicts, seen_above=0.0, common=False):
     """How much of a map is weaker than half, in one sentence.
 
     Parameters
@@ -60,6 +66,8 @@ def sentence(core, verdicts, seen_above=0.0):
         Codes. Some mean that the scale means nothing: they are the sentence then.
     seen_above : float
         Scale that empty solvent hardly ever reaches: what is weaker may not be seen.
+    common : bool
+        Whether full scale is that of several maps.
 
     Returns
     -------
@@ -69,17 +77,22 @@ def sentence(core, verdicts, seen_above=0.0):
         if code in verdicts:
             return Sentence(words, "See the warnings below.", "none")
     if core.empty:
-        return Sentence("Nothing in this map is larger than the kernel,", "so there is no core to speak of.", "none")
+        return Sentence("This map has no core to speak of:", "no confident content is larger than the kernel.", "none")
+    region = "the strongest region of all maps" if common else "its strongest region"
     hidden = seen_above > _HALF
+    drown = " Parts much weaker would drown in the noise." if hidden else ""
+    weak = "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
+    if core.weak_share < NEARLY_ALL and core.strong_share >= MOSTLY_STRONG:
+        return Sentence("Nearly all of the core of this map is full:", f"{weak} is weaker than half of {region}.{drown}",
+                        "full")
     if core.weak_share < NEARLY_ALL:
-        rest = "as its strongest region" + ("; parts much weaker would drown in the noise." if hidden else ".")
-        return Sentence("Nearly all of the core of this map is as strong", rest, "full")
+        return Sentence("Hardly any of the core of this map is weaker than half",
+                        f"of {region}, but most of it is weaker than that.{drown}", "full")
     if core.weak_share > _LARGE:
-        return Sentence("Nearly all of the core of this map is weaker than half", "of its strongest region.", "weak")
-    rest = "of its strongest region: missing in part of the particles, or mobile."
-    if hidden:
-        rest = "of its strongest region; parts weaker still may drown in the noise."
-    return Sentence(f"{core.weak_share:.0%} of the core of this map is weaker than half", rest, "weak")
+        return Sentence("Nearly all of the core of this map is weaker than half", f"of {region}.", "weak")
+    why = ": missing in part of the particles, or mobile."
+    return Sentence(f"{core.weak_share:.0%} of the core of this map is weaker than half",
+                    f"of {region}{why}{drown}", "weak")
 
 
 def methods(record, modified):
@@ -119,7 +132,7 @@ def _full_scale(settings, found):
     if settings["naive_normalisation"]:
         return "the largest density of the map"
     if found.get("full_scale_corner_zyx") is None:
-        return f"a density of {found['full_scale']:.4g} above solvent"
+        return f"a density of {found['full_scale']:.4g} above solvent, which is common to several maps"
     return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "
             f"{settings['tile_size_angstrom']:g} Å")
 

@@ -223,7 +223,7 @@ def plan_group(group, settings, options, log):
                 raise InputError(f"{shown(entry.reference)}: the map is missing")
             if entry.share == 0:
                 raise InputError(f"{shown(entry.path)}: no particles belong to it (_rlnClassDistribution is 0)")
-            entry.plan = plan_map(entry.path, settings, options, entry.label)
+            entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE))
         except InputError as error:
             entry.leave_out(error, log)
     _require_one_grid(group, log)

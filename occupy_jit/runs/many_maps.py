@@ -35,15 +35,16 @@ def plan_all(maps, settings, options, listener=None):
         Where nothing can be run: names of outputs that must not be, a directory that cannot be made.
     """
     check_options(options)
+    index = index_of(options, len(maps))
     plans, refused = [], []
     for path in maps:
         try:
-            plans.append(plan_map(path, settings, options))
+            plans.append(plan_map(path, settings, options, page=index[0].path if index else None))
         except UsageError:
             raise
         except Exception as error:  # whatever one map brings up, the others still run
             refused.append(failed(path, error, RunLog(listener)))
-    check_names([*((plan.path, plan.outputs) for plan in plans), ("all maps", index_of(options, len(maps)))],
+    check_names([*((plan.path, plan.outputs) for plan in plans), ("all maps", index)],
                 [*masks(options), *maps])
     return plans, refused
 

@@ -91,6 +91,8 @@ class Plan:
         What a map of a group is called there; what tells of it is then written for the group, not for the map.
     full_scale : float or None
         Common to several maps; searched if None.
+    page : str or None
+        Of several maps, which leads to the report of this one.
     """
 
     path: str
@@ -102,6 +104,7 @@ class Plan:
     options: Options
     label: str | None = None
     full_scale: float | None = None
+    page: str | None = None
 
     def path_of(self, role, modification=None):
         """Path of the output of a role, None if it is not written."""
@@ -117,7 +120,7 @@ class Plan:
         return replace(self, full_scale=value)
 
 
-def plan_map(path, settings, options, label=None):
+def plan_map(path, settings, options, label=None, page=None):
     """Check an input and say what will be written.
 
     Parameters
@@ -127,6 +130,8 @@ def plan_map(path, settings, options, label=None):
     options : Options
     label : str, optional
         What the map is called in its group.
+    page : str, optional
+        Of several maps, which leads to the report of this one.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def plan_map(path, settings, options, label=None):
     if label is None:
         outputs += told(names, options)
     return Plan(path, header, names, tuple(outputs), memory_need.needed(header.shape, settings, options), settings,
-                options, label)
+                options, label, page=page)
 
 
 def masks(options):

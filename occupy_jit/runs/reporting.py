@@ -1,6 +1,7 @@
 """The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
 
 import os
+from urllib.parse import quote
 
 from occupy_jit.reports.report_data import Histogram, Part, Parts, ReportData, core_numbers
 
@@ -67,8 +68,15 @@ class MapReport:
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            parts=_targets(record["results"].get("targets", ())), files=tuple(files), **self._small)
+            parts=_targets(record["results"].get("targets", ())), files=tuple(files), links=self._links(),
+            common_scale=self._plan.full_scale is not None, **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
+
+    def _links(self):
+        """To the page of all maps."""
+        if self._plan.page is None:
+            return ()
+        return (("All maps", "./" + quote(os.path.basename(self._plan.page), errors="surrogateescape")),)
 
 
 def _histogram(result):

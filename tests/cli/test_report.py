@@ -98,7 +98,9 @@ def test_an_index_leads_to_the_reports_of_many_maps(maps, tmp_path):
     assert "3 maps" in text and "1 failed" in text and "secret" not in html
     assert text.index("cut off.mrc") < text.index("map_0")
     for number in range(2):
-        assert json_of((tmp_path / f"report_map_{number}.html").read_text(), "summary")["sentence"] in text
+        report = (tmp_path / f"report_map_{number}.html").read_text()
+        assert json_of(report, "summary")["sentence"] in text
+        assert ("href", "./index.html") in Tree(report).attributes
 
 
 def test_an_index_that_would_overwrite_an_input_is_refused(tmp_path):
@@ -138,7 +140,9 @@ def test_maps_on_one_scale_have_a_page_of_the_classes(tmp_path):
     assert f"{largest['volume_angstrom3'] / 1000:,.1f}" in tree.texts
     assert {value for name, value in tree.attributes if name == "href" and value.startswith("./")} == {
         "./report_run_class1.html", "./report_run_class2.html"}
-    assert text.count("% of the core") + text.count("Nearly all") == 2
+    assert text.count("of the strongest region of all maps") == 2
+    report = Tree((out / "report_run_class1.html").read_text())
+    assert ("href", "./classes_run.html") in report.attributes
 
 
 def test_a_hostile_file_name_is_text(tmp_path):

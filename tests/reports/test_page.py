@@ -52,12 +52,12 @@ def core(weak, strong=0.5, voxels=1000):
 
 
 @pytest.mark.parametrize("weak, verdicts, limit, wanted, tone", [
-    (0.029, (), 0.2, "Nearly all of the core of this map is as strong as its strongest region.", "full"),
+    (0.029, (), 0.2, "Nearly all of the core of this map is full: 3% is weaker than half of its strongest region.", "full"),
     (0.19, (), 0.2, "19% of the core of this map is weaker than half of its strongest region: missing in part of the "
                     "particles, or mobile.", "weak"),
     (0.999, (), 0.2, "Nearly all of the core of this map is weaker than half of its strongest region.", "weak"),
-    (0.01, (), 0.6, "Nearly all of the core of this map is as strong as its strongest region; parts much weaker would "
-                    "drown in the noise.", "full"),
+    (0.001, (), 0.6, "Nearly all of the core of this map is full: less than 1% is weaker than half of its strongest "
+                     "region. Parts much weaker would drown in the noise.", "full"),
     (0.19, ("kernel-large", "no-content"), 0.2, "No scale can be read from this map: nothing stands above solvent. See "
                                                 "the warnings below.", "none"),
     (0.19, ("contrast-inverted",), 0.2, "The scale of this map means nothing yet: its contrast seems inverted. See the "
@@ -67,6 +67,12 @@ def core(weak, strong=0.5, voxels=1000):
 def test_the_sentence(weak, verdicts, limit, wanted, tone):
     said = words.sentence(core(weak), verdicts, limit)
     assert (str(said), said.tone) == (wanted, tone)
+
+
+def test_a_map_without_weak_parts_is_not_full_because_of_that():
+    said = words.sentence(core(0.02, strong=0.3), (), common=True)
+    assert str(said) == ("Hardly any of the core of this map is weaker than half of the strongest region of all maps, but "
+                         "most of it is weaker than that.")
 
 
 def test_the_sentence_of_a_map_without_core():
@@ -237,7 +243,7 @@ def test_a_page_of_classes(rendered):
     html = index_page.render_classes(HOSTILE, entries, rows, differences, 7.0)
     tree = Tree(html.decode())
     text = "".join(tree.texts)
-    assert "0.30 ± 0.05" in text and "arm.mrc" in text and "And 5 smaller ones" in text
+    assert "0.30 ± 0.05" in text and "arm.mrc" in text and "And 17 smaller ones" in text
     assert "img" in tree.elements and not any(name.startswith("on") for name, _ in tree.attributes)
 
 
