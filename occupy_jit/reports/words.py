@@ -83,8 +83,8 @@ def sentence(core, verdicts, seen_above=0.0, common=False):
     drown = " Parts much weaker would drown in the noise." if hidden else ""
     weak = "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
     if core.weak_share < NEARLY_ALL and core.strong_share >= MOSTLY_STRONG:
-        return Sentence("Nearly all of the core of this map is full:", f"{weak} is weaker than half of {region}.{drown}",
-                        "full")
+        return Sentence("Nearly all of the core of this map is full:",
+                        f"{weak} is weaker than half of {region}.{drown}", "full")
     if core.weak_share < NEARLY_ALL:
         return Sentence("Hardly any of the core of this map is weaker than half",
                         f"of {region}, but most of it is weaker than that.{drown}", "full")

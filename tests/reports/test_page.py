@@ -52,7 +52,8 @@ def core(weak, strong=0.5, voxels=1000):
 
 
 @pytest.mark.parametrize("weak, verdicts, limit, wanted, tone", [
-    (0.029, (), 0.2, "Nearly all of the core of this map is full: 3% is weaker than half of its strongest region.", "full"),
+    (0.029, (), 0.2, "Nearly all of the core of this map is full: 3% is weaker than half of its strongest region.",
+     "full"),
     (0.19, (), 0.2, "19% of the core of this map is weaker than half of its strongest region: missing in part of the "
                     "particles, or mobile.", "weak"),
     (0.999, (), 0.2, "Nearly all of the core of this map is weaker than half of its strongest region.", "weak"),
@@ -71,8 +72,8 @@ def test_the_sentence(weak, verdicts, limit, wanted, tone):
 
 def test_a_map_without_weak_parts_is_not_full_because_of_that():
     said = words.sentence(core(0.02, strong=0.3), (), common=True)
-    assert str(said) == ("Hardly any of the core of this map is weaker than half of the strongest region of all maps, but "
-                         "most of it is weaker than that.")
+    assert str(said) == ("Hardly any of the core of this map is weaker than half of the strongest region of all maps, "
+                         "but most of it is weaker than that.")
 
 
 def test_the_sentence_of_a_map_without_core():
