@@ -504,6 +504,27 @@ def test_completion_is_installed_once_and_replaces_only_its_own(shell, home, cap
     assert str(path) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_without_a_name_completion_is_installed_for_the_users_shell(shell, home, monkeypatch, capsys):
+    pytest.importorskip("shtab")
+    monkeypatch.setenv("SHELL", f"/usr/local/bin/{shell}")
+    assert cli_main.main(["--install-completion"]) == 0
+    path, = (path for path in home.rglob("*") if path.is_file())
+    assert path.read_text() == completion.script(shell) and f"{path} written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", [None, "", "/bin/xonsh"])
+def test_a_shell_that_is_not_known_is_refused_with_those_that_are(shell, home, monkeypatch, capsys):
+    if shell is None:
+        monkeypatch.delenv("SHELL", raising=False)
+    else:
+        monkeypatch.setenv("SHELL", shell)
+    assert cli_main.main(["--install-completion"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("OccuPy: error: --install-completion: ") and err.count("\n") == 1
+    assert all(name in err for name in SHELLS) and list(home.iterdir()) == []
+
+
 def test_completion_into_a_place_that_cannot_be(home, capsys):
     pytest.importorskip("shtab")
     (home / ".local").write_text("a file where a directory should be")
