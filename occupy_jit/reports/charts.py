@@ -208,9 +208,9 @@ def band_power(bands):
     lowest = math.floor(math.log10(positive.min()))
     top = max(math.ceil(math.log10(positive.max())), lowest + 1)
     frame = _band_frame(bands, top - lowest)
-    decades = ticks(lowest, top, 6)
+    decades = range(lowest, top + 1, max(1, -(-(top - lowest) // 6)))
     parts = frame.beside([e - lowest for e in decades],
-                         [f'10<tspan dy="-5" font-size="9">{e:g}</tspan>' for e in decades])
+                         [f'10<tspan dy="-5" font-size="9">{e}</tspan>' for e in decades])
     for name, power in (("signal", bands.signal), ("noise", bands.noise)):
         heights = [math.log10(p) - lowest if p > 0 else 0.0 for p in power]
         parts.append(f'<path class="{name}" d="{_steps(frame, bands.limits_per_angstrom, heights)}"/>')
