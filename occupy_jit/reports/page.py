@@ -223,7 +223,7 @@ def _page(data, shown, summary, said, paths):
         input_name=os.path.basename(record["input"]["path"]), shape=shape, voxel_size=data.voxel_size,
         verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
         warnings=[paths.sentence(text) for text in record["warnings"]],
-        tiles=page_tables.tiles(data), poster=shown.poster, level=shown.level, volumes=shown.volumes,
+        tiles=page_tables.tiles(data, said.tone), poster=shown.poster, level=shown.level, volumes=shown.volumes,
         start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
         crop_note=f"Shown is the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} Å a "

@@ -8,14 +8,15 @@ from markupsafe import Markup
 from occupy_jit.reports import charts, words
 
 
-def tiles(data):
-    """The six numbers at the top: label, value, unit."""
+def tiles(data, tone):
+    """The six numbers at the top: label, value, unit. Those of the core only where the sentence speaks of it."""
     found, core = data.record["results"], data.core
+    told = tone != "none"
     volume = found["occupied_volume_angstrom3"] / 1000
     return [("occupied", f"{volume:,.0f}" if volume >= 10 else f"{volume:.2g}", "nm³"),
-            ("median scale", f"{core.median:.2f}", "of the core"),
-            ("scale below 0.5", f"{core.weak_share:.0%}", "of the core"),
-            ("scale 0.8 or more", f"{core.strong_share:.0%}", "of the core"),
+            ("median scale", f"{core.median:.2f}" if told else "–", "of the core"),
+            ("scale below 0.5", f"{core.weak_share:.0%}" if told else "–", "of the core"),
+            ("scale 0.8 or more", f"{core.strong_share:.0%}" if told else "–", "of the core"),
             ("low-passed to", f"{data.record['derived']['lowpass_angstrom']:.1f}", "Å"),
             ("noise of the scale", f"± {found['noise_of_scale']:.3f}", "in solvent")]
 

@@ -22,6 +22,7 @@ _MEANINGLESS = {
     "no-content": "No scale can be read from this map: nothing stands above solvent.",
     "contrast-inverted": "The scale of this map means nothing yet: its contrast seems inverted.",
     "noise-dominates": "The scale of this map mostly shows noise.",
+    "confidence-everything": "Solvent was not told from content, so how much of this map is weak cannot be said.",
 }
 _HALF = 0.5
 

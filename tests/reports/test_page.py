@@ -63,6 +63,8 @@ def core(weak, strong=0.5, voxels=1000):
                                                 "the warnings below.", "none"),
     (0.19, ("contrast-inverted",), 0.2, "The scale of this map means nothing yet: its contrast seems inverted. See the "
                                         "warnings below.", "none"),
+    (0.9, ("confidence-everything",), 0.2, "Solvent was not told from content, so how much of this map is weak cannot "
+                                           "be said. See the warnings below.", "none"),
     (0.0, ("noise-dominates",), 0.2, "The scale of this map mostly shows noise. See the warnings below.", "none"),
 ])
 def test_the_sentence(weak, verdicts, limit, wanted, tone):
@@ -147,6 +149,13 @@ def test_the_numbers_of_page_summary_and_record_are_the_same(rendered):
     assert json_of(html.decode(), "summary") == summary
     assert summary["weaker_than_half"] == data.record["results"]["core"]["weaker_than_half"] == data.core.weak_share
     assert f"{data.core.weak_share:.1%}" in html.decode()
+
+
+def test_numbers_of_a_core_that_nothing_is_said_of_are_no_headlines():
+    told, untold = (page.render(report_data(everything=False, verdicts=verdicts))[0].decode()
+                    for verdicts in ((), [("confidence-everything", "confidence covers 99% of the box")]))
+    tiles = re.compile(r'<dl class="tiles">.*?</dl>', re.DOTALL)
+    assert tiles.search(told)[0].count("–") == 0 and tiles.search(untold)[0].count("–") == 3
 
 
 def test_hostile_names_are_text_everywhere():
