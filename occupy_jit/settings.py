@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, fields
 from occupy_jit.errors import UsageError
 
 SCALE_MODES = ("occupancy", "resolution")
+CLASS_DENSITIES = ("shared", "own")
+CLASSES_AMOUNT = -0.75
+"""Amount of ``amplify`` for the classes of a classification, where none is given."""
 LARGEST_RADIUS = 500
 """Of the ball, in voxels: far beyond sense, but not beyond memory."""
 LARGEST_VALUE, SMALLEST_RANGE = 1e15, 1e-15
@@ -64,6 +67,7 @@ class Settings:
     no_confidence: bool = False
     lowpass_amplified_angstrom: float | None = None
     match_histogram: bool = False
+    class_density: str = "shared"  # what lowered classes are made of: the mean of all, or each its own map
 
     def __post_init__(self):
         _positive(self.lowpass_input_angstrom, "--lowpass-input", " of Å")
@@ -85,6 +89,8 @@ class Settings:
         if self.noise_floor is not None:
             _require(math.isfinite(self.noise_floor) and self.noise_floor >= 0, "--noise-floor", self.noise_floor,
                      "auto, or a number of at least 0 in the map's own units")
+        _require(self.class_density in CLASS_DENSITIES, "--class-density", self.class_density,
+                 " or ".join(CLASS_DENSITIES))
         _require(self.scale_mode in SCALE_MODES, "--scale-mode", self.scale_mode, " or ".join(SCALE_MODES))
         _within(self.amplify_amount, -1, 1, "--amplify-amount")
         _within(self.amplify_limit, 0, 1, "--amplify-limit")

@@ -189,3 +189,24 @@ def compare_scales(scales, limits, occupied):
                 centre = (places * difference[chosen][:, None]).sum(axis=0) / difference[chosen].sum()
             rows.append((a, b, int(chosen.sum()), peak, centre))
     return means, int(union.sum()), rows
+
+
+# --- classes on one density ------------------------------------------------------------------------------------
+
+
+def lowered(scales, amount):
+    """What a scale becomes when partial occupancy is lowered."""
+    scales = np.asarray(scales, dtype=np.float64)
+    return np.maximum(0, scales + np.float64(amount) * (1 - scales))
+
+
+def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, exclude):
+    """The mean map, its height above zero times the ratio of lowered scales."""
+    out = np.empty(mean.shape)
+    for place in np.ndindex(mean.shape):
+        height = float(mean[place]) - float(zero)
+        below = float(mean_lowered[place])
+        ratio = lowered(scale[place], amount) / below if below >= limit else 1.0
+        c = float(confidence[place])
+        out[place] = c * height * ratio if exclude else float(zero) + c * height * ratio + (1 - c) * height
+    return out

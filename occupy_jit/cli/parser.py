@@ -20,7 +20,7 @@ from occupy_jit.cli.argument_parser import (
 )
 from occupy_jit.errors import UsageError
 from occupy_jit.modifications import TABLE
-from occupy_jit.settings import SCALE_MODES, Options, Settings, chosen
+from occupy_jit.settings import CLASS_DENSITIES, CLASSES_AMOUNT, SCALE_MODES, Options, Settings, chosen
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -116,7 +116,8 @@ def _modification(add):
     file = {row.name: f"{row.prefix}NAME" for row in TABLE}
     add("--amplify", "--no-amplify", action=Switch, text=f"amplify partial occupancy: write {file['amplify']}")
     add("--amplify-amount", metavar="A", type=number,
-        text="-1 to 1: 1 equalises, 0 does nothing, below 0 lowers partial occupancy further")
+        text="-1 to 1: 1 equalises, 0 does nothing, below 0 lowers partial occupancy further; with --relion-classes "
+             f"{CLASSES_AMOUNT:g} if it is not given")
     add("--amplify-limit", metavar="S", type=number,
         text="scale, 0 to 1, below which nothing is amplified")
     add("--amplify-gamma", metavar="G", type=number,
@@ -128,6 +129,9 @@ def _modification(add):
     add("--pivot", metavar="S", type=number, text="scale, 0 to 1, that the sigmoid leaves as it is")
     add("--lowpass-amplified", dest="lowpass_amplified_angstrom", metavar="Å", type=number,
         text="low-pass of the modified maps (default: none)")
+    add("--class-density", choices=CLASS_DENSITIES,
+        text="with --relion-classes and a negative amount: give every class the mean density, times what the class is "
+             "occupied beside the others (shared), or lower each map by itself (own)")
     add("--match-histogram", action="store_true", text="give the modified maps the input's histogram")
 
 
@@ -226,6 +230,8 @@ def _check(options):
         raise UsageError(f"no map given: use -i MAP, or try {PROGRAM} --demo")
     if len(sources) > 1:
         raise UsageError(f"{' and '.join(sources)} cannot be given together: each says what to run on")
+    if "class_density" in options.given and not options.relion_classes and not options.rerun:
+        raise UsageError("--class-density goes with --relion-classes")
     check_number(options)
     _check_many(options)
     for name in _NAMES:

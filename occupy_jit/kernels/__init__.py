@@ -10,6 +10,7 @@ _LAZY = {
     "full_scale": ("largest_quantile", "full_scale_tau", "tile_edge"),
     "moments": ("volume_range", "quiet_moments"),
     "quantiles": ("histogram", "quantile", "power_threshold", "quiet_median"),
+    "shared_density": ("add_lowered", "shared_density"),
     "smoothing": ("smooth", "smoothed_power"),
     "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }

@@ -9,6 +9,7 @@ from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
 from occupy_jit.runs.names import Names, names_for
 from occupy_jit.runs.plan import Output, Plan, Role, check_names, masks, path_of, plan_map, told
+from occupy_jit.settings import CLASSES_AMOUNT
 
 
 @dataclass
@@ -33,6 +34,8 @@ class ClassMap:
         Summary of its report.
     status : int
     problem : str or None
+    on_mean : Output or None
+        Its modified map where that is made of the mean of all classes, and not by its own run.
     """
 
     label: str
@@ -46,11 +49,12 @@ class ClassMap:
     report: dict | None = None
     status: int = 0
     problem: str | None = None
+    on_mean: Output | None = None
 
     @property
     def modified(self):
         """str or None : Name of the modified map that the new STAR file names."""
-        return self.plan.path_of(Role.MODIFIED)
+        return self.plan.path_of(Role.MODIFIED) if self.on_mean is None else self.on_mean.path
 
     def leave_out(self, error, log):
         """Leave the class out, with one line that says why."""
@@ -85,6 +89,11 @@ class Group:
     project: str = os.curdir
     notes: tuple = ()
     brightest: ClassMap | None = None
+
+    @property
+    def on_mean(self):
+        """bool : Whether the modified maps are made of the mean of the classes."""
+        return any(entry.on_mean is not None for entry in self.usable)
 
     @property
     def usable(self):
@@ -131,11 +140,21 @@ def find_group(settings, options):
     if options.relion_classes is None:
         return settings, _maps_group(options)
     notes = []
-    if "amplify" not in options.given and all(kind.alone for kind in requested(settings)):
+    chosen = "amplify" not in options.given and all(kind.alone for kind in requested(settings))
+    if chosen:
         settings = replace(settings, amplify=True)
+    if settings.amplify and "amplify_amount" not in options.given:
+        settings = replace(settings, amplify_amount=CLASSES_AMOUNT)
+    if chosen:
         notes.append(f"no modification was given: --amplify is on, with amount {settings.amplify_amount:g} "
                      "(--no-amplify for the scale alone)")
     return settings, _star_group(settings, options, notes)
+
+
+def _shares_density(settings, options):
+    """bool : Whether the classes are modified on the mean of all: lowered, for the next classification."""
+    return (options.relion_classes is not None and settings.amplify and settings.amplify_amount < 0
+            and settings.class_density == "shared")
 
 
 def _star_group(settings, options, notes):
@@ -224,6 +243,8 @@ def plan_group(group, settings, options, log):
             if entry.share == 0:
                 raise InputError(f"{shown(entry.path)}: no particles belong to it (_rlnClassDistribution is 0)")
             entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE))
+            if _shares_density(settings, options) and len(group.classes) > 1:
+                _put_on_mean(entry)
         except InputError as error:
             entry.leave_out(error, log)
     _require_one_grid(group, log)
@@ -231,12 +252,22 @@ def plan_group(group, settings, options, log):
     inputs = [entry.path for entry in group.classes if entry.path] + masks(options)
     if group.model is not None:
         inputs.append(group.model.path)
+    group.outputs += tuple(entry.on_mean for entry in group.usable if entry.on_mean is not None)
     check_names([*((entry.path, entry.plan.outputs) for entry in group.usable), (group.name, group.outputs)], inputs)
     if group.path_of(Role.STAR) is not None:
         from occupy_jit.files import star
 
         for entry in group.usable:  # fails now, and not after the work, where a name is impossible
             star.reference_name(entry.modified, group.project)
+
+
+def _put_on_mean(entry):
+    """Leave the map that the class's own run would write, and its factor, to the group."""
+    entry.on_mean = next(output for output in entry.plan.outputs
+                         if output.role is Role.MODIFIED and output.modification.is_main)
+    kind = entry.on_mean.modification
+    entry.plan = replace(entry.plan, outputs=tuple(output for output in entry.plan.outputs
+                                                   if output.modification != kind))
 
 
 def _require_one_grid(group, log):

@@ -11,6 +11,7 @@ from occupy_jit.files.outputs import Outputs
 from occupy_jit.files.paths import shown
 from occupy_jit.runs import summary
 from occupy_jit.runs.class_group import position
+from occupy_jit.runs.class_references import write_references
 from occupy_jit.runs.plan import Role
 from occupy_jit.runs.report_index import write_class_page
 from occupy_jit.runs.writing import SHOWN_LEVEL, map_label, write_record_and_log
@@ -30,6 +31,8 @@ def write_group(group, settings, options, log):
     log : occupy_jit.reports.runlog.RunLog
     """
     with Outputs() as outputs:
+        if group.on_mean:
+            write_references(group, settings, options, outputs, log)
         with log.timed("compare"):
             means, union, differences = _compare(group, outputs)
         rows = _rows(group, means)

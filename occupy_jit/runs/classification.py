@@ -2,8 +2,9 @@
 
 Zero level and noise floor are each map's own, the full scale is the largest of all, so that occupancies can be
 compared between them. Two passes: the first measures the full scale of each map, the second runs each map with the
-common one. What compares the classes is then taken from the scale maps that were written, slab by slab, so that no
-more than one map is ever in memory.
+common one. What compares the classes is then taken from the scale maps that were written, slab by slab, and so are
+the references of a classification, from these and the mean map: what is in memory does not grow with the number of
+classes.
 """
 
 from statistics import median
@@ -27,8 +28,8 @@ def run(settings, options, listener=None, executor=in_turn):
     ----------
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
-        With ``relion_classes``, run_itNNN_model.star of RELION (its classes are modified with ``amplify`` unless
-        another modification, or none, was asked for), or with several maps as ``input_map``.
+        With ``relion_classes``, run_itNNN_model.star of RELION (its classes are modified with ``amplify``, and a
+        negative amount, unless something else, or nothing, was asked for), or with several maps as ``input_map``.
     listener : logging.Handler, optional
         Gets the lines of the log.
     executor : callable
@@ -67,6 +68,9 @@ def _planned(settings, options, log, header):
         log.header(options.command_line, options.input_map if group.model is None else [group.model.path])
     for note in group.notes:
         log.say(note)
+    if options.relion_classes is not None and settings.amplify and settings.amplify_amount > 0:
+        log.warning(f"amount {settings.amplify_amount:g} makes the classes alike: the next classification tells "
+                    "them apart less; give a negative --amplify-amount to help it")
     plan_group(group, settings, options, log)
     return group, settings
 

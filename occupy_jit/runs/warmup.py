@@ -92,6 +92,7 @@ def _run_everything():
 
     from occupy_jit.estimation import modify
     from occupy_jit.estimation.estimate import estimate
+    from occupy_jit.kernels.shared_density import add_lowered, shared_density
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
 
@@ -103,3 +104,5 @@ def _run_everything():
     settings = Settings(amplify=True)
     result = estimate(volume, settings, voxel_size=1.0)
     modify.modified(volume, result, settings, requested(settings)[0])
+    lowered = add_lowered(result.scale, -0.5, 1.0, np.zeros_like(volume))
+    shared_density(volume, result.scale, lowered, result.confidence, result.zero, -0.5)

@@ -208,6 +208,8 @@ def _write_modified(writer, result, modifications, workers):
         noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
     buffer, slices = None, []
     for kind in modifications:
+        if plan.path_of(Role.MODIFIED, kind) is None:
+            continue  # what several maps share is written for the group
         buffer = modify.modified(volume.data, result, settings, kind, noise if kind.refills else None, buffer, workers)
         writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)
         if writer.report is not None:

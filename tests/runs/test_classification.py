@@ -17,6 +17,7 @@ from occupy_jit.cli.console import Console
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation import comparison
 from occupy_jit.estimation import modify as modification
+from occupy_jit.estimation.class_density import classes_on_mean, mean_map
 from occupy_jit.estimation.estimate import estimate, measure_full_scale
 from occupy_jit.files.map_reading import read_map, view_map
 from occupy_jit.files.map_writing import write_map
@@ -28,7 +29,7 @@ from occupy_jit.runs import classification as classes
 from occupy_jit.runs import one_map, writing
 from occupy_jit.runs.class_group import common_name
 from occupy_jit.runs.many_maps import in_turn
-from occupy_jit.settings import Options, Settings
+from occupy_jit.settings import CLASSES_AMOUNT, Options, Settings
 from tests import classification, naive
 from tests.classification import OCCUPANCIES, VOXEL_SIZE
 
@@ -255,9 +256,8 @@ def test_maps_without_a_star_file_give_the_same(simulated, run, tmp_path):
     assert classes.run(Settings(amplify=True), Options(output_dir=str(tmp_path), input_map=tuple(maps))) == 0
     assert sorted(set(os.listdir(out)) - set(os.listdir(tmp_path))) == ["out_run_it025_model.star"]
     for k in range(1, 5):
-        for prefix in ("scale_", "out_"):
-            name = f"{prefix}run_it025_class{k:03d}.mrc"
-            assert np.array_equal(read(out / name), read(tmp_path / name))
+        name = f"scale_run_it025_class{k:03d}.mrc"
+        assert np.array_equal(read(out / name), read(tmp_path / name))
     assert np.array_equal(read(out / "classvar_run_it025.mrc"), read(tmp_path / "classvar_run_it025.mrc"))
 
 
@@ -354,9 +354,10 @@ def test_one_class(small):
 
 
 @pytest.mark.parametrize("settings, given, expected", [
-    (Settings(), (), "out_"),
-    (Settings(amplify_amount=-0.5), ("amplify_amount",), "out_"),
-    (Settings(exclude_solvent=True), ("exclude_solvent",), "out_"),
+    (Settings(class_density="own"), (), "out_"),
+    (Settings(class_density="own", amplify_amount=-0.5), ("amplify_amount",), "out_"),
+    (Settings(amplify_amount=1.0), ("amplify_amount",), "out_"),
+    (Settings(class_density="own", exclude_solvent=True), ("exclude_solvent",), "out_"),
     (Settings(sigmoid_gamma=3.0), ("sigmoid_gamma",), "sigm_"),
     (Settings(), ("amplify",), None),  # --no-amplify
 ])
@@ -367,12 +368,50 @@ def test_which_modification_the_star_file_names(small, settings, given, expected
         assert not (out / "out_run_it025_model.star").exists()
         return
     assert references(out) == [f"out/{expected}run_it025_class{k:03d}.mrc" for k in (1, 2)]
-    asked = settings if expected == "sigm_" else Settings(amplify=True, amplify_amount=settings.amplify_amount,
-                                                          exclude_solvent=settings.exclude_solvent)
+    asked = settings
+    if expected == "out_":
+        amount = settings.amplify_amount if "amplify_amount" in given else CLASSES_AMOUNT
+        asked = replace(settings, amplify=True, amplify_amount=amount)
     result = estimate(read_map(OLD.format(2)), asked,
                       full_scale=read_record(out / "occupy_run_it025.json")["common_full_scale"])
     wanted = modification.modified(read(OLD.format(2)), result, asked, requested(asked)[0])
     assert np.array_equal(read(out / f"{expected}run_it025_class002.mrc"), wanted)
+
+
+@pytest.mark.parametrize("settings, given", [
+    (Settings(), ()),
+    (Settings(amplify=True, amplify_amount=-0.3), ("amplify", "amplify_amount")),
+    (Settings(exclude_solvent=True, lowpass_amplified_angstrom=9.0), ("exclude_solvent",)),
+    (Settings(amplify=True, sigmoid_gamma=3.0), ("amplify", "sigmoid_gamma")),
+])
+def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, settings, given):
+    options = Options(output_dir="out", given=frozenset(given), save_all_maps=True)
+    status, out = small([blob(), None, blob(0.5, seed=1)], settings, options)
+    assert status == 3  # of the class that is missing
+    amount = settings.amplify_amount if "amplify_amount" in given else CLASSES_AMOUNT
+    mean = mean_map(read(OLD.format(k)) for k in (1, 3))
+    wanted = classes_on_mean(mean, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)],
+                             replace(settings, amplify=True, amplify_amount=amount), 2.0,
+                             read_record(out / "occupy_run_it025.json")["common_full_scale"])
+    for k, data in zip((1, 3), wanted, strict=True):
+        assert np.array_equal(read(out / f"out_run_it025_class{k:03d}.mrc"), data)
+    assert references(out) == ["out/out_run_it025_class001.mrc", OLD.format(2), "out/out_run_it025_class003.mrc"]
+    assert (out / "sigm_run_it025_class001.mrc").exists() == (settings.sigmoid_gamma is not None)
+    # there is no factor of a class's own map that would say what was done
+    assert not (out / "factor_out_run_it025_class001.mrc").exists()
+    assert "mean of 2 classes" in (out / "log_run_it025.txt").read_text()
+
+
+def test_amounts_that_help_are_the_default_and_others_are_warned_of(small, capsys):
+    warning = "makes the classes alike"
+    small([blob(), blob(0.5)])
+    assert warning not in capsys.readouterr().err
+    for amount in (1.0, 0.0):
+        _, out = small([blob(), blob(0.5)], Settings(amplify=True, amplify_amount=amount),
+                       Options(output_dir=f"out{amount:g}", given=frozenset(("amplify", "amplify_amount"))))
+        assert capsys.readouterr().err.count(warning) == (amount > 0)
+    # the input itself, though not on the mean of all
+    assert np.array_equal(read("out0/out_run_it025_class002.mrc"), read(OLD.format(2)))
 
 
 def test_a_dry_run_writes_nothing(small, tmp_path, capsys):
@@ -398,7 +437,7 @@ def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path):
     with pytest.raises(Interrupted):
         small([blob(), blob(0.5)], executor=second_fails(Interrupted(15)))
     # the class that was complete, whole; of the other, and of what tells of all, nothing
-    assert sorted(os.listdir(tmp_path / "out")) == ["out_run_it025_class001.mrc", "scale_run_it025_class001.mrc"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["scale_run_it025_class001.mrc"]
 
 
 def test_a_class_that_fails_while_it_runs(small, capsys):
