@@ -17,9 +17,9 @@ from build_manpages import build_manpages
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "man", "OccuPy.1")
 # When the sections were last changed by hand. Not the day of the build: the same sources give the same page.
-DATE = "2026-11-22"
+DATE = "2026-11-24"
 BEFORE_OPTIONS = ("synopsis", "description")
-AFTER_OPTIONS = ("examples", "files", "exit_status", "environment", "citation")
+AFTER_OPTIONS = ("classification", "examples", "files", "exit_status", "environment", "citation")
 
 
 def page():

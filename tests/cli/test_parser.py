@@ -54,6 +54,7 @@ OPTIONS = {
     "--no-confidence": ([], "no_confidence", True),
     "--lowpass-amplified": (["4"], "lowpass_amplified_angstrom", 4.0),
     "--match-histogram": ([], "match_histogram", True),
+    "--class-density": (["own"], "class_density", "own"),
     "--relion-classes": (["s.star"], "relion_classes", "s.star"),
     "--common-scale": ([], "common_scale", True),
     "--target-mask": (["a.mrc", "b.mrc"], "target_mask", ("a.mrc", "b.mrc")),
@@ -96,6 +97,8 @@ SOURCES = ("--input-map", "--demo", "--relion-classes", "--rerun", "--emdb")
 def arguments(option, values, spelling=None):
     """A command line around one option that can be obeyed."""
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
+    if option == "--class-density":
+        maps = ["--relion-classes", "s.star"]
     needs = ["--cluster", "slurm"] if option == "--cluster-jobs" else []
     return [spelling or option, *values, *needs, *maps]
 
@@ -294,6 +297,7 @@ WRONG = [
     (["--rerun", "j", "--relion-classes", "s"], "--relion-classes and --rerun"),
     (["-i", "a", "b", "-o", "c"], "-o/--output-map"),
     (["-i", "a", "--common-scale"], "at least two maps"),
+    (["-i", "a", "--class-density", "own"], "goes with --relion-classes"),
     (["--show-completion", "cmd"], "--show-completion"),
 ]
 
