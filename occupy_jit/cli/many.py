@@ -9,6 +9,8 @@ from occupy_jit.cli.progress import ProgressLine
 from occupy_jit.files.paths import shown
 from occupy_jit.runs import array_task, maps_table
 from occupy_jit.runs.outcome import Outcome, worst
+from occupy_jit.runs.plan import Role
+from occupy_jit.runs.report_index import write_collected_index, write_index
 
 # Of so many maps each is named once more at the end; of more only those that failed.
 _NAMED = 20
@@ -104,7 +106,6 @@ def run_maps(settings, options, console):
     """
     from occupy_jit.runs.many_maps import check_maps, in_order, plan_all, run_all
     from occupy_jit.runs.plan import described
-    from occupy_jit.runs.report_index import write_index
     from occupy_jit.runs.writing import make_directory
 
     maps, task = options.input_map, None
@@ -200,11 +201,14 @@ def collect(directory, console):
     """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
     found = array_task.collect(directory)
     maps_table.write_table(directory, found.rows)
+    index = write_collected_index(directory, found.rows)
     for path in found.older:
         console.write(f"OccuPy: warning: {shown(path)}: of another array; left out", aside=True)
     done = sum(line["status"] == maps_table.DONE for line in found.rows)
     console.say(f"{done} of {len(found.rows)} maps done",
                 f"wrote {shown(maps_table.table_paths(directory)['table of maps'])}  table of maps")
+    if index is not None:
+        console.say(f"wrote {shown(index)}  {Role.REPORT_INDEX.value}")
     for line in found.rows:
         if line["status"] == maps_table.FAILED:
             console.write(f"  {line['map']}  {line['exit_status']}  {line['message']}")

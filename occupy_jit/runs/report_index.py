@@ -47,6 +47,40 @@ def write_index(outcomes, options):
     return planned
 
 
+def write_collected_index(directory, rows):
+    """Write the index of the reports that the tasks of an array have left in a directory.
+
+    Parameters
+    ----------
+    directory : str
+    rows : sequence of dict
+        The table of all maps, with ``name``, ``map``, ``exit_status`` and ``message``.
+
+    Returns
+    -------
+    str or None
+        What was written; None where no map has a report.
+    """
+    paths = [os.path.join(directory, f"report_{row['name']}.html") for row in rows]
+    if not any(map(os.path.exists, paths)):
+        return None
+    from occupy_jit.reports.index_page import Entry, read_summary, render_index
+
+    entries = []
+    for row, path in zip(rows, paths, strict=True):
+        name = os.path.basename(row["map"])
+        summary = read_summary(path) if not row["exit_status"] and os.path.exists(path) else None
+        if summary is None:
+            problem = row["message"].replace(row["map"], name) or "there is no report of it"
+            entries.append(Entry(name, problem=problem))
+        else:
+            entries.append(Entry(summary["name"], summary, os.path.basename(path)))
+    index = os.path.join(directory, _INDEX)
+    with Outputs() as outputs, outputs.open(index) as file:
+        file.write(render_index(entries))
+    return index
+
+
 def _entry(outcome, options):
     from occupy_jit.reports.index_page import Entry, read_summary
 

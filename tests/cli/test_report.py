@@ -103,6 +103,21 @@ def test_an_index_leads_to_the_reports_of_many_maps(maps, tmp_path):
         assert ("href", "./index.html") in Tree(report).attributes
 
 
+def test_the_index_of_an_array_is_written_when_it_is_collected(maps, tmp_path):
+    paths = [maps / "map_0.mrc", maps / "cut off.mrc", maps / "map_1.mrc"]
+    for task in (1, 2):
+        environment = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "2"}
+        run("-i", *paths, "--report", "--array", "--output-dir", tmp_path, env=environment)
+        assert not (tmp_path / "index.html").exists()
+    ran = run("--collect", tmp_path)
+    assert ran.returncode == 3 and f"{tmp_path / 'index.html'}  index of the reports" in ran.stdout
+    html = (tmp_path / "index.html").read_text()
+    tree = Tree(html)
+    assert [value for name, value in tree.attributes if name == "href" and value.startswith("./")].count(
+        "./report_map_0.html") == 2
+    assert "1 failed" in "".join(tree.texts) and "secret" not in html
+
+
 def test_an_index_that_would_overwrite_an_input_is_refused(tmp_path):
     os.rename(write_map(tmp_path / "a.mrc"), tmp_path / "index.html")
     os.symlink(tmp_path / "index.html", tmp_path / "b.mrc")
