@@ -138,6 +138,11 @@ class DaskWorkers:
                 if worker in self._gone:  # it died with its result, and `wait` tells
                     return []
                 continue
+            except distributed.comm.CommClosedError:  # with the scheduler, or with the worker: this shows in a moment
+                time.sleep(_LOOK)
+                if self._client.status != "running":
+                    raise self._lost() from None
+                answer = (worker, None, _dead())
             except distributed.scheduler.KilledWorker:
                 answer = (worker, None, _dead())
             except Exception as error:

@@ -192,12 +192,15 @@ def test_an_external_job_on_classes_and_refinement_from_them(project):
 
 def test_abort(project):
     """RELION makes a file; what it started has to go away within two seconds and say so."""
-    write(project / "large.mrc", np.tile(particle(), (5, 5, 5)), VOXEL_SIZE)
+    write(project / "large.mrc", np.tile(particle(), (7, 7, 7)), VOXEL_SIZE)
     job = "External/job500/"
     run("--warm-up")
     words = [project / "occupy.sh", "--o", job, "--in_3dref", "large.mrc", "--j", "1", "--amplify"]
     with subprocess.Popen(words, cwd=project, env=environment(), stdout=subprocess.DEVNULL) as child:
-        time.sleep(1.5)
+        while not (project / job).is_dir():
+            assert child.poll() is None
+            time.sleep(0.02)
+        time.sleep(0.5)  # into the work: it takes some seconds
         assert child.poll() is None
         (project / job / "RELION_JOB_ABORT_NOW").touch()
         start = time.monotonic()
