@@ -210,3 +210,25 @@ def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, e
         c = float(confidence[place])
         out[place] = c * height * ratio if exclude else float(zero) + c * height * ratio + (1 - c) * height
     return out
+# --- cells -----------------------------------------------------------------------------------------------------
+
+
+def cell_mean(volume):
+    """Pairs of voxels counted from the centre of the box, one axis after the other, in float64."""
+    result = volume.astype(np.float64)
+    for axis, n in enumerate(volume.shape):
+        middle, pairs = n // 2, []
+        right = [[i, i + 1] for i in range(middle + n % 2, n - 1, 2)]
+        if (n - middle - n % 2) % 2:
+            right.append([n - 1])
+        left = [sorted(n - 1 - i for i in pair) for pair in reversed(right)]
+        if n % 2 == 0 and middle % 2:  # the two in the middle are a pair
+            right = [[i, i + 1] for i in range(middle + 1, n - 1, 2)]
+            left = [[n - 2 - i, n - 1 - i] for i, _ in reversed(right)]
+            pairs = [*left, [middle - 1, middle], *right]
+        elif n % 2 == 0:
+            pairs = [*left, *right]
+        else:
+            pairs = [*left, [middle], *right]
+        result = np.stack([np.take(result, pair, axis).mean(axis) for pair in pairs], axis)
+    return result

@@ -1,0 +1,143 @@
+"""A grid of half as many points an axis, for what varies slowly: means over cells of two voxels, and the way back.
+
+Cells are counted from the centre of the box in both directions, so that a flipped box has the flipped cells: with an
+even number of voxels all hold two; with an odd number the one in the middle holds one, and those at both ends may.
+
+The mean over a cell damps a wave of f cycles a voxel by cos(pi f) along each axis, and what lies above a quarter of
+a cycle a voxel comes back at 1/2 - f. The square of a map that was low-passed at six voxels holds nothing
+above a third: it comes back above a sixth, where a Gaussian of two voxels has left 11 % of it.
+"""
+
+import functools
+
+import numba
+import numpy as np
+
+from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch
+
+
+@functools.lru_cache(maxsize=64)
+def cell_of(n):
+    """Index of the cell of each of n voxels along an axis: (n,) int32 array, never falling."""
+    i = np.arange(n)
+    if n % 2 == 0:
+        return (i // 2).astype(np.int32)
+    middle = n // 2
+    cells = (middle + 1) // 2 + np.sign(i - middle) * ((np.abs(i - middle) + 1) // 2)
+    return cells.astype(np.int32)
+
+
+def cell_count(n):
+    """Number of cells along an axis of n voxels."""
+    return n // 2 if n % 2 == 0 else 2 * ((n // 2 + 1) // 2) + 1
+
+
+def cell_shape(shape):
+    """Shape of the grid of cells of a box."""
+    return tuple(cell_count(n) for n in shape)
+
+
+def cell_power(volume, centre, out=None):
+    """Mean of (volume - centre)^2 over each cell.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    centre : float
+    out : ndarray, float32, of `cell_shape`, optional
+
+    Returns
+    -------
+    ndarray, float32, of `cell_shape`
+    """
+    return _means(volume, centre, True, out)
+
+
+def cell_mean(volume, out=None):
+    """Mean over each cell; parameters and result as in `cell_power`."""
+    return _means(volume, 0.0, False, out)
+
+
+def _means(volume, centre, squared, out):
+    volume = as_volume(volume)
+    out = np.empty(cell_shape(volume.shape), np.float32) if out is None else out
+    if volume.size:
+        z, y, x = (_starts(n) for n in volume.shape)
+        launch(_cell_means, volume, np.float32(centre), squared, z, y, x, out)
+    return out
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(n):
+    """First voxel of each cell, and one past the last of all."""
+    return np.append(np.flatnonzero(np.diff(cell_of(n), prepend=-1)), n).astype(np.int64)
+
+
+@functools.lru_cache(maxsize=64)
+def between(n):
+    """Which two cells the value at each of n voxels lies between, and how much of each it is made of.
+
+    Returns
+    -------
+    lower : (n,) int32 array
+        The other one is the next. At both ends the nearest cell counts alone.
+    of_lower, of_upper : (n,) float32 arrays
+        Weights, each rounded from its own distance: a flip of the axis exchanges them exactly.
+    """
+    cells = cell_of(n)
+    i = np.arange(n)
+    count = cell_count(n)
+    # where the cells lie, in half voxels from the centre of the box: whole numbers
+    at = np.bincount(cells, weights=2 * i - (n - 1)) / np.bincount(cells)
+    if count == 1:
+        return np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.float32)
+    where = np.clip(2 * i - (n - 1), at[0], at[-1])
+    lower = np.clip(np.searchsorted(at, where, side="right") - 1, 0, count - 2)
+    width = at[lower + 1] - at[lower]
+    return (lower.astype(np.int32), ((at[lower + 1] - where) / width).astype(np.float32),
+            ((where - at[lower]) / width).astype(np.float32))
+
+
+@kernel
+def _row(volume, z, y, centre, squared, row):
+    line = volume[z, y]
+    for x in range(len(line)):
+        value = line[x] - centre
+        row[x] = value * value if squared else value
+
+
+@kernel
+def _add_row(volume, z, y, centre, squared, row):
+    line = volume[z, y]
+    for x in range(len(line)):
+        value = line[x] - centre
+        row[x] += value * value if squared else value
+
+
+@kernel(parallel=True)
+def _cell_means(volume, centre, squared, starts_z, starts_y, starts_x, out):
+    n_x = volume.shape[2]
+    for z in numba.prange(out.shape[0]):
+        total, second = np.empty(n_x, np.float32), np.empty(n_x, np.float32)
+        z0, two_z = starts_z[z], starts_z[z + 1] - starts_z[z] == 2
+        for y in range(out.shape[1]):
+            y0, two_y = starts_y[y], starts_y[y + 1] - starts_y[y] == 2
+            # pairs along y, pairs of them along z, then along x: a flip exchanges the terms of a sum, never the sums
+            _row(volume, z0, y0, centre, squared, total)
+            if two_y:
+                _add_row(volume, z0, y0 + 1, centre, squared, total)
+            if two_z:
+                _row(volume, z0 + 1, y0, centre, squared, second)
+                if two_y:
+                    _add_row(volume, z0 + 1, y0 + 1, centre, squared, second)
+                for x in range(n_x):
+                    total[x] += second[x]
+            share = np.float32(1) / np.float32((2 if two_z else 1) * (2 if two_y else 1))
+            half = np.float32(0.5) * share
+            line = out[z, y]
+            for x in range(out.shape[2]):
+                x0 = starts_x[x]
+                if starts_x[x + 1] - x0 == 2:
+                    line[x] = (total[x0] + total[x0 + 1]) * half
+                else:
+                    line[x] = total[x0] * share

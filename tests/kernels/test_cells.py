@@ -1,0 +1,64 @@
+"""Cells of two voxels: means, flips, and values between them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from occupy_jit.kernels.cells import between, cell_count, cell_mean, cell_of, cell_power, cell_shape
+from tests import naive
+
+pytestmark = pytest.mark.kernel
+
+EPSILON = float(np.finfo(np.float32).eps)
+shapes = st.tuples(*[st.integers(1, 12)] * 3)
+
+
+def noise(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("n", [*range(1, 40), 255, 256, 257])
+def test_every_voxel_has_a_cell_and_a_flip_has_the_flipped_cells(n):
+    cells = cell_of(n)
+    assert cells[0] == 0 and cells[-1] == cell_count(n) - 1
+    assert set(np.diff(cells)) <= {0, 1}
+    sizes = np.bincount(cells)
+    assert sizes.max() <= 2 and (sizes == 1).sum() <= (0 if n % 2 == 0 else 3)
+    assert np.array_equal(cells[::-1], cell_count(n) - 1 - cells)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shapes, st.floats(-2, 2, width=32), st.integers(0, 99))
+def test_agrees_with_the_means_written_out(shape, centre, seed):
+    volume = noise(shape, seed)
+    for found, of in ((cell_power(volume, centre), np.square(volume - np.float32(centre))),
+                      (cell_mean(volume), volume)):
+        wanted = naive.cell_mean(of)
+        assert found.shape == cell_shape(shape) == wanted.shape
+        assert np.abs(found - wanted).max() <= 8 * EPSILON * np.abs(of).max()
+
+
+@pytest.mark.parametrize("shape", [(9, 10, 11), (3, 40, 5), (8, 7, 14), (1, 2, 3)])
+def test_a_flipped_volume_gives_exactly_the_flipped_cells(shape):
+    volume = noise(shape)
+    result = cell_power(volume, 0.1)
+    for axes in itertools.chain.from_iterable(itertools.combinations(range(3), k) for k in (1, 2, 3)):
+        assert np.array_equal(cell_power(np.flip(volume, axes), 0.1), np.flip(result, axes))
+
+
+@pytest.mark.parametrize("n", [*range(1, 30), 256])
+def test_values_between_cells_follow_a_straight_line(n):
+    """Inside, a line through the cells is met exactly; beyond the outermost cells their value goes on."""
+    lower, of_lower, of_upper = between(n)
+    cells = cell_of(n)
+    at = np.bincount(cells, weights=np.arange(n)) / np.bincount(cells)
+    upper = np.minimum(lower + 1, cell_count(n) - 1)
+    found = of_lower * at[lower] + of_upper * at[upper]
+    assert np.allclose(found, np.clip(np.arange(n), at[0], at[-1]), atol=n * EPSILON)
+    weights = np.zeros((n, cell_count(n)), np.float32)
+    np.add.at(weights, (np.arange(n), lower), of_lower)
+    np.add.at(weights, (np.arange(n), upper), of_upper)
+    assert np.array_equal(weights[::-1, ::-1], weights)
