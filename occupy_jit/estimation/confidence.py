@@ -14,6 +14,7 @@ than the excess of the density histogram over a solvent model, which sees single
 
 import numpy as np
 
+from occupy_jit.kernels import cells
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.smoothing import smooth
 from occupy_jit.kernels.voxelwise import confidence_from_evidence
@@ -35,6 +36,7 @@ drowns in the solvent that is kept otherwise, would be most of what is left of i
 # A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
 _LEAST_SPREAD = 0.01
 _LEAST_EVIDENCE_SPREAD = 0.02
+_CELLS_AT_A_TIME = 32
 
 
 def cap_level(floor, spread, full):
@@ -75,14 +77,29 @@ def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gat
     (nz, ny, nx) float32 array
         In [0, 1].
     """
-    closed = sliding_maximum(depth, ball.radius, ball.size, out=buffer)
-    evidence = smooth(closed, max(SMOOTHING_ANGSTROM / voxel_size, 1.0), out=depth)
+    sigma = max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
+    if quiet.on_cells:
+        evidence = cells.smoothed_cells(_closed_on_cells(depth, ball), sigma)
+    else:
+        evidence = smooth(sliding_maximum(depth, ball.radius, ball.size, out=buffer), sigma, out=depth)
     # `evidence` carries the sign of `depth`: the more negative, the more content
     _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)
     spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
     centre = quiet.median(evidence)
     return confidence_from_evidence(evidence, scale, centre - RAMP[0] * spread, centre - RAMP[1] * spread,
-                                    gate, hedge, out=evidence)
+                                    gate, hedge, out=depth)
+
+
+def _closed_on_cells(depth, ball):
+    """Sliding maximum of `depth`, averaged over cells as it is made: there is never a volume of it."""
+    n_z = len(depth)
+    out = np.empty(cells.cell_shape(depth.shape), np.float32)
+    reach = ball.size // 2
+    for of_cells, voxels in cells.sections_of_cells(n_z, _CELLS_AT_A_TIME):
+        first, last = max(0, voxels.start - reach), min(n_z, voxels.stop + reach)
+        closed = sliding_maximum(depth[first:last], ball.radius, ball.size)
+        cells.cell_mean_of_sections(closed[voxels.start - first:voxels.stop - first], of_cells, n_z, out[of_cells])
+    return out
 
 
 def certain(shape):

@@ -156,7 +156,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     depth = cap = None
     if with_confidence and not settings.no_confidence:
         cap = confidence.cap_level(floor_measured, spread, full)
-        depth = np.empty_like(maximum)
+        # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
+        depth = spare if spare is not None and quiet.on_cells else np.empty_like(maximum)
     scale = scale_and_depth(maximum, zero, floor, full, np.inf if cap is None else cap, out=maximum, depth=depth)
     confident = None
     if with_confidence:

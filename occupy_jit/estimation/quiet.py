@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occupy_jit.kernels import moments, quantiles
+from occupy_jit.kernels import cells, moments, quantiles
 from occupy_jit.kernels.smoothing import smoothed_power
 from occupy_jit.kernels.sphere import section_inside
 
@@ -14,7 +14,7 @@ _THIN_FROM = 1 << 20
 
 
 def is_thin(volume):
-    """Whether a volume is so large that every other voxel on each axis is enough for medians.
+    """Whether a volume is so large that every other voxel on each axis is enough for medians, and cells for the power.
 
     Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
     eighth of a few million voxels is as good as that of all. Small boxes use every voxel.
@@ -28,44 +28,69 @@ class Quiet:
 
     Attributes
     ----------
-    power : (nz, ny, nx) float32 array
-        Power of the low-passed map around its median, smoothed with a Gaussian of 4 Å.
+    power : float32 array
+        Power of the low-passed map around its median, smoothed with a Gaussian of 4 Å: voxel by voxel, or on the grid
+        of cells (`occupy_jit.kernels.cells`) of the map, where that holds it.
     threshold : float
+    shape : (nz, ny, nx)
+        Of the map.
     share : float
         Share of the sphere that is quiet.
     """
 
     power: np.ndarray
     threshold: float
+    shape: tuple
     share: float = math.nan
+
+    @property
+    def on_cells(self):
+        """bool : Whether the power is known on the grid of cells."""
+        return self.power.shape != tuple(self.shape)
 
     @property
     def thin(self):
         """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
-        return is_thin(self.power)
+        return math.prod(self.shape) > _THIN_FROM
 
     def mean_and_deviation(self, volume, smooth=False):
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.
 
-        `smooth`: the volume varies so slowly that every other voxel tells as much.
+        `smooth`: the volume varies so slowly that every other voxel tells as much. It may also be on the grid of
+        cells where the power is.
         """
-        return moments.quiet_moments(volume, self.power, self.threshold, self.thin and smooth)
+        thin = smooth and self.thin and not self._of_cells(volume)
+        return moments.quiet_moments(volume, self.power, self.threshold, thin)
 
     def survey(self, volume):
         """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
         return moments.quiet_survey(volume, self.power, self.threshold)
 
+    def section(self, z):
+        """Which voxels of section z are quiet: (ny, nx) array of bool."""
+        quiet = self.power[self._cells(0)[z]] <= self.threshold
+        return section_inside(self.shape, z) & quiet[self._cells(1)][:, self._cells(2)]
+
+    def _cells(self, axis):
+        """Index into the power of each voxel along an axis."""
+        n = self.shape[axis]
+        return cells.cell_of(n) if self.power.shape[axis] != n else np.arange(n)
+
+    def _of_cells(self, volume):
+        return self.on_cells and volume.shape == self.power.shape
+
     def alone(self, volume, mean):
         """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
         out = np.zeros(volume.shape, np.float32)
         for z in range(volume.shape[0]):
-            chosen = section_inside(volume.shape, z) & (self.power[z] <= self.threshold)
+            chosen = self.section(z)
             out[z][chosen] = volume[z][chosen] - np.float32(mean)
         return out
 
     def median(self, volume, zero=0.0):
-        """Median of `volume` - `zero`, a smooth volume, over the quiet voxels."""
-        return quantiles.quiet_median(volume, zero, self.power, self.threshold, self.thin)
+        """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""
+        return quantiles.quiet_median(volume, zero, self.power, self.threshold,
+                                      self.thin and not self._of_cells(volume))
 
 
 def find_quiet(lowpassed, voxel_size):
@@ -86,5 +111,9 @@ def find_quiet(lowpassed, voxel_size):
     """
     thin = is_thin(lowpassed)
     centre = quantiles.quantile(lowpassed, 0.5, inside=True, thin=thin)
-    power = smoothed_power(lowpassed, centre, max(SMOOTHING_ANGSTROM / voxel_size, 1.0))
-    return Quiet(power, quantiles.power_threshold(power, thin=thin))
+    sigma = max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
+    if thin and sigma >= cells.LEAST_SIGMA:
+        power = cells.smoothed_cells(cells.cell_power(lowpassed, centre), sigma)
+        return Quiet(power, quantiles.power_threshold(power), lowpassed.shape)
+    power = smoothed_power(lowpassed, centre, sigma)
+    return Quiet(power, quantiles.power_threshold(power, thin=thin), lowpassed.shape)

@@ -27,20 +27,3 @@ def require_volume(numba_type, name="volume", ndim=3):
     if not (isinstance(numba_type, types.Array) and numba_type.dtype == types.float32
             and numba_type.ndim == ndim and numba_type.layout == "C"):
         raise TypingError(f"{name}: expected a C-contiguous float32 array of {ndim} dimensions, got {numba_type}")
-
-
-def as_volume_and_where(volume, where):
-    """A volume, a second one that selects its voxels (the first where there is none), and whether there is one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one of them is no volume, or their shapes differ.
-    """
-    volume = as_volume(volume)
-    if where is None:
-        return volume, volume, False
-    where = as_volume(where, "where")
-    if where.shape != volume.shape:
-        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
-    return volume, where, True

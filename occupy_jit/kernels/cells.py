@@ -4,16 +4,25 @@ Cells are counted from the centre of the box in both directions, so that a flipp
 even number of voxels all hold two; with an odd number the one in the middle holds one, and those at both ends may.
 
 The mean over a cell damps a wave of f cycles a voxel by cos(pi f) along each axis, and what lies above a quarter of
-a cycle a voxel comes back at 1/2 - f. The square of a map that was low-passed at six voxels holds nothing
-above a third: it comes back above a sixth, where a Gaussian of two voxels has left 11 % of it.
+a cycle a voxel comes back at 1/2 - f. The square of a map that was low-passed at six voxels holds nothing above a
+third; of what it holds beyond a quarter, at most 7 % comes back through a mean and a Gaussian that together smooth
+like one of two voxels, as `smoothed_cells` does.
 """
 
 import functools
+import math
 
 import numba
 import numpy as np
 
-from occupy_jit.kernels.jit.decorator import as_volume, kernel, launch
+from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
+from occupy_jit.kernels.smoothing import smooth
+
+LEAST_SIGMA = 2.0
+"""Gaussians of at least so many voxels leave so little between the cells that a grid of cells holds their result."""
+
+_VARIANCE_OF_CELL = 0.25  # of two points half a voxel from their mean, in voxels squared
 
 
 @functools.lru_cache(maxsize=64)
@@ -65,6 +74,95 @@ def _means(volume, centre, squared, out):
         z, y, x = (_starts(n) for n in volume.shape)
         launch(_cell_means, volume, np.float32(centre), squared, z, y, x, out)
     return out
+
+
+def sections_of_cells(n, cells_at_a_time):
+    """Go through an axis of n voxels some cells at a time.
+
+    Yields
+    ------
+    cells, voxels : slice
+    """
+    starts = _starts(n)
+    for first in range(0, cell_count(n), cells_at_a_time):
+        last = min(first + cells_at_a_time, cell_count(n))
+        yield slice(first, last), slice(int(starts[first]), int(starts[last]))
+
+
+def cell_mean_of_sections(sections, cells, n_z, out):
+    """Mean over the cells of some sections of a volume.
+
+    Parameters
+    ----------
+    sections : ndarray (z, y, x), real
+        The voxels of those cells.
+    cells : slice
+        Along z, from `sections_of_cells`.
+    n_z : int
+        Sections of the whole volume.
+    out : ndarray, float32, C-contiguous
+        Where the means of these cells go.
+    """
+    starts = _starts(n_z)[cells.start:cells.stop + 1]
+    y, x = (_starts(n) for n in sections.shape[1:])
+    launch(_cell_means, as_volume(sections), np.float32(0), False, starts - starts[0], y, x, out)
+
+
+def smoothed_cells(cells, sigma):
+    """Smooth means over cells so that both together do what a Gaussian does.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+        From `cell_power` or `cell_mean`; overwritten.
+    sigma : float
+        Of the Gaussian that is meant, in voxels (not cells), at least `LEAST_SIGMA`.
+
+    Returns
+    -------
+    ndarray
+        `cells`.
+    """
+    if not sigma >= LEAST_SIGMA:
+        raise ValueError(f"sigma: expected at least {LEAST_SIGMA} voxels, got {sigma}")
+    return smooth(cells, math.sqrt(sigma * sigma - _VARIANCE_OF_CELL) / 2, out=cells)
+
+
+def selection(volume, where):
+    """What selects voxels of a volume, for kernels that look it up voxel by voxel.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    where : ndarray, real, of the volume's shape or of `cell_shape`; or None
+
+    Returns
+    -------
+    volume, where : ndarray, float32
+        The volume itself stands for a second one that is not there.
+    selects : bool
+    at : three int32 arrays
+        Index into `where` of each voxel along z, y and x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no volume, or their shapes do not go together.
+    """
+    volume = as_volume(volume)
+    if where is None:
+        return volume, volume, False, tuple(_every(n) for n in volume.shape)
+    where = as_volume(where, "where")
+    if where.shape == volume.shape:
+        return volume, where, True, tuple(_every(n) for n in volume.shape)
+    if where.shape != cell_shape(volume.shape):
+        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
+    return volume, where, True, tuple(cell_of(n) for n in volume.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _every(n):
+    return np.arange(n, dtype=np.int32)
 
 
 @functools.lru_cache(maxsize=64)
@@ -141,3 +239,37 @@ def _cell_means(volume, centre, squared, starts_z, starts_y, starts_x, out):
                     line[x] = (total[x0] + total[x0 + 1]) * half
                 else:
                     line[x] = total[x0] * share
+
+
+@kernel
+def value_row(cells, z, y, lower, of_lower, of_upper, scratch, row):
+    """Values between cells along one row of voxels.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+    z, y : int
+        Section and row of the volume.
+    lower, of_lower, of_upper : three arrays each
+        From `between`, for z, y and x.
+    scratch : ndarray, float32
+        One value for each cell along x.
+    row : ndarray, float32
+        Filled; one value for each voxel along x.
+    """
+    z0, y0 = lower[0][z], lower[1][y]
+    z1, y1 = min(z0 + 1, cells.shape[0] - 1), min(y0 + 1, cells.shape[1] - 1)
+    a, b = of_lower[0][z], of_upper[0][z]
+    c, d = of_lower[1][y], of_upper[1][y]
+    last = cells.shape[2] - 1
+    below, below_next, above, above_next = cells[z0, y0], cells[z0, y1], cells[z1, y0], cells[z1, y1]
+    for x in range(len(scratch)):
+        scratch[x] = a * (c * below[x] + d * below_next[x]) + b * (c * above[x] + d * above_next[x])
+    for x in range(len(row)):
+        x0 = lower[2][x]
+        row[x] = of_lower[2][x] * scratch[x0] + of_upper[2][x] * scratch[min(x0 + 1, last)]
+
+
+def weights_between(shape):
+    """`between` for the three axes of a box, as `value_row` takes it."""
+    return tuple(zip(*(between(n) for n in shape), strict=True))

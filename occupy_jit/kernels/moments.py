@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from occupy_jit.kernels.arguments import as_volume, as_volume_and_where
+from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.cells import selection
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.sphere import left_out, sphere_row
 
@@ -45,7 +46,8 @@ def quiet_moments(volume, power, threshold, thin=False):
 
     Parameters
     ----------
-    volume, power : ndarray (z, y, x), real
+    volume : ndarray (z, y, x), real
+    power : ndarray, real, of the same shape or of `cells.cell_shape`
     threshold : float
 
     Returns
@@ -59,10 +61,10 @@ def quiet_moments(volume, power, threshold, thin=False):
 
 def quiet_survey(volume, power, threshold, thin=False):
     """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
-    volume, power, _ = as_volume_and_where(volume, power)
+    volume, power, _, at = selection(volume, power)
     # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
     shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
-    table = _survey(volume, power, threshold, True, True, shift, thin)
+    table = _survey(volume, power, threshold, True, True, shift, thin, at)
     count = int(table[:, _COUNT].sum())
     lowest, highest = _extremes(table)
     if count == 0:
@@ -141,13 +143,14 @@ def mean_inside(volume, thin=False):
     return table[:, _TOTAL].sum() / number if number else 0.0
 
 
-def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False):
+def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False, at=None):
     """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
 
     The last three disregard `where`.
     """
     table = np.zeros((len(volume), _COLUMNS))
-    launch(_survey_slices, volume, where, np.float32(limit), selects, inside, thin, float(shift), table)
+    at = selection(volume, where)[3] if at is None else at
+    launch(_survey_slices, volume, where, at, np.float32(limit), selects, inside, thin, float(shift), table)
     return table
 
 
@@ -157,7 +160,7 @@ def _extremes(table):
 
 
 @kernel
-def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_table):
+def _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, row_of_table):
     """One row of the table of `_survey`."""
     n_z, n_y, n_x = volume.shape
     number, odd = 0, 0
@@ -169,6 +172,7 @@ def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_
         begin, end = 0, n_x
         if inside:
             begin, end = sphere_row(z, y, n_z, n_y, n_x)
+        selector = where[at[0][z], at[1][y]]
         for x in range(begin, end):
             if thin and left_out(x, n_x):
                 continue
@@ -178,7 +182,7 @@ def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_
                 highest = value if value > highest else highest
             else:
                 odd += 1
-            if selects and not where[z, y, x] <= limit:
+            if selects and not selector[at[2][x]] <= limit:
                 continue
             number += 1
             deviation = value - shift
@@ -189,6 +193,6 @@ def _survey_slice(volume, where, limit, selects, inside, thin, shift, z, row_of_
 
 
 @kernel(parallel=True)
-def _survey_slices(volume, where, limit, selects, inside, thin, shift, table):
+def _survey_slices(volume, where, at, limit, selects, inside, thin, shift, table):
     for z in numba.prange(len(volume)):
-        _survey_slice(volume, where, limit, selects, inside, thin, shift, z, table[z])
+        _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, table[z])

@@ -10,7 +10,8 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from occupy_jit.kernels.arguments import as_volume, as_volume_and_where, require_volume
+from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.cells import selection
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.moments import mean_inside
 from occupy_jit.kernels.sphere import left_out, sphere_row
@@ -40,8 +41,8 @@ def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
     bins : int
     inside : bool
         Only the inscribed sphere.
-    where : ndarray (z, y, x), real, optional
-        Only voxels at which `where` is at most `limit`.
+    where : ndarray, real, optional
+        Only voxels at which `where` is at most `limit`: of the volume's shape, or on its grid of cells (`cells`).
     limit : float
 
     Returns
@@ -57,12 +58,12 @@ def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
     -----
     Inside a function compiled by numba: ``histogram(volume, low, high, bins, inside)``, C-contiguous float32 only.
     """
-    volume, where, selects = as_volume_and_where(volume, where)
+    volume, where, selects, at = selection(volume, where)
     if not (math.isfinite(low) and math.isfinite(high) and low < high and bins >= 1):
         raise ValueError(f"histogram: expected low < high and at least one bin, got {low}, {high} and {bins}")
     edges = np.linspace(low, high, int(bins) + 1)
     counts = np.zeros((_COUNT_TASKS, int(bins)), np.int64)
-    launch(_count, volume, where, np.float32(limit), selects, inside, False, edges, np.float32(0), 0, 0, counts)
+    launch(_count, volume, where, at, np.float32(limit), selects, inside, False, edges, np.float32(0), 0, 0, counts)
     return counts.sum(axis=0)
 
 
@@ -73,7 +74,9 @@ def _histogram_overload(volume, low, high, bins, inside=False):
     def implementation(volume, low, high, bins, inside=False):
         edges = np.linspace(low, high, bins + 1)
         counts = np.zeros((_COUNT_TASKS, bins), np.int64)
-        _count(volume, volume, np.float32(np.inf), False, inside, False, edges, np.float32(0), 0, 0, counts)
+        at = (np.arange(volume.shape[0], dtype=np.int32), np.arange(volume.shape[1], dtype=np.int32),
+              np.arange(volume.shape[2], dtype=np.int32))
+        _count(volume, volume, at, np.float32(np.inf), False, inside, False, edges, np.float32(0), 0, 0, counts)
         return counts.sum(axis=0)
     return implementation
 
@@ -95,13 +98,13 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin
     -------
     list of float
     """
-    volume, where, selects = as_volume_and_where(volume, where)
+    volume, where, selects, at = selection(volume, where)
     limit = np.float32(limit)
     no_edges = np.empty(0)
 
     def count_keys(base, shift):
         counts = np.zeros((_COUNT_TASKS, _KEYS), np.int64)
-        launch(_count, volume, where, limit, selects, inside, thin, no_edges, np.float32(0), base, shift, counts)
+        launch(_count, volume, where, at, limit, selects, inside, thin, no_edges, np.float32(0), base, shift, counts)
         return np.cumsum(counts.sum(axis=0))
 
     upper = count_keys(_LOWEST_KEY, 16)
@@ -239,7 +242,8 @@ def _power_distribution(power, mean, thin):
     # Two more bins in front, for zeros and for what is smaller than the first edge, and one for what is
     # beyond the last.
     counts = np.zeros((_COUNT_TASKS, bins + 3), np.int64)
-    launch(_count, power, power, np.float32(np.inf), False, True, thin, np.empty(0), factor, base, shift, counts)
+    at = selection(power, None)[3]
+    launch(_count, power, power, at, np.float32(np.inf), False, True, thin, np.empty(0), factor, base, shift, counts)
     counts = counts.sum(axis=0)
     edges = (base + (np.arange(bins + 1, dtype=np.int32) << shift)).astype(np.int32).view(np.float32)
     edges = np.concatenate([[0.0], edges.astype(np.float64), [2.0 * edges[-1]]])
@@ -247,7 +251,7 @@ def _power_distribution(power, mean, thin):
 
 
 @kernel
-def _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, first, step, counts):
+def _count_slices(volume, where, at, limit, selects, inside, thin, edges, factor, base, shift, first, step, counts):
     """Add every `step`-th slice from `first` to `counts`.
 
     With `edges`: in the bins between them, of which the last includes its upper edge. Without: by the bit patterns
@@ -272,10 +276,11 @@ def _count_slices(volume, where, limit, selects, inside, thin, edges, factor, ba
             begin, end = 0, n_x
             if inside:
                 begin, end = sphere_row(z, y, n_z, n_y, n_x)
+            selector = where[at[0][z], at[1][y]]
             for x in range(begin, end):
                 if thin and left_out(x, n_x):
                     continue
-                if selects and not where[z, y, x] <= limit:
+                if selects and not selector[at[2][x]] <= limit:
                     continue
                 value = volume[z, y, x]
                 if uniform:
@@ -302,8 +307,8 @@ def _count_slices(volume, where, limit, selects, inside, thin, edges, factor, ba
 
 
 @kernel(parallel=True)
-def _count(volume, where, limit, selects, inside, thin, edges, factor, base, shift, counts):
+def _count(volume, where, at, limit, selects, inside, thin, edges, factor, base, shift, counts):
     tasks = len(counts)
     for task in numba.prange(tasks):
-        _count_slices(volume, where, limit, selects, inside, thin, edges, factor, base, shift, task, tasks,
+        _count_slices(volume, where, at, limit, selects, inside, thin, edges, factor, base, shift, task, tasks,
                       counts[task])

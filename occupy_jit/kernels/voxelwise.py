@@ -9,6 +9,7 @@ from numba import prange
 from numba.extending import overload
 
 from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
@@ -72,6 +73,16 @@ def _confidence(evidence, scale, low, high, gate_low, gate_high, hedge, out):
         stop = min(n, start + _BLOCK)
         _confidence_block(evidence[start:stop], scale[start:stop], low, high, gate_low, gate_high, hedge,
                           out[start:stop])
+
+
+@kernel(parallel=True)
+def _confidence_between_cells(evidence, lower, of_lower, of_upper, scale, low, high, gate_low, gate_high, hedge, out):
+    n_z, n_y, n_x = scale.shape
+    for z in prange(n_z):
+        scratch, row = np.empty(evidence.shape[2], np.float32), np.empty(n_x, np.float32)
+        for y in range(n_y):
+            value_row(evidence, z, y, lower, of_lower, of_upper, scratch, row)
+            _confidence_block(row, scale[z, y], low, high, gate_low, gate_high, hedge, out[z, y])
 
 
 @kernel
@@ -175,17 +186,30 @@ def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge
 
     `low` and `high` may be given in falling order: then less evidence means more confidence.
 
+    Parameters
+    ----------
+    evidence : float32 array
+        Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.cells`): between them it follows straight
+        lines.
+    scale : (nz, ny, nx) float32 array
+    out : (nz, ny, nx) float32 array, optional
+        May be `evidence` itself where that has the same shape.
+
     Returns
     -------
     (nz, ny, nx) float32 array
-        In [0, 1]; never lower at more evidence or at a higher scale. `out` may be `evidence` itself.
+        In [0, 1]; never lower at more evidence or at a higher scale.
     """
     evidence = as_volume(evidence, "evidence")
     scale = as_volume(scale, "scale")
-    out = np.empty_like(evidence) if out is None else out
-    f = np.float32
-    launch(_confidence, evidence.reshape(-1), scale.reshape(-1), f(low), f(high), f(gate[0]), f(gate[1]), f(hedge),
-           out.reshape(-1))
+    out = np.empty_like(scale) if out is None else out
+    ramps = [np.float32(value) for value in (low, high, gate[0], gate[1], hedge)]
+    if evidence.shape == scale.shape:
+        launch(_confidence, evidence.reshape(-1), scale.reshape(-1), *ramps, out.reshape(-1))
+    elif evidence.shape == cell_shape(scale.shape):
+        launch(_confidence_between_cells, evidence, *weights_between(scale.shape), scale, *ramps, out)
+    else:
+        raise ValueError(f"evidence: shape {evidence.shape} does not go with the scale's {scale.shape}")
     return out
 
 
