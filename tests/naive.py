@@ -210,6 +210,8 @@ def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, e
         c = float(confidence[place])
         out[place] = c * height * ratio if exclude else float(zero) + c * height * ratio + (1 - c) * height
     return out
+
+
 # --- cells -----------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ than the excess of the density histogram over a solvent model, which sees single
 
 import numpy as np
 
+from occupy_jit.estimation import grids
 from occupy_jit.kernels import cells
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.smoothing import smooth
@@ -36,7 +37,6 @@ drowns in the solvent that is kept otherwise, would be most of what is left of i
 # A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
 _LEAST_SPREAD = 0.01
 _LEAST_EVIDENCE_SPREAD = 0.02
-_CELLS_AT_A_TIME = 32
 
 
 def cap_level(floor, spread, full):
@@ -95,7 +95,7 @@ def _closed_on_cells(depth, ball):
     n_z = len(depth)
     out = np.empty(cells.cell_shape(depth.shape), np.float32)
     reach = ball.size // 2
-    for of_cells, voxels in cells.sections_of_cells(n_z, _CELLS_AT_A_TIME):
+    for of_cells, voxels in cells.sections_of_cells(n_z, grids.sections_at_a_time(n_z) // 2):
         first, last = max(0, voxels.start - reach), min(n_z, voxels.stop + reach)
         closed = sliding_maximum(depth[first:last], ball.radius, ball.size)
         cells.cell_mean_of_sections(closed[voxels.start - first:voxels.stop - first], of_cells, n_z, out[of_cells])

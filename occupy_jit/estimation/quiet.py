@@ -5,21 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from occupy_jit.estimation import grids
 from occupy_jit.kernels import cells, moments, quantiles
 from occupy_jit.kernels.smoothing import smoothed_power
 from occupy_jit.kernels.sphere import section_inside
-
-SMOOTHING_ANGSTROM = 4.0
-_THIN_FROM = 1 << 20
-
-
-def is_thin(volume):
-    """Whether a volume is so large that every other voxel on each axis is enough for medians, and cells for the power.
-
-    Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
-    eighth of a few million voxels is as good as that of all. Small boxes use every voxel.
-    """
-    return volume.size > _THIN_FROM
 
 
 @dataclass
@@ -51,7 +40,7 @@ class Quiet:
     @property
     def thin(self):
         """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
-        return math.prod(self.shape) > _THIN_FROM
+        return grids.is_thin(self.shape)
 
     def mean_and_deviation(self, volume, smooth=False):
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.
@@ -109,10 +98,10 @@ def find_quiet(lowpassed, voxel_size):
     -------
     Quiet
     """
-    thin = is_thin(lowpassed)
+    thin = grids.is_thin(lowpassed.shape)
     centre = quantiles.quantile(lowpassed, 0.5, inside=True, thin=thin)
-    sigma = max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
-    if thin and sigma >= cells.LEAST_SIGMA:
+    sigma = max(grids.QUIET_SMOOTHING_ANGSTROM / voxel_size, 1.0)
+    if grids.cells_hold(lowpassed.shape, voxel_size):
         power = cells.smoothed_cells(cells.cell_power(lowpassed, centre), sigma)
         return Quiet(power, quantiles.power_threshold(power), lowpassed.shape)
     power = smoothed_power(lowpassed, centre, sigma)

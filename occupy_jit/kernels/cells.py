@@ -19,10 +19,8 @@ from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.smoothing import smooth
 
-LEAST_SIGMA = 2.0
-"""Gaussians of at least so many voxels leave so little between the cells that a grid of cells holds their result."""
-
-_VARIANCE_OF_CELL = 0.25  # of two points half a voxel from their mean, in voxels squared
+SIGMA_OF_CELL = 0.5
+"""Standard deviation of two voxels around their mean, in voxels."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -116,16 +114,16 @@ def smoothed_cells(cells, sigma):
     cells : ndarray, float32
         From `cell_power` or `cell_mean`; overwritten.
     sigma : float
-        Of the Gaussian that is meant, in voxels (not cells), at least `LEAST_SIGMA`.
+        Of the Gaussian that is meant, in voxels (not cells). Below 2 the cells would hold little of what it leaves.
 
     Returns
     -------
     ndarray
         `cells`.
     """
-    if not sigma >= LEAST_SIGMA:
-        raise ValueError(f"sigma: expected at least {LEAST_SIGMA} voxels, got {sigma}")
-    return smooth(cells, math.sqrt(sigma * sigma - _VARIANCE_OF_CELL) / 2, out=cells)
+    if not sigma > SIGMA_OF_CELL:
+        raise ValueError(f"sigma: expected more voxels than a cell spans, got {sigma}")
+    return smooth(cells, math.sqrt(sigma * sigma - SIGMA_OF_CELL ** 2) / 2, out=cells)
 
 
 def selection(volume, where):

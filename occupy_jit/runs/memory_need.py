@@ -4,6 +4,7 @@ import math
 import os
 from typing import NamedTuple
 
+from occupy_jit.estimation.grids import cells_hold, sections_at_a_time
 from occupy_jit.modifications import requested
 
 BASE_BYTES = 150_000_000
@@ -19,6 +20,7 @@ REPORT_BYTES = 80_000_000
 _SECTIONS = 6
 # What a low-pass of a modified map keeps of Fourier space: all of it would be a volume.
 _BAND = 0.7
+_BALL = 9  # sections; the usual largest
 
 
 class Wanted(NamedTuple):
@@ -43,7 +45,7 @@ def wanted(settings, options):
                   volume=modifies or options.plot or options.report)
 
 
-def needed(shape, settings, options):
+def needed(shape, voxel_size, settings, options):
     """Bytes of memory that a run takes at its peak.
 
     Counts the volumes, float32, that are alive at the same time; the largest of the moments counts.
@@ -51,6 +53,8 @@ def needed(shape, settings, options):
     Parameters
     ----------
     shape : (nz, ny, nx)
+    voxel_size : float
+        Å.
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
 
@@ -68,13 +72,19 @@ def needed(shape, settings, options):
     always = 1 + (options.solvent_def is not None) + len(options.target_mask)
     # The map is low-passed in place where nobody needs it afterwards.
     lowpassed = int(want.volume or on_raw_map)
-    power = scale = confidence = 1
+    on_cells = cells_hold(shape, voxel_size)
+    power = 1 / 8 if on_cells else 1
+    scale = confidence = 1
     sliding = always + lowpassed + power + scale
     moments = [sliding]
     if want.confidence:
         # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
         room = lowpassed and not want.lowpass
-        moments.append(sliding + 1 + (not room))
+        if on_cells:
+            closing = 1 / 8 + (sections_at_a_time(shape[0]) + _BALL) / shape[0]
+            moments.append(sliding + (not room) + closing)
+        else:
+            moments.append(sliding + 1 + (not room))
     held = always + power + scale + want.confidence * confidence + (lowpassed if want.lowpass else 0)
     if modifies:
         noise = int(refills and not settings.exclude_solvent)

@@ -155,8 +155,8 @@ def plan_map(path, settings, options, label=None, page=None):
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
         outputs += told(names, options)
-    return Plan(path, header, names, tuple(outputs), memory_need.needed(header.shape, settings, options), settings,
-                options, label, page=page)
+    needs = memory_need.needed(header.shape, header.voxel_size, settings, options)
+    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page)
 
 
 def masks(options):

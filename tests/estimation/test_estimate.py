@@ -130,7 +130,7 @@ def test_cells_find_what_voxels_find(monkeypatch):
     made[28:76, 26:74, 27:75] = simulated.blobs((48, 48, 48), 3)
     made += np.random.default_rng(0).normal(0, 0.05, made.shape).astype(np.float32)
     on_cells = estimate(made, voxel_size=VOXEL_SIZE)
-    monkeypatch.setattr("occupy_jit.kernels.cells.LEAST_SIGMA", np.inf)
+    monkeypatch.setattr("occupy_jit.estimation.grids.LEAST_SIGMA", np.inf)
     on_voxels = estimate(made, voxel_size=VOXEL_SIZE)
     assert on_cells.quiet.on_cells and not on_voxels.quiet.on_cells
     assert on_cells.quiet_share == pytest.approx(on_voxels.quiet_share, abs=0.005)

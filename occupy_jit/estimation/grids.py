@@ -1,0 +1,30 @@
+"""Which voxels of a large map are enough for what varies slowly. Standard library only: memory is told beforehand."""
+
+import math
+
+QUIET_SMOOTHING_ANGSTROM = 4.0
+"""Sigma of the Gaussian that the power of quiet voxels is smoothed with."""
+
+LEAST_SIGMA = 2.0
+"""Sigma, in voxels, from which on what a Gaussian leaves is held by a grid of cells of two voxels."""
+
+_LARGE = 1 << 20
+
+
+def is_thin(shape):
+    """Whether a map is so large that every other voxel on each axis is enough for medians.
+
+    Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
+    eighth of a few million voxels is as good as that of all. Small boxes use every voxel.
+    """
+    return math.prod(shape) > _LARGE
+
+
+def cells_hold(shape, voxel_size):
+    """Whether power and evidence are kept on the grid of cells (`occupy_jit.kernels.cells`) of a map."""
+    return is_thin(shape) and QUIET_SMOOTHING_ANGSTROM / voxel_size >= LEAST_SIGMA
+
+
+def sections_at_a_time(n_z):
+    """How many sections of a map of `n_z` are closed at a time: few, as their neighbours are done twice."""
+    return max(32, n_z // 16 * 2)
