@@ -105,7 +105,7 @@ def _estimation(add):
 
 def _solvent(add):
     add("--solvent-def", metavar="MASK", path="file",
-        text="rough mask of what is not solvent; aids the solvent model only")
+        text="rough mask of what is not solvent; aids confidence and solvent model, never the scale")
     add("--hedge-confidence", metavar="N", type=number, text="raise the confidence to this power")
     add("--no-confidence", action="store_true", text="take everything for content: modify solvent, too")
     add("--exclude-solvent", "--retain-solvent", action=Switch,

@@ -12,6 +12,8 @@ Against simulated maps with known occupancies this covers the true volume better
 than the excess of the density histogram over a solvent model, which sees single voxels.
 """
 
+import math
+
 import numpy as np
 
 from occupy_jit.estimation import grids
@@ -52,7 +54,8 @@ def cap_level(floor, spread, full):
     return floor + CAP * max(spread, _LEAST_SPREAD * full)
 
 
-def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gate=GATE, buffer=None):
+def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gate=GATE, buffer=None,
+               quiet_is_given=False):
     """Confidence map.
 
     Parameters
@@ -71,6 +74,8 @@ def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gat
         Scale at which confidence starts and is complete.
     buffer : array, optional
         Working space of the same shape and type.
+    quiet_is_given : bool
+        `quiet` comes from a solvent definition: all of it is solvent, whatever stands there.
 
     Returns
     -------
@@ -86,8 +91,13 @@ def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gat
     _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)
     spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
     centre = quiet.median(evidence)
-    return confidence_from_evidence(evidence, scale, centre - RAMP[0] * spread, centre - RAMP[1] * spread,
-                                    gate, hedge, out=depth)
+    start, complete = (centre - deviations * spread for deviations in RAMP)
+    if quiet_is_given:
+        # Artefacts have long tails: no more of what is known to be solvent may pass than of normally distributed noise.
+        tails = quiet.quantile(evidence, [0.5 * math.erfc(deviations / math.sqrt(2)) for deviations in RAMP])
+        start, complete = min(start, tails[0]), min(complete, tails[1])
+        complete = min(complete, start - _LEAST_EVIDENCE_SPREAD * (cap - floor))
+    return confidence_from_evidence(evidence, scale, start, complete, gate, hedge, out=depth)
 
 
 def _closed_on_cells(depth, ball):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import confidence, fourier, levels, solvent, verdicts
+from occupy_jit.estimation import confidence, fourier, levels, solvent, solvent_definition, verdicts
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
 from occupy_jit.estimation.quiet import find_quiet
 from occupy_jit.estimation.result import Result
@@ -36,7 +36,8 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     voxel_size : float, optional
         Å. Needed for a bare array; for a map it is its own.
     solvent_mask : (nz, ny, nx) array, optional
-        Marks what is not solvent (soft or binary). It aids the solvent model only; the scale does not depend on it.
+        Marks what is not solvent (soft or binary). Confidence and solvent model are judged by the solvent's side of
+        it; the scale does not depend on it.
     with_confidence, keep_lowpass : bool
         Whether these are wanted in the result.
     overwrite : bool
@@ -134,8 +135,12 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     quiet.share = quiet_count / voxels_in_sphere(volume.shape)
     whole = model = _solvent_model(lowpassed, low, high)
     verdict_list = []
+    judging = quiet
     if solvent_mask is not None:
-        model = solvent.fit(*_solvent_histogram(lowpassed, solvent_mask, verdict_list))
+        definition = solvent_definition.understand(lowpassed, solvent_mask, verdict_list)
+        model = solvent.fit(*solvent_definition.histogram(lowpassed, definition))
+        if with_confidence and not settings.no_confidence:
+            judging = solvent_definition.solvent_side(definition, ball, quiet, verdict_list)
 
     source = volume if on_raw_map else lowpassed
     source_noise = noise
@@ -155,7 +160,10 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
 
     depth = cap = None
     if with_confidence and not settings.no_confidence:
-        cap = confidence.cap_level(floor_measured, spread, full)
+        cap_from = floor_measured, spread
+        if judging is not quiet:
+            cap_from = max(judging.median(maximum, zero), 0.0), judging.mean_and_deviation(maximum, smooth=True)[1]
+        cap = confidence.cap_level(*cap_from, full)
         # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
         depth = spare if spare is not None and quiet.on_cells else np.empty_like(maximum)
     scale = scale_and_depth(maximum, zero, floor, full, np.inf if cap is None else cap, out=maximum, depth=depth)
@@ -164,8 +172,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         if settings.no_confidence:
             confident = confidence.certain(volume.shape)
         else:
-            confident = confidence.confidence(depth, scale, floor_measured, cap, quiet, ball, voxel_size,
-                                              settings.hedge_confidence, _gate(settings), spare)
+            confident = confidence.confidence(depth, scale, cap_from[0], cap, judging, ball, voxel_size,
+                                              settings.hedge_confidence, _gate(settings), spare, judging is not quiet)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
                     found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
                     (lowest, highest), verdict_list, full_scale_quantile=found.quantile)
@@ -186,36 +194,3 @@ def _solvent_model(lowpassed, low, high):
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
     counts = quantiles.histogram(lowpassed, low, high, solvent.BINS, inside=True)
     return solvent.fit(counts, np.linspace(low, high, solvent.BINS + 1))
-
-
-def _solvent_histogram(lowpassed, mask, verdict_list):
-    """Counts and edges on the solvent side of a mask that marks non-solvent; the side that varies less is solvent."""
-    mask = as_volume(mask, "solvent mask")
-    if mask.shape != lowpassed.shape:
-        raise ValueError(f"solvent mask: shape {mask.shape} differs from the map's {lowpassed.shape}")
-    middle = 0.5 * (float(mask.min()) + float(mask.max()))
-
-    def side(marked):
-        """The voxels on one side, section by section: copies of them all would take more memory than the map."""
-        for section, marks in zip(lowpassed, mask, strict=True):
-            yield section[marks > middle if marked else marks <= middle].astype(np.float64)
-
-    # sums of squares lose the digits of an offset: take one value of the map for its origin
-    origin = float(lowpassed.flat[0])
-    spread = {}
-    for marked in (True, False):
-        parts = [(v.size, (v - origin).sum(), np.square(v - origin).sum()) for v in side(marked)]
-        count, total, squares = np.sum(parts, axis=0)
-        if count < 1000:
-            raise InputError("the solvent definition marks everything or nothing: it must leave at least 1000 voxels "
-                             "on either side")
-        spread[marked] = squares / count - (total / count) ** 2
-    inverted = bool(spread[True] < spread[False])
-    if inverted:
-        verdict_list.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))
-    low = min(float(v.min()) for v in side(inverted) if v.size)
-    high = max(float(v.max()) for v in side(inverted) if v.size)
-    if not low < high:
-        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
-    edges = np.linspace(low, high, solvent.BINS + 1)
-    return sum(np.histogram(v, solvent.BINS, (low, high))[0] for v in side(inverted)), edges

@@ -81,6 +81,11 @@ class Quiet:
         return quantiles.quiet_median(volume, zero, self.power, self.threshold,
                                       self.thin and not self._of_cells(volume))
 
+    def quantile(self, volume, fractions):
+        """Quantiles of `volume`, a smooth volume (or one on the grid of cells), over the quiet voxels: list."""
+        return quantiles.quantile(volume, fractions, True, self.power, self.threshold,
+                                  self.thin and not self._of_cells(volume))
+
 
 def find_quiet(lowpassed, voxel_size):
     """Find solvent without a histogram or a mask.

@@ -75,7 +75,9 @@ def needed(shape, voxel_size, settings, options):
     on_cells = cells_hold(shape, voxel_size)
     power = 1 / 8 if on_cells else 1
     scale = confidence = 1
-    sliding = always + lowpassed + power + scale
+    # How far from content of a solvent definition: what confidence is judged by, as long as it is estimated.
+    judged = power * (want.confidence and options.solvent_def is not None)
+    sliding = always + lowpassed + power + scale + judged
     moments = [sliding]
     if want.confidence:
         # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
