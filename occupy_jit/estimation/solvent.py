@@ -51,24 +51,6 @@ class SolventModel:
         """Model, in voxels per bin, at these densities."""
         return self.amplitude * np.exp(-0.5 * ((np.asarray(density) - self.mean) / self.sigma) ** 2)
 
-    def confidence(self):
-        """Confidence of each bin that its density is not solvent, from histogram and model alone.
-
-        ``c = max(0, h - g) / h``, 0 below the peak, 1 beyond the last bin where the model expects solvent, and
-        never lower at a higher density.
-        """
-        centres = self.centres
-        expected = self.at(centres)
-        c = np.where(self.counts > 0, np.maximum(0, self.counts - expected) / np.maximum(self.counts, 1), 1.0)
-        # single bins in the tails hold few voxels: average over as many as the peak is wide
-        width = self.bin_edges[1] - self.bin_edges[0]
-        half = int(np.clip(round(0.1 * self.sigma / width), 0, BINS // 20))
-        if half:
-            c = np.convolve(np.pad(c, half, mode="edge"), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
-        c[centres < self.mean] = 0
-        c[centres > self.edge] = 1
-        return np.maximum.accumulate(c)
-
 
 def fit(counts, bin_edges):
     """Fit the Gaussian of the solvent peak.

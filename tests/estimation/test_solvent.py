@@ -1,4 +1,4 @@
-"""The Gaussian of the solvent peak, and the confidence that histogram and model give."""
+"""The Gaussian of the solvent peak."""
 
 import numpy as np
 import pytest
@@ -67,34 +67,6 @@ def test_it_follows_shifts_and_scalings(shift, exponent):
     assert abs(other.edge / gain - shift - one.edge) < rounding
     assert other.amplitude == pytest.approx(one.amplitude, rel=1e-9)
     assert other.goodness == pytest.approx(one.goodness, abs=1e-9)
-    assert np.allclose(other.confidence(), one.confidence(), atol=1e-6)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 999), st.floats(0, 1), st.sampled_from([300, 5_000, 100_000]))
-def test_confidence_is_monotone_from_0_to_1(seed, share, number):
-    model = solvent.fit(*histogram(mixture(seed, number, share)))
-    c = model.confidence()
-    assert c.shape == model.counts.shape
-    assert np.all(np.diff(c) >= 0) and np.all((c >= 0) & (c <= 1))
-    assert np.all(c[model.centres < model.mean] == 0)
-    assert np.all(c[model.centres > model.edge] == 1)
-
-
-def test_confidence_is_the_excess_over_the_model():
-    """Where content is all there is, and where there is none."""
-    model = solvent.fit(*histogram(mixture(0, 400_000, 0.3)))
-    c = model.confidence()
-
-    def at(density):
-        return c[np.searchsorted(model.bin_edges, density) - 1]
-
-    # gamma(2, 2.5) from 1 on: at 4 sigma 120000 (3 / 6.25) exp(-1.2) of content stand against 53 of solvent
-    assert at(4.0) > 0.95
-    assert at(0.5) < 0.1
-    # at 2.5 sigma: 400000 * 0.0175 of solvent, 120000 * 1.5 / 6.25 * exp(-0.6) of content
-    expected = 15806 / (15806 + 7011)
-    assert at(2.5) == pytest.approx(expected, abs=0.06)
 
 
 @settings(deadline=None, max_examples=60)
@@ -103,8 +75,6 @@ def test_any_histogram_gives_a_model(counts):
     model = solvent.fit(np.array(counts), np.linspace(-1, 1, len(counts) + 1))
     assert np.isfinite([model.mean, model.sigma, model.edge, model.amplitude]).all()
     assert model.sigma > 0 and 0 <= model.goodness <= 1
-    c = model.confidence()
-    assert np.all(np.diff(c) >= 0) and np.all((c >= 0) & (c <= 1))
 
 
 def test_one_value_alone_is_not_called_a_gaussian():
