@@ -234,3 +234,27 @@ def cell_mean(volume):
             pairs = [*left, [middle], *right]
         result = np.stack([np.take(result, pair, axis).mean(axis) for pair in pairs], axis)
     return result
+
+
+# Regions -------------------------------------------------------------------------------------------------------------
+
+
+def scale_on_peaks(lowpass, maximum, zero, floor, full):
+    """Voxel by voxel; and where rounding cannot decide otherwise whether it is a peak."""
+    out, sure = np.full(lowpass.shape, -1.0), np.ones(lowpass.shape, bool)
+    for at in np.ndindex(lowpass.shape):
+        here, height = float(lowpass[at]) - zero, float(maximum[at]) - zero
+        if height > 0 and here > height / 2:
+            out[at] = (height - float(floor[at]) ** 2 / height) / full if height > floor[at] else 0.0
+        sure[at] = abs(here - height / 2) > 1e-5
+    return out, sure
+
+
+def covered(mask, samples, edge):
+    """Values, weights and cubes in the order of the volume."""
+    cubes = [(n + edge - 1) // edge for n in mask.shape]
+    rows = [(samples[at], min(np.float32(mask[at]), np.float32(1)),
+             np.ravel_multi_index([i // edge for i in at], cubes))
+            for at in np.ndindex(mask.shape) if mask[at] > 0 and samples[at] >= 0]
+    values, weights, blocks = zip(*rows, strict=True) if rows else ((), (), ())
+    return np.array(values, np.float32), np.array(weights, np.float32), np.array(blocks, np.int64)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import confidence, fourier, levels, solvent, solvent_definition, verdicts
+from occupy_jit.estimation import confidence, errors_of_scale, fourier, levels, solvent, solvent_definition, verdicts
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
 from occupy_jit.estimation.quiet import find_quiet
 from occupy_jit.estimation.result import Result
@@ -148,6 +148,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         zero, source_noise, _ = quiet.mean_and_deviation(source)
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale)
+    full_error = errors_of_scale.full_scale_error(source, source_noise, found)
     maximum = sliding_maximum(source, ball.radius, ball.size)
     del source
     # where nobody wants it any more it is working space
@@ -176,7 +177,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                                               settings.hedge_confidence, _gate(settings), spare, judging is not quiet)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
                     found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
-                    (lowest, highest), verdict_list, full_scale_quantile=found.quantile)
+                    (lowest, highest), verdict_list, full_scale_quantile=found.quantile, full_scale_error=full_error)
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole)
     return result

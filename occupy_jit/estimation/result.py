@@ -46,6 +46,8 @@ class Result:
         Scale that empty solvent hardly ever reaches.
     full_scale_quantile : float
         The quantile that full scale is made of, noise included, above the zero level.
+    full_scale_error : float
+        Standard error of the full scale within this map, in its units; 0 if it was given.
     """
 
     scale: np.ndarray
@@ -68,6 +70,7 @@ class Result:
     verdicts: list = field(default_factory=list)
     solvent_limit: float = 0.0
     full_scale_quantile: float = math.nan
+    full_scale_error: float = 0.0
 
     @property
     def quiet_share(self):

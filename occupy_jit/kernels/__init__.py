@@ -11,6 +11,7 @@ _LAZY = {
     "moments": ("volume_range", "quiet_moments"),
     "quantiles": ("histogram", "quantile", "power_threshold", "quiet_median"),
     "shared_density": ("add_lowered", "shared_density"),
+    "regions": ("scale_on_peaks", "covered"),
     "smoothing": ("smooth", "smoothed_power"),
     "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }

@@ -1,8 +1,6 @@
 """What tells of several maps on one common scale: tables, STAR file, ChimeraX script, record and log."""
 
-import csv
 import hashlib
-import io
 import os
 import re
 
@@ -14,7 +12,7 @@ from occupy_jit.runs.class_group import position
 from occupy_jit.runs.class_references import write_references
 from occupy_jit.runs.plan import Role
 from occupy_jit.runs.report_index import write_class_page
-from occupy_jit.runs.writing import SHOWN_LEVEL, map_label, write_record_and_log
+from occupy_jit.runs.writing import SHOWN_LEVEL, map_label, write_record_and_log, write_table
 
 _ROWS_SHOWN = 24
 
@@ -38,8 +36,8 @@ def write_group(group, settings, options, log):
         rows = _rows(group, means)
         _show(rows, differences, union, group.common, log)
         names = _write_star(group, outputs, log)
-        _write_csv(outputs, group.path_of(Role.CLASS_TABLE), rows)
-        _write_csv(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
+        write_table(outputs, group.path_of(Role.CLASS_TABLE), rows)
+        write_table(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
         _write_chimerax(group, options, outputs, log)
         write_class_page(group, rows, differences, union, options, outputs)
         written = [(output.path, output.what) for output in group.outputs]
@@ -138,29 +136,6 @@ def _show(rows, differences, union, common, log):
         for row in some[:_ROWS_SHOWN]])
     if len(some) > _ROWS_SHOWN:
         log.say(f"and {len(some) - _ROWS_SHOWN} smaller ones, in the table of differences")
-
-
-def _write_csv(outputs, path, rows):
-    """Rows as CSV, where they are planned; places become three columns."""
-    if path is None:
-        return
-    flat = []
-    for row in rows:
-        cells = {}
-        for name, value in row.items():
-            if name.endswith("_xyz_angstrom"):
-                for axis, part in zip("xyz", value or (None, None, None), strict=True):
-                    cells[name.replace("xyz", axis)] = part
-            else:
-                cells[name] = value
-        flat.append(cells)
-    names = dict.fromkeys(name for cells in flat for name in cells)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    with outputs.open(path, "w") as file:
-        file.write(text.getvalue())
 
 
 def _write_star(group, outputs, log):

@@ -69,7 +69,7 @@ def needed(shape, voxel_size, settings, options):
     on_raw_map = settings.scale_mode == "resolution"
 
     # The map itself, and what lies beside it all the time.
-    always = 1 + (options.solvent_def is not None) + len(options.target_mask)
+    always = 1 + (options.solvent_def is not None)
     # The map is low-passed in place where nobody needs it afterwards.
     lowpassed = int(want.volume or on_raw_map)
     on_cells = cells_hold(shape, voxel_size)
@@ -98,8 +98,8 @@ def needed(shape, voxel_size, settings, options):
         # the core of the map, which may fill the box: its scale, averaged
         moments += [held + 2, held + REPORT_BYTES / volume]
     if options.target_mask:
-        # the sensitivity of an occupancy and its transform, and what belongs to the voxels in the mask
-        moments.append(held + 3)
+        # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels
+        moments.append(held + 4)
     section = 4 * shape[1] * shape[2]
     return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
 

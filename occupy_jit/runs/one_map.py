@@ -51,7 +51,6 @@ class _Inputs(NamedTuple):
 
     volume: object  # a `files.maps.Map`
     solvent_mask: object  # array or None
-    targets: list  # of (path, array)
     files: list  # of `files.checksum.FileRead`, the map first
 
 
@@ -71,9 +70,10 @@ def _run(plan, log):
         result = _estimate(plan, inputs, workers)
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
+    targets = _targets(plan, inputs.volume, result, log)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record, report = _write(plan, inputs, result, outputs, log, workers)
+        record, report = _write(plan, inputs, result, targets, outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
     return {"record": record, "report": report, "written": plan.outputs}
 
@@ -88,9 +88,8 @@ def _read(plan, log):
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
-    targets = [(path, read_mask(path, volume).data) for path in options.target_mask]
     _wait_for_kernels(log)
-    return _Inputs(volume, solvent_mask, targets, files)
+    return _Inputs(volume, solvent_mask, files)
 
 
 def _wait_for_kernels(log):
@@ -108,17 +107,27 @@ def _estimate(plan, inputs, workers):
                     thread_count=workers)
 
 
-def _write(plan, inputs, result, outputs, log, workers):
+def _targets(plan, volume, result, log):
+    """Occupancy inside each target mask. Read one after the other: there may be hundreds."""
+    if not plan.options.target_mask:
+        return []
+    from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
+    from occupy_jit.files.map_reading import read_mask
+
+    with log.timed("target masks"):
+        return occupancy_of_masks(result, ((path, read_mask(path, volume).data) for path in plan.options.target_mask))
+
+
+def _write(plan, inputs, result, targets, outputs, log, workers):
     """Every file of the plan; returns the record, and the summary of the report if there is one."""
     writer = Writer(plan, inputs.volume, outputs, log)
     writer.start_report(result)
     slices = write_maps(writer, result, workers)
     writer.plain_copy()
     results = summary.results(inputs.volume, result)
-    if inputs.targets:
-        from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
-
-        results["targets"] = occupancy_of_masks(result, inputs.targets)
+    if targets:
+        results["targets"] = targets
+    writer.targets(results)
     if writer.report is not None:
         results["core"] = writer.report.numbers
     writer.plot(result)

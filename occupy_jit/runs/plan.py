@@ -23,6 +23,7 @@ class Role(enum.Enum):
     FACTOR = "factor"
     SOLVENT_DEFINITION = "solvent definition"
     SUBTRACTION_MASK = "subtraction mask"
+    TARGET_TABLE = "table of target masks"
     PLAIN_COPY = "uncompressed input"
     PLOT = "plot"
     SLICES = "slices"
@@ -186,6 +187,8 @@ def _outputs(names, settings, options, compressed):
                     Output(Role.SLICES, names.path("slices_", ".png"))]
     if options.report:
         outputs.append(Output(Role.REPORT, names.path("report_", ".html")))
+    if options.target_mask:
+        outputs.append(Output(Role.TARGET_TABLE, names.path("targets_", ".csv")))
     return outputs
 
 

@@ -57,6 +57,7 @@ def results(volume, result):
     -------
     dict
     """
+    from occupy_jit.estimation.errors_of_scale import relative_error_of_full_scale
     from occupy_jit.kernels.moments import sums_above
 
     voxel = result.voxel_size ** 3
@@ -65,6 +66,7 @@ def results(volume, result):
     model = result.solvent
     return {
         "full_scale": result.full_scale,
+        "full_scale_error": relative_error_of_full_scale(result),
         "full_scale_corner_zyx": result.full_scale_corner,
         "full_scale_tile": result.tile,
         "zero_level": result.zero,
@@ -132,6 +134,17 @@ def tell(log, told):
         ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
                      f"mean {found['mean_scale_of_occupied']:.2f}"),
     ])
-    for target in found.get("targets", ()):
-        value = "-" if target["occupancy"] is None else f"{target['occupancy']:.3f} ± {target['error']:.3f}"
-        log.results([(f"occupancy in {shown(target['mask'])}", value)])
+    targets = found.get("targets", ())
+    log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
+    if targets:
+        log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
+                                     "occupancies have in common")])
+
+
+def in_words(target):
+    """Occupancy of a target mask with its error, or why there is none."""
+    if target["occupancy"] is None:
+        return "- (nothing to measure inside)"
+    if target["error"] is None:
+        return f"{target['occupancy']:.3f} (too small for an error)"
+    return f"{target['occupancy']:.3f} ± {target['error']:.3f} (given full scale; {target['blocks']:.0f} blocks)"

@@ -1,5 +1,7 @@
 """The files of one map: what the plan lists is written, and nothing else."""
 
+import csv
+import io
 import os
 
 from occupy_jit import PROGRAM, __version__
@@ -79,6 +81,15 @@ class Writer:
                 file.write(piece[:count])
                 rest -= count
 
+    def targets(self, results):
+        """Write targets_<name>.csv: the occupancy inside each mask, and last what full scale itself is sure of."""
+        if "targets" not in results:
+            return
+        rows = [*results["targets"], {"mask": "full scale", "occupancy": 1.0, "error": results["full_scale_error"]}]
+        write_table(self._outputs, self.plan.path_of(Role.TARGET_TABLE),
+                    [{"mask": row["mask"], "occupancy": row["occupancy"], "se": row["error"],
+                      "blocks": row.get("blocks"), "voxels": row.get("voxels")} for row in rows])
+
     def plot(self, result):
         """Write solModel_<name>.png."""
         path = self.plan.path_of(Role.PLOT)
@@ -156,6 +167,29 @@ class Writer:
         if self.plan.options.json:
             record["timings"] = {name: round(seconds, 4) for name, seconds in self.log.timings.items()}
         write_record_and_log(self.plan, self._outputs, record, self.log)
+
+
+def write_table(outputs, path, rows):
+    """Rows as CSV, where they are planned; places become three columns."""
+    if path is None:
+        return
+    flat = []
+    for row in rows:
+        cells = {}
+        for name, value in row.items():
+            if name.endswith("_xyz_angstrom"):
+                for axis, part in zip("xyz", value or (None, None, None), strict=True):
+                    cells[name.replace("xyz", axis)] = part
+            else:
+                cells[name] = value
+        flat.append(cells)
+    names = dict.fromkeys(name for cells in flat for name in cells)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    with outputs.open(path, "w") as file:
+        file.write(text.getvalue())
 
 
 def write_record_and_log(plan, outputs, record, log):

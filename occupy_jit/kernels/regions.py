@@ -1,0 +1,145 @@
+"""Kernels for statistics over regions: the scale on peaks, and gathering what a mask covers.
+
+`scale_on_peaks` is one pass, voxel by voxel. `covered` counts what each plane holds and then fills each plane's share
+of the result, so that the order of the values, and so every sum over them, is that of the volume whatever
+the number of threads.
+"""
+
+import numpy as np
+from numba import prange
+
+from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.jit.decorator import kernel, launch
+
+NOT_ON_A_PEAK = np.float32(-1)
+
+_BLOCK = 1 << 15
+
+
+@kernel
+def _peak_block(lowpass, maximum, zero, floors, full, out):
+    one_floor = floors.shape[0] == 1
+    half, nothing = np.float32(0.5), np.float32(0)
+    for i in range(lowpass.shape[0]):
+        floor = floors[0] if one_floor else floors[i]
+        height = maximum[i] - zero
+        s = (height - floor * (floor / height)) / full
+        s = s if height > floor else nothing
+        on_peak = height > nothing and lowpass[i] - zero > half * height
+        out[i] = s if on_peak else NOT_ON_A_PEAK
+
+
+@kernel(parallel=True)
+def _peaks(lowpass, maximum, zero, floors, full, out):
+    n = lowpass.shape[0]
+    one_floor = floors.shape[0] == 1
+    for block in prange((n + _BLOCK - 1) // _BLOCK):
+        start = block * _BLOCK
+        stop = min(n, start + _BLOCK)
+        _peak_block(lowpass[start:stop], maximum[start:stop], zero, floors if one_floor else floors[start:stop],
+                    full, out[start:stop])
+
+
+@kernel(parallel=True)
+def _count(mask, samples, counts):
+    for z in prange(mask.shape[0]):
+        number = 0
+        for y in range(mask.shape[1]):
+            row, values = mask[z, y], samples[z, y]
+            for x in range(mask.shape[2]):
+                number += (row[x] > np.float32(0)) & (values[x] >= np.float32(0))
+        counts[z] = number
+
+
+@kernel(parallel=True)
+def _fill(mask, samples, edge, starts, values, weights, blocks):
+    along_y = (mask.shape[1] + edge - 1) // edge
+    along_x = (mask.shape[2] + edge - 1) // edge
+    for z in prange(mask.shape[0]):
+        at = starts[z]
+        for y in range(mask.shape[1]):
+            first = ((z // edge) * along_y + y // edge) * along_x
+            for x in range(mask.shape[2]):
+                if mask[z, y, x] > np.float32(0) and samples[z, y, x] >= np.float32(0):
+                    values[at] = samples[z, y, x]
+                    weights[at] = min(mask[z, y, x], np.float32(1))
+                    blocks[at] = first + x // edge
+                    at += 1
+
+
+def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None):
+    """Scale without its limit at 1, where the map itself reaches half of the sliding maximum; elsewhere -1.
+
+    Between the peaks the maximum is that of another place, which need not lie in the same region: on
+    peaks it belongs to where it is read, so that a region's median does not depend on how wide its mask is.
+
+    Parameters
+    ----------
+    lowpass, maximum : (nz, ny, nx) float32 arrays
+        The map and its sliding maximum.
+    zero : float
+        Zero level in units of the map.
+    floor : float or (nz, ny, nx) float32 array
+        Noise floor above the zero level, f >= 0.
+    full : float
+        Full scale above the zero level, x > 0.
+    out : array, optional
+        May be `maximum` itself.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        ``(M' - f^2 / M') / x``, 0 where ``M' <= f``, where ``D > M' / 2``; -1 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or `full` is not positive.
+    """
+    lowpass, maximum = as_volume(lowpass, "lowpass"), as_volume(maximum, "maximum")
+    floors = np.full(1, floor, np.float32) if np.ndim(floor) == 0 else as_volume(floor, "floor").reshape(-1)
+    if lowpass.shape != maximum.shape or floors.size not in (1, lowpass.size):
+        raise ValueError(f"shapes differ: {lowpass.shape}, {maximum.shape}, {np.shape(floor)}")
+    if not full > 0:
+        raise ValueError(f"full scale must be positive, not {full}")
+    out = np.empty_like(maximum) if out is None else out
+    launch(_peaks, lowpass.reshape(-1), maximum.reshape(-1), np.float32(zero), floors, np.float32(full),
+           out.reshape(-1))
+    return out
+
+
+def covered(mask, samples, block_edge):
+    """Samples that a mask covers, their weights, and the cube of space that each lies in.
+
+    Parameters
+    ----------
+    mask : (nz, ny, nx) array of real numbers
+        Weight of each voxel; what exceeds 1 counts as 1, what is not above 0 not at all.
+    samples : (nz, ny, nx) float32 array
+        Negative: not a sample.
+    block_edge : int
+        Edge of the cubes in voxels; they begin at the box's first voxel.
+
+    Returns
+    -------
+    values, weights : (n,) float32 arrays
+        In the order of the volume.
+    blocks : (n,) int64 array
+        Number of the cube.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ.
+    """
+    mask, samples = as_volume(mask, "mask"), as_volume(samples, "samples")
+    if mask.shape != samples.shape:
+        raise ValueError(f"shape {mask.shape} of the mask differs from the map's {samples.shape}")
+    counts = np.zeros(mask.shape[0], np.int64)
+    launch(_count, mask, samples, counts)
+    starts = np.cumsum(counts) - counts
+    number = int(counts.sum())
+    values, weights = np.empty(number, np.float32), np.empty(number, np.float32)
+    blocks = np.empty(number, np.int64)
+    launch(_fill, mask, samples, int(block_edge), starts, values, weights, blocks)
+    return values, weights, blocks
