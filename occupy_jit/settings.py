@@ -62,6 +62,7 @@ class Settings:
     attenuate_gamma: float | None = None
     sigmoid_gamma: float | None = None
     pivot: float = 0.5
+    plain_factors: bool = False
     exclude_solvent: bool = False
     hedge_confidence: float = 1.0
     no_confidence: bool = False

@@ -258,3 +258,46 @@ def covered(mask, samples, edge):
             for at in np.ndindex(mask.shape) if mask[at] > 0 and samples[at] >= 0]
     values, weights, blocks = zip(*rows, strict=True) if rows else ((), (), ())
     return np.array(values, np.float32), np.array(weights, np.float32), np.array(blocks, np.int64)
+
+
+# --- equalising band by band -----------------------------------------------------------------------------------
+
+
+def band_response(band, bands, frequency, voxel_size):
+    """Share of a frequency that belongs to a band: cos^2 flanks half a band wide about its ends."""
+    width = 0.5 / voxel_size / bands
+    low, high, flank = band * width, (band + 1) * width, width / 2
+    if band > 0 and frequency < low + flank / 2:
+        return math.cos(math.pi / 2 * min(max((low + flank / 2 - frequency) / flank, 0), 1)) ** 2
+    if band < bands - 1 and frequency > high - flank / 2:
+        return math.cos(math.pi / 2 * min(max((frequency - high + flank / 2) / flank, 0), 1)) ** 2
+    return 1.0
+
+
+def in_bands(volume, bands, voxel_size):
+    """The map in bands, each by the whole transform in float64: they add up to the map."""
+    frequencies = np.meshgrid(*(np.fft.fftfreq(n, voxel_size) for n in volume.shape), indexing="ij")
+    distance = np.sqrt(sum(f * f for f in frequencies))
+    transform = np.fft.fftn(volume.astype(np.float64))
+    share = np.vectorize(band_response, otypes=[np.float64])
+    return [np.fft.ifftn(transform * share(band, bands, distance, voxel_size)).real for band in range(bands)]
+
+
+def neighbourhood_scale(scale, radius, size, sigma):
+    """G(C^3) / G(C^2), C the closing: the smallest of a ball. 0 where there is none."""
+    closed = -sliding_maximum(-scale, radius, size).astype(np.float64)
+    cubes, squares = smooth(closed**3, sigma), smooth(closed**2, sigma)
+    return np.divide(cubes, squares, out=np.zeros_like(cubes), where=squares > 1e-12)
+
+
+def equalised(volume, neighbourhood, confidence, zero, signal, noise, voxel_size, exponent, limit):
+    """b + c sum_j f_j^e B_j + (1 - c)(rho - b), with e(S) and noise as numbers or as volumes; no clipping."""
+    height = volume.astype(np.float64) - zero
+    total = np.zeros(volume.shape)
+    for band, part in enumerate(in_bands(height, len(signal), voxel_size)):
+        s = np.maximum(neighbourhood, 0.01)
+        factor = np.ones(volume.shape)
+        if signal[band] > 0:
+            factor = np.sqrt((signal[band] + noise[band]) / (s**2 * signal[band] + noise[band])) ** exponent(s)
+        total += np.where(neighbourhood >= limit, factor, 1) * part
+    return zero + confidence * total + (1 - confidence) * height

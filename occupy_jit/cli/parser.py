@@ -127,6 +127,8 @@ def _modification(add):
     add("--sigmoid-gamma", metavar="G", type=number,
         text=f"amplify above the pivot and attenuate below it, 1 or more: write {file['sigmoid-gamma']}")
     add("--pivot", metavar="S", type=number, text="scale, 0 to 1, that the sigmoid leaves as it is")
+    add("--plain-factors", action="store_true",
+        text="amplify signal and noise alike, instead of each band of the spectrum as far as its noise allows")
     add("--lowpass-amplified", dest="lowpass_amplified_angstrom", metavar="Å", type=number,
         text="low-pass of the modified maps (default: none)")
     add("--class-density", choices=CLASS_DENSITIES,

@@ -5,7 +5,16 @@ import math
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import confidence, errors_of_scale, fourier, levels, solvent, solvent_definition, verdicts
+from occupy_jit.estimation import (
+    confidence,
+    equalise,
+    errors_of_scale,
+    fourier,
+    levels,
+    solvent,
+    solvent_definition,
+    verdicts,
+)
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
 from occupy_jit.estimation.quiet import find_quiet
 from occupy_jit.estimation.result import Result
@@ -61,8 +70,12 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     settings = Settings() if settings is None else settings
     volume, voxel_size = _checked(volume, voxel_size)
     with threads(thread_count):
-        return _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                         full_scale, thread_count)
+        result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
+                           full_scale, thread_count)
+        if with_confidence and not overwrite:
+            # now that the estimate's own working space is free
+            equalise.prepare(volume, result, settings, thread_count)
+    return result
 
 
 def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=False, thread_count=None):

@@ -138,6 +138,7 @@ def radial_spectrum(volume, voxel_size, threads=None):
     voxel_size = _positive(voxel_size, "voxel size")
     volume = as_volume(volume)
     axes = [pruned.Axis(n, voxel_size, np.inf) for n in volume.shape]
+    whole = axes[2]
     step = 1 / (min(volume.shape) * voxel_size)
     shells = min(volume.shape) // 2 + 1
     # All but the planes kx = 0 and kx = nx / 2 stand for two coefficients each: the half that is not held mirrors them.
@@ -148,18 +149,25 @@ def radial_spectrum(volume, voxel_size, threads=None):
         multiplicity[-1] = 1
 
     def along_z(slab, ky):
+        x_axis = axes[2]
         shell = np.rint(pruned.frequencies(axes, ky, slab.shape[2]) / step).astype(np.intp)
         shell = np.concatenate([shell, shell[axes[0].high:0:-1]])
         shell = np.broadcast_to(shell[:, None], slab.shape).ravel()
         spectrum = np.fft.fft(slab, axis=0)
-        weight = np.broadcast_to(multiplicity, slab.shape)
+        weight = np.broadcast_to(multiplicity[x_axis.first:x_axis.first + x_axis.low], slab.shape)
         power = (spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2) * weight
         return tuple(np.bincount(shell, w.ravel(), minlength=shells)[:shells] for w in (power, weight))
 
     pruned.keep_freed_memory()
     with pruned.Workers(threads) as workers:
-        band = pruned.transform_slices(volume, axes, workers)
-        parts = pruned.for_each_column_plane(band, axes, np.inf, along_z, workers)
+        parts = []
+        # in two halves: the transform of all columns would take as much memory as the map
+        for columns in np.array_split(np.arange(n_x // 2 + 1), 2):
+            if columns.size:
+                axes = (*axes[:2], whole.part(int(columns[0]), int(columns[-1]) + 1))
+                band = pruned.transform_slices(volume, axes, workers)
+                parts += pruned.for_each_column_plane(band, axes, np.inf, along_z, workers)
+                del band
     power, weight = (np.sum([part[i] for part in parts], axis=0) for i in (0, 1))
     return np.arange(shells) * step, power / weight / volume.size
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from occupy_jit.estimation import fourier
+from occupy_jit.estimation import equalise, fourier
 from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
@@ -19,7 +19,7 @@ def _factor(kind):
 
 
 def modified(volume, result, settings, kind, noise=None, out=None, thread_count=None):
-    """Apply one kind of modification.
+    """Apply one kind of modification: band by band where it amplifies, see `equalise`, else by plain factors.
 
     Parameters
     ----------
@@ -44,9 +44,13 @@ def modified(volume, result, settings, kind, noise=None, out=None, thread_count=
     if settings.exclude_solvent:
         lowest, highest = min(lowest - result.zero, 0.0), max(highest - result.zero, 0.0)
     with threads(thread_count):
-        out = voxelwise.modify(volume, result.scale, result.confidence, result.zero, _factor(kind), kind.strength,
-                             settings.amplify_limit, settings.pivot, settings.exclude_solvent, noise,
-                             (lowest, highest), out)
+        if equalise.applies(result, settings, kind):
+            bands = result.bands or equalise.measure(volume, result, thread_count=thread_count)
+            out = equalise.equalised(volume, result, settings, kind, bands, (lowest, highest), out, thread_count)
+        else:
+            out = voxelwise.modify(volume, result.scale, result.confidence, result.zero, _factor(kind), kind.strength,
+                                   settings.amplify_limit, settings.pivot, settings.exclude_solvent, noise,
+                                   (lowest, highest), out)
         if settings.lowpass_amplified_angstrom is not None:
             fourier.lowpass(out, settings.lowpass_amplified_angstrom, result.voxel_size, threads=thread_count, out=out)
             np.clip(out, lowest, highest, out=out)
@@ -123,7 +127,7 @@ def solvent_noise(volume, quiet, voxel_size, thread_count=None):
 
 
 def applied_factor(result, settings, kind, out=None):
-    """What a voxel's height above the zero level is multiplied with: ``1 + c (f(S) - 1)``, or c f(S) without solvent.
+    """What plain factors multiply a height above the zero level with: ``1 + c (f(S) - 1)``, or c f(S) without solvent.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def applied_factor(result, settings, kind, out=None):
 def subtraction_mask(result, settings, kinds):
     """Soft mask, in [0, 1], of what attenuation or the sigmoid removes, for particle subtraction.
 
-    The largest share that any of `kinds` takes away: ``c max(0, 1 - f(S))``.
+    The largest share that any of `kinds` takes away: ``c max(0, 1 - f(S))``, at the scale that the modification uses.
 
     Returns
     -------
@@ -148,9 +152,11 @@ def subtraction_mask(result, settings, kinds):
     removed = np.zeros_like(result.scale)
     for kind in kinds:
         if kind.removes:
-            kept = np.ones_like(removed)
-            voxelwise.modify(kept, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
-                           settings.amplify_limit, settings.pivot, out=kept)
+            kept, scale = np.ones_like(removed), result.scale
+            if equalise.applies(result, settings, kind):
+                scale = equalise.neighbourhood_scale(result.scale, result.ball)
+            voxelwise.modify(kept, scale, result.confidence, 0.0, _factor(kind), kind.strength,
+                             settings.amplify_limit, settings.pivot, out=kept)
             np.subtract(1, kept, out=kept)
             np.maximum(removed, kept, out=removed)
     return np.clip(removed, 0, 1, out=removed)

@@ -7,6 +7,7 @@ the number of threads nor on how the rows are grouped, and without importing ano
 (loading scipy.fft takes longer than filtering a map of 256 voxels an edge).
 """
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +18,12 @@ BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay 
 
 
 class Axis:
-    """What is kept of one axis: in the order of the transform, the first `low` and the last `high` coefficients."""
+    """What is kept of one axis: in the order of the transform, the first `low` and the last `high` coefficients.
+
+    Of x, which is half an axis, `part` keeps some of the first only: `low` from `first` on.
+    """
+
+    first = 0
 
     def __init__(self, n, voxel_size, highest_frequency):
         self.n = n
@@ -30,7 +36,13 @@ class Axis:
     @property
     def frequencies(self):
         """Of the indices 0 ... top, in 1/Å."""
-        return np.arange(self.low) * self.step
+        return (self.first + np.arange(self.low)) * self.step
+
+    def part(self, first, last):
+        """The same axis, of which only the indices first ... last - 1 are kept."""
+        part = copy.copy(self)
+        part.first, part.low, part.high = first, last - first, 0
+        return part
 
 
 def frequencies(axes, ky, columns):
@@ -49,7 +61,7 @@ def transform_slices(volume, axes, workers):
 
     def task(z):
         part = np.fft.rfft(volume[z:z + rows], axis=2)
-        part = np.fft.fft(part[:, :, :x_axis.low], axis=1)
+        part = np.fft.fft(part[:, :, x_axis.first:x_axis.first + x_axis.low], axis=1)
         band[z:z + rows, :y_axis.low] = part[:, :y_axis.low]
         band[z:z + rows, y_axis.low:] = part[:, n_y - y_axis.high:]
 

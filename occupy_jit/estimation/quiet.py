@@ -42,6 +42,10 @@ class Quiet:
         """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
         return grids.is_thin(self.shape)
 
+    def forget(self):
+        """Give back the memory: afterwards only the share of quiet voxels is known."""
+        self.power = None
+
     def mean_and_deviation(self, volume, smooth=False):
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.
 

@@ -48,6 +48,8 @@ class Result:
         The quantile that full scale is made of, noise included, above the zero level.
     full_scale_error : float
         Standard error of the full scale within this map, in its units; 0 if it was given.
+    bands : occupy_jit.estimation.equalise.Bands or None
+        Signal and noise in bands of the spectrum, where a modification amplifies by them.
     """
 
     scale: np.ndarray
@@ -71,6 +73,7 @@ class Result:
     solvent_limit: float = 0.0
     full_scale_quantile: float = math.nan
     full_scale_error: float = 0.0
+    bands: object = None
 
     @property
     def quiet_share(self):

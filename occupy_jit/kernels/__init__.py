@@ -13,6 +13,7 @@ _LAZY = {
     "shared_density": ("add_lowered", "shared_density"),
     "regions": ("scale_on_peaks", "covered"),
     "smoothing": ("smooth", "smoothed_power"),
+    "band_equalisation": ("power_weighted_scale", "add_band", "equalised"),
     "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

@@ -211,10 +211,10 @@ class RunLog:
         self._rows(_columns((_one_line(name), " ".join([value_text(value), *map(_one_line, unit)]))
                             for name, value, *unit in rows), NORMAL)
 
-    def table(self, title, rows):
-        """Rows of equal length, the first of them the heading, for every user; numbers as `value_text` has them."""
-        self.section(title, NORMAL)
-        self._rows(_columns([value_text(cell) for cell in row] for row in rows), NORMAL)
+    def table(self, title, rows, level=NORMAL):
+        """Rows of equal length, the first of them the heading; numbers as `value_text` has them."""
+        self.section(title, level)
+        self._rows(_columns([value_text(cell) for cell in row] for row in rows), level)
 
     def verdict(self, code, sentence):
         """What the program thinks of the map: a short code for programs and a sentence for people."""

@@ -21,6 +21,8 @@ _SECTIONS = 6
 # What a low-pass of a modified map keeps of Fourier space: all of it would be a volume.
 _BAND = 0.7
 _BALL = 9  # sections; the usual largest
+# Scale of the neighbourhood, and columns of a band, in the half of a map that is worked on.
+_BAND_PARTS = 0.9
 
 
 class Wanted(NamedTuple):
@@ -91,9 +93,14 @@ def needed(shape, voxel_size, settings, options):
     if modifies:
         noise = int(refills and not settings.exclude_solvent)
         extra = max(float(settings.match_histogram), _BAND * (settings.lowpass_amplified_angstrom is not None))
-        moments += [held + 2 * noise, held + noise + 1 + extra]
+        kept = held - (power if not options.target_mask else 0)  # nobody else asks for it any more
+        moments += [held + 2 * noise, kept + noise + 1 + extra]
+        if any(kind.amplifies for kind in modifications) and not settings.plain_factors:
+            # what the bands are measured on, and half its transform; later the transform of the map, and some more
+            moments += [held + 1.5, kept + noise + 2 + _BAND_PARTS]
     if options.subtraction_mask:
-        moments.append(held + 2)
+        # and the scale of the neighbourhood, where that is used
+        moments.append(held + 3)
     if options.report:
         # the core of the map, which may fill the box: its scale, averaged
         moments += [held + 2, held + REPORT_BYTES / volume]

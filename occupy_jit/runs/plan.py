@@ -21,6 +21,9 @@ class Role(enum.Enum):
     LOWPASS = "low-passed map"
     CONFIDENCE = "confidence"
     FACTOR = "factor"
+    FACTOR_LOWEST = "factor in the lowest band"
+    FACTOR_MIDDLE = "factor in the band that tells most"
+    NEIGHBOURHOOD = "scale of the neighbourhood"
     SOLVENT_DEFINITION = "solvent definition"
     SUBTRACTION_MASK = "subtraction mask"
     TARGET_TABLE = "table of target masks"
@@ -40,8 +43,11 @@ class Role(enum.Enum):
     STAR = "STAR file"
 
 
-MAPS = frozenset((Role.SCALE, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, Role.FACTOR, Role.SOLVENT_DEFINITION,
-                  Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
+FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
+"""Of a modification by plain factors, and of one band by band."""
+
+MAPS = frozenset((Role.SCALE, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD,
+                  Role.SOLVENT_DEFINITION, Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
 """Roles of files that are maps."""
 
 
@@ -66,7 +72,9 @@ class Output:
         """str : What the file is, for people."""
         if self.role is Role.MODIFIED:
             return self.modification.name
-        return f"factor of {self.modification.name}" if self.role is Role.FACTOR else self.role.value
+        if self.role in FACTORS:
+            return self.role.value.replace("factor", f"factor of {self.modification.name}")
+        return self.role.value
 
 
 def path_of(outputs, role, modification=None):
@@ -174,7 +182,7 @@ def _outputs(names, settings, options, compressed):
     if options.save_all_maps:
         outputs += [Output(Role.LOWPASS, names.path("lowpass_", ".mrc")),
                     Output(Role.CONFIDENCE, names.path("conf_", ".mrc"))]
-        outputs += [Output(Role.FACTOR, names.path(f"factor_{kind.prefix}", ".mrc"), kind) for kind in modifications]
+        outputs += _factors(names, settings, modifications)
     if options.save_solvent_def is not None:
         outputs.append(Output(Role.SOLVENT_DEFINITION, names.path("solventdef_", ".mrc")))
     if options.subtraction_mask:
@@ -189,6 +197,19 @@ def _outputs(names, settings, options, compressed):
         outputs.append(Output(Role.REPORT, names.path("report_", ".html")))
     if options.target_mask:
         outputs.append(Output(Role.TARGET_TABLE, names.path("targets_", ".csv")))
+    return outputs
+
+
+def _factors(names, settings, modifications):
+    """What tells how the modified maps came about."""
+    by_bands = [kind for kind in modifications if kind.amplifies and not settings.plain_factors]
+    outputs = [Output(Role.NEIGHBOURHOOD, names.path("around_", ".mrc"))] if by_bands else []
+    for kind in modifications:
+        prefixes = {Role.FACTOR: "factor_"}
+        if kind in by_bands:
+            prefixes = {Role.FACTOR_LOWEST: "factor_low_", Role.FACTOR_MIDDLE: "factor_mid_"}
+        outputs += [Output(role, names.path(f"{prefix}{kind.prefix}", ".mrc"), kind)
+                    for role, prefix in prefixes.items()]
     return outputs
 
 

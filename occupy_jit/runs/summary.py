@@ -1,15 +1,19 @@
 """What a run on one map found and did, as rows of its record and its log."""
 
+import math
 import os
 import platform
 
 from occupy_jit.files.paths import shown
+from occupy_jit.reports.runlog import VERBOSE
 from occupy_jit.settings import recorded
 
 # Scale above which a voxel counts as occupied.
 _OCCUPIED = 0.2
 # Protein, 1.35 g/cm^3.
 DALTON_PER_CUBIC_ANGSTROM = 0.813
+# Scales at which the factors of the bands are told.
+FACTOR_SCALES = (0.1, 0.2, 0.4)
 
 
 def framed(settings, options, outputs, inputs, found, verdicts, warnings):
@@ -64,6 +68,7 @@ def results(volume, result):
     limit = max(_OCCUPIED, result.solvent_limit)
     occupied, total, largest = sums_above(result.scale, limit)
     model = result.solvent
+    bands = {} if result.bands is None else {"bands": _bands(result.bands)}
     return {
         "full_scale": result.full_scale,
         "full_scale_error": relative_error_of_full_scale(result),
@@ -81,7 +86,18 @@ def results(volume, result):
         "mean_scale_of_occupied": total / occupied if occupied else 0.0,
         "solvent_model": {"mean": model.mean, "sigma": model.sigma, "amplitude": model.amplitude, "edge": model.edge,
                           "goodness": model.goodness, "fitted": model.fitted},
+        **bands,
     }
+
+
+def _bands(bands):
+    """Signal and noise in bands of the spectrum, and what they let a weak part be multiplied with."""
+    edges = bands.edges
+    return [{"from_angstrom": 1 / edges[band] if band else None, "to_angstrom": 1 / edges[band + 1],
+             "signal": bands.signal[band], "noise": bands.noise[band],
+             "noise_over_signal": ratio if math.isfinite(ratio) else None,
+             "factor_at_scale": {f"{scale:g}": float(bands.factor(band, scale)) for scale in FACTOR_SCALES}}
+            for band, ratio in enumerate(bands.noise_over_signal)]
 
 
 def record(plan, volume, result, found, workers, files_read):
@@ -134,6 +150,13 @@ def tell(log, told):
         ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
                      f"mean {found['mean_scale_of_occupied']:.2f}"),
     ])
+    if "bands" in found:
+        log.table("bands of the spectrum: what a part at these scales is multiplied with to be equalised",
+                  [("to, Å", "noise over signal", *(f"at {scale:g}" for scale in FACTOR_SCALES)),
+                   *((f"{band['to_angstrom']:.2f}",
+                      "no signal" if band["noise_over_signal"] is None else f"{band['noise_over_signal']:.3g}",
+                      *(f"{factor:.2f}" for factor in band["factor_at_scale"].values())) for band in found["bands"])],
+                  level=VERBOSE)
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:

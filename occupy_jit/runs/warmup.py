@@ -104,9 +104,10 @@ def _run_everything():
     ripple = np.sin(z * 7.1 + np.sin(y * 5.3) * 3 + np.cos(x * 9.7) * 2)
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
     volume = (blob + 0.05 * ripple).astype(np.float32)
-    settings = Settings(amplify=True)
+    settings = Settings(amplify=True, attenuate_gamma=2.0)
     result = estimate(volume, settings, voxel_size=1.0)
-    modify.modified(volume, result, settings, requested(settings)[0])
+    for kind in requested(settings):  # band by band, and by plain factors
+        modify.modified(volume, result, settings, kind)
     # what large maps have on cells
     power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)

@@ -8,7 +8,7 @@ from occupy_jit import PROGRAM, __version__
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
-from occupy_jit.runs.plan import MAPS, Role
+from occupy_jit.runs.plan import FACTORS, MAPS, Role
 
 # Level, as a share of full scale, of the first surfaces that are shown.
 SHOWN_LEVEL = 0.25
@@ -240,6 +240,8 @@ def _write_modified(writer, result, modifications, workers):
     noise = None
     if any(kind.refills for kind in modifications) and not settings.exclude_solvent:
         noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
+    if not plan.options.target_mask:
+        result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
     buffer, slices = None, []
     for kind in modifications:
         if plan.path_of(Role.MODIFIED, kind) is None:
@@ -252,10 +254,29 @@ def _write_modified(writer, result, modifications, workers):
         if plan.path_of(Role.SLICES) is not None:
             middle = buffer.shape[0] // 2
             slices.append((kind.name, buffer[middle:middle + 1].copy()))
-        if plan.path_of(Role.FACTOR, kind) is not None:
-            modify.applied_factor(result, settings, kind, buffer)
-            writer.map(Role.FACTOR, buffer, f"factor of {kind.name}", kind)
+    for kind in modifications if plan.options.save_all_maps else ():
+        _write_factors(writer, result, kind, buffer)
     return slices
+
+
+def _write_factors(writer, result, kind, buffer):
+    """Write what a modification multiplied the map with: one factor, or those of two bands."""
+    from occupy_jit.estimation import equalise, modify
+
+    settings = writer.plan.settings
+    if not equalise.applies(result, settings, kind):
+        modify.applied_factor(result, settings, kind, buffer)
+        # where bands were planned for, but the noise is not known, it is the factor of all of them
+        for role in FACTORS:
+            writer.map(role, buffer, f"factor of {kind.name}", kind)
+        if writer.plan.path_of(Role.FACTOR, kind) is None:
+            writer.map(Role.NEIGHBOURHOOD, result.scale, "local scale")
+        return
+    scale = equalise.neighbourhood_scale(result.scale, result.ball)
+    writer.map(Role.NEIGHBOURHOOD, scale, "scale of the neighbourhood")
+    for role, band in zip((Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE), result.bands.most_telling(), strict=True):
+        equalise.applied_factor(result, settings, kind, result.bands, band, scale, buffer)
+        writer.map(role, buffer, f"factor of {kind.name} in {result.bands.range_text(band)}", kind)
 
 
 def _confidence_by_density(result):

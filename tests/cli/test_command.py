@@ -352,8 +352,13 @@ def test_outputs_of_a_full_run(good, tmp_path):
         record = json.load(file)
     assert {os.path.basename(entry["path"]) for entry in record["outputs"]} == set(os.listdir(out))
     maps = sorted(name for name in os.listdir(out) if name.endswith(".mrc"))
-    assert maps == ["conf_in.mrc", "factor_out_in.mrc", "lowpass_in.mrc", "out_in.mrc", "scale_in.mrc",
-                    "solventdef_in.mrc"]
+    assert maps == ["around_in.mrc", "conf_in.mrc", "factor_low_out_in.mrc", "factor_mid_out_in.mrc", "lowpass_in.mrc",
+                    "out_in.mrc", "scale_in.mrc", "solventdef_in.mrc"]
+    bands = record["results"]["bands"]
+    assert len(bands) == 8 and bands[-1]["to_angstrom"] == pytest.approx(2.5)
+    assert all(1 <= factor <= 1 / float(scale) + 1e-9 for band in bands
+               for scale, factor in band["factor_at_scale"].items())
+    assert "noise over signal" in (out / "log_in.txt").read_text()
     theirs = header(path)
     for name in maps:
         assert mrcfile.validate(out / name)

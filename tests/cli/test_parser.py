@@ -52,6 +52,7 @@ OPTIONS = {
     "--solvent-def": (["m.mrc"], "solvent_def", "m.mrc"),
     "--hedge-confidence": (["2"], "hedge_confidence", 2.0),
     "--no-confidence": ([], "no_confidence", True),
+    "--plain-factors": ([], "plain_factors", True),
     "--lowpass-amplified": (["4"], "lowpass_amplified_angstrom", 4.0),
     "--match-histogram": ([], "match_histogram", True),
     "--class-density": (["own"], "class_density", "own"),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import fourier
+from occupy_jit.estimation import equalise, fourier
 from occupy_jit.estimation import modify as modification
 from occupy_jit.estimation.estimate import estimate
 from occupy_jit.modifications import requested
@@ -75,7 +75,8 @@ def test_more_amount_is_more(made, found):
 @pytest.mark.parametrize("given", [{"amplify": True}, {"amplify": True, "amplify_amount": -1.0},
                                    {"amplify_gamma": 10.0}, {"attenuate_gamma": 10.0}, {"sigmoid_gamma": 10.0}])
 def test_no_height_changes_its_sign(made, found, given):
-    height, after = made.map - np.float32(found.zero), modified(made, found, **given) - np.float32(found.zero)
+    height = made.map - np.float32(found.zero)
+    after = modified(made, found, plain_factors=True, **given) - np.float32(found.zero)
     rounding = 4 * np.finfo(np.float32).eps * np.abs(made.map).max()
     assert np.all((np.sign(height) * after) > -rounding)
 
@@ -85,11 +86,11 @@ def test_full_scale_keeps_its_value(made, found):
     assert full.sum() > 100
     for given in ({"amplify": True}, {"amplify": True, "amplify_amount": -1.0}, {"attenuate_gamma": 5.0},
                   {"sigmoid_gamma": 3.0}):
-        assert np.array_equal(modified(made, found, **given)[full], made.map[full])
+        assert np.array_equal(modified(made, found, plain_factors=True, **given)[full], made.map[full])
 
 
 def test_below_the_limit_nothing_is_done(made, found):
-    after = modified(made, found, amplify=True, amplify_limit=0.5)
+    after = modified(made, found, amplify=True, amplify_limit=0.5, plain_factors=True)
     low = found.scale < 0.5
     assert np.array_equal(after[low], made.map[low])
     assert not np.array_equal(after[~low], made.map[~low])
@@ -102,6 +103,7 @@ def test_excluded_solvent_is_zero(made, found):
         far = made.distance > 8
         # amplified, a rim about content of the lowest scales remains
         assert after[far].std() < (0.5 if "amplify" in given else 0.1) * made.map[far].std()
+        after = modified(made, found, plain_factors=True, **given)
         sure = (found.confidence == 1) & (found.scale == 1)
         # rounding of the difference
         assert np.allclose(after[sure], made.map[sure] - found.zero, atol=1e-6)
@@ -223,7 +225,7 @@ def test_the_sigmoid_turns_at_its_pivot(made, found):
 @pytest.mark.parametrize("given", [{"amplify": True}, {"amplify": True, "exclude_solvent": True},
                                    {"attenuate_gamma": 4.0}, {"sigmoid_gamma": 3.0}, {"exclude_solvent": True}])
 def test_the_applied_factor_is_what_was_applied(made, found, given):
-    wanted = Settings(**given)
+    wanted = Settings(plain_factors=True, **given)
     (kind,) = requested(wanted)
     factor = modification.applied_factor(found, wanted, kind)
     zero = 0.0 if wanted.exclude_solvent else found.zero
@@ -236,7 +238,7 @@ def test_the_applied_factor_is_what_was_applied(made, found, given):
 
 
 def test_the_subtraction_mask_is_what_is_taken_away(made, found):
-    wanted = Settings(attenuate_gamma=4.0, sigmoid_gamma=3.0, amplify=True)
+    wanted = Settings(attenuate_gamma=4.0, sigmoid_gamma=3.0, amplify=True, plain_factors=True)
     kinds = requested(wanted)
     removed = modification.subtraction_mask(found, wanted, kinds)
     assert removed.dtype == np.float32 and np.all((removed >= 0) & (removed <= 1))
@@ -286,3 +288,46 @@ def test_amplified_content_without_solvent_has_no_bright_rim(signal_to_noise):
     # content is there: the full chains keep their height
     full = made.medians(result)[made.occupancies == 1]
     assert np.all(full > 0.7 * made.medians(made.map - found.zero)[made.occupancies == 1])
+
+
+def test_what_amplifies_goes_band_by_band_unless_plain_factors_are_asked_for(made, found):
+    bands = equalise.measure(made.map, found)
+    for given in ({"amplify": True}, {"amplify_gamma": 3.0}, {"sigmoid_gamma": 3.0}):
+        wanted = Settings(**given)
+        (kind,) = requested(wanted)
+        by_bands = equalise.equalised(made.map, found, wanted, kind, bands, found.range)
+        assert np.array_equal(modified(made, found, **given), by_bands)
+        assert not np.array_equal(modified(made, found, plain_factors=True, **given), by_bands)
+    for given in ({"amplify": True, "amplify_amount": -0.5}, {"attenuate_gamma": 3.0}, {"exclude_solvent": True}):
+        assert np.array_equal(modified(made, found, **given), modified(made, found, plain_factors=True, **given))
+
+
+def test_where_the_noise_is_not_known_plain_factors_are_used_and_said(made):
+    flattened = np.where(made.distance < 8, made.map, np.float32(0))
+    wanted = Settings(amplify=True)
+    (kind,) = requested(wanted)
+    found = estimate(flattened, wanted, voxel_size=made.voxel_size)
+    assert "plain-factors" in dict(found.verdicts) and found.bands is None
+    plain = Settings(amplify=True, plain_factors=True)
+    assert np.array_equal(modification.modified(flattened, found, wanted, kind),
+                          modification.modified(flattened, found, plain, kind))
+    assert "plain-factors" not in dict(estimate(flattened, plain, voxel_size=made.voxel_size).verdicts)
+    assert "plain-factors" not in dict(estimate(flattened, voxel_size=made.voxel_size).verdicts)
+
+
+def test_what_the_estimate_measured_is_used(made):
+    wanted = Settings(amplify=True)
+    found = estimate(made.map, wanted, voxel_size=made.voxel_size)
+    assert np.array_equal(found.bands.signal, equalise.measure(made.map, found).signal)
+    assert not {"plain-factors", "nothing-to-equalise"} & set(dict(found.verdicts))
+    for given in ({}, {"amplify": True, "plain_factors": True}, {"attenuate_gamma": 2.0}):
+        assert estimate(made.map, Settings(**given), voxel_size=made.voxel_size).bands is None
+
+
+def test_a_map_of_noise_has_nothing_to_equalise():
+    made = simulated.complex_with_occupancies(0.1, seed=1, occupancies=(1.0, 0.5), box=64)
+    found = estimate(made.map, Settings(amplify=True), voxel_size=made.voxel_size)
+    assert found.bands.hopeless == ("nothing-to-equalise" in dict(found.verdicts))
+    found = dataclasses.replace(found, verdicts=[], confidence=np.zeros_like(found.confidence))
+    equalise.prepare(made.map, found, Settings(amplify=True))
+    assert found.bands.hopeless and "nothing-to-equalise" in dict(found.verdicts)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.modifications import TABLE, requested
 from occupy_jit.runs.many_maps import plan_all
-from occupy_jit.runs.plan import MAPS, Output, Role, check_names, described, plan_map
+from occupy_jit.runs.plan import FACTORS, MAPS, Output, Role, check_names, described, plan_map
 from occupy_jit.settings import Options, Settings
 from tests.command import particle, write
 
@@ -25,7 +25,8 @@ def path(tmp_path_factory):
 @hypothesis_settings(deadline=None, max_examples=100)
 @given(st.fixed_dictionaries({
     "amplify": st.booleans(), "exclude_solvent": st.booleans(), "amplify_gamma": st.none() | st.just(2.0),
-    "attenuate_gamma": st.none() | st.just(2.0), "sigmoid_gamma": st.none() | st.just(2.0)}),
+    "attenuate_gamma": st.none() | st.just(2.0), "sigmoid_gamma": st.none() | st.just(2.0),
+    "plain_factors": st.booleans()}),
        st.fixed_dictionaries({"save_all_maps": st.booleans(), "plot": st.booleans(), "save_chimerax": st.booleans(),
                               "json": st.booleans(), "subtraction_mask": st.booleans(),
                               "save_solvent_def": st.none() | st.just(0.3)}),
@@ -39,7 +40,13 @@ def test_every_file_once_and_by_its_role(path, chosen, options, label):
     assert plan.path_of(Role.SCALE) == os.path.join(".", "scale_a.mrc")
     for kind in kinds:
         assert plan.path_of(Role.MODIFIED, kind).endswith(f"{kind.prefix}a.mrc")
-        assert (plan.path_of(Role.FACTOR, kind) is not None) == options.save_all_maps
+        # one factor, or those of two bands where it amplifies and plain factors were not asked for
+        by_bands = kind.amplifies and not settings.plain_factors
+        for role in FACTORS:
+            wanted = options.save_all_maps and (role is Role.FACTOR) != by_bands
+            assert (plan.path_of(role, kind) is not None) == wanted
+    assert (plan.path_of(Role.NEIGHBOURHOOD) is not None) == (
+        options.save_all_maps and not settings.plain_factors and any(kind.amplifies for kind in kinds))
     roles = {output.role for output in plan.outputs}
     assert (Role.MODIFIED in roles) == bool(kinds)
     for role, wanted in ((Role.CONFIDENCE, options.save_all_maps), (Role.PLOT, options.plot),
