@@ -194,20 +194,18 @@ def compare_scales(scales, limits, occupied):
 # --- classes on one density ------------------------------------------------------------------------------------
 
 
-def lowered(scales, amount):
-    """What a scale becomes when partial occupancy is lowered."""
-    scales = np.asarray(scales, dtype=np.float64)
-    return np.maximum(0, scales + np.float64(amount) * (1 - scales))
-
-
-def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, exclude):
-    """The mean map, its height above zero times the ratio of lowered scales."""
+def shared_density(mean, scale, mean_scale, confidence, zero, amount, limit, exclude):
+    """The mean map, its height above zero times the ratio of lowered scales; differences grow at most eightfold."""
     out = np.empty(mean.shape)
     for place in np.ndindex(mean.shape):
-        height = float(mean[place]) - float(zero)
-        below = float(mean_lowered[place])
-        ratio = lowered(scale[place], amount) / below if below >= limit else 1.0
-        c = float(confidence[place])
+        height, s, s0, c = (float(v) for v in (mean[place] - np.float64(zero), scale[place], mean_scale[place],
+                                               confidence[place]))
+        a = float(amount)
+        ratio = 1.0
+        if s0 >= limit and s0 > 0:
+            lowered = s0 + a * (1 - s0)
+            gain = min(8.0, (1 - a) * s0 / lowered) if lowered > 0 else 8.0
+            ratio = max(0.0, 1 + gain * (s - s0) / s0)
         out[place] = c * height * ratio if exclude else float(zero) + c * height * ratio + (1 - c) * height
     return out
 

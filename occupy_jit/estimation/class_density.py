@@ -15,11 +15,11 @@ from occupy_jit.estimation import fourier
 from occupy_jit.estimation.estimate import estimate
 from occupy_jit.estimation.modify import match_histogram
 from occupy_jit.kernels.jit.decorator import threads
-from occupy_jit.kernels.shared_density import add_lowered, shared_density
+from occupy_jit.kernels.shared_density import shared_density
 
 
 def mean_map(volumes):
-    """Mean of the classes, every class with the same weight.
+    """Mean of maps, or scales, of the classes, every class with the same weight.
 
     Parameters
     ----------
@@ -69,15 +69,12 @@ def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count
                       thread_count=thread_count)
     zero, confidence = result.zero, result.confidence
     del result
-    with threads(thread_count):
-        mean_lowered = np.zeros_like(mean)
-        for scale in scales:
-            add_lowered(scale, amount, 1 / len(scales), mean_lowered)
+    mean_scale = mean_map(scales)
     out = np.empty_like(mean)
 
     def with_occupancy_of(scale):
         with threads(thread_count):
-            return shared_density(mean, scale, mean_lowered, confidence, zero, amount, settings.amplify_limit,
+            return shared_density(mean, scale, mean_scale, confidence, zero, amount, settings.amplify_limit,
                                   settings.exclude_solvent, out)
 
     spectra = [fourier.radial_spectrum(with_occupancy_of(scale), voxel_size, threads=thread_count) for scale in scales]

@@ -1,4 +1,4 @@
-"""Kernels of classes that share one density and differ in occupancy alone (manual: CLASSIFICATION).
+"""Kernel of classes that share one density and differ in occupancy alone (manual: CLASSIFICATION).
 
 Voxel by voxel, in blocks of a fixed number of voxels: the bits do not depend on the number of threads.
 """
@@ -9,34 +9,34 @@ from numba import prange
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
+LARGEST_GAIN = 8.0
+"""Of a difference in scale, however low the mean scale: beyond it noise would be all that the weakest parts hold."""
+
 _BLOCK = 1 << 15
 
 
 @kernel
-def lowered(scale, amount):
-    """Scale of one voxel after a modification by `amount`: ``S + a (1 - S)``, not below 0."""
-    value = scale + amount * (np.float32(1) - scale)
-    return value if value > np.float32(0) else np.float32(0)
+def _ratio(scale, mean_scale, amount, limit):
+    """What the mean map is multiplied with at one voxel."""
+    zero, one, largest = np.float32(0), np.float32(1), np.float32(LARGEST_GAIN)
+    if mean_scale < limit or mean_scale <= zero:
+        return one
+    lowered = mean_scale + amount * (one - mean_scale)
+    gain = (one - amount) * mean_scale
+    # the division is the last thing: where the mean scale is lowered to nothing the gain has no bound of its own
+    gain = gain / lowered if gain < largest * lowered else largest
+    ratio = one + gain * (scale / mean_scale - one)
+    return ratio if ratio > zero else zero
 
 
 @kernel(parallel=True)
-def _add_lowered(scale, amount, share, out):
-    n = scale.shape[0]
-    for block in prange((n + _BLOCK - 1) // _BLOCK):
-        for i in range(block * _BLOCK, min(n, (block + 1) * _BLOCK)):
-            out[i] += share * lowered(scale[i], amount)
-
-
-@kernel(parallel=True)
-def _shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, exclude, out):
+def _shared_density(mean, scale, mean_scale, confidence, zero, amount, limit, exclude, out):
     n = mean.shape[0]
     one = np.float32(1)
     for block in prange((n + _BLOCK - 1) // _BLOCK):
         for i in range(block * _BLOCK, min(n, (block + 1) * _BLOCK)):
             height = mean[i] - zero
-            ratio = one
-            if mean_lowered[i] >= limit and mean_lowered[i] > np.float32(0):
-                ratio = lowered(scale[i], amount) / mean_lowered[i]
+            ratio = _ratio(scale[i], mean_scale[i], amount, limit)
             if exclude:
                 out[i] = confidence[i] * height * ratio
             else:
@@ -44,48 +44,19 @@ def _shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit, 
                 out[i] = mean[i] + height * (confidence[i] * (ratio - one))
 
 
-def add_lowered(scale, amount, share, out):
-    """Add ``share * max(0, S + a (1 - S))`` to `out`: one class's part in the mean of the lowered scales.
-
-    S + a (1 - S) is S times the factor 1 + a (1/S - 1) of --amplify-amount: what the scale becomes.
-
-    Parameters
-    ----------
-    scale : (nz, ny, nx) float32 array
-        Local scale S in [0, 1].
-    amount : float
-        a in [-1, 1].
-    share : float
-        Weight of the class.
-    out : (nz, ny, nx) float32 array
-
-    Returns
-    -------
-    (nz, ny, nx) float32 array
-        `out`.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-    """
-    scale = as_volume(scale, "scale")
-    if scale.shape != out.shape:
-        raise ValueError(f"shapes differ: {scale.shape}, {out.shape}")
-    launch(_add_lowered, scale.reshape(-1), np.float32(amount), np.float32(share), out.reshape(-1))
-    return out
-
-
-def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit=0.05, exclude_solvent=False, out=None):
+def shared_density(mean, scale, mean_scale, confidence, zero, amount, limit=0.05, exclude_solvent=False, out=None):
     """A class with the density of the mean map, and its own occupancy.
 
     ::
 
-        T = max(0, S + a (1 - S))        r = T / mean of T over the classes, 1 where that mean is below `limit`
-        out = rho + c (rho - b) (r - 1)  solvent retained
-        out =       c (rho - b) r        solvent excluded
+        r = max(0, 1 + g (S / S0 - 1))     1 where S0 < limit
+        g = (1 - a) / (1 + a (1 / S0 - 1)) at most 8, and 8 where the denominator is not positive
+        out = rho + c (rho - b) (r - 1)    solvent retained
+        out =       c (rho - b) r          solvent excluded
 
-    rho is the mean map. The mean of the classes stays rho where solvent is retained.
+    rho is the mean map, S0 the mean scale of the classes. The factor 1 + a (1/S - 1) of --amplify-amount makes
+    S + a (1 - S) of a scale S; r is the ratio of that to what becomes of S0, wherever g is below its bound. Were r
+    never below 0, the mean of the classes would stay rho.
 
     Parameters
     ----------
@@ -93,14 +64,14 @@ def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit=0.
         Mean map of the classes.
     scale : (nz, ny, nx) float32 array
         Scale of the class.
-    mean_lowered : (nz, ny, nx) float32 array
-        Mean of T over the classes, see `add_lowered`.
+    mean_scale : (nz, ny, nx) float32 array
+        Mean of the scales of all classes.
     confidence : (nz, ny, nx) float32 array
         Of the mean map.
     zero : float
         Zero level b of the mean map.
     amount : float
-        a, below 0.
+        a, from -1 to 0.
     limit : float
     exclude_solvent : bool
     out : array, optional
@@ -112,10 +83,12 @@ def shared_density(mean, scale, mean_lowered, confidence, zero, amount, limit=0.
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or the amount is out of its range.
     """
+    if not -1 <= amount <= 0:
+        raise ValueError(f"the amount must be between -1 and 0, not {amount}")
     volumes = [as_volume(array, name) for array, name in (
-        (mean, "mean map"), (scale, "scale"), (mean_lowered, "mean scale"), (confidence, "confidence"))]
+        (mean, "mean map"), (scale, "scale"), (mean_scale, "mean scale"), (confidence, "confidence"))]
     if len({array.shape for array in volumes}) > 1:
         raise ValueError(f"shapes differ: {', '.join(str(array.shape) for array in volumes)}")
     out = np.empty_like(volumes[0]) if out is None else out

@@ -94,7 +94,7 @@ def _run_everything():
     from occupy_jit.estimation.estimate import estimate
     from occupy_jit.estimation.quiet import Quiet
     from occupy_jit.kernels import cells
-    from occupy_jit.kernels.shared_density import add_lowered, shared_density
+    from occupy_jit.kernels.shared_density import shared_density
     from occupy_jit.kernels.voxelwise import confidence_from_evidence
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
@@ -112,5 +112,4 @@ def _run_everything():
     power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
-    lowered = add_lowered(result.scale, -0.5, 1.0, np.zeros_like(volume))
-    shared_density(volume, result.scale, lowered, result.confidence, result.zero, -0.5)
+    shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)

@@ -90,7 +90,8 @@ def test_scaling_the_maps_scales_the_references(made):
 def test_solvent_is_excluded_filtered_and_matched_on_request(made):
     _, _, scales, mean, full, found = made
     excluded = references(mean, scales, full, replace(SETTINGS, exclude_solvent=True))
-    assert excluded[0][:4].std() < 0.2 * found[0][:4].std()  # sections without content
+    # in sections without content most voxels are sure to be solvent, and what the filter of shells spreads is small
+    assert np.median(np.abs(excluded[0][:4])) < 0.1 * np.median(np.abs(found[0][:4]))
     filtered = references(mean, scales, full, replace(SETTINGS, lowpass_amplified_angstrom=12.0))
     assert np.allclose(filtered[1], fourier.lowpass(found[1], 12.0, VOXEL_SIZE), atol=1e-5 * np.abs(mean).max())
     matched = references(mean, scales, full, replace(SETTINGS, match_histogram=True))
