@@ -51,7 +51,7 @@ class DaskWorkers:
 
     def _setup(self, where):
         self._where = where
-        self._there, self._futures, self._finished = set(), {}, queue.SimpleQueue()
+        self._there, self._futures, self._finished = {}, {}, queue.SimpleQueue()
         self._new, self._gone = [], []
         self._looked, self._last_seen = 0.0, time.monotonic()
 
@@ -82,12 +82,12 @@ class DaskWorkers:
         if now - self._looked < _LOOK:
             return
         try:
-            there = set(self._client.nthreads())
+            there = self._client.nthreads()
         except Exception as error:  # of many kinds, and all mean the same
             raise self._lost() from error
         self._looked = time.monotonic()
-        self._new += sorted(there - self._there)
-        self._gone += sorted(self._there - there)
+        self._new += sorted(there.keys() - self._there.keys())
+        self._gone += sorted(self._there.keys() - there.keys())
         self._there = there
         if there:
             self._last_seen = now
@@ -98,11 +98,15 @@ class DaskWorkers:
     def _lost(self):
         return OccupyError(f"{shown(self._where)}: the dask scheduler is gone; every map that is finished is complete")
 
-    def start(self, worker, function, *arguments):
+    def ahead(self, worker):
+        """Number of tasks that a worker may hold: one with several threads would do two at the same time."""
+        return 2 if self._there.get(worker) == 1 else 1
+
+    def start(self, worker, tag, function, *arguments):
         """Give a worker something to do; the answer comes out of `wait`."""
         future = self._client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
-        self._futures[worker] = future
-        future.add_done_callback(lambda done: self._finished.put((worker, done)))
+        self._futures[worker, tag] = future
+        future.add_done_callback(lambda done: self._finished.put((worker, tag, done)))
 
     def wait(self, seconds):
         """Answers, or an empty list after some seconds without any."""
@@ -115,24 +119,27 @@ class DaskWorkers:
             pass
         self._look()
         for worker in self._gone:
-            future = self._futures.pop(worker, None)
-            if future is not None:
-                future.cancel()
-            found.append((worker, None, _dead()))
+            found.append(self._buried(worker, None))
         self._gone = []
         return found
 
-    def _answer(self, worker, future):
+    def _buried(self, worker, tag):
+        """The answer of a worker that is gone, with all that it held."""
+        for key in [key for key in self._futures if key[0] == worker]:
+            self._futures.pop(key).cancel()
+        return worker, tag, None, _dead()
+
+    def _answer(self, worker, tag, future):
         """What a finished future says: one answer, or none where it is not waited for any more."""
         import distributed
 
-        if self._futures.get(worker) is not future:
+        if self._futures.get((worker, tag)) is not future:
             return []
         if future.status == "cancelled" and self._client.status != "running":
             raise self._lost()
         while True:
             try:
-                answer = (worker, future.result(timeout=_LOOK), None)
+                answer = (worker, tag, future.result(timeout=_LOOK), None)
             except (TimeoutError, distributed.TimeoutError):
                 self._look()
                 if worker in self._gone:  # it died with its result, and `wait` tells
@@ -142,12 +149,12 @@ class DaskWorkers:
                 time.sleep(_LOOK)
                 if self._client.status != "running":
                     raise self._lost() from None
-                answer = (worker, None, _dead())
+                continue
             except distributed.scheduler.KilledWorker:
-                answer = (worker, None, _dead())
+                answer = self._buried(worker, tag)
             except Exception as error:
-                answer = (worker, None, error)
-            del self._futures[worker]
+                answer = (worker, tag, None, error)
+            self._futures.pop((worker, tag), None)
             return [answer]
 
     def close(self):

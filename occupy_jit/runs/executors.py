@@ -47,9 +47,10 @@ def distribute(work, tasks, crew, prepare=None, say=None):
         ``work(task)``; like the tasks and the results it can be pickled. It returns, whatever happens to a task.
     tasks : sequence
     crew : object
-        ``arrivals()``: workers that are new since the last call; ``start(worker, function, *arguments)``;
-        ``wait(seconds)``: list of (worker, result, error), where the error is `Dead` if the worker is gone, with its
-        task or without one; ``close()``.
+        ``arrivals()``: workers that are new since the last call; ``ahead(worker)``: how many tasks it may hold, which
+        it does one after the other in this order, so that it never waits for the next; ``start(worker, tag, function,
+        *arguments)``; ``wait(seconds)``: list of (worker, tag, result, error), where the error is `Dead`, told once,
+        if the worker is gone with all that it holds; ``close()``.
     prepare : callable, optional
         ``prepare()``, done by every worker first; returns None, or a sentence that says why this worker cannot be
         used.
@@ -68,47 +69,76 @@ def distribute(work, tasks, crew, prepare=None, say=None):
     OccupyError
         No worker can be used, or the crew is lost as a whole.
     """
-    say = say or (lambda line: None)
-    waiting = collections.deque(range(len(tasks)))
-    deaths, idle, busy, preparing = collections.Counter(), [], {}, set()
-    refusals = 0
+    hall = _Hall(work, tasks, crew, say or (lambda line: None))
     try:
-        while waiting or busy:
+        while hall.unfinished:
             for worker in crew.arrivals():
-                preparing.add(worker)
-                crew.start(worker, prepare or _nothing)
-            while waiting and idle:
-                worker = idle.pop()
-                busy[worker] = waiting.popleft()
-                crew.start(worker, work, tasks[busy[worker]])
-            for worker, result, error in crew.wait(_LOOK):
-                if worker in preparing:
-                    preparing.discard(worker)
-                    refused = _refusal(result, error)
-                    if refused is None:
-                        refusals = 0
-                        idle.append(worker)
-                        continue
-                    refusals += 1
-                    say(f"worker {worker}: {refused}")
-                    if not (idle or busy or preparing) and (refusals >= _DEATHS or not isinstance(error, Dead)):
-                        raise OccupyError(f"no worker can be used; the last one: {refused}")
-                elif worker not in busy:  # gone while it had nothing to do
-                    idle = [other for other in idle if other != worker]
+                hall.preparing.add(worker)
+                crew.start(worker, None, prepare or _nothing)
+            hall.hand_out()
+            for worker, tag, result, error in crew.wait(_LOOK):
+                if worker in hall.preparing:
+                    hall.prepared(worker, result, error)
+                elif isinstance(error, Dead):
+                    yield from hall.buried(worker)
                 else:
-                    index = busy.pop(worker)
-                    if not isinstance(error, Dead):
-                        idle.append(worker)
-                        yield index, result if error is None else Lost(f"{type(error).__name__}: {error}")
-                        continue
-                    deaths[index] += 1
-                    if deaths[index] < _DEATHS:
-                        say(f"worker {worker}: died over task {index + 1} of {len(tasks)}; it is tried once more")
-                        waiting.append(index)
-                    else:
-                        yield index, Lost(f"{_DEATHS} workers died over it (killed, or out of memory)")
+                    hall.held[worker].remove(tag)
+                    yield tag, result if error is None else Lost(f"{type(error).__name__}: {error}")
     finally:
         crew.close()
+
+
+class _Hall:
+    """Who holds which tasks."""
+
+    def __init__(self, work, tasks, crew, say):
+        self._work, self._tasks, self._crew, self._say = work, tasks, crew, say
+        self._waiting = collections.deque(range(len(tasks)))
+        self._deaths = collections.Counter()
+        self._refusals = 0
+        self.held = {}  # worker that can be used -> its tasks, the one that it works on first
+        self.preparing = set()
+
+    @property
+    def unfinished(self):
+        """bool : Whether any task waits or is worked on."""
+        return bool(self._waiting) or any(self.held.values())
+
+    def hand_out(self):
+        """Give every worker a task, and some to go on with as long as there are enough for all."""
+        for depth in (1, 2):
+            for worker, tasks in self.held.items():
+                enough = self._waiting if depth == 1 else len(self._waiting) > len(self.held)
+                if enough and len(tasks) < min(depth, self._crew.ahead(worker)):
+                    tasks.append(self._waiting.popleft())
+                    self._crew.start(worker, tasks[-1], self._work, self._tasks[tasks[-1]])
+
+    def prepared(self, worker, result, error):
+        """A worker is ready, or cannot be used."""
+        self.preparing.discard(worker)
+        refused = _refusal(result, error)
+        if refused is None:
+            self._refusals = 0
+            self.held[worker] = collections.deque()
+            return
+        self._refusals += 1
+        self._say(f"worker {worker}: {refused}")
+        if not (self.held or self.preparing) and (self._refusals >= _DEATHS or not isinstance(error, Dead)):
+            raise OccupyError(f"no worker can be used; the last one: {refused}")
+
+    def buried(self, worker):
+        """A worker died: over its first task, which is tried once more or given up; the others are nobody's fault."""
+        tasks = self.held.pop(worker, ())
+        if not tasks:
+            return
+        index, *others = tasks
+        self._waiting.extendleft(reversed(others))
+        self._deaths[index] += 1
+        if self._deaths[index] < _DEATHS:
+            self._say(f"worker {worker}: died over task {index + 1} of {len(self._tasks)}; it is tried once more")
+            self._waiting.append(index)
+        else:
+            yield index, Lost(f"{_DEATHS} workers died over it (killed, or out of memory)")
 
 
 def _nothing():
@@ -168,16 +198,20 @@ class Processes:
         self._to_come -= 1
         return name
 
-    def start(self, worker, function, *arguments):
+    def ahead(self, worker):
+        """Number of tasks that a process may hold."""
+        return 2
+
+    def start(self, worker, tag, function, *arguments):
         """Give a process something to do; the answer comes out of `wait`."""
         from concurrent.futures.process import BrokenProcessPool
 
         try:
             future = self._pools[worker].submit(function, *arguments)
         except BrokenProcessPool:  # died since its last answer
-            self._finished.put((worker, None))
+            self._finished.put((worker, tag, None))
             return
-        future.add_done_callback(lambda done: self._finished.put((worker, done)))
+        future.add_done_callback(lambda done: self._finished.put((worker, tag, done)))
 
     def wait(self, seconds):
         """Answers, or an empty list after some seconds without any."""
@@ -191,14 +225,16 @@ class Processes:
         except queue.Empty:
             pass
         found = []
-        for worker, future in answers:
+        for worker, tag, future in answers:
             self._one_first = False
+            if worker not in self._pools:
+                continue  # it is known already that it died
             error = Dead() if future is None else future.exception()
             if isinstance(error, (Dead, BrokenProcessPool)):
                 error = Dead()
                 self._pools.pop(worker).shutdown(wait=False)
                 self._to_come += 1
-            found.append((worker, None if error is not None else future.result(), error))
+            found.append((worker, tag, None if error is not None else future.result(), error))
         return found
 
     def close(self):

@@ -16,7 +16,7 @@ from tests.command import ROOT
 
 
 class FakeCrew:
-    """Workers that do everything at once, or die as a script says.
+    """Workers that do what they hold one after the other, a task at each look, or die as a script says.
 
     Parameters
     ----------
@@ -24,27 +24,41 @@ class FakeCrew:
         Who arrives at each call.
     dies : callable
         ``dies(worker, function, arguments)``.
+    ahead : int
     """
 
-    def __init__(self, waves, dies=lambda *a: False):
-        self.waves, self.dies, self.answers, self.closed = list(waves), dies, [], False
-        self.did = collections.defaultdict(list)
+    def __init__(self, waves, dies=lambda *a: False, ahead=1):
+        self.waves, self.dies, self.most = list(waves), dies, ahead
+        self.answers, self.closed = [], False
+        self.held, self.did = collections.defaultdict(list), collections.defaultdict(list)
 
     def arrivals(self):
         return self.waves.pop(0) if self.waves else []
 
-    def start(self, worker, function, *arguments):
-        self.did[worker].append(arguments)
-        if self.dies(worker, function, arguments):
-            self.answers.append((worker, None, Dead()))
-            return
-        try:
-            self.answers.append((worker, function(*arguments), None))
-        except Exception as error:
-            self.answers.append((worker, None, error))
+    def ahead(self, worker):
+        return self.most
+
+    def start(self, worker, tag, function, *arguments):
+        self.held[worker].append((tag, function, arguments))
+        assert len(self.held[worker]) <= self.most
 
     def wait(self, seconds):
         answers, self.answers = self.answers, []
+        for gone, *_ in answers:
+            self.held.pop(gone, None)
+        for worker, queue in list(self.held.items()):
+            if not queue:
+                continue
+            tag, function, arguments = queue.pop(0)
+            self.did[worker].append(arguments)
+            if self.dies(worker, function, arguments):
+                del self.held[worker]
+                answers.append((worker, tag, None, Dead()))
+                continue
+            try:
+                answers.append((worker, tag, function(*arguments), None))
+            except Exception as error:
+                answers.append((worker, tag, None, error))
         return answers
 
     def close(self):
@@ -55,12 +69,20 @@ def double(task):
     return 2 * task
 
 
-def test_every_task_is_done_once():
-    crew = FakeCrew([["a"], [], ["b", "c"]])
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_every_task_is_done_once(ahead):
+    crew = FakeCrew([["a"], [], ["b", "c"]], ahead=ahead)
     assert dict(distribute(double, range(20), crew)) == {k: 2 * k for k in range(20)}
     assert sum(len(did) for did in crew.did.values()) == 20 + 3 and crew.closed
     assert dict(here(double, range(3))) == {0: 0, 1: 2, 2: 4}
     assert list(distribute(double, [], FakeCrew([["a"]]))) == []
+
+
+def test_what_a_dead_worker_held_besides_is_not_blamed():
+    """Two deaths of a worker that held two tasks each time: only the one that it was at is given up."""
+    crew = FakeCrew([["a"], ["b"], ["c"]], dies=lambda worker, function, arguments: arguments == (0,), ahead=2)
+    results = dict(distribute(double, range(9), crew))
+    assert isinstance(results.pop(0), Lost) and results == {k: 2 * k for k in range(1, 9)}
 
 
 def test_a_task_whose_worker_dies_is_tried_once_more():
@@ -85,7 +107,7 @@ def test_a_worker_that_dies_idle_takes_nothing_with_it():
     crew = FakeCrew([["a", "b"]])
     stream = distribute(double, range(8), crew)
     first = [next(stream)]
-    crew.answers.append(("b", None, Dead()))
+    crew.answers.append(("b", None, None, Dead()))
     assert dict(first + list(stream)) == {k: 2 * k for k in range(8)}
 
 
