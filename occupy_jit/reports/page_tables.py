@@ -32,6 +32,7 @@ def results(data):
             ("median scale", f"{core.median:.3f}", "of the core"),
             ("full scale", number(found["full_scale"]), "density above the zero level"),
             ("zero level", number(found["zero_level"]), "density"),
+            ("error of full scale", f"{found['full_scale_error']:.1%}", "standard error, common to the whole map"),
             ("noise floor", number(found["noise_floor"]), "density above the zero level"),
             ("noise in solvent", number(found["noise_in_solvent"]), "density, standard deviation"),
             ("noise of the scale", number(found["noise_of_scale"]), "in solvent, standard deviation"),

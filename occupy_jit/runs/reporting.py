@@ -68,7 +68,7 @@ class MapReport:
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            parts=_targets(record["results"].get("targets", ())), files=tuple(files), links=self._links(),
+            parts=_targets(record["results"]), files=tuple(files), links=self._links(),
             common_scale=self._plan.full_scale is not None, **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
@@ -88,8 +88,12 @@ def _histogram(result):
                      (model.amplitude, model.mean, model.sigma) if model.fitted else None, tuple(marks))
 
 
-def _targets(targets):
-    """Tables of the occupancies inside masks."""
-    rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"])
-                 for target in targets if target["occupancy"] is not None)
-    return (Parts("Occupancy inside masks", rows),) if rows else ()
+def _targets(found):
+    """Table of the occupancies inside masks, from the results of a run."""
+    rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"],
+                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks of 15 Å")
+                 for target in found.get("targets", ()) if target["occupancy"] is not None)
+    if not rows:
+        return ()
+    return (Parts("Occupancy inside masks", rows, "Errors are given full scale, which itself is known to "
+                  f"± {found['full_scale_error']:.1%}: all occupancies have that in common."),)

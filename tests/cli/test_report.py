@@ -53,6 +53,24 @@ def test_report_and_record_say_the_same(maps, tmp_path):
     assert 0.2 < core["weaker_than_half"] < 0.7
 
 
+def test_occupancies_inside_masks_are_in_the_report(maps, tmp_path):
+    mask = np.zeros((48, 48, 48), np.float32)
+    mask[8:40, 8:40, 8:40] = 1
+    write(tmp_path / "arm.mrc", mask, 1.5)
+    write(tmp_path / "dot.mrc", (np.arange(48**3).reshape(48, 48, 48) == 24 * (48 * 48 + 48 + 1)).astype(np.float32), 1.5)
+    ran = run("-i", maps / "map_0.mrc", "--report", "--target-mask", tmp_path / "arm.mrc", tmp_path / "dot.mrc",
+              "--output-dir", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    tree = Tree((tmp_path / "report_map_0.html").read_text())
+    results = json.loads((tmp_path / "occupy_map_0.json").read_text())["results"]
+    told = [target for target in results["targets"] if target["occupancy"] is not None]
+    assert told and "arm.mrc" in tree.texts
+    for target in told:
+        error = "" if target["error"] is None else f" ± {target['error']:.2f}"
+        assert f"{target['occupancy']:.2f}{error}" in tree.texts
+    assert f"± {results['full_scale_error']:.1%}" in "".join(tree.texts)
+
+
 def test_paths_are_shown_only_when_asked_for(maps, tmp_path):
     for options, wanted in (((), False), (("--report-paths",), True)):
         ran = run("-i", maps / "map_0.mrc", "--report", "--output-dir", tmp_path, *options)
