@@ -3,7 +3,9 @@
 import os
 from urllib.parse import quote
 
-from occupy_jit.reports.report_data import Histogram, Part, Parts, ReportData, core_numbers
+import numpy as np
+
+from occupy_jit.reports.report_data import Bands, Histogram, Part, Parts, ReportData, core_numbers
 
 FIRST_LEVEL = 0.24
 """Density of the first surface, as a share of full scale above the zero level."""
@@ -64,11 +66,12 @@ class MapReport:
         result, source = self._result, record["input"]
         files = [("input", source["path"], source["sha256"])]
         files += [(entry["role"], entry["path"], entry.get("sha256")) for entry in record["outputs"]]
+        found = record["results"]
         data = ReportData(
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            parts=_targets(record["results"]), files=tuple(files), links=self._links(),
+            bands=_bands(found), parts=_targets(found), files=tuple(files), links=self._links(),
             common_scale=self._plan.full_scale is not None, **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
@@ -88,10 +91,21 @@ def _histogram(result):
                      (model.amplitude, model.mean, model.sigma) if model.fitted else None, tuple(marks))
 
 
+def _bands(found):
+    """Signal, noise and factors in bands of the spectrum, from the results of a run that amplifies by them."""
+    rows = found.get("bands")
+    if not rows:
+        return None
+    scales = tuple(rows[0]["factor_at_scale"])
+    return Bands(np.array([0.0, *(1 / row["to_angstrom"] for row in rows)]), np.array([row["signal"] for row in rows]),
+                 np.array([row["noise"] for row in rows]), tuple(map(float, scales)),
+                 np.array([[row["factor_at_scale"][scale] for row in rows] for scale in scales]))
+
+
 def _targets(found):
     """Table of the occupancies inside masks, from the results of a run."""
     rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"],
-                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks of 15 Å")
+                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks")
                  for target in found.get("targets", ()) if target["occupancy"] is not None)
     if not rows:
         return ()

@@ -28,7 +28,8 @@ def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/dat
         "derived": {"lowpass_angstrom": 9.0, "kernel_radius": 1.0, "kernel_size": 3},
         "results": {
             "full_scale": 1.25, "full_scale_corner_zyx": (10, 12, 14), "full_scale_tile": 8, "zero_level": 0.01,
-            "full_scale_error": 0.025, "noise_floor": 0.1, "noise_in_solvent": 0.05, "noise_of_scale": 0.012, "occupied_above_scale": 0.2,
+            "full_scale_error": 0.025,
+            "noise_floor": 0.1, "noise_in_solvent": 0.05, "noise_of_scale": 0.012, "occupied_above_scale": 0.2,
             "occupied_volume_angstrom3": 54321.0, "occupied_mass_kda": 44.1,
             "solvent_model": {"mean": 0.0, "sigma": 0.05, "goodness": 0.98}, "core": core_numbers(core)},
         "verdicts": [{"code": code, "sentence": sentence} for code, sentence in verdicts], "warnings": [],
