@@ -233,11 +233,16 @@ def band_factors(bands):
     frame = _band_frame(bands, top)
     values = ticks(0, top, 5)
     parts = frame.beside(values, [f"{v:g}" for v in values])
-    for scale, factors in zip(bands.scales, bands.factors, strict=True):
+    for k, (scale, factors) in enumerate(zip(bands.scales, bands.factors, strict=True)):
         line = _steps(frame, bands.limits_per_angstrom, factors)
-        parts.append(f'<path class="under" d="{line}"/><path class="factor" stroke="{colours.of_scale(scale)}" '
+        parts.append(f'<path class="factor" stroke="{colours.of_scale(scale)}" stroke-dasharray="{dash(k)[0]}" '
                      f'd="{line}"/>')
     return _svg("Factor of each band of resolution", parts + _resolutions(frame))
+
+
+def dash(k):
+    """How line number k is broken, for a drawing and in words: low scales have one colour."""
+    return (("none", "—"), ("9 4", "– –"), ("2.5 3", "···"))[k % 3]
 
 
 def _band_frame(bands, top):

@@ -264,7 +264,8 @@ def _charts(data):
             "Signal and noise by resolution", charts.band_power(data.bands),
             "Power of the map at scale 1, and of its noise, in bands of resolution.",
             '<b style="color:var(--model)">—</b> signal <b>- -</b> noise'))
-        factors = [f'<b style="color:{colours.of_scale(scale)}">■</b> scale {scale:g}' for scale in data.bands.scales]
+        factors = [f'<b style="color:{colours.of_scale(scale)}">{charts.dash(k)[1]}</b> scale {scale:g}'
+                   for k, scale in enumerate(data.bands.scales)]
         out.append(_chart(
             "What equalising does", charts.band_factors(data.bands),
             "Factor of each band at some scales: 1 / scale where there is signal, 1 where there is noise only.",
