@@ -19,6 +19,7 @@ import numpy as np
 from occupy_jit.estimation import grids
 from occupy_jit.kernels import cells
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.sliding_sections import maxima_of_sections
 from occupy_jit.kernels.smoothing import smooth
 from occupy_jit.kernels.voxelwise import confidence_from_evidence
 
@@ -104,11 +105,10 @@ def _closed_on_cells(depth, ball):
     """Sliding maximum of `depth`, averaged over cells as it is made: there is never a volume of it."""
     n_z = len(depth)
     out = np.empty(cells.cell_shape(depth.shape), np.float32)
-    reach = ball.size // 2
-    for of_cells, voxels in cells.sections_of_cells(n_z, grids.sections_at_a_time(n_z) // 2):
-        first, last = max(0, voxels.start - reach), min(n_z, voxels.stop + reach)
-        closed = sliding_maximum(depth[first:last], ball.radius, ball.size)
-        cells.cell_mean_of_sections(closed[voxels.start - first:voxels.stop - first], of_cells, n_z, out[of_cells])
+    pieces = list(cells.sections_of_cells(n_z, grids.sections_at_a_time(n_z) // 2))
+    closed = maxima_of_sections(depth, ball.radius, ball.size, [voxels for _, voxels in pieces])
+    for (of_cells, _), sections in zip(pieces, closed, strict=True):
+        cells.cell_mean_of_sections(sections, of_cells, n_z, out[of_cells])
     return out
 
 

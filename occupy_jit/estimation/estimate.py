@@ -16,12 +16,14 @@ from occupy_jit.estimation import (
     verdicts,
 )
 from occupy_jit.estimation.ball import LOWPASS_VOXELS, choose_ball
+from occupy_jit.estimation.grids import in_place, sections_at_a_time
 from occupy_jit.estimation.quiet import find_quiet
 from occupy_jit.estimation.result import Result
 from occupy_jit.kernels import moments, quantiles
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.sliding_sections import overwrite_with_maximum
 from occupy_jit.kernels.sphere import voxels_in_sphere
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
@@ -162,7 +164,10 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    maximum = sliding_maximum(source, ball.radius, ball.size)
+    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map):
+        maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
+    else:
+        maximum = sliding_maximum(source, ball.radius, ball.size)
     del source
     # where nobody wants it any more it is working space
     spare = None if keep_lowpass else lowpassed

@@ -25,6 +25,14 @@ def cells_hold(shape, voxel_size):
     return is_thin(shape) and QUIET_SMOOTHING_ANGSTROM / voxel_size >= LEAST_SIGMA
 
 
+def in_place(shape, with_confidence, keep_source):
+    """Whether the sliding maximum replaces what it is taken from.
+
+    Only of large maps, as a few sections are held twice; with a confidence what it is taken from is working space.
+    """
+    return is_thin(shape) and not with_confidence and not keep_source
+
+
 def sections_at_a_time(n_z):
-    """How many sections of a map of `n_z` are closed at a time: few, as their neighbours are done twice."""
+    """How many sections of a map of `n_z` are dilated at a time: few, but their neighbours are done twice."""
     return max(32, n_z // 16 * 2)

@@ -4,7 +4,7 @@ import math
 import os
 from typing import NamedTuple
 
-from occupy_jit.estimation.grids import cells_hold, sections_at_a_time
+from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
 from occupy_jit.modifications import requested
 
 BASE_BYTES = 150_000_000
@@ -80,13 +80,16 @@ def needed(shape, voxel_size, settings, options):
     # How far from content of a solvent definition: what confidence is judged by, as long as it is estimated.
     judged = power * (want.confidence and options.solvent_def is not None)
     sliding = always + lowpassed + power + scale + judged
+    piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     moments = [sliding]
+    if in_place(shape, want.confidence, want.lowpass or on_raw_map):
+        scale = 0
+        moments = [always + lowpassed + power + 2 * piece]
     if want.confidence:
         # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
         room = lowpassed and not want.lowpass
         if on_cells:
-            closing = 1 / 8 + (sections_at_a_time(shape[0]) + _BALL) / shape[0]
-            moments.append(sliding + (not room) + closing)
+            moments.append(sliding + (not room) + 1 / 8 + piece)
         else:
             moments.append(sliding + 1 + (not room))
     held = always + power + scale + want.confidence * confidence + (lowpassed if want.lowpass else 0)
