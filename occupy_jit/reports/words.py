@@ -116,10 +116,9 @@ def methods(record, modified):
             f"2023) from the map low-passed to {derived['lowpass_angstrom']:.1f} Å, as the maximum over a sphere "
             f"of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
             + _full_scale(settings, found) + "."]
-    if record.get("half_maps"):
-        text.append("Noise and standard errors were estimated from the half maps.")
     if modified:
-        text.append(f"The map was modified by its scale ({', '.join(modified)}"
+        by_bands = "band by band, so that noise was not amplified " if found.get("bands") else ""
+        text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"
                     + ("; solvent was suppressed)." if settings["exclude_solvent"] else ")."))
     core = found.get("core")
     if core:

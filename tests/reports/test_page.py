@@ -272,3 +272,14 @@ def test_ticks_are_round_and_inside(low, high):
     found = charts.ticks(low, high)
     assert len(found) <= 8 and all(low <= v <= high * (1 + 1e-9) for v in found)
     assert len(found) >= 2 or low == high
+
+
+def test_the_text_for_a_paper_says_what_was_done():
+    data = report_data()
+    plain = words.methods(data.record, [])
+    assert "low-passed to 9.0 Å" in plain and "sphere of radius 1.5 Å" in plain and "modified" not in plain
+    assert f"{data.core.weak_share:.0%} has a scale below 0.5" in plain
+    data.record["results"]["bands"] = [{"to_angstrom": 6.0}]
+    data.record["settings"]["exclude_solvent"] = True
+    text = words.methods(data.record, ["amplify"])
+    assert "band by band, so that noise was not amplified (amplify; solvent was suppressed)" in text
