@@ -55,7 +55,7 @@ logging.getLogger("occupy_jit").addHandler(handler)
 logging.getLogger("occupy_jit").setLevel(logging.DEBUG)
 import numpy as np
 volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-from occupy_jit.kernels.jit import cache as _cache, decorator as _jit, launch as _parallel
+from occupy_jit.kernels.jit import cache as _cache, decorator as _jit, launch as _parallel, store
 from occupy_jit.kernels import tiny
 def count(function):
     return sum(function.stats.cache_hits.values()), sum(function.stats.cache_misses.values())

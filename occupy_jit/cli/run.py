@@ -89,7 +89,7 @@ def _warm_up(console):
     warmup.load(console.say)
     console.detail(*warmup.remarks())
     console.say(f"kernels are ready after {time.perf_counter() - start:.1f} s; kept in "
-                f"{cache.places()[1] or 'memory only, as no directory can be written to'}")
+                f"{cache.kept_in() or 'memory only, as no directory can be written to'}")
     return 0
 
 

@@ -79,9 +79,9 @@ def load(announce=None):
     with _listening():
         from occupy_jit.kernels.jit import cache
 
-        if cache.is_cold():
-            _remarks.append("the kernels are compiled: none of this version, for this machine, are kept in "
-                            f"{cache.places()[1] or 'any directory'}")
+        reason = cache.why_compiling()
+        if reason is not None:
+            _remarks.append(reason)
             if announce is not None:
                 announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
         _run_everything()
