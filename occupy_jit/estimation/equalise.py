@@ -17,12 +17,12 @@ import numpy as np
 
 from occupy_jit.estimation import fourier
 from occupy_jit.estimation.band_rows import BandRows
+from occupy_jit.estimation.neighbourhood import SECTIONS, neighbourhood_scale
 from occupy_jit.estimation.pruned_transform import Workers
 from occupy_jit.kernels import band_equalisation as kernels
 from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
-from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.smoothing import smooth
 from occupy_jit.modifications import requested
 
@@ -39,7 +39,6 @@ NOTHING_TO_EQUALISE = 10.0
 _INTERVALS = 1024  # of the tables
 _LEAST_SCALE = 0.01  # below it factors are those at it
 _NEGLIGIBLE = 0.02  # what a band changes, as a share of the amplitude of full parts: less is not worth a transform
-_SECTIONS = 40
 _CHUNKS = 2  # a map is worked on in these parts, so that what they need besides it stays small
 _NOISE_ROWS = 8 * kernels.NOISE_STEPS_PER_OCTAVE + 1  # four octaves to each side
 
@@ -58,6 +57,8 @@ class Bands:
         The same in shells, at frequencies in 1/Å; the signal's may fall below 0 where it is lost in the noise.
     noise_variance : (nz, ny, nx) float32 array or None
         Local variance of the noise relative to `noise`; None where it is the same everywhere.
+    reading : float
+        What the scale of the neighbourhood reads of the scale itself, on average over the power of the content.
     """
 
     signal: np.ndarray
@@ -67,6 +68,7 @@ class Bands:
     signal_spectrum: np.ndarray
     noise_spectrum: np.ndarray
     noise_variance: np.ndarray | None = None
+    reading: float = 1.0
 
     @property
     def edges(self):
@@ -183,6 +185,7 @@ def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
             mean, _, count = result.quiet.mean_and_deviation(volume)
             frequency, noise_power = fourier.radial_spectrum(result.quiet.alone(volume, mean), voxel_size, thread_count)
             noise_power = noise_power * (volume.size / max(count, 1))
+        reading = _reading(result)
         mask = _content(result)
         mask_power, scale_power = _mean_squares(mask, result.scale)
         if noise is not None:
@@ -195,7 +198,21 @@ def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
         _, power = fourier.radial_spectrum(mask, voxel_size, thread_count)
     signal_power = (power / mask_power - noise_power) / scale_power if mask_power > 0 else np.zeros_like(power)
     signal, noise_level = (_in_bands(spectrum, frequency, voxel_size) for spectrum in (signal_power, noise_power))
-    return Bands(np.maximum(signal, 0), noise_level, voxel_size, frequency, signal_power, noise_power, noise_variance)
+    return Bands(np.maximum(signal, 0), noise_level, voxel_size, frequency, signal_power, noise_power, noise_variance,
+                 reading)
+
+
+def _reading(result):
+    """Mean of the neighbourhood's scale over that of the scale, where there is confidence, weighted by its square."""
+    sums = np.zeros(2)
+    for first in range(0, result.scale.shape[0], SECTIONS):
+        part = slice(first, first + SECTIONS)
+        scale = result.scale[part]
+        weight = np.where(scale > CONTENT_SCALE, result.confidence[part], np.float32(0)) * np.square(scale)
+        if weight.any():
+            around = neighbourhood_scale(result.scale, result.ball, first, first + len(scale))
+            sums += [np.multiply(weight, values, dtype=np.float64).sum() for values in (around, scale)]
+    return float(sums[0] / sums[1]) if sums[0] > 0 else 1.0
 
 
 def _content(result):
@@ -253,44 +270,11 @@ def plain_factor(scale, kind, settings):
     return factor.reshape(-1).astype(np.float64)
 
 
-def neighbourhood_scale(scale, ball, first=0, last=None):
-    """Scale of the neighbourhood: what a part reads, without what the ball made of it.
-
-    ``G(C^3) / G(C^2)``, C the closing of the scale: the sliding minimum, over the same ball, of what is a sliding
-    maximum, so that a strong part does not reach over into a weak one. G is a Gaussian as wide as the ball's radius: no
-    facets of balls are left to be imprinted on the map. Weighted by its power, the scale stays that of
-    the content up to its edge, where a plain mean would fall to that of solvent and amplify most.
-
-    Parameters
-    ----------
-    scale : (nz, ny, nx) float32 array
-    ball : occupy_jit.estimation.ball.Ball
-    first, last : int, optional
-        Sections that are wanted.
-
-    Returns
-    -------
-    (last - first, ny, nx) float32 array
-    """
-    last = scale.shape[0] if last is None else last
-    out = np.empty((last - first, *scale.shape[1:]), np.float32)
-    sigma = smoothing_voxels(ball)
-    reach = max(1, int(3 * sigma + 0.5)) + ball.size // 2
-    # slab by slab: no more volumes than the result
-    for begin in range(first, last, _SECTIONS):
-        end = min(last, begin + _SECTIONS)
-        start = max(0, begin - reach)
-        depth = sliding_maximum(np.negative(scale[start:end + reach]), ball.radius, ball.size)
-        squares, cubes = kernels.squares_and_cubes(depth, out=depth)
-        wanted = slice(begin - start, end - start)
-        cubes, squares = smooth(cubes, sigma, out=cubes)[wanted], smooth(squares, sigma, out=squares)[wanted]
-        kernels.power_weighted_scale(cubes, squares, out=out[begin - first:end - first])
-    return out
-
-
-def smoothing_voxels(ball):
-    """Sigma of the Gaussian of `neighbourhood_scale`."""
-    return max(ball.radius, 0.5)
+def scale_in_force(result, bands, first=0, last=None):
+    """The scale that factors are taken at: that of the neighbourhood, on the average level of the scale itself."""
+    scale = neighbourhood_scale(result.scale, result.ball, first, last)
+    scale /= np.float32(bands.reading)
+    return np.minimum(scale, np.float32(1), out=scale)
 
 
 def equalised(volume, result, settings, kind, bands, value_range=None, out=None, thread_count=None):
@@ -344,7 +328,7 @@ def applied_factor(result, settings, kind, bands, band, scale, out=None):
         As in `equalised`.
     band : int
     scale : (nz, ny, nx) float32 array
-        From `neighbourhood_scale`.
+        From `scale_in_force`.
 
     Returns
     -------
@@ -371,7 +355,7 @@ def _add_change(total, volume, result, limit, tables, bands, thread_count):
         transform = BandRows(volume, result.voxel_size, bands.highest_frequency(changing[-1]), workers)
         for start in range(first, last, step):
             stop = min(last, start + step)
-            scale = neighbourhood_scale(result.scale, result.ball, start, stop)
+            scale = scale_in_force(result, bands, start, stop)
             noise = None
             if bands.noise_variance is not None:
                 noise = kernels.noise_position(bands.noise_variance[start:stop], _NOISE_ROWS)

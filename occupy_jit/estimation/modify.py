@@ -153,8 +153,8 @@ def subtraction_mask(result, settings, kinds):
     for kind in kinds:
         if kind.removes:
             kept, scale = np.ones_like(removed), result.scale
-            if equalise.applies(result, settings, kind):
-                scale = equalise.neighbourhood_scale(result.scale, result.ball)
+            if result.bands is not None and equalise.applies(result, settings, kind):
+                scale = equalise.scale_in_force(result, result.bands)
             voxelwise.modify(kept, scale, result.confidence, 0.0, _factor(kind), kind.strength,
                              settings.amplify_limit, settings.pivot, out=kept)
             np.subtract(1, kept, out=kept)

@@ -272,7 +272,7 @@ def _write_factors(writer, result, kind, buffer):
         if writer.plan.path_of(Role.FACTOR, kind) is None:
             writer.map(Role.NEIGHBOURHOOD, result.scale, "local scale")
         return
-    scale = equalise.neighbourhood_scale(result.scale, result.ball)
+    scale = equalise.scale_in_force(result, result.bands)
     writer.map(Role.NEIGHBOURHOOD, scale, "scale of the neighbourhood")
     for role, band in zip((Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE), result.bands.most_telling(), strict=True):
         equalise.applied_factor(result, settings, kind, result.bands, band, scale, buffer)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from occupy_jit.estimation import equalise
 from occupy_jit.estimation.ball import choose_ball
 from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.neighbourhood import smoothing_voxels
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -205,6 +206,18 @@ def test_local_noise_is_followed():
     assert np.abs(even - run(case, bands_of(1.0, 0.5), settings)).max() < 1e-5
 
 
+def test_the_scale_in_force_is_on_the_level_of_the_scale(made, found):
+    bands = equalise.measure(made.map, found)
+    scale = equalise.scale_in_force(found, bands)
+    weight = np.where(found.scale > equalise.CONTENT_SCALE, found.confidence, 0) * np.square(found.scale, dtype=float)
+    assert 0.5 < bands.reading < 1
+    assert np.all((scale >= 0) & (scale <= 1))
+    # what is cut off at 1 is a few hundredths
+    assert (weight * scale).sum() / (weight * found.scale).sum() == pytest.approx(1, abs=0.05)
+    assert np.allclose(np.minimum(equalise.neighbourhood_scale(found.scale, found.ball) / np.float32(bands.reading), 1),
+                       scale, atol=1e-6)
+
+
 def test_parts_of_the_neighbourhood_are_parts_of_the_whole():
     scale = np.random.default_rng(0).random((40, 17, 19), dtype=np.float32)
     ball = SimpleNamespace(radius=3.0, size=7)
@@ -253,6 +266,7 @@ def test_a_sample_of_the_noise_replaces_that_of_solvent(made, found):
     assert by_sample.noise[1:6].sum() == pytest.approx(by_solvent.noise[1:6].sum(), rel=0.25)
     elsewhere = equalise.measure(made.map, found, noise=2 * noise)
     assert np.allclose(elsewhere.noise, 4 * by_sample.noise)
+    assert by_sample.reading == by_solvent.reading
     variance = np.full_like(noise, 7.0)
     even = equalise.measure(made.map, found, noise=noise, noise_variance=variance)
     assert np.allclose(even.noise_variance, 1, rtol=1e-5)
@@ -312,5 +326,5 @@ def test_where_there_is_no_confidence_nothing_changes(made, found):
 
 
 def test_the_ball_of_the_scale_sets_how_smooth_it_becomes():
-    assert equalise.smoothing_voxels(choose_ball(7.2, 1.2)) == 3.0
-    assert equalise.smoothing_voxels(SimpleNamespace(radius=0.0)) == 0.5
+    assert smoothing_voxels(choose_ball(7.2, 1.2)) == 3.0
+    assert smoothing_voxels(SimpleNamespace(radius=0.0)) == 0.5
