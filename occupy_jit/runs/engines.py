@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.paths import shown
+from occupy_jit.machine import free_memory
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
-from occupy_jit.runs import memory_need, warmup
+from occupy_jit.runs import warmup
 from occupy_jit.runs.executors import Lost, Processes, distribute
 from occupy_jit.runs.outcome import failed
 from occupy_jit.runs.writing import make_directory
@@ -41,7 +42,7 @@ def processes(jobs, threads=None):
 
 def _check_memory_of_all(plans, jobs):
     """Raise UsageError where the largest maps that may run at once would need more memory than there is."""
-    there = memory_need.available()
+    there = free_memory.available()
     needs = sorted((plan.memory_bytes for plan in plans), reverse=True)
     if there is None or sum(needs[:jobs]) <= there or len(needs) < 2:
         return

@@ -1,7 +1,6 @@
-"""How much memory a run needs, and how much there is. Standard library only."""
+"""How much memory a run needs. Standard library only."""
 
 import math
-import os
 from typing import NamedTuple
 
 from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
@@ -112,91 +111,3 @@ def needed(shape, voxel_size, settings, options):
         moments.append(held + 4)
     section = 4 * shape[1] * shape[2]
     return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
-
-
-def available():
-    """Bytes that this process may still take; None if unknown.
-
-    The least of the memory that is free, what the control groups around this process leave, and the limit on
-    address space (``ulimit -v``).
-    """
-    limits = [limit for limit in (_free(), _cgroup_rest(), _address_space()) if limit is not None]
-    return min(limits) if limits else None
-
-
-def _free(meminfo="/proc/meminfo"):
-    try:
-        with open(meminfo) as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
-
-
-def _address_space(statm="/proc/self/statm"):
-    """What ``ulimit -v`` leaves. Address space is more than memory: what does not fit here fits nowhere."""
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit == resource.RLIM_INFINITY:
-            return None
-        with open(statm) as file:
-            return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
-    except (ImportError, OSError, ValueError, IndexError):
-        return None
-
-
-def _cgroup_rest(proc="/proc/self/cgroup", root="/sys/fs/cgroup"):
-    """What the tightest cgroup, version 1 or 2, on the way up from this process leaves."""
-    rest = None
-    try:
-        with open(proc) as file:
-            entries = [line.rstrip("\n").split(":", 2) for line in file]
-    except (OSError, UnicodeDecodeError):
-        return None
-    for entry in entries:
-        if len(entry) != 3:
-            continue
-        _, controllers, path = entry
-        if controllers == "":
-            base, limit_name, used_name = root, "memory.max", "memory.current"
-        elif "memory" in controllers.split(","):
-            base, limit_name, used_name = os.path.join(root, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"
-        else:
-            continue
-        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-        for depth in range(len(parts), -1, -1):
-            directory = os.path.join(base, *parts[:depth])
-            limit = _number(os.path.join(directory, limit_name))
-            used = _number(os.path.join(directory, used_name))
-            if limit is not None and limit < 1 << 60:
-                # what is used holds page cache that the kernel gives back
-                free = min(limit, max(0, limit - (used or 0) + _reclaimable(directory)))
-                rest = free if rest is None else min(rest, free)
-    return rest
-
-
-def _number(path):
-    try:
-        with open(path) as file:
-            text = file.read().strip()
-        return int(text) if text.isdigit() else None
-    except OSError:
-        return None
-
-
-def _reclaimable(directory):
-    """Bytes of files that the kernel keeps in memory only as long as nobody needs it, active or not."""
-    total = 0
-    try:
-        with open(os.path.join(directory, "memory.stat")) as file:
-            counts = dict(line.split()[:2] for line in file if len(line.split()) >= 2)
-        hierarchical = "total_inactive_file" in counts
-        for name in ("inactive_file", "active_file"):
-            total += int(counts.get(f"total_{name}" if hierarchical else name, 0))
-    except (OSError, ValueError):
-        return 0
-    return total

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files.paths import file_identity, shown
+from occupy_jit.machine import free_memory
 from occupy_jit.modifications import Modification, requested
 from occupy_jit.runs import memory_need
 from occupy_jit.runs.names import Names, is_compressed_name, names_for
@@ -287,7 +288,7 @@ def _check_directory(directory):
 
 def check_memory(plan):
     """Raise OccupyError if the run would need more memory than there is."""
-    there = memory_need.available()
+    there = free_memory.available()
     if there is not None and plan.memory_bytes > there:
         raise OccupyError(f"{shown(plan.path)}: needs about {plan.memory_bytes / 1e9:.1f} GB of memory, "
                           f"{there / 1e9:.1f} GB are available; ask for more memory, or use a smaller box")
@@ -296,7 +297,7 @@ def check_memory(plan):
 def described(plan):
     """What a run would do, in lines: --dry-run."""
     nz, ny, nx = plan.header.shape
-    there = memory_need.available()
+    there = free_memory.available()
     return [f"{shown(plan.path)}: {nx} x {ny} x {nz} voxels of {plan.header.voxel_size:.4g} Å",
             f"  memory: about {plan.memory_bytes / 1e6:.0f} MB"
             + ("" if there is None else f" of {there / 1e6:.0f} MB available"),

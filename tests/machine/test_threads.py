@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.machine import threads
+from occupy_jit.machine import cgroups, threads
 from tests import kernel_package as package
 
 VARIABLES = ("SLURM_CPUS_PER_TASK", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
@@ -19,8 +19,8 @@ def cpus(monkeypatch):
     """Eight CPUs, no quota, no variables."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "_affinity", lambda: 8)
-    monkeypatch.setattr(threads, "_cgroup_quota", lambda: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(cgroups, "cpu_quota", lambda: None)
     return monkeypatch
 
 
@@ -58,8 +58,8 @@ def test_least_of_all_limits(cpus, variables, requested, expected):
 def test_no_limit_is_exceeded(limits):
     requested, affinity, quota, *values = limits
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threads, "_affinity", lambda: affinity or 16)
-        patch.setattr(threads, "_cgroup_quota", lambda: quota)
+        patch.setattr(os, "sched_getaffinity", lambda process: range(affinity or 16), raising=False)
+        patch.setattr(cgroups, "cpu_quota", lambda: quota)
         for name, value in zip(VARIABLES, values, strict=True):
             patch.setenv(name, "" if value is None else str(value))
         assert threads.thread_count(requested) == min(x for x in (affinity or 16, requested, quota, *values) if x)
@@ -76,46 +76,6 @@ def test_counting_loads_neither_numpy_nor_numba():
     code = "import sys; from occupy_jit.machine.threads import thread_count; thread_count(); " \
            "print([name for name in ('numpy', 'numba') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
-
-
-def control_groups(tmp_path, membership, mounts, files):
-    """Write a directory that looks like /proc/self, and control group files; return its path."""
-    for name, content in files.items():
-        path = tmp_path / "sys" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    (tmp_path / "cgroup").write_text(membership)
-    (tmp_path / "mountinfo").write_text(mounts.replace("SYS", str(tmp_path / "sys")))
-    return str(tmp_path)
-
-
-UNIFIED = "30 23 0:26 / SYS rw,nosuid shared:4 - cgroup2 cgroup2 rw\n22 1 0:5 / / rw - ext4 /dev/sda rw\n"
-SPLIT = ("31 23 0:29 / SYS/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
-         "32 23 0:30 / SYS/cpuset rw - cgroup cgroup rw,cpuset\n")
-INSIDE = "31 23 0:29 /docker/abc SYS rw - cgroup cgroup rw,cpuacct,cpu\n"
-
-
-@pytest.mark.parametrize("membership, mounts, files, expected", [
-    ("0::/job/step\n", UNIFIED, {"job/step/cpu.max": "max 100000\n"}, None),
-    ("0::/job/step\n", UNIFIED, {"job/step/cpu.max": "250000 100000\n"}, 3),  # rounded up
-    ("0::/job/step\n", UNIFIED, {"job/step/cpu.max": "max 100000\n", "job/cpu.max": "400000 100000\n"}, 4),
-    ("0::/job/step\n", UNIFIED, {"job/step/cpu.max": "800000 100000\n", "job/cpu.max": "400000 100000\n"}, 4),
-    ("0::/\n", UNIFIED, {"cpu.max": "50000 100000\n"}, 1),  # a container
-    ("0::/../elsewhere\n", UNIFIED, {"cpu.max": "200000 100000"}, 2),
-    ("4:cpu,cpuacct:/slurm/job\n3:cpuset:/slurm\n", SPLIT,
-     {"cpu,cpuacct/slurm/job/cpu.cfs_quota_us": "600000\n", "cpu,cpuacct/slurm/job/cpu.cfs_period_us": "100000\n"}, 6),
-    ("4:cpu,cpuacct:/slurm/job\n", SPLIT,
-     {"cpu,cpuacct/slurm/job/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/slurm/job/cpu.cfs_period_us": "100000\n"}, None),
-    ("4:cpuacct,cpu:/docker/abc\n", INSIDE, {"cpu.cfs_quota_us": "150000", "cpu.cfs_period_us": "100000"}, 2),
-    ("garbage\n", UNIFIED, {"cpu.max": "x y z\n"}, None),
-    ("0::/\n", "short line\n", {}, None),
-])
-def test_cgroup_quota(tmp_path, membership, mounts, files, expected):
-    assert threads._cgroup_quota(control_groups(tmp_path, membership, mounts, files)) == expected
-
-
-def test_no_control_groups_at_all(tmp_path):
-    assert threads._cgroup_quota(str(tmp_path)) is None
 
 
 # ---------------------------------------------------------------------- numba's threads
