@@ -304,14 +304,17 @@ def main(argv=None):
         print(heading(options.iterations))
         everything = []
         for name in options.complexes:
+            of_complex = []
             for level in options.levels:
                 project = folder / f"{name.replace(' ', '_')}_{level}"
                 if not (project / "consensus.mrc").exists():
                     project.mkdir(parents=True)
                     make_particles(project, COMPLEXES[name], COMPLEXES[name].noise[level], options.particles)
                 found = [one_seed(project, seed, options.iterations, rest) for seed in range(1, options.seeds + 1)]
-                everything += found
+                of_complex += found
                 print(summary(f"{name}, {('good', 'mid', 'poor')[level]}", found), flush=True)
+            print(summary(f"{name}, all", of_complex), flush=True)
+            everything += of_complex
         print(summary("all", everything))
     return 0
 
