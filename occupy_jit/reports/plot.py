@@ -16,6 +16,9 @@ _LINES = (("zero", "zero level", "#333333", "-"), ("floor", "noise floor", "#d55
           ("full_scale", "full scale", "#cc79a7", "-."), ("edge", "end of solvent", "#0072b2", ":"))
 
 
+_BANDS_HEIGHT = 3.6  # inches
+
+
 def _agg():
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,7 +52,7 @@ def _binned(edges, counts, limit=400):
 
 
 def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, floor, full_scale,
-                      confidence_centres, confidence_values, verdicts=(), version):
+                      confidence_centres, confidence_values, bands=None, verdicts=(), version):
     """Draw solModel_<name>.png: what the map's densities are and what was taken for solvent.
 
     Parameters
@@ -68,6 +71,9 @@ def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, 
         not finite are left out.
     confidence_centres, confidence_values : (m,) array
         Mean confidence (0 to 1) at these densities; empty arrays or NaN values where there is none.
+    bands : dict, optional
+        Where a map is equalised band by band: ``frequency`` in 1/Å, ``signal`` and ``noise`` power there, ``edges`` of
+        the bands in 1/Å, and ``factors``, scale -> factor of each band. Drawn in a second panel.
     verdicts : sequence of str
         Sentences, for the caption.
     version : str
@@ -83,7 +89,8 @@ def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, 
 
     sentences = [_plain(sentence) for sentence in verdicts] or ["Nothing unusual about the solvent."]
     caption = "\n".join(line for sentence in sentences for line in textwrap.wrap(sentence, 110) or [""])
-    below = 0.2 * (caption.count("\n") + 1) + 0.2  # inches
+    caption_height = 0.2 * (caption.count("\n") + 1) + 0.2  # inches
+    below = caption_height + (0 if bands is None else _BANDS_HEIGHT)
     height = 4.9 + below
     figure = Figure(figsize=(9, height), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
@@ -128,10 +135,41 @@ def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, 
                 fontsize="small", frameon=False, borderaxespad=0.3, columnspacing=1.2)
     figure.text(0.085, 1 - 0.3 / height, _plain(f"Solvent model of {name}"), fontsize="large", fontweight="bold",
                 verticalalignment="center")
-    figure.text(0.085, (below - 0.08) / height, caption, fontsize="small", verticalalignment="top")
+    if bands is not None:
+        _draw_bands(figure, (0.085, (caption_height + 0.6) / height, 0.83, (_BANDS_HEIGHT - 1.0) / height), bands)
+    figure.text(0.085, (caption_height - 0.08) / height, caption, fontsize="small", verticalalignment="top")
     figure.text(0.985, 0.06 / height, _plain(f"OccuPy {version}"), fontsize="x-small", color="#888888",
                 horizontalalignment="right")
     _write(figure, target, version)
+
+
+def _draw_bands(figure, place, bands):
+    """Signal and noise in the spectrum, and what each band is multiplied with at some scales."""
+    import numpy as np
+
+    axes = figure.add_axes(place)
+    frequency = np.asarray(bands["frequency"], np.float64)
+    for name, colour, style in (("signal", _CONFIDENCE, "-"), ("noise", "#d55e00", "--")):
+        power = np.asarray(bands[name], np.float64)
+        there = (power > 0) & (frequency > 0)  # the mean was taken off the noise
+        axes.plot(frequency[there], power[there], color=colour, linestyle=style, linewidth=1.6,
+                  label=f"{name}, at scale 1" if name == "signal" else name)
+    axes.set_yscale("log")
+    axes.set_ylabel("power")
+    axes.set_xlim(0, bands["edges"][-1])
+    axes.set_xticks(bands["edges"], ["∞", *(f"{1 / edge:.3g}" for edge in bands["edges"][1:])])
+    axes.set_xlabel("resolution, Å; ticks are the ends of the bands")
+    second = axes.twinx()
+    for (scale, factors), style in zip(bands["factors"].items(), ("-", "--", ":"), strict=False):
+        second.stairs(factors, bands["edges"], color=_SOLVENT, linestyle=style, linewidth=1.6, baseline=None,
+                      label=f"factor at scale {scale}")
+    second.set_ylim(bottom=0)
+    second.set_ylabel("factor", color=_SOLVENT)
+    second.tick_params(axis="y", colors=_SOLVENT)
+    handles, labels = axes.get_legend_handles_labels()
+    more_handles, more_labels = second.get_legend_handles_labels()
+    axes.legend(handles + more_handles, labels + more_labels, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=5,
+                fontsize="small", frameon=False, borderaxespad=0.3, columnspacing=1.2)
 
 
 def slices_png(target, panels, axis=0, *, index=None, version=""):

@@ -9,6 +9,7 @@ from occupy_jit.errors import OccupyError
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
 from occupy_jit.runs.plan import FACTORS, MAPS, Role
+from occupy_jit.runs.summary import FACTOR_SCALES
 
 # Level, as a share of full scale, of the first surfaces that are shown.
 SHOWN_LEVEL = 0.25
@@ -104,7 +105,7 @@ class Writer:
                               gaussian=(model.amplitude, model.mean, model.sigma) if model.fitted else None,
                               edge=model.edge, zero=result.zero, floor=result.zero + result.floor,
                               full_scale=result.zero + result.full_scale, confidence_centres=centres,
-                              confidence_values=mean_confidence,
+                              confidence_values=mean_confidence, bands=_bands_drawn(result.bands),
                               verdicts=[sentence for _, sentence in result.verdicts], version=__version__)
 
     def slices(self, result, modified):
@@ -277,6 +278,16 @@ def _write_factors(writer, result, kind, buffer):
     for role, band in zip((Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE), result.bands.most_telling(), strict=True):
         equalise.applied_factor(result, settings, kind, result.bands, band, scale, buffer)
         writer.map(role, buffer, f"factor of {kind.name} in {result.bands.range_text(band)}", kind)
+
+
+def _bands_drawn(bands):
+    """What the plot shows of the bands of the spectrum; None where there are none."""
+    if bands is None:
+        return None
+    return {"frequency": bands.frequency, "signal": bands.signal_spectrum, "noise": bands.noise_spectrum,
+            "edges": bands.edges, "factors": {f"{scale:g}": [float(bands.factor(band, scale))
+                                                            for band in range(len(bands.signal))]
+                                              for scale in FACTOR_SCALES}}
 
 
 def _confidence_by_density(result):

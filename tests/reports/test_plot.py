@@ -113,6 +113,25 @@ def test_odd_input_is_drawn_without_a_warning(changes):
     chunks(drawn(**changes))
 
 
+BANDS = {"frequency": np.linspace(0, 0.5, 21), "signal": np.linspace(100, -10, 21), "noise": np.full(21, 0.5),
+         "edges": np.linspace(0, 0.5, 9), "factors": {"0.1": [10] * 4 + [1] * 4, "0.4": [2.5] * 4 + [1] * 4}}
+
+
+def test_bands_get_a_panel_of_their_own(monkeypatch):
+    without = figure_of(monkeypatch, plot.solvent_model_png, None, **model())
+    figure = figure_of(monkeypatch, plot.solvent_model_png, None, **model(bands=BANDS))
+    assert len(without.axes) == 2 and len(figure.axes) == 4
+    spectra, factors = figure.axes[2:]
+    drawn_signal = spectra.get_lines()[0].get_xydata()
+    there = (BANDS["signal"] > 0) & (BANDS["frequency"] > 0)
+    assert np.array_equal(drawn_signal, np.column_stack([BANDS["frequency"][there], BANDS["signal"][there]]))
+    assert [list(patch.get_data().values) for patch in factors.patches] == list(BANDS["factors"].values())
+    # the first panel is where and as large as it was
+    sizes = [one.axes[0].get_position().height * one.get_figheight() for one in (without, figure)]
+    assert sizes[0] == pytest.approx(sizes[1])
+    assert drawn(bands=BANDS) == drawn(bands=BANDS)
+
+
 def test_long_verdicts_keep_the_axes_size(monkeypatch):
     heights = []
     for words in (1, 120):
