@@ -9,15 +9,19 @@ _FLATTENED = 0.05
 _FEWEST_QUIET = 0.15
 _GOOD_FIT = 0.7
 _COVERS_NOTHING, _COVERS_EVERYTHING = 1e-4, 0.7
-# Of noise to the quantile of the best region: in noise alone the ratio is 0.3 to 0.45; with a signal to noise ratio
-# of 1.5 at full resolution, 0.15.
-_NOISE_LIMIT = 0.31
-# Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
-# more than its own height above zero. Where there is solvent, the first ratio is above 0.93; the second is below
-# 0.6 as long as the ball is as wide as the finest detail that the low-pass leaves.
-_NARROW_PEAK, _UNEVEN_MAXIMUM = 0.85, 1.08
-# Of noise alone 3e-5 of the voxels lie more than 4 sigma below the mean.
-_LEAST_DARK_SHARE = 3e-4
+# The four limits that follow were read from simulated maps; ``python -m bench.calibrate`` prints what they lie between.
+NOISE_LIMIT = 0.31
+"""Noise in solvent, as a share of the tau-quantile of the best region: above it noise dominates."""
+
+NARROW_PEAK, UNEVEN_MAXIMUM = 0.85, 1.08
+"""Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
+more than its own height above zero: width of the peak in deviations of the quiet voxels, and deviation of the
+sliding maximum in heights. Either tells, the second only if the ball is as wide as the finest detail that the
+low-pass leaves, and not always: it lies above all maps with solvent."""
+
+LEAST_DARK_SHARE = 3e-4
+"""Share of the voxels more than 4 sigma below the mean of the solvent peak: above it something there is dark."""
+
 _KERNEL_SHARE = 0.1
 _SAMPLE = 40_000
 # How far the most frequent value must exceed the next one to be more than a step of grey.
@@ -86,7 +90,7 @@ def judge(result, repeated_share, whole):
                     f"{model.goodness:.2f}): do not trust the solvent model; --solvent-def may help. "
                     "The scale does not depend on it"))
     quantile = result.full_scale_quantile
-    if result.noise > _NOISE_LIMIT * quantile:
+    if result.noise > NOISE_LIMIT * quantile:
         say.append(("noise-dominates", f"noise in solvent is {result.noise / quantile:.0%} of the best region even "
                     "after the low-pass: sharpened beyond use or hardly any signal; try a larger --lowpass-input"))
     if result.ball.size > _KERNEL_SHARE * min(result.scale.shape):
@@ -113,12 +117,12 @@ def _content_is_dark(model):
     height = (model.centres - model.mean) / model.sigma
     weight = np.where(np.abs(height) > 4, model.counts * np.abs(height) ** 3, 0)
     below, above = weight[height < 0].sum(), weight[height > 0].sum()
-    return bool(below > 2 * above and model.counts[height < -4].sum() > _LEAST_DARK_SHARE * model.counts.sum())
+    return bool(below > 2 * above and model.counts[height < -4].sum() > LEAST_DARK_SHARE * model.counts.sum())
 
 
 def _quiet_holds_content(result, model):
     """Whether the voxels taken for solvent are content, for want of solvent."""
-    if model.fitted and model.sigma < _NARROW_PEAK * result.noise:
+    if model.fitted and model.sigma < NARROW_PEAK * result.noise:
         return True
     wide = 2 * result.ball.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
-    return bool(wide and result.scale_noise * result.full_scale > _UNEVEN_MAXIMUM * result.floor > 0)
+    return bool(wide and result.scale_noise * result.full_scale > UNEVEN_MAXIMUM * result.floor > 0)

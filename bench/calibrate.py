@@ -1,0 +1,123 @@
+"""``python -m bench.calibrate``: where the constants of confidence and verdicts come from.
+
+Prints, from the simulator of the tests, what each limit of a verdict has to lie between, and how well confidence covers
+the content for values of its constants around those in force. Nothing is changed: people read it.
+"""
+
+import argparse
+import itertools
+from unittest import mock
+
+import numpy as np
+
+from occupy_jit.estimation import confidence, verdicts
+from occupy_jit.estimation.estimate import estimate
+from tests import simulated
+
+LEVELS = (1.5, 3.0, 6.0)
+"""Signal to noise of the simulated maps."""
+
+CONTENT_ANGSTROM = 3.0
+"""Content is what lies so near to an atom."""
+
+CONFIDENCE = {"CAP": (2.0, 3.0, 4.0, 6.0, 8.0), "SMOOTHING_ANGSTROM": (3.0, 4.0, 4.5, 5.0, 6.0),
+              "RAMP": ((1.0, 2.0), (1.5, 2.5), (2.0, 3.0), (2.5, 3.5), (3.0, 4.0)),
+              "GATE": ((0.0, 0.05), (0.03, 0.1), (0.07, 0.15), (0.1, 0.2), (0.15, 0.3))}
+"""Constants of `confidence` and the values that are compared."""
+
+
+def dice(found, made):
+    """Overlap of confidence above one half with the content: 2 |A and B| / (|A| + |B|)."""
+    covered, content = found.confidence > 0.5, made.distance <= CONTENT_ANGSTROM
+    return 2 * np.count_nonzero(covered & content) / (np.count_nonzero(covered) + np.count_nonzero(content))
+
+
+def overlaps(made):
+    """Mean overlap for every value of every constant of confidence, the others as they are.
+
+    Parameters
+    ----------
+    made : list of (float, simulated.Complex)
+        Signal to noise, and the map.
+
+    Yields
+    ------
+    name : str
+    value : float or (float, float)
+    means : list of float
+        One for each signal to noise, in rising order.
+    """
+    levels = sorted({level for level, _ in made})
+    for name, values in CONFIDENCE.items():
+        for value in values:
+            with mock.patch.object(confidence, name, value):
+                found = [(level, dice(estimate(m.map, voxel_size=m.voxel_size), m)) for level, m in made]
+            yield name, value, [np.mean([d for level, d in found if level == wanted]) for wanted in levels]
+
+
+def kinds_of_maps(made):
+    """Maps of each kind that the verdicts tell apart: name -> list of (map, voxel size)."""
+    kinds = {"noise alone": [], "content": [], "content inverted": [], "no solvent": []}
+    for _, m in made:
+        noise = m.map - m.signal
+        kinds["noise alone"].append((noise, m.voxel_size))
+        kinds["content"].append((m.map, m.voxel_size))
+        kinds["content inverted"].append((-m.map, m.voxel_size))
+        # copies of the particle, a third of the box from one another, leave no room between them
+        third = m.map.shape[0] // 3
+        shifts = itertools.product((0, third, 2 * third), repeat=3)
+        filled = sum(np.roll(m.signal, shift, (0, 1, 2)) for shift in shifts)
+        kinds["no solvent"].append(((filled + noise).astype(np.float32), m.voxel_size))
+    return kinds
+
+
+def _dark_share(result):
+    model = result.solvent
+    below = (model.centres - model.mean) / model.sigma < -4
+    return model.counts[below].sum() / model.counts.sum()
+
+
+# constant, what is measured, kind of map that stays below it, kind that exceeds it
+LIMITS = (
+    ("NOISE_LIMIT", lambda r: r.noise / r.full_scale_quantile, "content", "noise alone"),
+    ("NARROW_PEAK", lambda r: r.solvent.sigma / r.noise, "no solvent", "content"),
+    ("UNEVEN_MAXIMUM", lambda r: r.scale_noise * r.full_scale / r.floor if r.floor > 0 else np.nan, "content",
+     "no solvent"),
+    ("LEAST_DARK_SHARE", _dark_share, "noise alone", "content inverted"),
+)
+
+
+def limits(made):
+    """What each limit of a verdict lies between.
+
+    Yields
+    ------
+    name : str
+    below, above : (str, float, float)
+        Kind of map, and the smallest and largest value that is measured there.
+    """
+    found = {kind: [estimate(volume, voxel_size=size) for volume, size in volumes]
+             for kind, volumes in kinds_of_maps(made).items()}
+    for name, measure, *kinds in LIMITS:
+        values = [[measure(result) for result in found[kind]] for kind in kinds]
+        yield name, *((kind, np.nanmin(v), np.nanmax(v)) for kind, v in zip(kinds, values, strict=True))
+
+
+def main(arguments=None):
+    """Print both tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--seeds", type=int, default=3, help="maps for each signal to noise")
+    seeds = range(parser.parse_args(arguments).seeds)
+    made = [(level, simulated.complex_with_occupancies(level, seed)) for level in LEVELS for seed in seeds]
+    print("Limits of verdicts, and what is measured in maps that must lie below and above\n")
+    for name, *sides in limits(made):
+        kinds = "   ".join(f"{kind}: {low:.3g} to {high:.3g}" for kind, low, high in sides)
+        print(f"{name:18s} {getattr(verdicts, name):<8g} {kinds}")
+    print(f"\nOverlap (Dice) of confidence with the content, at signal to noise {', '.join(map(str, LEVELS))}\n")
+    for name, value, means in overlaps(made):
+        used = "  in force" if value == getattr(confidence, name) else ""
+        print(f"{name:18s} {value!s:12s} {' '.join(f'{mean:.3f}' for mean in means)}  mean {np.mean(means):.3f}{used}")
+
+
+if __name__ == "__main__":
+    main()
