@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import command, estimation, full_scale, lowpass, sliding_maximum
+from bench import command, estimation, full_scale, lowpass, many, sliding_maximum
 from bench.measure import Options
 
 # In the order of the table, the quickest of its kind first.
@@ -26,6 +26,7 @@ GROUPS = {
     "command": command.rows,
     "peak-memory": command.memory,
     "first-run": command.first,
+    "many-maps": many.rows,
 }
 HEADINGS = ("what", "ours", "peer", "theirs", "ratio", "goal", "reached", "CPU ratio", "agrees")
 

@@ -53,6 +53,14 @@ def test_original_is_what_the_variable_says(capsys, monkeypatch, tmp_path):
     assert [row["what"] for row in rest] == ["OccuPy --help", "OccuPy --version"]
 
 
+@compiled
+def test_rows_of_many_maps(capsys):
+    pytest.importorskip("distributed", reason="dask is not installed")
+    assert bench.main(["--quick", "--repeats", "1", "--rows", "many-maps"]) == 0
+    rows = table(capsys.readouterr().out)
+    assert [row["peer"] for row in rows] == ["--jobs 1", "--jobs 2"] and all(row["ratio"] != "-" for row in rows)
+
+
 @pytest.mark.parametrize("ours, times_faster, goal, reached", [(2.0, False, 0.5, True), (2.0, False, 0.4, False),
                                                                (2.0, True, 2.0, True), (2.0, True, 3.0, False)])
 def test_goals(ours, times_faster, goal, reached):
