@@ -16,6 +16,8 @@ _LAZY = {
     "read_map": "files.map_reading",
     "write_map": "files.map_writing",
     "get_map_occupancy": "occupancy",
+    "occupancy_of_parts": "estimation.model.parts_fit",
+    "read_model": "files.models",
     "occupancy": None,
     "kernels": None,
     "estimation": None,

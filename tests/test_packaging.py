@@ -116,7 +116,7 @@ def test_console_scripts_lead_to_functions(setup):
 def test_the_extra_all_is_what_a_user_may_need(setup):
     extras = setup["options.extras_require"]
     assert names(extras["all"]) == set().union(*(names(extras[name]) for name in (
-        "plot", "star", "completion", "cluster")))
+        "plot", "star", "model", "completion", "cluster")))
     assert names(extras["all"]) <= names(extras["test"])
 
 

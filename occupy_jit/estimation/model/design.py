@@ -1,0 +1,118 @@
+"""The design of the least squares: one column per part and its derivative in the B factor, made for every filter."""
+
+import numpy as np
+
+from occupy_jit.estimation.model.scattering import RadialTransform, scattering_curves
+from occupy_jit.files.models import NUCLEIC, PROTEIN
+from occupy_jit.kernels import columns as kernels
+
+REACH = 3.0
+"""Details (12 Å at 4 Å): the function about an atom ends there. Shorter ones lose their negative surround, which weighs
+most where parts are flexible."""
+_KEPT = 2.25
+"""Details: columns are kept at the fit voxels within it of their part."""
+B_STEP = 0.3
+"""Levels of B factors of atoms, in squares of the detail: 5 Å^2 at 4 Å, an error of 2 % at the edge of the band."""
+
+
+class Design:
+    """Columns of parts on the fit voxels.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    positions : ndarray (atoms, 3), float64
+        In voxels [z, y, x] of the lattice.
+    weights : ndarray (atoms,), float64
+    types : ndarray (atoms,), int32
+        Index into `kinds`.
+    b_factors : ndarray (atoms,), float64
+        Beyond that of the map, Å^2.
+    column : ndarray (atoms,), int
+        To which column each atom belongs.
+    owner : ndarray (columns,), int
+        Which B factor offset holds for the column.
+    kinds : list of (element, kind)
+        Of the types.
+    reach : float
+        Å.
+    """
+
+    def __init__(self, lattice, positions, weights, types, b_factors, column, owner, kinds, reach=None):
+        self.lattice = lattice
+        self._given = (positions, weights, types, b_factors, column)
+        self.kinds = kinds
+        self.owner = np.asarray(owner)
+        self.atoms_only, self.ice = scattering_curves(kinds, lattice.s)
+        nucleic = np.array([k == NUCLEIC for _, k in kinds])
+        share = nucleic[types].mean() if len(types) else 0.0
+        self.mixed = bool(0.02 < share < 0.98)
+        self.nucleic = nucleic[:, None] * 1.0
+        self.reach = REACH * lattice.detail if reach is None else reach
+        order = np.argsort(column, kind="stable")
+        self.order = order
+        self.positions = np.ascontiguousarray(positions[order], dtype=float)
+        self.weights = np.ascontiguousarray(weights[order], dtype=float)
+        self.atom_start = np.searchsorted(column[order], np.arange(len(self.owner) + 1)).astype(np.int64)
+        step = B_STEP * lattice.detail**2
+        level = np.rint(b_factors[order] / step).astype(np.int64)
+        keys = np.stack([self.owner[column[order]], types[order].astype(np.int64), level], 1)
+        self.rows, index = np.unique(keys, axis=0, return_inverse=True)
+        self.row = index.ravel().astype(np.int32)
+        self.level = self.rows[:, 2] * step
+        self.pattern = kernels.column_pattern(lattice.fit_index, lattice.n_fit, self.positions, self.atom_start,
+                                              lattice.spacing, min(self.reach, _KEPT * lattice.detail))
+        self.pair_start, self.pair_other = kernels.neighbours(self.pattern)
+        self.transform = RadialTransform(lattice.s, self.reach)
+
+    def with_carbons(self, positions, amplitudes, group, owners):
+        """This design with one more column per group of pseudo-atoms.
+
+        Parameters
+        ----------
+        positions : ndarray (n, 3), float64
+        amplitudes : ndarray (n,)
+            In carbons.
+        group : ndarray (n,), int
+        owners : ndarray (groups,), int
+            The part whose offset holds for each group.
+        """
+        kinds = [*self.kinds, ("C", PROTEIN)]
+        n = len(positions)
+        more = (positions, amplitudes, np.full(n, len(kinds) - 1, np.int32), np.zeros(n), self.n_columns + group)
+        given = [np.concatenate(pair) for pair in zip(self._given, more, strict=True)]
+        return Design(self.lattice, *given, np.concatenate([self.owner, owners]), kinds, self.reach)
+
+    @property
+    def n_columns(self):
+        return len(self.owner)
+
+    def tables(self, transfer, offsets, only_ice=False):
+        """Radial functions of every row of atoms after a filter: (rows, entries, 2), float32.
+
+        Parameters
+        ----------
+        transfer : ndarray (shells,)
+            The filter.
+        offsets : ndarray (owners,)
+            B factor offsets in Å^2.
+        only_ice : bool
+            Only the ice displaced by nucleic acid.
+        """
+        s = self.lattice.s
+        curves = self.ice * self.nucleic if only_ice else self.atoms_only - self.ice
+        b = self.level + offsets[self.rows[:, 0]]
+        spectra = curves[self.rows[:, 1]] * transfer * np.exp(-b[:, None] * s * s / 4)
+        return np.stack([self.transform(spectra), self.transform(spectra * (-s * s / 4))], 2)
+
+    def values(self, tables):
+        """Entries of the columns and derivatives, ordered by rows."""
+        return kernels.fill_columns(self.pattern, self.lattice.fit_index, self.positions, self.weights, self.row,
+                                    self.atom_start, tables, self.transform.squares_per_entry, self.lattice.spacing)
+
+    def fit(self, values, occupancy):
+        """The matrix times the occupancies."""
+        return kernels.combine(self.pattern, values, np.stack([occupancy, np.zeros_like(occupancy)], 1))
+
+    def products(self, values):
+        return kernels.normal_products(self.pattern, values, self.pair_start, self.pair_other)

@@ -1,0 +1,105 @@
+"""The normal equations of occupancies and B factor offsets, and their solution with pseudo-atoms eliminated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Normal:
+    """N step = right side, for the parameters (occupancies and offsets of parts; occupancies of pseudo-atoms).
+
+    Attributes
+    ----------
+    main : ndarray (m, m), float64
+        Of the occupancies of parts, then of their offsets.
+    cross : sparse (m, groups)
+    inner : sparse (groups, groups)
+    """
+
+    main: np.ndarray
+    cross: object
+    inner: object
+
+    def solve(self, right):
+        """Step and the covariance of the main parameters (pseudo-atoms free).
+
+        Parameters
+        ----------
+        right : ndarray (m + groups,)
+        """
+        import scipy.linalg as dense
+        import scipy.sparse.linalg as sparse
+
+        m = len(self.main)
+        if not self.inner.shape[0]:
+            factor = dense.cho_factor(_safe(self.main))
+            return dense.cho_solve(factor, right), dense.cho_solve(factor, np.eye(m))
+        lu = sparse.splu(self.inner.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        carried = lu.solve(np.ascontiguousarray(self.cross.T.toarray()))
+        complement = self.main - self.cross @ carried
+        factor = dense.cho_factor(_safe((complement + complement.T) / 2))
+        step = dense.cho_solve(factor, right[:m] - carried.T @ right[m:])
+        rest = lu.solve(right[m:]) - carried @ step
+        return np.concatenate([step, rest]), dense.cho_solve(factor, np.eye(m))
+
+
+def _safe(matrix):
+    """What rounding, or a part without voxels, takes from positive definite is put back."""
+    diagonal = np.diag(matrix)
+    return matrix + np.diag(np.full(len(matrix), 1e-9) * np.maximum(diagonal, diagonal.max() * 1e-6))
+
+
+def assemble(design, products, share, n_parts, prior, with_offsets=True):
+    """Normal matrix from the products of pairs of columns.
+
+    Parameters
+    ----------
+    design : Design
+        The first `n_parts` columns are parts, the others groups of pseudo-atoms that share the offset of a part.
+    products : ndarray (pairs, 2, 2)
+    share : sparse (columns, n_parts)
+        From `derivative_shares`.
+    n_parts : int
+    prior : ndarray (m,)
+        Added to the diagonal of `main`.
+    with_offsets : bool
+
+    Returns
+    -------
+    Normal
+    """
+    import scipy.sparse as sparse
+
+    n = design.n_columns
+    first = np.repeat(np.arange(n), np.diff(design.pair_start))
+    second = design.pair_other.astype(np.int64)
+    off = first != second
+
+    def matrix(upper, lower):
+        data = np.concatenate([upper, lower[off]])
+        index = (np.concatenate([first, second[off]]), np.concatenate([second, first[off]]))
+        return sparse.csr_matrix((data, index), shape=(n, n))
+
+    values = matrix(products[:, 0, 0], products[:, 0, 0])
+    if not with_offsets:
+        main = values[:n_parts, :n_parts].toarray()
+        return Normal(main + np.diag(prior), values[:n_parts, n_parts:].tocsr(), values[n_parts:, n_parts:])
+    mixed = matrix(products[:, 0, 1], products[:, 1, 0]) @ share
+    slopes = share.T @ matrix(products[:, 1, 1], products[:, 1, 1]) @ share
+    main = np.block([[values[:n_parts, :n_parts].toarray(), mixed[:n_parts].toarray()],
+                     [mixed[:n_parts].toarray().T, slopes.toarray()]])
+    cross = sparse.vstack([values[:n_parts, n_parts:], mixed[n_parts:].T]).tocsr()
+    return Normal(main + np.diag(prior), cross, values[n_parts:, n_parts:])
+
+
+def derivative_shares(design, occupancy, n_parts):
+    """How the derivatives of columns make up those of the offsets: sparse (columns, n_parts).
+
+    Parts that are all but absent keep a little, so that their derivatives are not 0.
+    """
+    import scipy.sparse as sparse
+
+    factors = occupancy.copy()
+    factors[:n_parts] = np.maximum(factors[:n_parts], 0.05 * factors[:n_parts].max())
+    return sparse.csr_matrix((factors, (np.arange(len(factors)), design.owner)), shape=(len(factors), n_parts))

@@ -1,0 +1,100 @@
+"""Standard errors: noise and model error seen by the scatter over space, and what the method may be off by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation.model.turns import solve_once
+from occupy_jit.kernels.columns import project, project_in_blocks
+
+_FLOOR = 0.01
+_ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
+_PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
+
+
+@dataclass
+class Solution:
+    """The last solution at the final gain and whitening.
+
+    Attributes
+    ----------
+    occupancy : ndarray (columns,)
+    offset : ndarray (parts,)
+    covariance : ndarray (2 parts, 2 parts)
+        Of both for the parts, rows scaled so that each variance is the larger of the formula's and the sandwich's.
+    y, fit : ndarray (voxels,)
+    state : State
+    of_ice : ndarray (parts,)
+        What the uncertain contrast of nucleic acid may change.
+    step : Step
+    """
+
+    occupancy: np.ndarray
+    offset: np.ndarray
+    covariance: np.ndarray
+    y: np.ndarray
+    fit: np.ndarray
+    state: object
+    of_ice: np.ndarray
+    step: object
+
+
+def solve_with_errors(design, lattice, state, parts, with_offsets=True):
+    """Two more Gauss-Newton steps at a fixed gain and whitening, and the covariance of their result."""
+    y = lattice.at_fit_voxels(state.whitening * lattice.band)
+    for _ in range(2):
+        state, step = solve_once(design, lattice, y, state, parts, with_offsets)
+    meat = _scatter(design, lattice, step, y - step.fit, len(parts), with_offsets)
+    covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
+    return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
+                    _of_ice(design, lattice, state, step, len(parts), with_offsets), step)
+
+
+def _of_ice(design, lattice, state, step, n, with_offsets):
+    """By how much occupancies change with the ice that nucleic acid displaces, times what that may be off by."""
+    if not design.mixed:
+        return np.zeros(n)
+    transfer = state.gain * state.whitening * lattice.band
+    column = design.fit(design.values(design.tables(transfer, state.offset, only_ice=True)), state.occupancy)
+    sums = project(design.pattern, step.values, column)
+    right = [sums[:n, 0]] + ([step.share.T @ sums[:, 1]] if with_offsets else []) + [sums[n:, 0]]
+    return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]
+
+
+def solve_again(design, lattice, solution, y, n):
+    """Occupancies of the parts for another map of the same noise and model error, one step from the solution."""
+    state, step = solution.state, solution.step
+    residual = y - solution.fit
+    sums = project(design.pattern, step.values, residual)
+    change, _ = step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))
+    return state.occupancy[:n] + change[:n]
+
+
+def _scatter(design, lattice, step, residual, n, with_offsets):
+    """Sum over blocks of space of the outer products of their scores, with the prior as one more score."""
+    scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
+    columns = [scores[:, :n, 0]]
+    if with_offsets:
+        columns.append(np.asarray(scores[:, :, 1] @ step.share))
+    scores = np.concatenate(columns, 1)
+    return scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
+
+
+def _larger(formula, sandwich):
+    """The sandwich, its rows and columns scaled so that no variance is smaller than the formula's."""
+    factor = np.sqrt(np.maximum(np.diag(formula) / np.maximum(np.diag(sandwich), 1e-30), 1))
+    return sandwich * factor[:, None] * factor[None, :]
+
+
+def relative_to_full(occupancy, covariance, weights):
+    """Occupancies divided by full scale, and their covariance: full scale varies with the parts that define it."""
+    reference = float(weights @ occupancy)
+    gradient = np.eye(len(occupancy)) / reference - np.outer(occupancy / reference**2, weights)
+    return occupancy / reference, gradient @ covariance @ gradient.T, reference
+
+
+def standard_errors(occupancy, covariance, offset, reference_offset, of_ice):
+    """Square root of the sum of the squares of all that is uncertain."""
+    of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
+    variance = np.maximum(np.diag(covariance), 0) + _FLOOR**2 * (1 + occupancy**2) + of_blur**2 + of_ice**2
+    return np.sqrt(variance)

@@ -1,0 +1,112 @@
+"""What is found out about the parts of a model."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PartOccupancy(NamedTuple):
+    """One row of the table."""
+
+    part: str
+    atoms: int
+    occupancy: float
+    se: float
+    dB: float  # noqa: N815, what the field calls it
+    se_dB: float  # noqa: N815
+    cc: float
+    full: bool
+
+
+class ResidueOccupancy(NamedTuple):
+    """One residue."""
+
+    chain: str
+    name: str
+    number: str
+    part: str
+    occupancy: float
+    se: float
+    cc: float
+
+
+@dataclass
+class PartsResult:
+    """Occupancies of the parts of a model. Iterating over it gives the rows: ``pandas.DataFrame(result)`` is the table.
+
+    Attributes
+    ----------
+    names : list of str
+    atoms : ndarray (parts,), int
+    occupancy, se : ndarray (parts,), float64
+        Relative to the fullest parts, and the standard error. Not clipped.
+    offset, se_offset : ndarray (parts,), float64
+        B factor relative to that of the fullest parts, Å^2.
+    cc : ndarray (parts,), float64
+        Correlation of the whitened map and fit at the part.
+    full : ndarray (parts,), bool
+        Which parts make up full scale.
+    covariance : ndarray (parts, parts), float64
+        Of the occupancies, without what the method's choices may be off by.
+    explained : float
+        Share of the whitened map that the model explains at its atoms.
+    pseudo_atoms : int
+        Carbons put where density has no model.
+    b_factors : {"flat", "model"}
+        Which explains more.
+    detail : float
+        Å, finest detail used.
+    density : float
+        What full scale is in the map's units: density per unit of scattering at the lowest frequencies. Between maps
+        of one kind (classes, volumes) occupancies times it are on one scale.
+    frame : Frame
+    halves : ndarray (2, parts) or None
+        What either half map says.
+    residues : list of ResidueOccupancy
+    warnings : list of str
+    model : AtomicModel
+    part_of_atom : ndarray (model atoms,), int
+    residue_of_table : ndarray (residues,), int
+        Index of each of `residues` in the model's.
+    """
+
+    names: list
+    atoms: np.ndarray
+    occupancy: np.ndarray
+    se: np.ndarray
+    offset: np.ndarray
+    se_offset: np.ndarray
+    cc: np.ndarray
+    full: np.ndarray
+    covariance: np.ndarray
+    explained: float
+    pseudo_atoms: int
+    b_factors: str
+    detail: float
+    density: float
+    frame: object
+    halves: np.ndarray = None
+    residues: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    model: object = None
+    part_of_atom: np.ndarray = None
+    residue_of_table: np.ndarray = None
+
+    def __len__(self):
+        return len(self.names)
+
+    def __iter__(self):
+        for i, name in enumerate(self.names):
+            yield PartOccupancy(name, int(self.atoms[i]), float(self.occupancy[i]), float(self.se[i]),
+                                float(self.offset[i]), float(self.se_offset[i]), float(self.cc[i]), bool(self.full[i]))
+
+    def of_atoms(self):
+        """Occupancy of every atom of the model: its residue's where residues were fitted, else its part's."""
+        values = self.occupancy[self.part_of_atom]
+        if self.residues:
+            of_residue = np.full(len(self.model.residues), np.nan)
+            of_residue[self.residue_of_table] = [r.occupancy for r in self.residues]
+            own = of_residue[self.model.residue]
+            values = np.where(np.isnan(own), values, own)
+        return values
