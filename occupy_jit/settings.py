@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from occupy_jit.errors import UsageError
 
 SCALE_MODES = ("occupancy", "resolution")
+B_FACTORS = ("auto", "flat", "model")
 CLASS_DENSITIES = ("shared", "own")
 CLASSES_AMOUNT = -0.75
 """Amount of ``amplify`` for the classes of a classification, where none is given."""
@@ -158,6 +159,13 @@ class Options:
     voxel_size: float | None = None
     solvent_def: str | None = None
     target_mask: tuple[str, ...] = ()
+    # parts of an atomic model
+    model: str | None = None
+    parts: tuple[str, ...] = ()
+    residues: bool = False
+    reference_part: tuple[str, ...] = ()
+    b_factors: str = "auto"
+    assembly: str | None = None
     # what is written
     output_map: str | None = None
     output_dir: str = "."
@@ -189,6 +197,7 @@ class Options:
     given: frozenset[str] = _once(frozenset())
 
     def __post_init__(self):
+        _require(self.b_factors in B_FACTORS, "--b-factors", self.b_factors, " or ".join(B_FACTORS))
         _positive(self.voxel_size, "--voxel-size", " of Å")
         if self.save_solvent_def is not None:
             _within(self.save_solvent_def, 0, 1, "--save-solvent-def")

@@ -20,7 +20,7 @@ from occupy_jit.cli.argument_parser import (
 )
 from occupy_jit.errors import UsageError
 from occupy_jit.modifications import TABLE
-from occupy_jit.settings import CLASS_DENSITIES, CLASSES_AMOUNT, SCALE_MODES, Options, Settings, chosen
+from occupy_jit.settings import B_FACTORS, CLASS_DENSITIES, CLASSES_AMOUNT, SCALE_MODES, Options, Settings, chosen
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -40,8 +40,8 @@ SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion
 # What is done instead of a run on maps.
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options whose value is a name, or names, of files.
-_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "relion_classes", "rerun", "emdb_dir",
-          "cluster", "collect")
+_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "model", "relion_classes", "rerun",
+          "emdb_dir", "cluster", "collect")
 
 
 def _input(add):
@@ -140,6 +140,16 @@ def _modification(add):
 def _parts(add):
     add("--target-mask", metavar="MASK", nargs="+", path="file",
         text="report the occupancy, with its error, inside each of these masks")
+    add("--model", metavar="MODEL", path="file",
+        text="report the occupancy, with its error, of every chain and ligand of this atomic model (mmCIF or PDB, also "
+             "compressed), which has to lie in the map")
+    add("--parts", metavar="PART", nargs="+",
+        text="cut these out of the chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
+    add("--residues", action="store_true", text="also every residue of the model")
+    add("--reference-part", metavar="NAME", nargs="+",
+        text="parts that are fully occupied (default: those that agree with the fullest)")
+    add("--b-factors", choices=B_FACTORS, text="use the B factors of the model, or none (default: what explains more)")
+    add("--assembly", metavar="N", text="make this biological assembly of the model first")
 
 
 def _running(add):

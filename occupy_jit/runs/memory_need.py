@@ -43,7 +43,7 @@ def wanted(settings, options):
     return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask
                   or options.report,
                   lowpass=options.save_all_maps or options.plot or bool(options.target_mask),
-                  volume=modifies or options.plot or options.report)
+                  volume=modifies or options.plot or options.report or options.model is not None)
 
 
 def needed(shape, voxel_size, settings, options):
@@ -106,6 +106,9 @@ def needed(shape, voxel_size, settings, options):
     if options.report:
         # the core of the map, which may fill the box: its scale, averaged
         moments += [held + 2, held + REPORT_BYTES / volume]
+    if options.model is not None:
+        # transforms of the map on its way to a coarser grid, and what the fit holds there
+        moments.append(held + 4)
     if options.target_mask:
         # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels
         moments.append(held + 4)

@@ -125,6 +125,8 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     slices = write_maps(writer, result, workers)
     writer.plain_copy()
     results = summary.results(inputs.volume, result)
+    if plan.options.model is not None:
+        results["parts"] = _parts(plan, inputs.volume, result, outputs, log)
     if targets:
         results["targets"] = targets
     writer.targets(results)
@@ -137,6 +139,17 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     summary.tell(log, record)
     writer.record_and_log(record, workers)
     return record, writer.report_summary
+
+
+def _parts(plan, volume, result, outputs, log):
+    """Fit the parts of the model and write their files; returns their table."""
+    from occupy_jit.reports.parts_files import rounded
+    from occupy_jit.runs import model_parts
+
+    with log.timed("fit the model"):
+        fitted, rows = model_parts.find(plan.options, volume, result, log)
+    model_parts.write(plan, fitted, rows, outputs, log)
+    return rounded(rows)
 
 
 def _measure(plan, log):

@@ -35,6 +35,11 @@ class Role(enum.Enum):
     CHIMERAX = "ChimeraX script"
     RECORD = "record"
     LOG = "log"
+    PARTS_TABLE = "table of parts"
+    PARTS_RECORD = "record of parts"
+    MODEL = "model with occupancies"
+    ATTRIBUTES = "ChimeraX attributes of parts"
+    PARTS_PLOT = "chart of parts"
     # of several maps together
     REPORT_INDEX = "index of the reports"
     CLASS_PAGE = "page of the classes"
@@ -123,7 +128,8 @@ class Plan:
     @property
     def also_read(self):
         """tuple of str : Files that are read besides the map."""
-        return tuple(masks(self.options))
+        model = () if self.options.model is None else (self.options.model,)
+        return (*masks(self.options), *model)
 
     def with_full_scale(self, value):
         """The same plan, with a full scale that is common to several maps."""
@@ -161,6 +167,8 @@ def plan_map(path, settings, options, label=None, page=None):
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+    if options.model is not None and not os.path.exists(options.model):
+        raise InputError(f"{shown(options.model)}: no such file; check the name of the model")
     compressed = header.compression is not None or is_compressed_name(path)
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
@@ -191,6 +199,8 @@ def _outputs(names, settings, options, compressed):
     if compressed and options.save_chimerax and not modifications:
         # ChimeraX opens maps uncompressed only, and without this one there would be nothing to colour
         outputs.append(Output(Role.PLAIN_COPY, names.path("map_", ".map")))
+    if options.model is not None:
+        outputs += _outputs_of_parts(names, options)
     if options.plot:
         outputs += [Output(Role.PLOT, names.path("solModel_", ".png")),
                     Output(Role.SLICES, names.path("slices_", ".png"))]
@@ -212,6 +222,15 @@ def _factors(names, settings, modifications):
         outputs += [Output(role, names.path(f"{prefix}{kind.prefix}", ".mrc"), kind)
                     for role, prefix in prefixes.items()]
     return outputs
+
+
+def _outputs_of_parts(names, options):
+    """The files about the parts of a model."""
+    outputs = [Output(Role.PARTS_TABLE, names.path("parts_", ".csv")),
+               Output(Role.PARTS_RECORD, names.path("parts_", ".json")),
+               Output(Role.MODEL, names.path("model_", ".cif")),
+               Output(Role.ATTRIBUTES, names.path("parts_", ".defattr"))]
+    return outputs + ([Output(Role.PARTS_PLOT, names.path("parts_", ".png"))] if options.plot else [])
 
 
 def told(names, options):
@@ -265,6 +284,13 @@ def check_options(options):
     """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise UsageError('--plot needs matplotlib; install it with: pip install "occupy_jit[plot]"')
+    for name in ("parts", "residues", "reference_part", "assembly"):
+        if options.model is None and getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} needs a model: add --model MODEL")
+    if options.model is not None:
+        for name in ("gemmi", "scipy"):
+            if importlib.util.find_spec(name) is None:
+                raise UsageError(f'--model needs {name}; install it with: pip install "occupy_jit[model]"')
     _check_directory(options.output_dir)
 
 

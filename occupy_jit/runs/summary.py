@@ -157,6 +157,8 @@ def tell(log, told):
                       "no signal" if band["noise_over_signal"] is None else f"{band['noise_over_signal']:.3g}",
                       *(f"{factor:.2f}" for factor in band["factor_at_scale"].values())) for band in found["bands"])],
                   level=VERBOSE)
+    for row in found.get("parts", ()):
+        log.results([(f"occupancy of {row['part']}", _of_part(row))])
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:
@@ -171,3 +173,11 @@ def in_words(target):
     if target["error"] is None:
         return f"{target['occupancy']:.3f} (too small for an error)"
     return f"{target['occupancy']:.3f} ± {target['error']:.3f} (given full scale; {target['blocks']:.0f} blocks)"
+
+
+def _of_part(row):
+    """One part of a model in words."""
+    if row["occupancy"] is None:
+        return "outside of the map"
+    full = ", full" if row["full"] else ""
+    return f"{row['occupancy']:.3f} ± {row['se']:.3f}, dB {row['dB']:.0f} Å^2, cc {row['cc']:.2f}{full}"

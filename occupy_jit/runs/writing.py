@@ -8,6 +8,7 @@ from occupy_jit import PROGRAM, __version__
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
+from occupy_jit.runs.model_parts import script_lines
 from occupy_jit.runs.plan import FACTORS, MAPS, Role
 from occupy_jit.runs.summary import FACTOR_SCALES
 
@@ -147,6 +148,7 @@ class Writer:
                                directory=plan.names.directory, full_scale_box=box,
                                level=result.zero + SHOWN_LEVEL * result.full_scale,
                                min_vis_scale=plan.options.min_vis_scale)
+        text += script_lines(plan)
         with self._outputs.open(path, "w") as file:
             file.write(text)
 

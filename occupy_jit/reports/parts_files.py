@@ -1,0 +1,129 @@
+"""What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands, a picture."""
+
+import csv
+import io
+import re
+
+from occupy_jit.reports.chimerax import COLOURS, cannot_open, script_path
+from occupy_jit.reports.plot import _agg, _plain, _write
+
+ATTRIBUTE = "occupancyFit"
+_MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
+_DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4}
+
+
+def harmless(text):
+    """Text that no spreadsheet takes for a formula, in one line."""
+    text = "".join(char if char.isprintable() else "?" for char in str(text))
+    return "'" + text if text[:1] in "=+-@" else text
+
+
+def rounded(rows):
+    """Rows (dict) with as many digits as mean something; None for what is no number."""
+    def value(key, number):
+        if isinstance(number, bool) or key not in _DIGITS:
+            return number
+        return None if number is None or number != number else round(float(number), _DIGITS[key])
+    return [{key: value(key, number) for key, number in row.items()} for row in rows]
+
+
+def table_csv(rows):
+    """Text of parts_<name>.csv: one line per part.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        All with the same keys.
+
+    Returns
+    -------
+    str
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rounded(rows):
+        writer.writerow([_cell(value) for value in row.values()])
+    return text.getvalue()
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return harmless(value)
+    if value is None:
+        return ""
+    return int(value) if isinstance(value, bool) else value
+
+
+def attributes(residues):
+    """Text of parts_<name>.defattr: the occupancy of every residue as an attribute for ChimeraX.
+
+    Parameters
+    ----------
+    residues : sequence of (chain, number, occupancy)
+        Those whose chain is no plain word are left out: they cannot be named there.
+
+    Returns
+    -------
+    str
+    """
+    lines = [f"attribute: {ATTRIBUTE}", "recipient: residues"]
+    lines += [f"\t/{chain}:{number}\t{occupancy:.3f}" for chain, number, occupancy in residues
+              if re.fullmatch(r"\w+", chain) and re.fullmatch(r"-?\d+[A-Za-z]?", number) and occupancy == occupancy]
+    return "\n".join(lines) + "\n"
+
+
+def script_lines(model_path, attributes_path, directory):
+    """Commands that open the model, coloured by its occupancies, with a key; for the end of the script.
+
+    Parameters
+    ----------
+    model_path, attributes_path : str
+    directory : str
+        Of the script.
+
+    Returns
+    -------
+    str
+    """
+    for path in (model_path, attributes_path):
+        reason = cannot_open(path, directory)
+        if reason is not None:
+            return f"# Left out: the model: {reason.replace(';', ',')}\n"
+    palette = ":".join(f"{i / (len(COLOURS) - 1):g},{colour}" for i, colour in enumerate(COLOURS))
+    key = " ".join(f"{colour}:{i / (len(COLOURS) - 1):g}" for i, colour in enumerate(COLOURS))
+    return "\n".join([
+        "# The model, coloured by the occupancy of its parts (residues, if those were fitted).",
+        f'open "{script_path(model_path, directory)}" id {_MODEL_NUMBER}',
+        f'open "{script_path(attributes_path, directory)}" models #{_MODEL_NUMBER}',
+        f"hide #{_MODEL_NUMBER} atoms",
+        f"show #{_MODEL_NUMBER} cartoons",
+        f"color byattribute r:{ATTRIBUTE} #{_MODEL_NUMBER} palette {palette} range 0,1",
+        f"key {key} pos 0.70,0.05 size 0.25,0.03", ""])
+
+
+def bar_chart(target, rows, *, name, version):
+    """Draw parts_<name>.png: the occupancy of every part with its standard error.
+
+    Parameters
+    ----------
+    target : binary file
+    rows : sequence of dict
+        Of the table.
+    name : str
+        Of the map.
+    version : str
+    """
+    figure_class, canvas = _agg()
+    shown = [row for row in rows if row["atoms"]][:200]
+    figure = figure_class(figsize=(max(4.0, 0.28 * len(shown) + 1.5), 3.6), dpi=120, layout="constrained")
+    canvas(figure)
+    axes = figure.add_subplot()
+    colours = ["#0072b2" if row["full"] else "#7f8c99" for row in shown]
+    axes.bar(range(len(shown)), [row["occupancy"] for row in shown], yerr=[row["se"] for row in shown], color=colours,
+             capsize=2, error_kw={"linewidth": 0.8})
+    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--")
+    axes.set_xticks(range(len(shown)), [_plain(row["part"]) for row in shown], rotation=90, fontsize=7)
+    axes.set_ylabel("occupancy")
+    axes.set_title(_plain(name), fontsize=9)
+    _write(figure, target, version)

@@ -1,0 +1,113 @@
+"""The parts of a model in a run on one map: fitted, told, written."""
+
+from occupy_jit import __version__
+from occupy_jit.runs.plan import Role
+
+_HALVES = ("half1", "half2")
+
+
+def find(options, volume, result, log):
+    """Fit the parts of the model that `options` name.
+
+    Parameters
+    ----------
+    options : occupy_jit.settings.Options
+    volume : occupy_jit.files.maps.Map
+    result : occupy_jit.estimation.result.Result
+        Of the map alone: its scale at the atoms is told beside each occupancy.
+    log : occupy_jit.reports.runlog.RunLog
+
+    Returns
+    -------
+    fitted : occupy_jit.estimation.model.parts_result.PartsResult
+    rows : list of dict
+        The table.
+    """
+    from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
+    from occupy_jit.files.models import read_model
+
+    model = read_model(options.model, options.assembly)
+    fitted = occupancy_of_parts(volume, model, parts=options.parts, reference=options.reference_part,
+                                residues=options.residues, b_factors=options.b_factors, progress=log.detail)
+    for sentence in fitted.warnings:
+        log.warning(sentence)
+    return fitted, _rows(fitted, volume, result)
+
+
+def _rows(fitted, volume, result):
+    """The table: what was fitted, and the median of the map's own scale at the atoms of each part."""
+    import numpy as np
+
+    from occupy_jit.kernels.atoms import density_at
+
+    positions = (fitted.model.xyz - np.asarray(volume.position))[:, ::-1] / volume.voxel_size
+    scale = density_at(np.ascontiguousarray(result.scale, np.float32), positions)
+    rows = []
+    for i, part in enumerate(fitted):
+        row = part._asdict()
+        own = scale[fitted.part_of_atom == i]
+        row["scale_from_map"] = float(np.median(own)) if len(own) else None
+        if fitted.halves is not None:
+            row |= {name: float(half[i]) for name, half in zip(_HALVES, fitted.halves, strict=True)}
+        if not row["atoms"]:
+            row |= dict.fromkeys(("occupancy", "se", "dB", "se_dB", "cc"), float("nan"))
+        rows.append(row)
+    return rows
+
+
+def write(plan, fitted, rows, outputs, log):
+    """Every file about the parts that is planned."""
+    from occupy_jit.files.model_writing import with_occupancies
+    from occupy_jit.reports import parts_files as reports
+
+    with log.timed("write"):
+        _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
+        _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))
+        _put(outputs, plan.path_of(Role.ATTRIBUTES), lambda: reports.attributes(_residues(fitted)))
+        with outputs.open(plan.path_of(Role.MODEL)) as file:
+            file.write(with_occupancies(fitted.model, fitted.of_atoms()))
+    path = plan.path_of(Role.PARTS_PLOT)
+    if path is not None:
+        with log.timed("plot"), outputs.open(path) as file:
+            reports.bar_chart(file, rows, name=plan.names.stem, version=__version__)
+
+
+def _put(outputs, path, text):
+    if path is not None:
+        with outputs.open(path, "w") as file:
+            file.write(text() if callable(text) else text)
+
+
+def _json(fitted, rows):
+    import json
+
+    from occupy_jit.reports.parts_files import rounded
+
+    frame = fitted.frame
+    told = {"parts": rounded(rows), "covariance": [[round(float(v), 8) for v in row] for row in fitted.covariance],
+            "frame": {"score_here": frame.score_here, "score_elsewhere": frame.score_elsewhere,
+                      "best_shift_angstrom": [float(v) for v in frame.shift]},
+            "explained": fitted.explained, "b_factors": fitted.b_factors, "pseudo_atoms": fitted.pseudo_atoms,
+            "detail_angstrom": fitted.detail, "density_of_full_scale": fitted.density,
+            "reference": [name for name, full in zip(fitted.names, fitted.full, strict=True) if full],
+            "residues": rounded([r._asdict() for r in fitted.residues]), "warnings": fitted.warnings}
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _residues(fitted):
+    """Chain, number and occupancy of every residue of the model."""
+    import numpy as np
+
+    values = fitted.of_atoms()
+    first = np.unique(fitted.model.residue, return_index=True)[1]
+    return [(r.chain, r.number, float(values[i])) for r, i in zip(fitted.model.residues, first, strict=True)]
+
+
+def script_lines(plan):
+    """What the ChimeraX script says of the model; empty without one."""
+    if plan.path_of(Role.MODEL) is None:
+        return ""
+    from occupy_jit.reports.parts_files import script_lines as lines
+
+    return lines(plan.path_of(Role.MODEL), plan.path_of(Role.ATTRIBUTES), plan.names.directory)
+
