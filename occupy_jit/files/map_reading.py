@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from occupy_jit.errors import InputError, OccupyError
-from occupy_jit.files import mrc_header
+from occupy_jit.files import map_position, mrc_header
 from occupy_jit.files.checksum import Checksum
 from occupy_jit.files.map_layout import in_file_order, slabs, to_canonical
 from occupy_jit.files.maps import Map, check_same_grid
@@ -240,7 +240,7 @@ def read_mask(path, reference, checksum=False):
     """
     mask = read_map(path, None, checksum, may_be_constant=True, fallback_voxel_size=reference.voxel_size)
     stated = mrc_header.stated_voxel_size(reference.header, reference.axis_order)
-    if stated is not None and mrc_header.same_voxel_size(mask.voxel_size, stated):
+    if stated is not None and map_position.same_voxel_size(mask.voxel_size, stated):
         mask.voxel_size = reference.voxel_size
     check_same_grid(reference, mask, path)
     return mask

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.files import mrc_header
+from occupy_jit.files import map_position, mrc_header
 from occupy_jit.files.checksum import Checksum
 from occupy_jit.files.paths import shown
 
@@ -53,7 +53,7 @@ class Map:
     @property
     def position(self):
         """tuple of float : Where voxel [0, 0, 0] lies, in Å along x, y, z."""
-        return mrc_header.position(self.header, self.axis_order, self.voxel_size)
+        return map_position.position(self.header, self.axis_order, self.voxel_size)
 
 
 def map_from_array(data, voxel_size, path=None):
@@ -98,9 +98,9 @@ def check_same_grid(reference, other, path=None):
     if other.data.shape != reference.data.shape:
         a, b = (" x ".join(str(n) for n in m.data.shape[::-1]) for m in (other, reference))
         raise InputError(f"{name}: has {a} voxels (x, y, z), {against} has {b}; {advice}")
-    if not mrc_header.same_voxel_size(other.voxel_size, reference.voxel_size):
+    if not map_position.same_voxel_size(other.voxel_size, reference.voxel_size):
         raise InputError(f"{name}: has voxels of {other.voxel_size:.5g} Å, {against} of {reference.voxel_size:.5g} Å; "
                          f"{advice}")
-    if not mrc_header.same_position(other.position, reference.position, reference.voxel_size):
+    if not map_position.same_position(other.position, reference.position, reference.voxel_size):
         a, b = (", ".join(f"{v:.2f}" for v in m.position) for m in (other, reference))
         raise InputError(f"{name}: begins at {a} Å (x, y, z), {against} at {b} Å; move it, or {advice}")

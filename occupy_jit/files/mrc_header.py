@@ -16,30 +16,30 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from occupy_jit.errors import InputError, UsageError
+from occupy_jit.files.map_position import VOXEL_SIZE_TOLERANCE
+from occupy_jit.files.mrc_recognition import (
+    HEADER_BYTES,
+    MAX_DIMENSION,
+    MODES,
+    REFUSED_MODES,
+    decode,
+    ints,
+    refuse_not_a_map,
+    stamp_order,
+    xyz,
+)
 from occupy_jit.files.paths import shown
 
-HEADER_BYTES = 1024
-
-MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
-_REFUSED_MODES = {3: "complex 16-bit integers", 4: "complex numbers", 16: "RGB colours", 101: "4-bit integers"}
 _TRANSFORM_MODES = (3, 4)
 
 _EXTENDED_TYPES = (b"CCP4", b"MRCO", b"SERI", b"AGAR", b"FEI1", b"FEI2", b"HDF5")
 _LABELS, _LABEL_BYTES = 10, 80
 
-_MAX_DIMENSION = 65_535  # voxels along an axis; a larger number is a damaged header
 _MAX_EXTENDED = 1 << 26  # bytes of extended header of one map; a larger number is a damaged header
 MIN_DIMENSION = 8  # voxels along an axis
 
-_VOXEL_SIZE_TOLERANCE = 0.01  # relative, between axes and between maps
 _VOXEL_SIZE_RANGE = (0.01, 1000.0)  # Å; beyond, the cell in the header is garbage
 _ANGLE_TOLERANCE = 0.1  # degrees
-_POSITION_TOLERANCE = 0.1  # voxels; origins are stored in single precision
-
-_FOREIGN = ((b"\x89HDF", "an HDF5 file"), (b"PK\x03\x04", "a zip archive: unpack it"), (b"\xfd7zXZ", "an xz archive: "
-            "unpack it"), (b"\x28\xb5\x2f\xfd", "a zstd archive: unpack it"), (b"II*\0", "a TIFF image"),
-            (b"MM\0*", "a TIFF image"), (b"\x89PNG", "a PNG image"), (b"%PDF", "a PDF document"),
-            (b"\x1f\x8b", "compressed twice: unpack it once"), (b"BZh", "compressed twice: unpack it once"))
 
 
 @dataclass(frozen=True)
@@ -90,62 +90,8 @@ class MapHeader:
         return HEADER_BYTES + self.extended_bytes + self.dtype.itemsize * math.prod(self.file_shape)
 
 
-def _ints(record, *names):
-    return tuple(int(record[name]) for name in names)
-
-
-def _xyz(record, name, parts="xyz"):
-    return tuple(float(record[name][part]) for part in parts)
-
-
-def _plausible(record):
-    """Which of three things make sense: dimensions, mode, axis numbers."""
-    dimensions = all(0 < n <= _MAX_DIMENSION for n in _ints(record, "nx", "ny", "nz"))
-    mode = int(record["mode"]) in MODES or int(record["mode"]) in _REFUSED_MODES
-    axes = sorted(_ints(record, "mapc", "mapr", "maps")) in ([1, 2, 3], [0, 0, 0])
-    return dimensions, mode, axes
-
-
-def _stamp_order(record):
-    """Byte order that the machine stamp gives, or None (old files have none, or nonsense)."""
-    first, second = (int(byte) for byte in record["machst"][:2])
-    if first == 0x44 and second in (0x41, 0x44):
-        return "<"
-    return ">" if (first, second) == (0x11, 0x11) else None
-
-
-def _decode(raw):
-    """The header in the byte order that makes more sense of it, and that order; the stamp decides where both do."""
-    stored = {order: np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0] for order in "<>"}
-    stamp = _stamp_order(stored["<"])
-    order = max("<>", key=lambda order: (sum(_plausible(stored[order])), order == stamp, order == "<"))
-    record = np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order)).astype(HEADER_DTYPE.newbyteorder("="))
-    return record.reshape(()).view(np.recarray), order, stamp
-
-
-def _refuse_not_a_map(raw, path, record, stamp):
-    """`InputError` for what is no map at all, with a guess at what it is."""
-    name = shown(path)
-    if not raw:
-        raise InputError(f"{name}: is empty; copy or download it again")
-    evidence = sum(_plausible(record)) + (record["map"].item().strip() == b"MAP") + (stamp is not None)
-    if evidence >= 3 and len(raw) == HEADER_BYTES:
-        return
-    for magic, what in _FOREIGN:
-        if raw.startswith(magic):
-            raise InputError(f"{name}: is not an MRC map but {what}")
-    if not raw.strip(b"\0"):
-        raise InputError(f"{name}: is not an MRC map: it begins with nothing but zeros; copy or download it again")
-    if all(byte in b"\t\r\n\f" or 32 <= byte for byte in raw):
-        raise InputError(f"{name}: is not an MRC map but text; name the map itself")
-    if len(raw) < HEADER_BYTES:
-        raise InputError(f"{name}: truncated: a map begins with a header of {HEADER_BYTES} bytes, this has {len(raw)}; "
-                         "copy or download it again")
-    raise InputError(f"{name}: is not an MRC map (its header makes no sense in either byte order)")
-
-
 def _axis_order(record, path):
-    order = _ints(record, "mapc", "mapr", "maps")
+    order = ints(record, "mapc", "mapr", "maps")
     if order == (0, 0, 0):  # unset, in old files
         return 1, 2, 3
     if sorted(order) != [1, 2, 3]:
@@ -156,8 +102,8 @@ def _axis_order(record, path):
 
 def _check_single_volume(record, path):
     name = shown(path)
-    nx, ny, nz, mx, my, mz, ispg = _ints(record, "nx", "ny", "nz", "mx", "my", "mz", "ispg")
-    if any(not 0 < n <= _MAX_DIMENSION for n in (nx, ny, nz)):
+    nx, ny, nz, mx, my, mz, ispg = ints(record, "nx", "ny", "nz", "mx", "my", "mz", "ispg")
+    if any(not 0 < n <= MAX_DIMENSION for n in (nx, ny, nz)):
         raise InputError(f"{name}: wrong dimensions in the header: {nx} x {ny} x {nz} (nx, ny, nz); "
                          "the file is damaged")
     if nz == 1:
@@ -182,7 +128,7 @@ def _check_single_volume(record, path):
 def _voxel_dtype(record, order, path, warnings):
     mode = int(record["mode"])
     if mode not in MODES:
-        name = _REFUSED_MODES.get(mode)
+        name = REFUSED_MODES.get(mode)
         advice = "a map in real space is needed" if mode in _TRANSFORM_MODES else "convert it to mode 2 (float32)"
         raise InputError(f"{shown(path)}: mode {mode} ({name or 'unknown'}) cannot be used; {advice}")
     dtype = np.dtype(MODES[mode])
@@ -198,25 +144,25 @@ def _voxel_dtype(record, order, path, warnings):
 def _mesh(record, file_shape, axis_order):
     """(mx, my, mz): intervals per cell edge along x, y, z, or the box where the header has none."""
     box = dict(zip(axis_order, reversed(file_shape), strict=True))
-    return tuple(m if m > 0 else box[axis] for axis, m in enumerate(_ints(record, "mx", "my", "mz"), start=1))
+    return tuple(m if m > 0 else box[axis] for axis, m in enumerate(ints(record, "mx", "my", "mz"), start=1))
 
 
 def _voxel_sizes(record, mesh):
     """Å along x, y, z as the header gives them, and whether they can be true."""
-    sizes = [length / m for length, m in zip(_xyz(record, "cella"), mesh, strict=True)]
+    sizes = [length / m for length, m in zip(xyz(record, "cella"), mesh, strict=True)]
     return sizes, all(math.isfinite(size) and _VOXEL_SIZE_RANGE[0] <= size <= _VOXEL_SIZE_RANGE[1] for size in sizes)
 
 
 def stated_voxel_size(record, axis_order):
     """The mean voxel size in Å that the header itself gives, whatever the user said; None if it gives none."""
-    sizes, known = _voxel_sizes(record, _mesh(record, _ints(record, "nz", "ny", "nx"), axis_order))
+    sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return sum(sizes) / 3 if known else None
 
 
 def _voxel_size(record, mesh, path, given, fallback, warnings):
     """The one voxel size in Å: as `given` by the user, of the header, or the `fallback`."""
     name = shown(path)
-    angles = _xyz(record, "cellb", ("alpha", "beta", "gamma"))
+    angles = xyz(record, "cellb", ("alpha", "beta", "gamma"))
     if any(angle != 0 and not abs(angle - 90) <= _ANGLE_TOLERANCE for angle in angles):
         raise InputError(f"{name}: the cell angles are {', '.join(f'{a:g}' for a in angles)}; only 90 degrees can be "
                          "used: resample the map on a rectangular grid")
@@ -230,12 +176,12 @@ def _voxel_size(record, mesh, path, given, fallback, warnings):
         warnings.append(f"the header gives no usable voxel size ({text} Å); {used:g} Å is used, and outputs keep the "
                         "cell of the header so that they overlay the input")
         return used
-    if max(sizes) > min(sizes) * (1 + _VOXEL_SIZE_TOLERANCE):
+    if max(sizes) > min(sizes) * (1 + VOXEL_SIZE_TOLERANCE):
         raise InputError(f"{name}: the voxel sizes along x, y, z differ ({text} Å); resample the map on a cubic grid")
     size = sum(sizes) / 3
     if given is None:
         return size
-    if abs(given - size) > _VOXEL_SIZE_TOLERANCE * size:
+    if abs(given - size) > VOXEL_SIZE_TOLERANCE * size:
         warnings.append(f"--voxel-size {given:g} is used instead of the header's {size:.5g} Å; outputs keep the cell "
                         "of the header so that they overlay the input")
     return given
@@ -283,8 +229,8 @@ def parse_header(raw, path, compression=None, content_bytes=None, content_limit=
         Not a map, or not one that can be used; the message says why.
     """
     padded = bytes(raw).ljust(HEADER_BYTES, b"\0")
-    record, order, stamp = _decode(padded)
-    _refuse_not_a_map(bytes(raw), path, record, stamp)
+    record, order, stamp = decode(padded)
+    refuse_not_a_map(bytes(raw), path, record, stamp)
     warnings = []
     if stamp not in (None, order):
         warnings.append("the machine stamp gives the wrong byte order; the one that makes sense is used")
@@ -292,7 +238,7 @@ def parse_header(raw, path, compression=None, content_bytes=None, content_limit=
     dtype = _voxel_dtype(record, order, path, warnings)
     _check_single_volume(record, path)
     axis_order = _axis_order(record, path)
-    file_shape = _ints(record, "nz", "ny", "nx")
+    file_shape = ints(record, "nz", "ny", "nx")
     box = dict(zip(axis_order, reversed(file_shape), strict=True))
     data_bytes = dtype.itemsize * math.prod(file_shape)
 
@@ -337,31 +283,6 @@ def longer(excess):
     return f"the file is {excess} bytes longer than its header says; they are ignored"
 
 
-# Position ------------------------------------------------------------------------------------------------------------
-
-
-def position(header, axis_order, voxel_size):
-    """Where the first voxel lies, in Å along x, y, z: the origin where there is one, else the start of the grid.
-
-    That is how viewers place maps: of the two conventions, the origin of MRC2014 wins where it is not zero.
-    """
-    origin = _xyz(header, "origin")
-    if all(math.isfinite(value) for value in origin) and any(origin):
-        return origin
-    start = dict(zip(axis_order, _ints(header, "nxstart", "nystart", "nzstart"), strict=True))
-    return tuple(start[axis] * voxel_size for axis in (1, 2, 3))
-
-
-def same_voxel_size(a, b):
-    """True if two voxel sizes differ by at most 1 %."""
-    return abs(a - b) <= _VOXEL_SIZE_TOLERANCE * min(a, b)
-
-
-def same_position(a, b, voxel_size):
-    """True if two positions (x, y, z in Å) differ by less than a tenth of a voxel."""
-    return all(abs(p - q) <= _POSITION_TOLERANCE * voxel_size for p, q in zip(a, b, strict=True))
-
-
 # Output --------------------------------------------------------------------------------------------------------------
 
 
@@ -386,9 +307,9 @@ def _repaired(record):
     if record["ispg"] < 0:
         changed.append(f"ISPG {int(record['ispg'])}")
         record["ispg"] = 1
-    if _ints(record, "mapc", "mapr", "maps") == (0, 0, 0):
+    if ints(record, "mapc", "mapr", "maps") == (0, 0, 0):
         record["mapc"], record["mapr"], record["maps"] = 1, 2, 3
-    file_shape, axis_order = _ints(record, "nz", "ny", "nx"), _ints(record, "mapc", "mapr", "maps")
+    file_shape, axis_order = ints(record, "nz", "ny", "nx"), ints(record, "mapc", "mapr", "maps")
     for name, m in zip(("mx", "my", "mz"), _mesh(record, file_shape, axis_order), strict=True):
         if record[name] < 0:
             changed.append(f"{name} {int(record[name])}")
@@ -463,7 +384,7 @@ def output_header(like, extended, statistics, labels):
     if int(record["nversion"]) not in (20140, 20141):
         record["nversion"] = 20141
     record["map"] = b"MAP "
-    if _stamp_order(record) != "<":
+    if stamp_order(record) != "<":
         record["machst"] = (0x44, 0x44, 0, 0)
     kept = _labels(record, labels)
     record["nlabl"] = len(kept)

@@ -158,10 +158,10 @@ def _shares_density(settings, options):
 
 
 def _star_group(settings, options, notes):
-    from occupy_jit.files import star
+    from occupy_jit.files import star, star_maps
 
     model = star.read_classes(options.relion_classes)
-    found = star.locate(model)
+    found = star_maps.locate(model)
     classes = [ClassMap(f"class {entry.number}", path, entry.reference, entry.share, entry.resolution)
                for entry, path in zip(model.classes, found.paths, strict=True)]
     notes += [f"maps of {len(classes)} class{'es' if len(classes) > 1 else ''}: found from "
@@ -272,11 +272,11 @@ def _put_on_mean(entry):
 
 def _require_one_grid(group, log):
     """Leave out the classes whose grid is not that of the most."""
-    from occupy_jit.files import mrc_header
+    from occupy_jit.files import map_position
 
     def same(a, b):
-        return (a.shape == b.shape and mrc_header.same_voxel_size(a.voxel_size, b.voxel_size)
-                and mrc_header.same_position(position(a), position(b), a.voxel_size))
+        return (a.shape == b.shape and map_position.same_voxel_size(a.voxel_size, b.voxel_size)
+                and map_position.same_position(position(a), position(b), a.voxel_size))
 
     usable = group.usable
     if not usable:
@@ -291,9 +291,9 @@ def _require_one_grid(group, log):
 
 def position(header):
     """Where the first voxel of a map lies, in Å along x, y, z, from its `MapHeader`."""
-    from occupy_jit.files import mrc_header
+    from occupy_jit.files import map_position
 
-    return mrc_header.position(header.record, header.axis_order, header.voxel_size)
+    return map_position.position(header.record, header.axis_order, header.voxel_size)
 
 
 def _grid(header):
