@@ -362,6 +362,7 @@ def _add_change(total, volume, result, limit, tables, bands, thread_count):
             for band in changing:
                 _add_band(total, transform, band, bands, rows[start:stop], start, scale, tables[band], limit, noise,
                           result.zero)
+            del scale, noise  # before the next ones are made
 
 
 def _add_band(total, transform, band, bands, rows, start, scale, table, limit, noise, zero):

@@ -6,7 +6,7 @@ from occupy_jit.kernels import band_equalisation as kernels
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.smoothing import smooth
 
-SECTIONS = 40
+SECTIONS = 16
 """Worked on at a time, so that no volumes are needed besides the result."""
 
 
