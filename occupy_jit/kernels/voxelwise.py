@@ -29,8 +29,9 @@ def _scale_block(maximum, zero, floor, full, cap, scale, depth):
             depth[i] = -(m if m < cap else cap)
     for i in range(n):
         m = maximum[i] - zero
-        # the ratio first: neither overflow nor, with a floor of 0, 0 / 0 where it counts
-        s = (m - floor * (floor / m)) / full
+        above = m if m > floor else one  # a choice of values, not a branch, and no division by 0
+        # the ratio first: it does not overflow
+        s = (above - floor * (floor / above)) / full
         s = s if s < one else one
         scale[i] = s if m > floor else zero_scale
 
