@@ -25,9 +25,12 @@ def structure(seed=0, per_part=200):
     centres = np.array([[-10, -8, -9], [11, -8, -7], [-9, 9, 8], [10, 9, 8.0]])
     xyz = []
     for centre in centres:
-        lattice = np.stack(np.meshgrid(*[np.arange(-14, 14, 2.5)] * 3), -1).reshape(-1, 3)
-        lattice = lattice @ rotation_matrix(rng.standard_normal(3)) + rng.uniform(-0.6, 0.6, lattice.shape)
-        ball = lattice[np.argsort(np.linalg.norm(lattice, axis=1))[:per_part]]
+        ball = np.zeros((0, 3))
+        radius = (per_part * 17.5 * 3 / (4 * np.pi)) ** (1 / 3)
+        while len(ball) < per_part:  # anywhere, but no two nearer than a bond
+            point = rng.uniform(-radius, radius, 3)
+            if np.linalg.norm(point) < radius and not (np.linalg.norm(ball - point, axis=1) < 1.4).any():
+                ball = np.concatenate([ball, point[None]])
         xyz.append(ball[np.argsort(ball[:, 0])] + centre)  # residues follow each other along x
     xyz = np.concatenate(xyz) + np.array(SHAPE[::-1]) * VOXEL / 2
     n = len(xyz)

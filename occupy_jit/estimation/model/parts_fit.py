@@ -159,22 +159,22 @@ def _best_frame(data, voxel_size, frames, model, part):
                          f"(x, y, z), the map begins at {', '.join(f'{v:.0f}' for v in frames[0])}; fit the model into "
                          "the map first (ChimeraX: fitmap #2 inMap #1)")
     atoms, frame = best
-    _refuse_frame(model, frame)
+    _refuse_frame(model, frame, detail)
     uncovered = registration.uncovered_share(coarse, spacing, atoms.positions, detail)
     lattice = make_lattice(coarse, spacing, atoms.positions, detail)
     atoms.positions = atoms.positions - lattice.corner
     return _Prepared(lattice, atoms, frame, uncovered)
 
 
-def _refuse_frame(model, frame):
+def _refuse_frame(model, frame, detail):
     """Refuse a model that lies elsewhere, or nowhere, in the map."""
     if frame.refused:
         where = "no shift helps: another molecule, hand or orientation?"
-        if frame.score_elsewhere > 12:
+        if frame.best_score > 12:
             where = "it would after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
         raise InputError(f"{_name(model)}: does not lie in the density (score {frame.score_here:.1f}, elsewhere up to "
                          f"{frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
-    if frame.rotated:
+    if frame.too_far(detail):
         raise InputError(f"{_name(model)}: lies turned in the density: rotated by {frame.rotation:.1f} degrees its "
                          f"atoms move by {frame.displacement:.1f} Å into {frame.gain:.1f} times the density; {_ADVICE}")
 
@@ -268,6 +268,9 @@ def _warn(result, model, prepared):
     if shift > 1.5 * float(prepared.lattice.spacing.max()):
         say("the model fits better after a shift by " + ", ".join(f"{v:.1f}" for v in prepared.frame.shift)
             + " Å (x, y, z)")
+    elif prepared.frame.rotated:
+        say(f"the model fits better rotated by {prepared.frame.rotation:.1f} degrees: its atoms move by "
+            f"{prepared.frame.displacement:.1f} Å, rms; {_ADVICE}")
     if prepared.uncovered > _MUCH_UNCOVERED:
         copies = max(model.assemblies.values(), default=1)
         help_ = f"; --assembly makes up to {copies} copies of it" if copies > 1 and model.copies == 1 else ""

@@ -13,6 +13,7 @@ _ANGLES = (6.0, 12.0, 18.0)  # degrees
 _COARSE = 2.5  # details: what rotations are searched at
 _MOST_ATOMS = 2000
 _BETTER = 1.25
+_NOTICED, _TOO_FAR = 0.2, 0.5  # details, rms
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Frame:
     score_here, score_elsewhere : float
         Correlation with the whitened map within a detail of no shift, and farther than three from it; in standard
         deviations over all shifts.
+    best_score : float
+        Over all shifts.
     shift : ndarray (3,)
         Best shift of the model along x, y, z in Å.
     rotation : float
@@ -36,6 +39,7 @@ class Frame:
 
     score_here: float
     score_elsewhere: float
+    best_score: float
     shift: np.ndarray
     rotation: float = 0.0
     displacement: float = 0.0
@@ -50,6 +54,10 @@ class Frame:
     def rotated(self):
         """Whether it lies there turned away from where it belongs."""
         return self.gain > _BETTER
+
+    def too_far(self, detail):
+        """Whether by more than what the fit bears."""
+        return self.rotated and self.displacement > _TOO_FAR * detail
 
 
 def find_frame(coarse, spacing, positions, weights, detail):
@@ -93,7 +101,8 @@ def find_frame(coarse, spacing, positions, weights, detail):
     away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
     best = np.array(np.unravel_index(np.argmax(score), shape))
     best = np.where(best > np.array(shape) // 2, best - shape, best) * spacing
-    frame = Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)), best[::-1])
+    frame = Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)), float(score.max()),
+                  best[::-1])
     if not frame.refused:
         _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail)
     return frame
@@ -143,7 +152,7 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
                         options={"initial_simplex": simplex, "maxfev": 200, "xatol": 0.05, "fatol": 0.0}).x
     displacement = float(np.sqrt(((moved(best) - xyz) ** 2).sum(1).mean()))
     here, there = density(fine, np.zeros(6)), density(fine, best)
-    if displacement > 0.5 * detail and there > _BETTER * max(here, 0):
+    if displacement > _NOTICED * detail and there > _BETTER * max(here, 0):
         frame.rotation = float(np.rad2deg(np.linalg.norm(best[:3] / size)))
         frame.displacement = displacement
         frame.gain = there / max(here, 1e-30)
