@@ -71,7 +71,7 @@ class MapReport:
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            bands=_bands(found), parts=_targets(found), files=tuple(files), links=self._links(),
+            bands=_bands(found), parts=_model_parts(found) + _targets(found), files=tuple(files), links=self._links(),
             common_scale=self._plan.full_scale is not None, **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
@@ -100,6 +100,17 @@ def _bands(found):
     return Bands(np.array([0.0, *(1 / row["to_angstrom"] for row in rows)]), np.array([row["signal"] for row in rows]),
                  np.array([row["noise"] for row in rows]), tuple(map(float, scales)),
                  np.array([[row["factor_at_scale"][scale] for row in rows] for scale in scales]))
+
+
+def _model_parts(found):
+    """Table of the occupancies of the parts of a model, from the results of a run."""
+    rows = tuple(Part(row["part"], row["occupancy"], row["se"],
+                      f"{row['atoms']} atoms" + (", sets full scale" if row["full"] else ""))
+                 for row in found.get("parts", ()) if row["occupancy"] is not None)
+    if not rows:
+        return ()
+    return (Parts("Occupancy of the parts of the model", rows, "Fitted to the map, all parts together; occupancies are "
+                  "relative to the fullest parts, which set 1."),)
 
 
 def _targets(found):
