@@ -102,3 +102,22 @@ def test_density_at_atoms_is_linear_between_voxels():
     volume = 2 * z - y + 3 * x
     places = np.array([[0.5, 1.25, 2.0], [4, 5, 6], [-0.1, 0, 0]])
     assert np.allclose(atoms.density_at(volume, places), [1 - 1.25 + 6, 8 - 5 + 18, 0])
+
+
+def test_errors_of_blocks_are_those_of_dense_inverses():
+    sparse = pytest.importorskip("scipy.sparse")
+    from occupy_jit.kernels.block_errors import block_errors
+
+    rng = np.random.default_rng(2)
+    n = 30
+    band = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) < 4
+    normal = band * 0.3 + np.diag(rng.uniform(3, 4, n))
+    scores = rng.standard_normal((n, n)) * band
+    meat = scores @ scores.T  # a wider band than the matrix has
+    a, b = sparse.csr_matrix(normal), sparse.csr_matrix(meat)
+    there = block_errors(a.indptr, a.indices, a.data, b.indptr, b.indices, b.data)
+    for i in range(n):
+        near = np.flatnonzero(band[i])
+        inverse = np.linalg.inv(normal[np.ix_(near, near)])[list(near).index(i)]
+        wanted = max(inverse[list(near).index(i)], inverse @ meat[np.ix_(near, near)] @ inverse)
+        assert np.isclose(there[i], np.sqrt(wanted))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from occupy_jit.estimation.model.design import Design
+from occupy_jit.kernels.block_errors import block_errors
 from occupy_jit.kernels.columns import combine, project
 
 _REACH = 1.75  # details (7 Å)
@@ -135,14 +136,11 @@ def _lift(occupancy, of_part, part, voxels):
 
 def _errors(matrix, meat):
     """Standard errors from the inverse of each residue's block of neighbours, the larger of formula and sandwich."""
-    out = np.zeros(matrix.shape[0])
-    rows, meat = matrix.tocsr(), meat.tocsr()
-    for i in range(len(out)):
-        near = rows.indices[rows.indptr[i]:rows.indptr[i + 1]]
-        own = int(np.flatnonzero(near == i)[0])
-        inverse = np.linalg.inv(rows[near][:, near].toarray())[own]
-        out[i] = np.sqrt(max(inverse[own], inverse @ (meat[near][:, near] @ inverse)))
-    return out
+    matrix, meat = matrix.tocsr(), meat.tocsr()
+    for sparse in (matrix, meat):
+        sparse.sum_duplicates()
+        sparse.sort_indices()
+    return block_errors(matrix.indptr, matrix.indices, matrix.data, meat.indptr, meat.indices, meat.data)
 
 
 def correlations(pattern, y, fit):
