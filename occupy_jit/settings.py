@@ -166,10 +166,12 @@ class Options:
     reference_part: tuple[str, ...] = ()
     b_factors: str = "auto"
     assembly: str | None = None
+    half_maps: tuple[str, ...] = ()
     # what is written
     output_map: str | None = None
     output_dir: str = "."
     save_all_maps: bool = False
+    save_error: bool = False
     plot: bool = False
     report: bool = False
     report_paths: bool = False

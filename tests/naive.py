@@ -299,3 +299,15 @@ def equalised(volume, neighbourhood, confidence, zero, signal, noise, voxel_size
             factor = np.sqrt((signal[band] + noise[band]) / (s**2 * signal[band] + noise[band])) ** exponent(s)
         total += np.where(neighbourhood >= limit, factor, 1) * part
     return zero + confidence * total + (1 - confidence) * height
+
+
+def scale_error(maximum, zero, floor, variance, full, structure, of_map):
+    """Voxel by voxel: slope of the scale times the spread of the maximum, and the spread of content."""
+    out = np.empty(maximum.shape)
+    for at in np.ndindex(maximum.shape):
+        height, f = float(maximum[at]) - zero, float(floor[at])
+        share = (f / height) ** 2 if height > f else 1.0
+        spread = math.sqrt(variance[at]) * ((1 - 0.3 * share) if of_map else 1.0)
+        scale = (height - f * f / height) / full if height > f else 0.0
+        out[at] = math.hypot((1 + share) * spread / full, math.sqrt(structure) * scale)
+    return out

@@ -40,7 +40,8 @@ SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion
 # What is done instead of a run on maps.
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options whose value is a name, or names, of files.
-_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "model", "relion_classes", "rerun",
+_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "half_maps", "model",
+          "relion_classes", "rerun",
           "emdb_dir", "cluster", "collect")
 
 
@@ -56,6 +57,9 @@ def _input(add):
     add("--relion-classes", metavar="STAR", path="file",
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
+    add("--half-maps", metavar="MAP", nargs="+", path="file",
+        text="two half maps: run on their mean, with the noise that they show; or auto: the maps after -i are halves, "
+             "and the name of each tells that of the other")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -67,6 +71,8 @@ def _output(add):
         text="where every file is written; made if missing")
     add("--save-all-maps", "--no-save-all-maps", action=Switch,
         text="also write the low-passed map, the confidence and the modification applied")
+    add("--save-error", action="store_true",
+        text="write sd_NAME.mrc, the standard error of the scale (with --half-maps: always)")
     add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png: histogram and solvent model")
     add("--report", "--no-report", action=Switch,
         text="write report_NAME.html: what was found, in one file for any browser (with --demo: on)")
@@ -229,8 +235,25 @@ def parse(argv):
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in vars(build_parser().parse_args(argv)).items()}
     options = chosen(Options, {**given, "given": frozenset(given), "command_line": (PROGRAM, *argv)})
+    options = _with_half_maps(options)
     _check(options)
     return chosen(Settings, given), options
+
+
+def _with_half_maps(options):
+    """The first of two half maps is the map that the run is named after."""
+    halves = options.half_maps
+    if not halves or halves == ("auto",):
+        if halves and not options.input_map and not options.rerun:
+            raise UsageError("--half-maps auto: give the half maps after -i, one of each pair")
+        if halves and (options.relion_classes or options.common_scale):
+            raise UsageError("--half-maps cannot be used for maps on one common scale")
+        return options
+    if len(halves) != 2:
+        raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} names")
+    if options.input_map or options.emdb or options.demo or options.relion_classes or options.rerun:
+        raise UsageError("--half-maps H1 H2 are the map themselves, their mean: leave out -i and what else names maps")
+    return replace(options, input_map=(halves[0],))
 
 
 def _check(options):

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation import levels
+from occupy_jit.kernels.standard_error import scale_error
 
 STANDARD = 0.03
 """How far full scale is from what a fully occupied chain reads, relative, where there is no noise: the standard
@@ -66,3 +67,43 @@ def relative_error_of_full_scale(result):
     float
     """
     return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
+
+
+def structural_variation(source, maximum, floor, variance, found, full, of_map):
+    """Square of the relative spread of the noise-free maximum among content of one occupancy: that of the best cube.
+
+    The variance over the cube, weighted with the map, less what noise makes of it, over the square of the mean.
+
+    Parameters
+    ----------
+    source, maximum : (nz, ny, nx) float32 arrays
+        The map and its sliding maximum.
+    floor, variance : float or (nz, ny, nx) float32 array
+        As for `occupy_jit.kernels.standard_error.scale_error`, which tells what noise makes.
+    found : occupy_jit.estimation.result.FullScale
+    full : float
+    of_map : bool
+
+    Returns
+    -------
+    float
+        0 without a cube.
+    """
+    if found.corner is None:
+        return 0.0
+    cube = tuple(slice(start, start + found.tile) for start in found.corner)
+    f, v = (np.ascontiguousarray(a[cube]) if np.ndim(a) else a for a in (floor, variance))
+    highest = np.ascontiguousarray(maximum[cube])
+    noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
+    height = highest.astype(np.float64) - found.zero
+    clear = height > f
+    m = np.where(clear, height - np.square(f, dtype=np.float64) / np.where(clear, height, 1.0), 0.0) / full
+    weight = np.maximum(source[cube].astype(np.float64) - found.zero, 0)
+    total = weight.sum()
+    if not total > 0:
+        return 0.0
+    mean = (weight * m).sum() / total
+    if not mean > 0:
+        return 0.0
+    spread = (weight * (m - mean) ** 2).sum() / total - (weight * noise).sum() / total
+    return max(float(spread / mean ** 2), 0.0)

@@ -10,6 +10,7 @@ from occupy_jit.estimation import (
     equalise,
     errors_of_scale,
     fourier,
+    half_maps,
     levels,
     solvent,
     solvent_definition,
@@ -25,6 +26,7 @@ from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import overwrite_with_maximum
 from occupy_jit.kernels.sphere import voxels_in_sphere
+from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE, Settings
@@ -36,7 +38,7 @@ def derived_lowpass(settings, voxel_size):
 
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
-             overwrite=False, full_scale=None, thread_count=None):
+             overwrite=False, full_scale=None, half_difference=None, with_error=False, thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -55,6 +57,11 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         `volume` may be used as working space: saves one volume of memory.
     full_scale : float, optional
         Use this full scale (classes that share one) instead of searching.
+    half_difference : (nz, ny, nx) float32 array, optional
+        Half of the difference of two half maps whose mean `volume` is: noise is then known at every place. It is
+        overwritten with what the low-pass leaves of it.
+    with_error : bool
+        Whether the standard error of the scale is wanted.
     thread_count : int, optional
         Never changes the result.
 
@@ -71,9 +78,11 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     """
     settings = Settings() if settings is None else settings
     volume, voxel_size = _checked(volume, voxel_size)
+    if half_difference is not None:
+        half_difference = as_volume(half_difference, "half maps")
     with threads(thread_count):
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                           full_scale, thread_count)
+                           full_scale, half_difference, with_error, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             equalise.prepare(volume, result, settings, thread_count)
@@ -136,7 +145,7 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              thread_count):
+              difference, with_error, thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume)
@@ -161,14 +170,17 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     source_noise = noise
     if on_raw_map:
         zero, source_noise, _ = quiet.mean_and_deviation(source)
+    local = judged = None
+    if difference is not None:
+        local, judged = _local_noise(source, difference, zero, quiet, ball, voxel_size,
+                                     None if on_raw_map else lowpass_angstrom, verdict_list, thread_count)
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
-                              settings.naive_normalisation, known_full_scale)
+                              settings.naive_normalisation, known_full_scale, local and local.variance)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map):
+    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error):
         maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
     else:
         maximum = sliding_maximum(source, ball.radius, ball.size)
-    del source
     # where nobody wants it any more it is working space
     spare = None if keep_lowpass else lowpassed
     floor_measured = max(quiet.median(maximum, zero), 0.0)
@@ -176,6 +188,16 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     floor = floor_measured if settings.noise_floor is None else settings.noise_floor
     full, floor = verdicts.usable_levels(found.value, found.quantile, floor, settings.noise_floor is not None,
                                          verdict_list)
+
+    floors = floor
+    if local is not None and settings.noise_floor is None and floor > 0:
+        floors, floor = local.floor, max(quiet.median(local.floor), 0.0)
+    error = None
+    if with_error:
+        variance = source_noise ** 2 if local is None else local.maximum_variance
+        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, local is None)
+        error = scale_error(maximum, zero, floors, variance, full, structure, local is None)
+    del source
 
     depth = cap = None
     if with_confidence and not settings.no_confidence:
@@ -185,7 +207,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         cap = confidence.cap_level(*cap_from, full)
         # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
         depth = spare if spare is not None and quiet.on_cells else np.empty_like(maximum)
-    scale = scale_and_depth(maximum, zero, floor, full, np.inf if cap is None else cap, out=maximum, depth=depth)
+    scale = scale_and_depth(maximum, zero, floors, full, np.inf if cap is None else cap, out=maximum, depth=depth)
     confident = None
     if with_confidence:
         if settings.no_confidence:
@@ -195,10 +217,24 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                                               settings.hedge_confidence, _gate(settings), spare, judging is not quiet)
     result = Result(scale, confident, lowpassed if keep_lowpass else None, full, zero, floor, noise, spread / full,
                     found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
-                    (lowest, highest), verdict_list, full_scale_quantile=found.quantile, full_scale_error=full_error)
+                    (lowest, highest), verdict_list, full_scale_quantile=found.quantile, full_scale_error=full_error,
+                    error=error, half_difference=difference if keep_lowpass else None,
+                    local_noise=local if keep_lowpass else None, half_maps=judged)
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole)
     return result
+
+
+def _local_noise(source, difference, zero, quiet, ball, voxel_size, lowpass_angstrom, verdict_list, thread_count):
+    """Check half maps and measure the noise that they show; the low-pass is None for the map as it is."""
+    if difference.shape != source.shape:
+        raise ValueError(f"half maps: shape {difference.shape} differs from the map's {source.shape}")
+    equal = half_maps.equal_share(difference)
+    known = difference != 0 if equal > half_maps.EQUAL_SHARE else None
+    if lowpass_angstrom is not None:
+        fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count, out=difference)
+    judged = half_maps.judge(source, difference, zero, quiet, equal, verdict_list)
+    return half_maps.local_noise(source, difference, ball, voxel_size, known), judged
 
 
 def _gate(settings):

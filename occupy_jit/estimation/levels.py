@@ -16,7 +16,8 @@ _SOLVENT_DEVIATIONS = 4.0
 _LEAST_SIGNAL = 0.05
 
 
-def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False, known=None):
+def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False, known=None,
+               variance=None):
     """Value at full scale, above the zero level.
 
     The largest tau-quantile over every cube of edge `tile_size_angstrom` inside the inscribed sphere, less what
@@ -30,6 +31,8 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
         The map that the sliding maximum is taken from.
     zero, noise : float
         Its mean and standard deviation in solvent.
+    variance : (nz, ny, nx) float32 array, optional
+        Of the noise around each voxel, where it is known: then that in the cube is taken out.
 
     Returns
     -------
@@ -45,7 +48,10 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
     value, corner = search.largest_quantile(volume, edge, tau)
     corner = tuple(int(i) for i in corner)
     quantile = float(np.float32(value) - np.float32(zero))
-    cube = volume[tuple(slice(start, start + edge) for start in corner)]
+    inside = tuple(slice(start, start + edge) for start in corner)
+    cube = volume[inside]
+    if variance is not None:
+        noise = float(np.sqrt(np.sort(variance[inside], axis=None).mean(dtype=np.float64)))
     return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile)
 
 

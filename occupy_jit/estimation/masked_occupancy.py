@@ -18,7 +18,8 @@ def occupancy_of_masks(result, masks):
     """Occupancy inside each mask and its standard error, given full scale.
 
     The median of the scale, not limited to 1, over the voxels of the mask that are on peaks, weighted with the
-    mask and only then limited to 0 and 1. Its error is found from blocks of 15 Å. Full scale has an error of its own,
+    mask and only then limited to 0 and 1; with half maps the mean of the medians over all voxels of each half, with the
+    height of the other half as weight. Its error is found from blocks of 15 Å. Full scale has an error of its own,
     the same for all masks of a map: see `errors_of_scale.relative_error_of_full_scale`.
 
     Parameters
@@ -46,8 +47,10 @@ def occupancy_of_masks(result, masks):
         mask = np.asarray(mask)
         if mask.shape != result.scale.shape:
             raise ValueError(f"mask {name}: shape {np.shape(mask)} differs from the map's {result.scale.shape}")
-        samples = peaks(result) if samples is None else samples
-        found = weighted_median([covered(mask, samples, edge)])
+        if samples is None:
+            samples = [(peaks(result), None)] if result.half_difference is None else crossed(result)
+        found = weighted_median([covered(mask if weight is None else np.clip(mask, 0, 1) * weight, values, edge)
+                                 for values, weight in samples])
         total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
         rows.append({"mask": name, **in_words(found), "voxels": total})
     return rows
@@ -65,6 +68,32 @@ def peaks(result):
         raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
     maximum = sliding_maximum(result.lowpass, result.ball.radius, result.ball.size)
     return scale_on_peaks(result.lowpass, maximum, result.zero, result.floor, result.full_scale, out=maximum)
+
+
+def crossed(result):
+    """Scale of each half map everywhere, not limited to 1, with the height of the other half, at most 1, as its weight.
+
+    Weights and values then have independent noise: a voxel that noise lifts does not count for more.
+
+    Returns
+    -------
+    list of (values, weight), (nz, ny, nx) float32 arrays
+    """
+    if result.lowpass is None:
+        raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
+    pairs = []
+    floor = result.floor if result.local_noise is None else result.local_noise.floor
+    floor = floor * np.float32(math.sqrt(2))  # a half has twice the noise power of the mean
+    for sign in (1, -1):
+        half = result.lowpass + np.float32(sign) * result.half_difference
+        maximum = sliding_maximum(half, result.ball.radius, result.ball.size)
+        values = scale_on_peaks(half, maximum, result.zero, floor, result.full_scale, out=maximum, everywhere=True)
+        half = result.lowpass - np.float32(sign) * result.half_difference
+        half -= np.float32(result.zero)
+        np.maximum(half, 0, out=half)
+        half /= max(float(half.max()), float(np.finfo(np.float32).tiny))
+        pairs.append((values, half))
+    return pairs
 
 
 def occupancy_at_positions(result, regions):

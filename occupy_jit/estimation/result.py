@@ -50,6 +50,14 @@ class Result:
         Standard error of the full scale within this map, in its units; 0 if it was given.
     bands : occupy_jit.estimation.equalise.Bands or None
         Signal and noise in bands of the spectrum, where a modification amplifies by them.
+    error : (nz, ny, nx) float32 array or None
+        Standard error of the scale, not limited to 1, at each voxel, given full scale.
+    half_difference : (nz, ny, nx) float32 array or None
+        Half of the difference of the half maps, low-passed: a sample of the noise.
+    local_noise : occupy_jit.estimation.half_maps.LocalNoise or None
+        Noise around each voxel, measured by half maps. `floor` is then its median over the quiet voxels.
+    half_maps : dict or None
+        What the half maps were judged by.
     """
 
     scale: np.ndarray
@@ -74,6 +82,10 @@ class Result:
     full_scale_quantile: float = math.nan
     full_scale_error: float = 0.0
     bands: object = None
+    error: np.ndarray | None = None
+    half_difference: np.ndarray | None = None
+    local_noise: object = None
+    half_maps: dict | None = None
 
     @property
     def quiet_share(self):

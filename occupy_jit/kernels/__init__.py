@@ -14,6 +14,7 @@ _LAZY = {
     "shared_density": ("shared_density",),
     "smoothing": ("smooth", "smoothed_power"),
     "band_equalisation": ("power_weighted_scale", "add_band", "equalised"),
+    "standard_error": ("scale_error",),
     "voxelwise": ("scale_and_depth", "confidence_from_evidence", "modify"),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

@@ -17,7 +17,7 @@ _BLOCK = 1 << 15
 
 
 @kernel
-def _peak_block(lowpass, maximum, zero, floors, full, out):
+def _peak_block(lowpass, maximum, zero, floors, full, everywhere, out):
     one_floor = floors.shape[0] == 1
     half, nothing = np.float32(0.5), np.float32(0)
     for i in range(lowpass.shape[0]):
@@ -25,19 +25,19 @@ def _peak_block(lowpass, maximum, zero, floors, full, out):
         height = maximum[i] - zero
         s = (height - floor * (floor / height)) / full
         s = s if height > floor else nothing
-        on_peak = height > nothing and lowpass[i] - zero > half * height
+        on_peak = everywhere or (height > nothing and lowpass[i] - zero > half * height)
         out[i] = s if on_peak else NOT_ON_A_PEAK
 
 
 @kernel(parallel=True)
-def _peaks(lowpass, maximum, zero, floors, full, out):
+def _peaks(lowpass, maximum, zero, floors, full, everywhere, out):
     n = lowpass.shape[0]
     one_floor = floors.shape[0] == 1
     for block in prange((n + _BLOCK - 1) // _BLOCK):
         start = block * _BLOCK
         stop = min(n, start + _BLOCK)
         _peak_block(lowpass[start:stop], maximum[start:stop], zero, floors if one_floor else floors[start:stop],
-                    full, out[start:stop])
+                    full, everywhere, out[start:stop])
 
 
 @kernel(parallel=True)
@@ -67,7 +67,7 @@ def _fill(mask, samples, edge, starts, values, weights, blocks):
                     at += 1
 
 
-def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None):
+def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None, everywhere=False):
     """Scale without its limit at 1, where the map itself reaches half of the sliding maximum; elsewhere -1.
 
     Between the peaks the maximum is that of another place, which need not lie in the same region: on
@@ -85,6 +85,8 @@ def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None):
         Full scale above the zero level, x > 0.
     out : array, optional
         May be `maximum` itself.
+    everywhere : bool
+        Between the peaks, too.
 
     Returns
     -------
@@ -104,7 +106,7 @@ def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None):
         raise ValueError(f"full scale must be positive, not {full}")
     out = np.empty_like(maximum) if out is None else out
     launch(_peaks, lowpass.reshape(-1), maximum.reshape(-1), np.float32(zero), floors, np.float32(full),
-           out.reshape(-1))
+           everywhere, out.reshape(-1))
     return out
 
 

@@ -11,6 +11,7 @@ from numba.extending import overload
 from occupy_jit.kernels.arguments import as_volume, require_volume
 from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
 from occupy_jit.kernels.jit.decorator import kernel, launch
+from occupy_jit.kernels.standard_error import flat
 
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
 """The factors that `modify` knows."""
@@ -19,7 +20,7 @@ _BLOCK = 1 << 15
 
 
 @kernel
-def _scale_block(maximum, zero, floor, full, cap, scale, depth):
+def _scale_block(maximum, zero, floors, full, cap, scale, depth):
     """One block of `scale_and_depth`: flat arrays; `depth` may be empty."""
     n = maximum.shape[0]
     zero_scale, one = np.float32(0), np.float32(1)
@@ -27,7 +28,9 @@ def _scale_block(maximum, zero, floor, full, cap, scale, depth):
         for i in range(n):
             m = maximum[i] - zero
             depth[i] = -(m if m < cap else cap)
+    one_floor = floors.shape[0] == 1
     for i in range(n):
+        floor = floors[0] if one_floor else floors[i]
         m = maximum[i] - zero
         above = m if m > floor else one  # a choice of values, not a branch, and no division by 0
         # the ratio first: it does not overflow
@@ -37,14 +40,14 @@ def _scale_block(maximum, zero, floor, full, cap, scale, depth):
 
 
 @kernel(parallel=True)
-def _scale(maximum, zero, floor, full, cap, scale, depth):
+def _scale(maximum, zero, floors, full, cap, scale, depth):
     n = maximum.shape[0]
     with_depth = depth.shape[0] > 0
     for block in prange((n + _BLOCK - 1) // _BLOCK):
         start = block * _BLOCK
         stop = min(n, start + _BLOCK)
-        _scale_block(maximum[start:stop], zero, floor, full, cap, scale[start:stop],
-                     depth[start:stop] if with_depth else depth[:0])
+        _scale_block(maximum[start:stop], zero, floors if floors.shape[0] == 1 else floors[start:stop], full, cap,
+                     scale[start:stop], depth[start:stop] if with_depth else depth[:0])
 
 
 @kernel
@@ -153,8 +156,10 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
     ----------
     maximum : (nz, ny, nx) float32 array
         Sliding maximum M.
-    zero, floor, full : float
-        Zero level b in units of the map; noise floor f >= 0 and full scale x > 0, both above b.
+    zero, full : float
+        Zero level b in units of the map; full scale x > 0 above it.
+    floor : float or (nz, ny, nx) float32 array
+        Noise floor f >= 0 above b, one for all voxels or that of each.
     cap : float
         Where `depth` stops to count, above b.
     out : array, optional
@@ -173,12 +178,14 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
         If `full` is not positive, or `floor` is negative.
     """
     maximum = as_volume(maximum, "maximum")
-    if not (floor >= 0 and full > 0):
-        raise ValueError(f"full scale must be positive, not {full}, and the noise floor not negative, not {floor}")
+    if not (np.min(floor) >= 0 and full > 0):
+        raise ValueError(f"full scale must be positive, not {full}, and the noise floor not negative, not "
+                         f"{np.min(floor)}")
     out = np.empty_like(maximum) if out is None else out
     flat_depth = np.empty(0, np.float32) if depth is None else depth.reshape(-1)
     f = np.float32
-    launch(_scale, maximum.reshape(-1), f(zero), f(floor), f(full), f(cap), out.reshape(-1), flat_depth)
+    launch(_scale, maximum.reshape(-1), f(zero), flat(floor, maximum.shape, "floor"), f(full), f(cap), out.reshape(-1),
+           flat_depth)
     return out
 
 

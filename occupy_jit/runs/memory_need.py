@@ -78,10 +78,14 @@ def needed(shape, voxel_size, settings, options):
     scale = confidence = 1
     # How far from content of a solvent definition: what confidence is judged by, as long as it is estimated.
     judged = power * (want.confidence and options.solvent_def is not None)
+    # Half of the difference of half maps and three maps of noise; the error of the scale.
+    noise_maps = 4 * bool(options.half_maps)
+    always += noise_maps + bool(options.half_maps or options.save_error)
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
-    moments = [sliding]
-    if in_place(shape, want.confidence, want.lowpass or on_raw_map):
+    # two halves and their maxima, while noise is measured, and twice as much where they were masked
+    moments = [sliding + 4 * bool(options.half_maps)]
+    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or options.save_error):
         scale = 0
         moments = [always + lowpassed + power + 2 * piece]
     if want.confidence:

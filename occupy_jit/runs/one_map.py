@@ -9,7 +9,7 @@ from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import outcome, summary, warmup
 from occupy_jit.runs.memory_need import wanted
-from occupy_jit.runs.plan import check_memory
+from occupy_jit.runs.plan import Role, check_memory
 from occupy_jit.runs.writing import Writer, make_directory, write_maps
 
 
@@ -50,6 +50,7 @@ class _Inputs(NamedTuple):
     """What is read for one map."""
 
     volume: object  # a `files.maps.Map`
+    half_difference: object  # array or None
     solvent_mask: object  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
 
@@ -67,7 +68,12 @@ def _run(plan, log):
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
-        result = _estimate(plan, inputs, workers)
+        try:
+            result = _estimate(plan, inputs, workers)
+        except InputError as error:
+            if plan.partner is None:
+                raise
+            raise InputError(f"{shown(plan.path)}, {shown(plan.partner)}: {error}") from error
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
     targets = _targets(plan, inputs.volume, result, log)
@@ -87,9 +93,27 @@ def _read(plan, log):
     options = plan.options
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
+    difference = None if plan.partner is None else _join(volume, plan.partner, options)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     _wait_for_kernels(log)
-    return _Inputs(volume, solvent_mask, files)
+    return _Inputs(volume, difference, solvent_mask, files)
+
+
+def _join(volume, partner, options):
+    """Make a half map the mean of both; returns half of their difference."""
+    from occupy_jit.files.map_reading import read_map
+    from occupy_jit.files.maps import check_same_grid
+
+    other = read_map(partner, options.voxel_size)
+    check_same_grid(volume, other, partner)
+    difference = other.data
+    difference *= -0.5
+    volume.data *= 0.5
+    difference += volume.data  # (h1 - h2) / 2
+    volume.data *= 2
+    volume.data -= difference  # (h1 + h2) / 2
+    volume.minimum = volume.maximum = None
+    return difference
 
 
 def _wait_for_kernels(log):
@@ -104,6 +128,7 @@ def _estimate(plan, inputs, workers):
     want = wanted(plan.settings, plan.options)
     return estimate(inputs.volume, plan.settings, solvent_mask=inputs.solvent_mask, with_confidence=want.confidence,
                     keep_lowpass=want.lowpass, overwrite=not want.volume, full_scale=plan.full_scale,
+                    half_difference=inputs.half_difference, with_error=plan.path_of(Role.ERROR) is not None,
                     thread_count=workers)
 
 

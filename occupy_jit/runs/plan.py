@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.files import half_names
 from occupy_jit.files.paths import file_identity, shown
 from occupy_jit.machine import free_memory
 from occupy_jit.modifications import Modification, requested
@@ -18,6 +19,7 @@ class Role(enum.Enum):
     """What a file that a run writes is. The values are read by people, in log and record."""
 
     SCALE = "scale"
+    ERROR = "standard error of the scale"
     MODIFIED = "modified map"
     LOWPASS = "low-passed map"
     CONFIDENCE = "confidence"
@@ -52,7 +54,7 @@ class Role(enum.Enum):
 FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
 """Of a modification by plain factors, and of one band by band."""
 
-MAPS = frozenset((Role.SCALE, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD,
+MAPS = frozenset((Role.SCALE, Role.ERROR, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD,
                   Role.SOLVENT_DEFINITION, Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
 """Roles of files that are maps."""
 
@@ -128,8 +130,13 @@ class Plan:
     @property
     def also_read(self):
         """tuple of str : Files that are read besides the map."""
-        model = () if self.options.model is None else (self.options.model,)
-        return (*masks(self.options), *model)
+        others = (self.options.model, self.partner)
+        return (*masks(self.options), *(path for path in others if path is not None))
+
+    @property
+    def partner(self):
+        """str or None : The other half map."""
+        return other_half(self.path, self.options)
 
     def with_full_scale(self, value):
         """The same plan, with a full scale that is common to several maps."""
@@ -164,6 +171,9 @@ def plan_map(path, settings, options, label=None, page=None):
 
     names = names_for(path, options.output_dir, options.output_map)
     header = read_header(path, options.voxel_size)
+    partner = other_half(path, options)
+    if partner is not None and not os.path.exists(partner):
+        raise InputError(f"{shown(partner)}: no such file; it should be the other half map of {shown(path)}")
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
@@ -177,6 +187,25 @@ def plan_map(path, settings, options, label=None, page=None):
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page)
 
 
+def other_half(path, options):
+    """Path of the half map that belongs to this one; None where no half maps are asked for.
+
+    Raises
+    ------
+    InputError
+        The name does not tell.
+    """
+    if not options.half_maps:
+        return None
+    if options.half_maps != ("auto",):
+        return options.half_maps[1]
+    found = half_names.partner(path)
+    if found is None:
+        raise InputError(f"{shown(path)}: the name is not that of a half map, so --half-maps auto cannot tell the "
+                         "other; name both: --half-maps H1 H2")
+    return found
+
+
 def masks(options):
     """Names of all masks that `options` ask for."""
     return [mask for mask in (options.solvent_def, *options.target_mask) if mask is not None]
@@ -186,6 +215,8 @@ def _outputs(names, settings, options, compressed):
     """The files of one map that hold results."""
     modifications = requested(settings)
     outputs = [Output(Role.SCALE, names.scale)]
+    if options.half_maps or options.save_error:
+        outputs.append(Output(Role.ERROR, names.path("sd_", ".mrc")))
     outputs += [Output(Role.MODIFIED, names.out if kind.is_main else names.path(kind.prefix, ".mrc"), kind)
                 for kind in modifications]
     if options.save_all_maps:

@@ -78,6 +78,7 @@ def results(volume, result):
         "noise_floor": result.floor,
         "noise_in_solvent": result.noise,
         "noise_of_scale": result.scale_noise,
+        "half_maps": result.half_maps,
         "quiet_share": result.quiet_share,
         "largest_scale": largest,
         "occupied_above_scale": limit,
@@ -159,6 +160,10 @@ def tell(log, told):
                   level=VERBOSE)
     for row in found.get("parts", ()):
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
+    if found["half_maps"] is not None:
+        halves = found["half_maps"]
+        log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
+                                   f"as strong, independence of the noise {halves['independence']:.2f} (1 is ideal)")])
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:

@@ -223,6 +223,7 @@ def write_maps(writer, result, workers):
     plan, settings = writer.plan, writer.plan.settings
     modifications = requested(settings)
     writer.map(Role.SCALE, result.scale, "local scale")
+    writer.map(Role.ERROR, result.error, "standard error of the scale")
     writer.map(Role.LOWPASS, result.lowpass, "low-passed map")
     writer.map(Role.CONFIDENCE, result.confidence, "confidence")
     slices = _write_modified(writer, result, modifications, workers)

@@ -65,6 +65,8 @@ OPTIONS = {
     "--reference-part": (["A", "B"], "reference_part", ("A", "B")),
     "--b-factors": (["flat"], "b_factors", "flat"),
     "--assembly": (["1"], "assembly", "1"),
+    "--half-maps": (["auto"], "half_maps", ("auto",)),
+    "--save-error": ([], "save_error", True),
     "--subtraction-mask": ([], "subtraction_mask", True),
     "--save-solvent-def": (["0.2"], "save_solvent_def", 0.2),
     "--min-vis-scale": (["0.3"], "min_vis_scale", 0.3),

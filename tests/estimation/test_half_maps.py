@@ -1,0 +1,171 @@
+"""Half maps: noise where it is, errors that cover, and every way in which two maps are no good halves."""
+
+import numpy as np
+import pytest
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
+from occupy_jit.settings import Settings
+from tests import simulated
+
+
+def _noise(made, seed):
+    """Noise with the spectrum of the simulated map's, another sample of it."""
+    amplitude = np.abs(np.fft.rfftn(made.map - made.signal))
+    white = np.fft.rfftn(np.random.default_rng(seed).standard_normal(made.map.shape))
+    phases = white / np.maximum(np.abs(white), 1e-30)
+    return np.fft.irfftn(amplitude * phases, made.map.shape, axes=(0, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulated.complex_with_occupancies(3.0, seed=1)
+
+
+@pytest.fixture(scope="module")
+def halves(made):
+    return [(made.signal + np.sqrt(2) * _noise(made, seed)).astype(np.float32) for seed in (1, 2)]
+
+
+def run(one, two, made, **options):
+    return estimate((one + two) / 2, voxel_size=made.voxel_size, half_difference=(one - two) / 2,
+                    with_confidence=False, **options)
+
+
+@pytest.fixture(scope="module")
+def good(made, halves):
+    return run(*halves, made, with_error=True)
+
+
+def test_good_halves_are_silent(good):
+    assert good.verdicts == []
+    assert good.half_maps["correlation"] > 0.75
+    assert good.half_maps["ratio"] == pytest.approx(1, abs=0.02)
+    assert 0.9 < good.half_maps["independence"] < 1.1
+
+
+def test_occupancies_are_found(made, good):
+    assert np.abs(made.medians(good.scale) - made.occupancies).max() < 0.13  # as from one map at this noise
+
+
+def test_the_error_covers_atoms(made, halves, good):
+    """Within one and two standard errors of what the same scale is without noise; full scale is left out."""
+    at = tuple(np.rint(made.atoms).astype(int).T)
+    clean = estimate(made.signal + 1e-4 * (made.map - made.signal), voxel_size=made.voxel_size, with_confidence=False)
+    truth, found, error = clean.scale[at], good.scale[at], good.error[at]
+    free = (found < 1) & (truth < 1)
+    away = np.abs(found - truth * np.median(found[free] / np.maximum(truth[free], 0.05)))[free] / error[free]
+    assert (away < 1).mean() > 0.6 and (away < 2).mean() > 0.9
+    assert np.all(good.error > 0)
+
+
+def test_order_does_not_matter(made, halves, good):
+    other = run(*halves[::-1], made, with_error=True)
+    assert np.abs(other.scale - good.scale).max() < 1e-5
+    np.testing.assert_allclose(other.error, good.error, rtol=1e-3)
+    assert other.half_maps["independence"] == pytest.approx(good.half_maps["independence"], rel=1e-4)
+
+
+def test_bits_do_not_depend_on_threads(made, halves, good):
+    other = run(*halves, made, with_error=True, thread_count=1)
+    assert np.array_equal(other.scale, good.scale) and np.array_equal(other.error, good.error)
+
+
+def test_local_noise_is_seen_where_it_is(made):
+    """Noise three times as strong on one side: the floor follows, and solvent reads alike on both."""
+    ramp = np.linspace(0.5, 1.5, made.map.shape[0])[:, None, None]
+    one, two = ((made.signal + ramp * np.sqrt(2) * _noise(made, seed)).astype(np.float32) for seed in (1, 2))
+    local = run(one, two, made)
+    plain = estimate((one + two) / 2, voxel_size=made.voxel_size, with_confidence=False)
+    low, high = slice(12, 24), slice(60, 72)
+    floor = local.local_noise.floor
+    # one sample of noise, averaged over 10 Å
+    assert floor[high].mean() / floor[low].mean() == pytest.approx(ramp[high].mean() / ramp[low].mean(), rel=0.15)
+    solvent = made.distance > 10
+    differ = [abs(np.median(r.scale[high][solvent[high]]) - np.median(r.scale[low][solvent[low]]))
+              for r in (local, plain)]
+    assert differ[0] < differ[1] / 2
+
+
+def test_regions_take_weights_and_values_from_different_halves(made, good):
+    masks = [(str(n), simulated.distance_to(made.atoms[made.chain == n], 84, 4 / made.voxel_size)
+              * made.voxel_size <= 3) for n in range(5)]
+    rows = occupancy_of_masks(good, masks)
+    assert np.abs(np.array([row["occupancy"] for row in rows]) - made.occupancies).max() < 0.15
+    assert all(row["error"] is None or 0 < row["error"] < 0.15 for row in rows)
+
+
+def test_one_map_has_an_error_too(made):
+    found = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False, with_error=True)
+    assert np.all(found.error > 0) and found.half_maps is None
+    assert estimate(made.map, voxel_size=made.voxel_size, with_confidence=False).error is None
+
+
+@pytest.mark.parametrize("mode", ["occupancy", "resolution"])
+def test_the_scale_mode_is_kept(made, halves, mode):
+    found = run(*halves, made, settings=Settings(scale_mode=mode), with_error=True)
+    assert np.all(np.isfinite(found.scale)) and np.all(np.isfinite(found.error))
+
+
+def codes(one, two, made):
+    return {code for code, _ in run(np.ascontiguousarray(one), np.ascontiguousarray(two), made).verdicts
+            if code.startswith("half-maps")}
+
+
+def test_the_same_map_twice_is_refused(made, halves):
+    with pytest.raises(InputError, match="same map twice"):
+        run(halves[0], halves[0].copy(), made)
+
+
+@pytest.mark.parametrize("wrong", ["inverted", "other hand", "another molecule"])
+def test_what_are_no_halves_is_refused(made, halves, wrong):
+    other = simulated.complex_with_occupancies(3.0, seed=8)
+    two = {"inverted": -halves[1], "other hand": halves[1][::-1],
+           "another molecule": other.map[:, ::-1, ::-1]}[wrong]
+    with pytest.raises(InputError, match="not two halves"):
+        run(halves[0], np.ascontiguousarray(two, np.float32), made)
+
+
+def test_another_grid_is_refused(made, halves):
+    with pytest.raises(ValueError, match="shape"):
+        estimate(halves[0], voxel_size=made.voxel_size, half_difference=halves[1][1:])
+
+
+def test_a_half_with_the_whole_map_is_told(made, halves):
+    assert "half-maps-dependent" in codes(halves[0], (halves[0] + halves[1]) / 2, made)
+
+
+def test_common_noise_is_told(made, halves):
+    common = np.sqrt(2) * _noise(made, 3).astype(np.float32)
+    mixed = [made.signal.astype(np.float32) + np.sqrt(0.5).astype(np.float32) * (half - made.signal.astype(np.float32))
+             + np.sqrt(0.5).astype(np.float32) * common for half in halves]
+    assert codes(*mixed, made) == {"half-maps-dependent"}
+
+
+def test_other_grey_scales_are_told(made, halves):
+    assert "half-maps-scaled" in codes(halves[0], 1.5 * halves[1], made)
+
+
+def test_shifted_halves_are_told(made, halves):
+    assert codes(halves[0], np.roll(halves[1], 2, 0), made) <= {"half-maps-differ"}
+
+
+def test_tight_masks_are_told_and_round_ones_left_out(made, halves):
+    tight = made.distance < 5
+    assert "half-maps-masked" in codes(*(np.where(tight, half, 0) for half in halves), made)
+    axis = np.arange(84) - 41.5
+    sphere = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 38**2
+    masked = run(*(np.where(sphere, half, np.float32(0)) for half in halves), made)
+    plain = run(*halves, made)
+    assert masked.half_maps["equal_share"] > 0.02
+    # near the mask's edge noise is known from inside it alone, and no lower
+    inner = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 30**2
+    ratio = masked.local_noise.floor[inner].mean() / plain.local_noise.floor[inner].mean()
+    assert ratio == pytest.approx(1, abs=0.1)
+
+
+def test_filtered_alike_is_harmless(made, halves):
+    from occupy_jit.estimation.fourier import lowpass
+
+    assert codes(*(lowpass(half, 7.5, made.voxel_size) for half in halves), made) == set()

@@ -1,0 +1,29 @@
+"""The other half map, by name."""
+
+import pytest
+
+from occupy_jit.files.half_names import partner
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("run_half1_class001_unfil.mrc", "run_half2_class001_unfil.mrc"),
+    ("run_it025_half2_class001.mrc", "run_it025_half1_class001.mrc"),
+    ("cryosparc_P3_J42_003_volume_map_half_A.mrc", "cryosparc_P3_J42_003_volume_map_half_B.mrc"),
+    ("emd_11007_half_map_1.map.gz", "emd_11007_half_map_2.map.gz"),
+    ("EMD_HALF_MAP_2.MAP", "EMD_HALF_MAP_1.MAP"),
+    ("x_half-b.mrc", "x_half-a.mrc"), ("halfmap1.mrc", "halfmap2.mrc"),
+    ("x_h1.mrc", "x_h2.mrc"), ("x_map2.ccp4.bz2", "x_map1.ccp4.bz2"),
+    ("rec_half_odd.mrc", "rec_half_even.mrc"), ("rec_EVEN.mrc", "rec_ODD.mrc"), ("rec_Odd.mrc.gz", "rec_Even.mrc.gz"),
+    # the last one counts, and folders do not
+    ("half1_of_half2.mrc", "half1_of_half1.mrc"), ("a/half1/x_half1.mrc", "a/half1/x_half2.mrc"),
+])
+def test_the_partner_is_found_both_ways(one, other):
+    assert partner(one) == other
+    assert partner(other) == one
+
+
+@pytest.mark.parametrize("name", ["halfway_map.mrc", "class2.mrc", "thalf1.mrc", "run_it025_class001.mrc",
+                                  "half1/x.mrc", "oddity.mrc", "map_10.mrc", "half3.mrc", "half12.mrc",
+                                  "x_h1_sharp.mrc", ""])
+def test_other_names_have_none(name):
+    assert partner(name) is None
