@@ -323,6 +323,7 @@ def test_one_bad_map_does_not_stop_the_others(good, tmp_path):
     errors = ran.stderr.splitlines()
     assert len(errors) == 3 and all(line.startswith(LINE) for line in errors)
     table = ran.stdout[ran.stdout.index("2 of 5 maps done"):].splitlines()[1:]
+    assert table.pop() == "wrote out/occupy_summary.csv"
     assert [line.split()[:2] for line in table] == [["good.mrc", "0"], ["text.mrc", "3"], ["absent.mrc", "3"],
                                                     ["cut.mrc", "3"], ["second.mrc", "0"]]
     assert {"scale_good.mrc", "scale_second.mrc"} <= set(os.listdir(here / "out"))
@@ -438,7 +439,7 @@ def test_names(tmp_path):
     assert {key: after[key] for key in before} == before
     assert all(key.startswith("here/out put") for key in set(after) - set(before))
     written = os.listdir(here / "out put")
-    assert len(written) == 5 * len(NAMES)
+    assert len(written) == 5 * len(NAMES) + 2  # and the table of all, twice
     for expected in ("scale_two words.mrc", "out_many.dots.in.name.mrc", "out_Ångström_β.ccp4", "scale_nosuffix.mrc",
                      "out_x.mrc", "out_y.map", "scale_compressed_without_suffix.mrc", "out_UPPER.MRC",
                      "log_new\nline.txt", "occupy_$(touch evil).json"):
@@ -493,7 +494,8 @@ def test_bits_do_not_depend_on_threads(good, tmp_path):
         ran = run(*options, "--threads", threads, "--output-dir", f"t{threads}", cwd=tmp_path,
                   env={"NUMBA_NUM_THREADS": "2"})
         assert ran.returncode == 0 and ran.stdout == ran.stderr == ""
-    assert len(maps_in(tmp_path / "t1")) == 7
+    # scale, low-pass, confidence, scale around; each modified map; factors of one kind in two bands, of the other once
+    assert len(maps_in(tmp_path / "t1")) == 9
     assert maps_in(tmp_path / "t1") == maps_in(tmp_path / "t2")
 
 
