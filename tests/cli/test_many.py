@@ -219,7 +219,9 @@ def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bits(maps):
             said, errors = child.communicate(timeout=120)
         assert child.returncode == 1 and "the dask scheduler is gone" in errors and "Traceback" not in errors
         there = [row["name"] for row in _table(maps / "lost") if row["status"] == "done"]
-        assert 0 < len(there) < 6 and all((maps / "lost" / f"scale_{name}.mrc").exists() for name in there)
+        # what a worker has written stays, whether or not word of it came through in time
+        assert len(there) < 6 and all((maps / "lost" / f"scale_{name}.mrc").exists() for name in there)
+        assert _scales(maps / "lost")
     finally:
         cluster.close()
 
