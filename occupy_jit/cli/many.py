@@ -31,7 +31,8 @@ def with_maps(options, console):
         console.say(f"{len(found.ours)} maps left alone that OccuPy has written, the first: {shown(found.ours[0])}")
     maps = found.maps
     if options.emdb:
-        maps += tuple(entry.map for entry in fetched(options, console))
+        # of two halves the first stands for both
+        maps += tuple(entry.half_maps[0] if entry.half_maps else entry.map for entry in fetched(options, console))
     if options.cluster is not None:
         options = parser.absolute(options)
         maps = tuple(map(os.path.abspath, maps))
@@ -54,7 +55,8 @@ def fetched(options, console):
         console.say(text)
 
     try:
-        return [emdb.fetch_entry(number, directory, archive=archive, progress=line.download, say=say)
+        return [emdb.fetch_entry(number, directory, half_maps=bool(options.half_maps), archive=archive,
+                                 progress=line.download, say=say)
                 for number in dict.fromkeys(map(emdb.number_of, options.emdb))]
     finally:
         line.clear()

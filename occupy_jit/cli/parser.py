@@ -59,7 +59,7 @@ def _input(add):
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="file",
         text="two half maps: run on their mean, with the noise that they show; or auto: the maps after -i are halves, "
-             "and the name of each tells that of the other")
+             "and the name of each tells that of the other; with --emdb those of the entry")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -244,8 +244,8 @@ def _with_half_maps(options):
     """The first of two half maps is the map that the run is named after."""
     halves = options.half_maps
     if not halves or halves == ("auto",):
-        if halves and not options.input_map and not options.rerun:
-            raise UsageError("--half-maps auto: give the half maps after -i, one of each pair")
+        if halves and not (options.input_map or options.emdb or options.rerun):
+            raise UsageError("--half-maps auto: give the half maps after -i, one of each pair, or an entry with --emdb")
         if halves and (options.relion_classes or options.common_scale):
             raise UsageError("--half-maps cannot be used for maps on one common scale")
         return options

@@ -15,6 +15,7 @@ import time
 from occupy_jit.errors import InputError
 from occupy_jit.files.outputs import Outputs
 from occupy_jit.files.paths import shown
+from occupy_jit.reports.parts_files import harmless
 from occupy_jit.reports.record import read_record, write_record
 
 NAME = "occupy_summary"
@@ -169,12 +170,15 @@ class Table:
 
 
 def parts_of(record):
-    """What a record says of target masks, as rows of the long table."""
-    targets = (record.get("results") or {}).get("targets") or ()
+    """What a record says of target masks and of the parts of a model, as rows of the long table."""
+    found = record.get("results") or {}
+    targets = found.get("targets") or ()
     names = [_stem(target["mask"]) for target in targets]
-    return [{"part": name if names.count(name) == 1 else _text(target["mask"]), "kind": "mask",
-             "occupancy": target["occupancy"], "error": target["error"]}
-            for name, target in zip(names, targets, strict=True)]
+    masks = [{"part": name if names.count(name) == 1 else _text(target["mask"]), "kind": "mask",
+              "occupancy": target["occupancy"], "error": target["error"]}
+             for name, target in zip(names, targets, strict=True)]
+    return masks + [{"part": harmless(row["part"]), "kind": "model", "occupancy": row["occupancy"], "error": row["se"]}
+                    for row in found.get("parts") or ()]
 
 
 def table_paths(directory, name=NAME):

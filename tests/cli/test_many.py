@@ -248,6 +248,13 @@ def test_an_entry_of_the_emdb(maps, tmp_path):
         assert len(server.requests) == asked, "the second run fetches nothing"
         ran = run("--emdb", "99999", "--output-dir", "no", cwd=tmp_path, env=env)
         assert ran.returncode == 3 and "EMD-99999" in ran.stderr and ran.stderr.count("\n") == 1
+        for half in (1, 2):
+            asked = f"/structures/EMD-4321/other/emd_4321_half_map_{half}.map.gz"
+            server.files[asked] = gzip.compress((maps / "in" / f"m{half}.mrc").read_bytes())
+        ran = run("--emdb", "4321", "--half-maps", "auto", "--output-dir", "halves", cwd=tmp_path, env=env)
+        assert ran.returncode == 0, ran.stderr  # two maps of one particle
+        assert {"scale_emd_4321_half_map_1.mrc", "sd_emd_4321_half_map_1.mrc"} <= set(os.listdir(tmp_path / "halves"))
+        assert {f"emd_4321_half_map_{half}.map.gz" for half in (1, 2)} <= set(os.listdir(maps / "kept"))
     ran = run("--emdb", "99999", "--output-dir", "no", cwd=tmp_path, env=env)
     assert ran.returncode == 1 and "no connection" in ran.stderr and str(maps / "kept") in ran.stderr
     for words in (["--emdb", "x"], ["--emdb", "4321", "--emdb-dir", ""]):

@@ -139,3 +139,15 @@ def test_nothing_to_collect(tmp_path):
     maps_table.write_table(str(tmp_path), _rows(), "occupy_summary_task00001")
     with pytest.raises(InputError, match="not the table of a task"):
         array_task.collect(str(tmp_path))
+
+
+def test_masks_and_parts_of_a_model_are_parts():
+    record = {"results": {"targets": [{"mask": "/a/m.mrc", "occupancy": 0.5, "error": None}],
+                          "parts": [{"part": "A/HEM201", "occupancy": 0.9, "se": 0.05},
+                                    {"part": "=1+1", "occupancy": None, "se": None}]}}
+    assert maps_table.parts_of(record) == [
+        {"part": "m", "kind": "mask", "occupancy": 0.5, "error": None},
+        {"part": "A/HEM201", "kind": "model", "occupancy": 0.9, "error": 0.05},
+        {"part": maps_table.parts_of(record)[2]["part"], "kind": "model", "occupancy": None, "error": None}]
+    assert not maps_table.parts_of(record)[2]["part"].startswith("="), "no formula for a spreadsheet"
+    assert maps_table.parts_of({"results": None}) == []
