@@ -30,8 +30,8 @@ class MapReport:
         self._plan, self._volume, self._result = plan, volume, result
         self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
         self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
-        self._small = {name: reduce_to(self._grid, values) for name, values in (
-            ("input", volume.data), ("scale", result.scale), ("confidence", result.confidence))}
+        volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
+        self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
 
     @property

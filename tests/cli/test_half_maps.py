@@ -25,7 +25,7 @@ def names(halves):
 
 def test_scale_and_error_are_those_of_both(halves, tmp_path):
     one, two = names(halves)
-    given = run("--half-maps", one, two, "--output-dir", tmp_path / "given", "--quiet")
+    given = run("--half-maps", one, two, "--output-dir", tmp_path / "given", "--report", "--quiet")
     found = run("-i", one, "--half-maps", "auto", "--output-dir", tmp_path / "found", "--quiet")
     assert given.returncode == found.returncode == 0, given.stderr + found.stderr
     for prefix in ("scale_", "sd_"):
@@ -33,6 +33,8 @@ def test_scale_and_error_are_those_of_both(halves, tmp_path):
         assert np.array_equal(a, b)
     scale, error = (values(tmp_path / "given" / f"{prefix}{one.name}") for prefix in ("scale_", "sd_"))
     assert np.isfinite(error).all() and error.min() >= 0
+    html = (tmp_path / "given" / f"report_{one.stem}.html").read_text()
+    assert 'id="volume-error"' in html, "the report shows the error"
     content = scale > 0.5
     assert content.any() and 0.005 < np.median(error[content]) < 0.3
 
