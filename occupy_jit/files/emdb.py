@@ -124,6 +124,24 @@ def fetch_entry(number, directory, half_maps=False, archive=ARCHIVE, progress=No
     return Entry(number, primary, tuple(halves), **_described(header))
 
 
+def described_beside(path):
+    """What the description of an entry says that lies beside one of its files, as `fetch_entry` keeps them.
+
+    Parameters
+    ----------
+    path : str
+        Of a primary map or a half map.
+
+    Returns
+    -------
+    dict
+        Those of title, resolution_angstrom and contour_level that are told; empty for any other file.
+    """
+    found = re.fullmatch(r"emd_(\d+)(_half_map_[12])?\.map\.gz", os.path.basename(path))
+    told = _described(os.path.join(os.path.dirname(path), f"emd-{found[1]}.xml")) if found else {}
+    return {key: value for key, value in told.items() if value is not None}
+
+
 def _require_whole_gzip(path):
     """Raise InputError unless a file is complete gzip data with the right checksums."""
     try:

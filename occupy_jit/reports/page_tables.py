@@ -43,6 +43,16 @@ def results(data):
     if found.get("full_scale_corner_zyx") is not None:
         rows.insert(5, ("region of full scale", ", ".join(str(v) for v in found["full_scale_corner_zyx"][::-1]),
                         f"first voxel x, y, z; {found['full_scale_tile']} voxels an edge"))
+    return rows + _entry(data.entry)
+
+
+def _entry(told):
+    """What the authors of an EMDB entry say of their map."""
+    rows = [("EMDB entry", told["title"], "")] if "title" in told else []
+    if "resolution_angstrom" in told:
+        rows.append(("resolution", f"{told['resolution_angstrom']:g}", "Å, as the authors state it"))
+    if "contour_level" in told:
+        rows.append(("contour", f"{told['contour_level']:g}", "density, as the authors recommend it"))
     return rows
 
 

@@ -4,7 +4,7 @@ Everything optional may be left out; what is left out does not appear on the pag
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -115,6 +115,8 @@ class ReportData:
         To other pages of the same run.
     common_scale : bool
         Whether full scale is that of several maps.
+    entry : dict
+        Of the EMDB, where the map comes from there: title, resolution_angstrom and contour_level, as far as told.
     """
 
     name: str
@@ -136,6 +138,7 @@ class ReportData:
     files: tuple = ()
     links: tuple = ()
     common_scale: bool = False
+    entry: dict = field(default_factory=dict)
 
 
 def coarser(data, share):

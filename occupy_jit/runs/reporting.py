@@ -61,6 +61,7 @@ class MapReport:
         summary : dict
             See `occupy_jit.reports.page.render`.
         """
+        from occupy_jit.files.emdb import described_beside
         from occupy_jit.reports import page
 
         result, source = self._result, record["input"]
@@ -72,7 +73,7 @@ class MapReport:
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
             bands=_bands(found), parts=_model_parts(found) + _targets(found), files=tuple(files), links=self._links(),
-            common_scale=self._plan.full_scale is not None, **self._small)
+            common_scale=self._plan.full_scale is not None, entry=described_beside(self._plan.path), **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
     def _links(self):

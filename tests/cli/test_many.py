@@ -232,7 +232,9 @@ def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bits(maps):
 def _mirror(server, maps):
     with open(maps / "in" / "m0.mrc", "rb") as file:
         server.files["/structures/EMD-4321/map/emd_4321.map.gz"] = gzip.compress(file.read())
-    server.files["/structures/EMD-4321/header/emd-4321.xml"] = b"<emd/>"
+    server.files["/structures/EMD-4321/header/emd-4321.xml"] = (
+        b"<emd><title>Made of &lt;b&gt;</title><resolution>3.21</resolution>"
+        b"<contour primary='true'><level>0.0456</level></contour></emd>")
     return {"OCCUPY_EMDB_URL": server.url, "OCCUPY_EMDB_DIR": str(maps / "kept"), "http_proxy": "", "all_proxy": ""}
 
 
@@ -240,8 +242,10 @@ def test_an_entry_of_the_emdb(maps, tmp_path):
     with FaultyServer() as server:
         env = _mirror(server, maps)
         server.script["/structures/EMD-4321/map/emd_4321.map.gz"] = [("cut", 100_000), ("status", 503)]
-        ran = run("--emdb", "EMD-4321", cwd=tmp_path, env=env)
+        ran = run("--emdb", "EMD-4321", "--report", cwd=tmp_path, env=env)
         assert ran.returncode == 0, ran.stderr
+        html = (tmp_path / "report_emd_4321.html").read_text()
+        assert "3.21" in html and "0.0456" in html and "Made of &lt;b&gt;" in html and "Made of <b>" not in html
         assert {"scale_emd_4321.mrc", "occupy_emd_4321.json"} <= set(os.listdir(tmp_path))
         asked = len(server.requests)
         assert run("--emdb", "4321", "--output-dir", "again", cwd=tmp_path, env=env).returncode == 0
