@@ -4,6 +4,14 @@ Without the variable they are not collected: on a machine without the folder the
 """
 
 import os
+import signal
+
+# A run in the background (&, nohup) is started with these signals ignored, and hands that on to the commands under
+# test, which then rightly ignore them, too.
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 def pytest_collection_modifyitems(config, items):
