@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
@@ -69,9 +69,10 @@ def test_what_is_not_there(here):
 
 @given(st.lists(NAMES.filter(lambda name: name[0] not in "#@"), min_size=1, max_size=5))
 def test_any_name_survives_a_list(tmp_path_factory, names):
+    assume(not any(os.path.isdir(name) for name in names))  # / and .. stand for the maps in them
     path = tmp_path_factory.mktemp("list") / "list"
     path.write_bytes(b"\n".join(map(os.fsencode, names)) + b"\n")
-    assert expand([f"@{path}"]).maps == tuple(names) or any(os.path.isdir(name) for name in names)
+    assert expand([f"@{path}"]).maps == tuple(names)
 
 
 @pytest.mark.parametrize("name, stem", [("a.mrc", "a"), ("a.b.map.gz", "a.b"), ("a.MAP.BZ2", "a"), ("a.gz", None),
