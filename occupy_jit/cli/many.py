@@ -7,10 +7,8 @@ from dataclasses import replace
 from occupy_jit.cli import parser
 from occupy_jit.cli.progress import ProgressLine
 from occupy_jit.files.paths import shown
-from occupy_jit.runs import array_task, maps_table
 from occupy_jit.runs.outcome import Outcome, worst
 from occupy_jit.runs.plan import Role
-from occupy_jit.runs.report_index import write_collected_index, write_index
 
 # Of so many maps each is named once more at the end; of more only those that failed.
 _NAMED = 20
@@ -64,14 +62,15 @@ def fetched(options, console):
 
 def executor(options, console):
     """Who runs the maps: this process, several processes, or a cluster."""
+    if options.cluster is None and options.jobs <= 1:
+        from occupy_jit.runs.many_maps import in_turn
+
+        return in_turn
     from occupy_jit.runs import engines
-    from occupy_jit.runs.many_maps import in_turn
 
     if options.cluster is not None:
         return engines.dask(options.cluster, options.cluster_jobs, console.say)
-    if options.jobs > 1:
-        return engines.processes(options.jobs, options.threads)
-    return in_turn
+    return engines.processes(options.jobs, options.threads)
 
 
 def finished(plans, options, console):
@@ -106,8 +105,10 @@ def run_maps(settings, options, console):
     int
         Exit status.
     """
+    from occupy_jit.runs import array_task, maps_table
     from occupy_jit.runs.many_maps import check_maps, in_order, plan_all, run_all
     from occupy_jit.runs.plan import described
+    from occupy_jit.runs.report_index import write_index
     from occupy_jit.runs.writing import make_directory
 
     maps, task = options.input_map, None
@@ -183,6 +184,8 @@ def _told(outcome, number, total):
 
 def _tell_all(outcomes, options, task, console):
     """How it went; for those who want it quiet only where something went wrong."""
+    from occupy_jit.runs import maps_table
+
     failed = [outcome for outcome in outcomes if outcome.status]
     lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
     named = outcomes if len(outcomes) <= _NAMED else failed[:_NAMED]
@@ -201,6 +204,9 @@ def _tell_all(outcomes, options, task, console):
 
 def collect(directory, console):
     """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
+    from occupy_jit.runs import array_task, maps_table
+    from occupy_jit.runs.report_index import write_collected_index
+
     found = array_task.collect(directory)
     maps_table.write_table(directory, found.rows)
     index = write_collected_index(directory, found.rows)

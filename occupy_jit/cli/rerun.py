@@ -68,22 +68,11 @@ def _inputs(record):
 
 
 def _check_unchanged(digests):
+    from occupy_jit.files.checksum import checksum_of
+
     for path, digest in digests.items():
         if not os.path.exists(path):
             raise InputError(f"{shown(path)}: the input of the recorded run does not exist any more; put it back")
-        if digest is not None and _sha256(path) != digest:
+        if digest is not None and checksum_of(path, InputError) != digest:
             raise InputError(f"{shown(path)}: has changed since the recorded run (its checksum differs); put the "
                              "original back, or run it with -i")
-
-
-def _sha256(path):
-    from occupy_jit.files.checksum import Checksum
-
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
-    try:
-        return Checksum(descriptor, path).hexdigest()
-    finally:
-        os.close(descriptor)

@@ -69,7 +69,7 @@ def measure_core(scale, confidence, ball, voxel_size):
     ----------
     scale, confidence : (nz, ny, nx) float32 array
         In [0, 1]; not changed.
-    ball : occupy_jit.estimation.levels.Ball
+    ball : occupy_jit.estimation.ball.Ball
         That the scale was measured with.
     voxel_size : float
         Å.

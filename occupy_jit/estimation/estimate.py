@@ -245,7 +245,5 @@ def _gate(settings):
 
 def _solvent_model(lowpassed, low, high):
     """Histogram inside the sphere and the Gaussian fitted to it."""
-    if not low < high:
-        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
-    counts = quantiles.histogram(lowpassed, low, high, solvent.BINS, inside=True)
-    return solvent.fit(counts, np.linspace(low, high, solvent.BINS + 1))
+    edges = solvent.edges_between(low, high)
+    return solvent.fit(quantiles.histogram(lowpassed, edges[0], edges[-1], solvent.BINS, inside=True), edges)

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation.weighted import Median, block_edge, weighted_median
+from occupy_jit.kernels.atoms import density_at
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
@@ -125,32 +126,10 @@ def occupancy_at_positions(result, regions):
         if not places.size:
             found.append(Median(math.nan, None, 0.0))
             continue
-        height = interpolated(maximum, places) - result.zero
+        height = density_at(maximum, places) - result.zero
         above = height > result.floor
         values = np.where(above, height - result.floor ** 2 / np.where(above, height, 1.0), 0.0) / result.full_scale
         cubes = places.astype(np.int64) // edge
         blocks = np.ravel_multi_index(tuple(cubes.T), tuple(last // edge + 1))
         found.append(weighted_median([(values, np.ones(values.size), blocks)]))
     return found
-
-
-def interpolated(volume, places):
-    """Values between the voxels, linear along each axis.
-
-    Parameters
-    ----------
-    volume : (nz, ny, nx) array
-    places : (n, 3) float array
-        [z, y, x] in voxels, inside the box.
-
-    Returns
-    -------
-    (n,) float64 array
-    """
-    low = np.minimum(places.astype(np.int64), np.maximum(np.array(volume.shape) - 2, 0))
-    part = places - low
-    values = np.zeros(len(places))
-    for corner in np.ndindex(2, 2, 2):
-        at = np.minimum(low + corner, np.array(volume.shape) - 1)
-        values += np.prod(np.where(corner, part, 1 - part), axis=1) * volume[tuple(at.T)]
-    return values

@@ -52,8 +52,7 @@ class Quiet:
         `smooth`: the volume varies so slowly that every other voxel tells as much. It may also be on the grid of
         cells where the power is.
         """
-        thin = smooth and self.thin and not self._of_cells(volume)
-        return moments.quiet_moments(volume, self.power, self.threshold, thin)
+        return moments.quiet_moments(volume, self.power, self.threshold, smooth and self._thinned(volume))
 
     def survey(self, volume):
         """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
@@ -69,8 +68,9 @@ class Quiet:
         n = self.shape[axis]
         return cells.cell_of(n) if self.power.shape[axis] != n else np.arange(n)
 
-    def _of_cells(self, volume):
-        return self.on_cells and volume.shape == self.power.shape
+    def _thinned(self, volume):
+        """Whether every other voxel of a smooth volume is enough; one on the grid of cells is thin as it is."""
+        return self.thin and not (self.on_cells and volume.shape == self.power.shape)
 
     def alone(self, volume, mean):
         """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
@@ -82,13 +82,11 @@ class Quiet:
 
     def median(self, volume, zero=0.0):
         """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""
-        return quantiles.quiet_median(volume, zero, self.power, self.threshold,
-                                      self.thin and not self._of_cells(volume))
+        return quantiles.quiet_median(volume, zero, self.power, self.threshold, self._thinned(volume))
 
     def quantile(self, volume, fractions):
         """Quantiles of `volume`, a smooth volume (or one on the grid of cells), over the quiet voxels: list."""
-        return quantiles.quantile(volume, fractions, True, self.power, self.threshold,
-                                  self.thin and not self._of_cells(volume))
+        return quantiles.quantile(volume, fractions, True, self.power, self.threshold, self._thinned(volume))
 
 
 def find_quiet(lowpassed, voxel_size):

@@ -52,6 +52,13 @@ class SolventModel:
         return self.amplitude * np.exp(-0.5 * ((np.asarray(density) - self.mean) / self.sigma) ** 2)
 
 
+def edges_between(low, high):
+    """Edges of the histogram's bins: (BINS + 1,) float64 array; values that are all equal get some room around them."""
+    if not low < high:
+        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
+    return np.linspace(low, high, BINS + 1)
+
+
 def fit(counts, bin_edges):
     """Fit the Gaussian of the solvent peak.
 

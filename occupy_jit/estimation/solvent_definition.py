@@ -9,7 +9,7 @@ import numpy as np
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation.quiet import Quiet
-from occupy_jit.estimation.solvent import BINS
+from occupy_jit.estimation.solvent import BINS, edges_between
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.cells import cell_mean
 from occupy_jit.kernels.moments import quiet_moments
@@ -90,10 +90,8 @@ def histogram(lowpassed, definition):
 
     low = min(float(v.min()) for v in side() if v.size)
     high = max(float(v.max()) for v in side() if v.size)
-    if not low < high:
-        low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
-    edges = np.linspace(low, high, BINS + 1)
-    return sum(np.histogram(v, BINS, (low, high))[0] for v in side()), edges
+    edges = edges_between(low, high)
+    return sum(np.histogram(v, BINS, (edges[0], edges[-1]))[0] for v in side()), edges
 
 
 def _content(definition):

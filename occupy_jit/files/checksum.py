@@ -52,8 +52,14 @@ class Checksum:
         return self._digest.hexdigest()
 
 
-def checksum_of(path):
+def checksum_of(path, error_class=OccupyError):
     """SHA-256 of a file, as hexadecimal digits.
+
+    Parameters
+    ----------
+    path : str
+    error_class : type, optional
+        Of the exception where it cannot be opened.
 
     Raises
     ------
@@ -63,7 +69,7 @@ def checksum_of(path):
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise OccupyError(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
+        raise error_class(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
     try:
         return Checksum(descriptor, path).hexdigest()
     finally:

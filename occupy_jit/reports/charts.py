@@ -65,6 +65,11 @@ def _svg(label, parts):
             + "</svg>")
 
 
+def _powers_of_ten(exponents):
+    """Labels of a logarithmic axis."""
+    return [f'10<tspan dy="-5" font-size="9">{e}</tspan>' for e in exponents]
+
+
 def _short(value):
     """A number of voxels or Å^3 in few signs."""
     for size, sign in ((1e6, "M"), (1e3, "k")):
@@ -93,8 +98,7 @@ def density_histogram(histogram):
         return math.log10(max(count, _FLOOR)) - math.log10(_FLOOR)
 
     decades = range(int(top) + 1)
-    parts = frame.beside([height(10 ** e) for e in decades],
-                         [f'10<tspan dy="-5" font-size="9">{e}</tspan>' for e in decades])
+    parts = frame.beside([height(10 ** e) for e in decades], _powers_of_ten(decades))
     steps = "".join(f"V{frame.y(height(n)):.1f}H{frame.x(edge):.1f}" for n, edge in zip(counts, edges[1:], strict=True))
     parts.append(f'<path class="hist" d="M{_LEFT},{frame.base}{steps}V{frame.base}Z"/>')
     if histogram.gaussian is not None:
@@ -209,8 +213,7 @@ def band_power(bands):
     top = max(math.ceil(math.log10(positive.max())), lowest + 1)
     frame = _band_frame(bands, top - lowest)
     decades = range(lowest, top + 1, max(1, -(-(top - lowest) // 6)))
-    parts = frame.beside([e - lowest for e in decades],
-                         [f'10<tspan dy="-5" font-size="9">{e}</tspan>' for e in decades])
+    parts = frame.beside([e - lowest for e in decades], _powers_of_ten(decades))
     for name, power in (("signal", bands.signal), ("noise", bands.noise)):
         heights = [math.log10(p) - lowest if p > 0 else 0.0 for p in power]
         parts.append(f'<path class="{name}" d="{_steps(frame, bands.limits_per_angstrom, heights)}"/>')

@@ -5,9 +5,6 @@ the ball carries the stronger one 3 voxels into the weaker (high bias of a parti
 what the noise floor takes off only on average.
 """
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,7 +13,7 @@ from occupy_jit.estimation.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
-from tests.data_folder import FOLDER
+from tests.data_folder import simulator
 
 # signal to noise: root mean square error of the medians per chain; least overlap (Dice) with 3 Å around the atoms
 LEVELS = {6.0: (0.06, 0.70), 3.0: (0.065, 0.66), 1.5: (0.10, 0.60)}
@@ -98,18 +95,7 @@ def nearest_chain(made):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_simulated_protein():
     """Rubisco at medium noise: .035 is asked for as a mean over three proteins; this one alone has .035."""
-    for name in ("gemmi", "scipy"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: the ground truth of proteins was NOT tested")
-    source = FOLDER / "groundtruth" / "simulate.py"
-    specification = importlib.util.spec_from_file_location("groundtruth_simulate", source)
-    simulate = importlib.util.module_from_spec(specification)
-    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        specification.loader.exec_module(simulate)
-    finally:
-        sys.dont_write_bytecode = keep
-    truth = simulate.simulate("rubisco", "mid")
+    truth = simulator().simulate("rubisco", "mid")
     found = estimate(truth["full"], voxel_size=truth["vox"])
     at = tuple(np.rint(truth["xyz"][:, ::-1] / truth["vox"]).astype(int).T)
     medians = np.array([np.median(found.scale[at][truth["chain"] == name]) for name in truth["names"]])

@@ -1,15 +1,12 @@
 """A solvent definition aids confidence: it is judged by what is known to be solvent, and the scale never changes."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 
 from occupy_jit.estimation.estimate import estimate
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from tests import naive, simulated
-from tests.data_folder import FOLDER
+from tests.data_folder import simulator
 
 POOR = 1.5
 ROUGH = 8.0
@@ -92,18 +89,7 @@ def test_a_large_map_where_what_varies_slowly_is_kept_on_cells():
 @pytest.mark.test_data
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_simulated_protein_with_its_rough_mask():
-    for name in ("gemmi", "scipy"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: the ground truth of proteins was NOT tested")
-    source = FOLDER / "groundtruth" / "simulate.py"
-    specification = importlib.util.spec_from_file_location("groundtruth_simulate", source)
-    simulate = importlib.util.module_from_spec(specification)
-    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        specification.loader.exec_module(simulate)
-    finally:
-        sys.dont_write_bytecode = keep
-    truth = simulate.simulate("rubisco", "poor")
+    truth = simulator().simulate("rubisco", "poor")
     content = truth["dist"] <= 3
     plain = estimate(truth["full"], voxel_size=truth["vox"])
     aided = estimate(truth["full"], voxel_size=truth["vox"], solvent_mask=truth["dist"] <= 3 + ROUGH)
