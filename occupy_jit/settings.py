@@ -11,6 +11,7 @@ import typing
 from dataclasses import dataclass, field, fields
 
 from occupy_jit.errors import UsageError
+from occupy_jit.selections import selections
 
 SCALE_MODES = ("occupancy", "resolution")
 B_FACTORS = ("auto", "flat", "model")
@@ -199,6 +200,7 @@ class Options:
     given: frozenset[str] = _once(frozenset())
 
     def __post_init__(self):
+        selections(self.parts)  # says what cannot be understood
         _require(self.b_factors in B_FACTORS, "--b-factors", self.b_factors, " or ".join(B_FACTORS))
         _positive(self.voxel_size, "--voxel-size", " of Å")
         if self.save_solvent_def is not None:

@@ -10,6 +10,7 @@ PACKAGE = "occupy_jit"
 # From the ground up. A module imports from its own floor and from those below.
 FLOORS = [
     {"errors", "modifications"},
+    {"selections"},
     {"settings", "machine"},
     {"kernels"},
     {"files", "estimation", "reports"},

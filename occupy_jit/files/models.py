@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
+from occupy_jit.files.paths import shown
 
 PROTEIN, NUCLEIC, OTHER = 0, 1, 2
 """What an atom belongs to: decides how much ice it displaces."""
@@ -118,32 +119,32 @@ def read_model(path, assembly=None):
     Raises
     ------
     InputError
-        The file is missing, damaged, no model, or holds no atoms that count.
+        The file is missing, damaged, no model, or holds no atoms that count, or there is no such assembly.
     UsageError
-        The extra is not installed, or there is no such assembly.
+        The extra is not installed.
     """
     gemmi = require_extra()
-    path = os.fsdecode(path)
-    text = _read_bytes(path)
+    text, name = _read_bytes(os.fsdecode(path)), shown(path)
     try:
         is_cif = _looks_like_cif(text)
         if not is_cif or assembly is not None:
-            text, copies, assemblies = _through_gemmi(gemmi, text, is_cif, assembly, path)
+            text, copies, assemblies = _through_gemmi(gemmi, text, is_cif, assembly, name)
         else:
             copies, assemblies = 1, None
         document = gemmi.cif.read_string(text)
     except (ValueError, RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable mmCIF or PDB file: {_one_line(error)}; get the file again, or write "
+        raise InputError(f"{name}: not a readable mmCIF or PDB file: {_one_line(error)}; get the file again, or write "
                          "it anew (ChimeraX: save model.cif)") from error
-    block = _block_with_atoms(document, path)
+    block = _block_with_atoms(document, name)
     if assemblies is None:
         assemblies = _assemblies(gemmi, block)
-    model = _atoms_of(gemmi, block, path)
-    model.text, model.copies, model.assemblies = text, copies, assemblies
+    model = _atoms_of(gemmi, block, name)
+    model.path, model.text, model.copies, model.assemblies = os.fsdecode(path), text, copies, assemblies
     return model
 
 
 def _read_bytes(path):
+    name = shown(path)
     try:
         with open(path, "rb") as file:
             head = file.read(3)
@@ -151,17 +152,17 @@ def _read_bytes(path):
         with opener(path, "rb") as file:
             text = file.read(_LARGEST_FILE)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{name}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: is a directory; give the model's file") from None
+        raise InputError(f"{name}: is a directory; give the model's file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: the compressed file is damaged ({_one_line(error)}); get it again") from error
+        raise InputError(f"{name}: the compressed file is damaged ({_one_line(error)}); get it again") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or _one_line(error)}") from error
+        raise InputError(f"{name}: cannot be read: {error.strerror or _one_line(error)}") from error
     if not text.strip():
-        raise InputError(f"{path}: is empty; give an atomic model (mmCIF or PDB)")
+        raise InputError(f"{name}: is empty; give an atomic model (mmCIF or PDB)")
     if b"\0" in text[:4096]:
-        raise InputError(f"{path}: is no text; give an atomic model (mmCIF or PDB)")
+        raise InputError(f"{name}: is no text; give an atomic model (mmCIF or PDB)")
     return text
 
 
@@ -189,7 +190,7 @@ def _through_gemmi(gemmi, text, is_cif, assembly, path):
         named = {a.name: a for a in structure.assemblies}
         if assembly not in named:
             there = "it names " + ", ".join(named) if named else "the file names none"
-            raise UsageError(f"--assembly {assembly}: no such assembly in {path}: {there}")
+            raise InputError(f"{path}: has no assembly {assembly}, which --assembly names: {there}")
         copies = max(len(g.operators) for g in named[assembly].generators)
         made = gemmi.make_assembly(named[assembly], structure[0], gemmi.HowToNameCopiedChain.AddNumber)
         while len(structure) > 1:

@@ -250,6 +250,7 @@ def plan_group(group, settings, options, log):
     _require_one_grid(group, log)
     group.require_usable()
     inputs = [entry.path for entry in group.classes if entry.path] + masks(options)
+    inputs += [path for entry in group.usable for path in entry.plan.also_read]
     if group.model is not None:
         inputs.append(group.model.path)
     group.outputs += tuple(entry.on_mean for entry in group.usable if entry.on_mean is not None)

@@ -45,7 +45,7 @@ def plan_all(maps, settings, options, listener=None):
         except Exception as error:  # whatever one map brings up, the others still run
             refused.append(failed(path, error, RunLog(listener)))
     check_names([*((plan.path, plan.outputs) for plan in plans), ("all maps", index)],
-                [*masks(options), *maps])
+                [*masks(options), *maps, *(path for plan in plans for path in plan.also_read)])
     return plans, refused
 
 

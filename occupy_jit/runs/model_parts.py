@@ -24,10 +24,9 @@ def find(options, volume, result, log):
         The table.
     """
     from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
-    from occupy_jit.files.models import read_model
+    from occupy_jit.runs.model_read import parts_of
 
-    model = read_model(options.model, options.assembly)
-    fitted = occupancy_of_parts(volume, model, parts=options.parts, reference=options.reference_part,
+    fitted = occupancy_of_parts(volume, parts_of(options), parts=options.parts, reference=options.reference_part,
                                 residues=options.residues, b_factors=options.b_factors, progress=log.detail)
     for sentence in fitted.warnings:
         log.warning(sentence)

@@ -177,8 +177,6 @@ def plan_map(path, settings, options, label=None, page=None):
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
-    if options.model is not None and not os.path.exists(options.model):
-        raise InputError(f"{shown(options.model)}: no such file; check the name of the model")
     compressed = header.compression is not None or is_compressed_name(path)
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
@@ -323,6 +321,10 @@ def check_options(options):
             if importlib.util.find_spec(name) is None:
                 raise UsageError(f'--model needs {name}; install it with: pip install "occupy_jit[model]"')
     _check_directory(options.output_dir)
+    if options.model is not None:
+        from occupy_jit.runs.model_read import parts_of
+
+        parts_of(options)
 
 
 def _check_directory(directory):

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("scipy")
 gemmi = pytest.importorskip("gemmi")
 
-from tests.command import run, write  # noqa: E402
+from tests.command import listing, run, write  # noqa: E402
 from tests.estimation.test_model_occupancy import OCCUPANCY, VOXEL, density, structure  # noqa: E402
 
 
@@ -72,3 +72,33 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(folder, tmp_path, co
     assert ran.returncode == 3, ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1 and said in ran.stderr and "Traceback" not in ran.stderr
     assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize(("given", "status", "said"), [
+    (("--parts", "core"), 2, "NAME=CHAIN"),
+    (("--parts", "core=A:9-1"), 2, "ends before it begins"),
+    (("--parts", "core=A:1-x"), 2, "no range"),
+    (("--parts", "a=A:1-4", "a=B:26-28"), 2, "two parts a"),
+    (("--parts", "a=A:1-4", "b=A:4-6"), 2, "a has residue 4 of chain A already"),
+    (("--parts", "B=A:1-4"), 2, "of that name"),
+    (("--parts", "core=Q"), 3, "no chain Q"),
+    (("--parts", "core=A:900-950"), 3, "from 1 to 25"),
+    (("--reference-part", "Q"), 3, "no part Q"),
+    (("--assembly", "7"), 3, "no assembly 7"),
+    (("--b-factors", "some"), 2, "--b-factors"),
+])
+def test_what_the_model_does_not_hold_is_told_before_anything_is_run(folder, tmp_path, given, status, said):
+    out = tmp_path / "out"
+    ran = run("-i", folder / "map.mrc", "--model", folder / "model.cif", *given, "--output-dir", out, "--dry-run")
+    assert ran.returncode == status, ran.stderr
+    assert len(ran.stderr.strip().splitlines()) <= 2 and said in ran.stderr and "Traceback" not in ran.stderr
+    assert not out.exists() and not ran.stdout
+
+
+def test_the_model_is_not_overwritten_by_its_copy_with_occupancies(folder, tmp_path):
+    model = tmp_path / "model_map.cif"
+    model.write_bytes((folder / "model.cif").read_bytes())
+    before = listing(tmp_path)
+    ran = run("-i", folder / "map.mrc", "--model", model, "--output-dir", tmp_path)
+    assert ran.returncode == 2 and "would overwrite the input" in ran.stderr
+    assert listing(tmp_path) == before

@@ -185,7 +185,7 @@ def test_coarse_maps_are_fitted_without_offsets():
 
 def test_wrong_requests(simulated):
     model, volume, _ = simulated
-    with pytest.raises(UsageError, match="Q"):
+    with pytest.raises(InputError, match="has no part Q"):
         occupancy_of_parts(volume, model, voxel_size=VOXEL, reference=["Q"])
     with pytest.raises(UsageError, match="voxel_size"):
         occupancy_of_parts(volume, model)

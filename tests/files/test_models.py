@@ -69,9 +69,18 @@ def test_parts_are_cut_out_by_number_and_insertion_code(tmp_path):
     assert dict(zip(names, np.bincount(part), strict=True)) == {"A": 6, "x": 30}
     names, part = cut_out(model, *chains_and_ligands(model), ["x=A:10B-11"])
     assert dict(zip(names, np.bincount(part), strict=True)) == {"A": 18, "C": 6, "x": 12}
-    for wrong in ("A", "x=", "x=Q:1", "x=A:90-95", "x=A:ten", "x=A:9-3", "C=A:9"):
-        with pytest.raises(UsageError, match="--parts"):
+    for wrong, error in (("A", UsageError), ("x=", UsageError), ("=A", UsageError), ("x=A:", UsageError),
+                         ("x=A:1,,C", UsageError), ("x=:1-2", UsageError), ("x=A:ten", UsageError),
+                         ("x=A:9-3", UsageError), ("C=A:9", UsageError), ("x=Q:1", InputError),
+                         ("x=A:90-95", InputError)):
+        with pytest.raises(error, match="--parts"):
             cut_out(model, *chains_and_ligands(model), [wrong])
+    with pytest.raises(UsageError, match="x has residue 9 of chain A already"):
+        cut_out(model, *chains_and_ligands(model), ["x=A:9-10", "y=C,A:-2-9"])
+    with pytest.raises(UsageError, match="two parts x"):
+        cut_out(model, *chains_and_ligands(model), ["x=A:9", "x=C"])
+    names, part = cut_out(model, *chains_and_ligands(model), ["x=A", "C=C:1"])  # all of them: nothing is left over
+    assert names == ["C", "x"]
 
 
 def test_hydrogens_waters_ions_further_models_and_unknown_elements_are_left_out(tmp_path):
@@ -135,5 +144,5 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path, text, word):
 def test_a_missing_file_and_an_absent_assembly(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_model(tmp_path / "absent.cif")
-    with pytest.raises(UsageError, match="--assembly 7"):
+    with pytest.raises(InputError, match="--assembly names"):
         read_model(write(tmp_path, HEAD + "".join(rows(("A", 1, "?", "ALA")))), assembly="7")

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from occupy_jit.errors import UsageError
-
-_RANGE = re.compile(r"(-?\d+)([A-Za-z]?)(?:-(-?\d+)([A-Za-z]?))?")
+from occupy_jit.errors import InputError, UsageError
+from occupy_jit.files.paths import shown
+from occupy_jit.selections import selections
 
 
 def chains_and_ligands(model):
@@ -24,7 +24,7 @@ def chains_and_ligands(model):
     return list(numbers), np.array(of_residue, int)[model.residue]
 
 
-def cut_out(model, names, part, selections):
+def cut_out(model, names, part, wanted):
     """Parts that the user names, cut out of the chains; what is left of a chain stays a part.
 
     Parameters
@@ -32,59 +32,61 @@ def cut_out(model, names, part, selections):
     model : AtomicModel
     names, part
         From `chains_and_ligands`.
-    selections : sequence of str
-        NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]; a chain alone is all of it. A residue goes to the last part that
-        names it.
+    wanted : sequence of str
+        As `occupy_jit.selections.selections` reads them.
 
     Raises
     ------
     UsageError
-        A selection cannot be read, or no atom is in it.
+        A selection cannot be read, or two name the same residue.
+    InputError
+        The model does not hold what one names.
     """
     names, of_residue = list(names), np.zeros(len(model.residues), int)
     of_residue[model.residue] = part
-    for text in selections:
-        name, equals, what = text.partition("=")
-        if not equals or not name.strip() or not what.strip():
-            raise UsageError(f"--parts {text}: write NAME=CHAIN:FIRST-LAST, several ranges with commas "
-                             "(core=A:10-120,B:1-9)")
+    owner = np.full(len(model.residues), -1)
+    for selection in selections(wanted):
         chosen = np.zeros(len(model.residues), bool)
-        for piece in what.split(","):
-            chosen |= _chosen(model, piece.strip(), text)
-        if name in names and not chosen[of_residue == names.index(name)].all():
-            raise UsageError(f"--parts {text}: there is a chain or part of that name; give another name")
-        if name not in names:
-            names.append(name)
-        of_residue[chosen] = names.index(name)
+        for piece in selection.ranges:
+            chosen |= _chosen(model, piece, selection.text)
+        taken = np.flatnonzero(chosen & (owner >= 0))
+        if len(taken):
+            one = model.residues[taken[0]]
+            raise UsageError(f"--parts {selection.text}: {names[owner[taken[0]]]} has residue {one.number} of chain "
+                             f"{one.chain} already; a residue can be in one part only")
+        if selection.name in names and not chosen[of_residue == names.index(selection.name)].all():
+            raise UsageError(f"--parts {selection.text}: there is a chain or ligand of that name; give another name")
+        if selection.name not in names:
+            names.append(selection.name)
+        owner[chosen] = of_residue[chosen] = names.index(selection.name)
     used, index = np.unique(of_residue[model.residue], return_inverse=True)
-    for text in selections:
-        if names.index(text.partition("=")[0]) not in used:
-            raise UsageError(f"--parts {text}: later parts take all of its residues")
     return [names[i] for i in used], index.ravel()
 
 
 def _chosen(model, piece, text):
-    chain, colon, numbers = piece.partition(":")
-    own = np.array([r.chain == chain for r in model.residues], bool)
+    own = np.array([r.chain == piece.chain for r in model.residues], bool)
     if not own.any():
         chains = list(dict.fromkeys(r.chain for r in model.residues))
-        raise UsageError(f"--parts {text}: the model has no chain {chain}; it has {', '.join(chains[:20])}"
-                         + (" ..." if len(chains) > 20 else ""))
-    if not colon:
-        return own & np.array([r.polymer for r in model.residues], bool)
-    found = _RANGE.fullmatch(numbers.strip())
-    if found is None:
-        raise UsageError(f"--parts {text}: {numbers} is no range of residues; write FIRST-LAST (10-120)")
-    first = (int(found[1]), found[2])
-    last = first if found[3] is None else (int(found[3]), found[4])
-    if last < first:
-        raise UsageError(f"--parts {text}: {numbers} ends before it begins")
-    # without an insertion code the last residue stands for all that share its number
-    last = (last[0], last[1] or "~")
-    inside = np.array([first <= _number(r.number) <= last for r in model.residues], bool)
+        raise InputError(f"{model_name(model)}: has no chain {piece.chain}, which --parts {text} names; it has "
+                         + _some(chains))
+    if piece.first is None:
+        polymer = own & np.array([r.polymer for r in model.residues], bool)
+        return polymer if polymer.any() else own
+    inside = np.array([piece.first <= _number(r.number) <= piece.last for r in model.residues], bool)
     if not (own & inside).any():
-        raise UsageError(f"--parts {text}: chain {chain} has no residue in {numbers}")
+        numbers = [_number(r.number)[0] for r, o in zip(model.residues, own, strict=True) if o]
+        raise InputError(f"{model_name(model)}: no residue is in a range of --parts {text}: chain {piece.chain} has "
+                         f"those from {min(numbers)} to {max(numbers)}, with gaps perhaps")
     return own & inside
+
+
+def _some(names):
+    return ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
+
+
+def model_name(model):
+    """What a model is called in messages."""
+    return "the model" if model.path is None else shown(model.path)
 
 
 def _number(text):
@@ -92,12 +94,33 @@ def _number(text):
     return (int(digits[0]), text[digits.end():]) if digits else (0, text)
 
 
-def reference_parts(names, reference):
+def reference_parts(names, reference, model):
     """Indices of the parts that the user calls fully occupied; None if they are to be found."""
     if not reference:
         return None
     unknown = [name for name in reference if name not in names]
     if unknown:
-        raise UsageError(f"--reference-part {unknown[0]}: no part of that name; there are {', '.join(names[:20])}"
-                         + (" ..." if len(names) > 20 else ""))
+        raise InputError(f"{model_name(model)}: has no part {unknown[0]}, which --reference-part names; there are "
+                         + _some(names))
     return [names.index(name) for name in reference]
+
+
+def select_parts(model, parts, reference):
+    """All parts of a model, as the user wants them.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    parts, reference : sequence of str
+        What to cut out, and names of fully occupied parts; both may be empty.
+
+    Returns
+    -------
+    names : list of str
+    part : ndarray (atoms,), int
+    reference : list of int, or None
+    """
+    names, part = chains_and_ligands(model)
+    if parts:
+        names, part = cut_out(model, names, part, parts)
+    return names, part, reference_parts(names, reference, model)

@@ -12,12 +12,12 @@ from occupy_jit.estimation.model.fitted_atoms import Atoms, collect_atoms, descr
 from occupy_jit.estimation.model.full_group import full_group
 from occupy_jit.estimation.model.lattice import Lattice, detail_used, fourier_crop, make_lattice
 from occupy_jit.estimation.model.part_errors import relative_to_full, solve_with_errors, standard_errors
-from occupy_jit.estimation.model.part_selection import chains_and_ligands, cut_out, reference_parts
+from occupy_jit.estimation.model.part_selection import model_name as _name
+from occupy_jit.estimation.model.part_selection import select_parts
 from occupy_jit.estimation.model.parts_result import PartsResult, ResidueOccupancy
 from occupy_jit.estimation.model.residues import correlations, fit_residues
 from occupy_jit.estimation.model.turns import first_state, run_turns
 from occupy_jit.files.models import AtomicModel, read_model
-from occupy_jit.files.paths import shown
 
 B_FACTORS = ("auto", "flat", "model")
 _LEAST_EXPLAINED, _LITTLE_EXPLAINED = 0.05, 0.15
@@ -72,6 +72,7 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     ------
     InputError
         The model does not lie in the map.
+        A part is named that the model does not have.
     UsageError
         A part cannot be understood, or the extra is not installed.
     """
@@ -80,10 +81,7 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         raise UsageError(f"b_factors {b_factors}: must be one of {', '.join(B_FACTORS)}")
     model = structure if isinstance(structure, AtomicModel) else read_model(structure)
     data, voxel_size, frames = _map_of(volume, voxel_size, position)
-    names, part = chains_and_ligands(model)
-    if parts:
-        names, part = cut_out(model, names, part, parts)
-    wanted = reference_parts(names, reference)
+    names, part, wanted = select_parts(model, parts, reference)
     say("model: where it lies in the map")
     prepared = _best_frame(data, voxel_size, frames, model, part)
     lattice, atoms = prepared.lattice, prepared.atoms
@@ -113,10 +111,6 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
     _warn(result, model, prepared)
     return result
-
-
-def _name(model):
-    return "the model" if model.path is None else shown(model.path)
 
 
 def _map_of(volume, voxel_size, position):
