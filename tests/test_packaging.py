@@ -72,7 +72,7 @@ def test_the_check_of_the_page_can_fail(tmp_path):
     pytest.importorskip("argparse_manpage", reason="argparse-manpage is not installed: manual page NOT checked")
     shutil.copytree(os.path.join(ROOT, "man"), tmp_path / "man")
     shutil.copytree(os.path.join(ROOT, "occupy_jit", "cli"), tmp_path / "occupy_jit" / "cli")
-    for name in ("__init__.py", "errors.py", "modifications.py", "settings.py"):
+    for name in ("__init__.py", "errors.py", "modifications.py", "selections.py", "settings.py"):
         shutil.copy(os.path.join(ROOT, "occupy_jit", name), tmp_path / "occupy_jit")
     parser = tmp_path / "occupy_jit" / "cli" / "parser.py"
     parser.write_text(parser.read_text().replace("rough mask of", "precise mask of"))
