@@ -123,6 +123,8 @@ class Options:
         Å, instead of the header's.
     solvent_def : str or None
         Mask that marks what is not solvent.
+    reference_mask : str or None
+        Mask of a part that is fully occupied: full scale is what it reads.
     report_paths : bool
         Whether a report shows paths, and not only the names of files.
     save_solvent_def : float or None
@@ -160,6 +162,7 @@ class Options:
     voxel_size: float | None = None
     solvent_def: str | None = None
     target_mask: tuple[str, ...] = ()
+    reference_mask: str | None = None
     # parts of an atomic model
     model: str | None = None
     parts: tuple[str, ...] = ()

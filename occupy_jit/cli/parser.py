@@ -40,7 +40,7 @@ SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion
 # What is done instead of a run on maps.
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options whose value is a name, or names, of files.
-_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "half_maps", "model",
+_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "reference_mask", "half_maps", "model",
           "relion_classes", "rerun",
           "emdb_dir", "cluster", "collect")
 
@@ -105,6 +105,8 @@ def _estimation(add):
     add("--noise-floor", metavar="VALUE", type=number_or_auto,
         text="what empty solvent reads, in the map's units; 0 for none (default: auto, measured)")
     add("--naive-normalisation", action="store_true", text="full scale is tau * maximum, without a search")
+    add("--reference-mask", metavar="MASK", path="file",
+        text="full scale is what this part reads, which has to be fully occupied: no search")
     add("--scale-mode", choices=SCALE_MODES,
         text="estimate on the low-passed map (occupancy) or on the map as it is (resolution)")
 
@@ -267,6 +269,10 @@ def _check(options):
         raise UsageError(f"{' and '.join(sources)} cannot be given together: each says what to run on")
     if "class_density" in options.given and not options.relion_classes and not options.rerun:
         raise UsageError("--class-density goes with --relion-classes")
+    for name in ("naive_normalisation", "tau", "tile_size_angstrom"):
+        if options.reference_mask is not None and name in options.given:
+            option = name.removesuffix("_angstrom").replace("_", "-")
+            raise UsageError(f"--reference-mask and --{option} cannot be given together: each says what full scale is")
     check_number(options)
     _check_many(options)
     for name in _NAMES:

@@ -69,10 +69,11 @@ def relative_error_of_full_scale(result):
     return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
 
 
-def structural_variation(source, maximum, floor, variance, found, full, of_map):
-    """Square of the relative spread of the noise-free maximum among content of one occupancy: that of the best cube.
+def structural_variation(source, maximum, floor, variance, found, full, of_map, mask=None):
+    """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
 
-    The variance over the cube, weighted with the map, less what noise makes of it, over the square of the mean.
+    The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the
+    square of the mean.
 
     Parameters
     ----------
@@ -83,22 +84,33 @@ def structural_variation(source, maximum, floor, variance, found, full, of_map):
     found : occupy_jit.estimation.result.FullScale
     full : float
     of_map : bool
+    mask : (nz, ny, nx) array, optional
+        The reference mask.
 
     Returns
     -------
     float
-        0 without a cube.
+        0 with neither cube nor mask.
     """
-    if found.corner is None:
+    if found.corner is None and mask is None:
         return 0.0
-    cube = tuple(slice(start, start + found.tile) for start in found.corner)
-    f, v = (np.ascontiguousarray(a[cube]) if np.ndim(a) else a for a in (floor, variance))
-    highest = np.ascontiguousarray(maximum[cube])
+    if mask is None:
+        there = tuple(slice(start, start + found.tile) for start in found.corner)
+    else:
+        there = np.asarray(mask) > 0
+
+    def part(volume):
+        return np.ascontiguousarray(volume[there]).reshape(1, 1, -1)
+
+    f, v = (part(a) if np.ndim(a) else a for a in (floor, variance))
+    highest = part(maximum)
     noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
     height = highest.astype(np.float64) - found.zero
     clear = height > f
     m = np.where(clear, height - np.square(f, dtype=np.float64) / np.where(clear, height, 1.0), 0.0) / full
-    weight = np.maximum(source[cube].astype(np.float64) - found.zero, 0)
+    weight = np.maximum(part(source).astype(np.float64) - found.zero, 0)
+    if mask is not None:
+        weight *= np.minimum(part(np.asarray(mask)), 1)
     total = weight.sum()
     if not total > 0:
         return 0.0

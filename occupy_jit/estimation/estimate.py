@@ -12,6 +12,7 @@ from occupy_jit.estimation import (
     fourier,
     half_maps,
     levels,
+    reference,
     solvent,
     solvent_definition,
     verdicts,
@@ -38,7 +39,8 @@ def derived_lowpass(settings, voxel_size):
 
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
-             overwrite=False, full_scale=None, half_difference=None, with_error=False, thread_count=None):
+             overwrite=False, full_scale=None, half_difference=None, with_error=False, reference_mask=None,
+             thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -62,6 +64,8 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         overwritten with what the low-pass leaves of it.
     with_error : bool
         Whether the standard error of the scale is wanted.
+    reference_mask : (nz, ny, nx) array, optional
+        Marks (soft or binary) a part that is fully occupied: full scale is what it reads.
     thread_count : int, optional
         Never changes the result.
 
@@ -72,29 +76,33 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     Raises
     ------
     TypeError, ValueError
-        If `volume` is not a 3-D array of real numbers, or no voxel size is known.
+        If `volume` is not a 3-D array of real numbers, or no voxel size is known; if full scale is both given and
+        to be that of a mask.
     InputError
-        If the map is constant or not finite.
+        If the map is constant or not finite, or the reference mask holds too little.
     """
     settings = Settings() if settings is None else settings
     volume, voxel_size = _checked(volume, voxel_size)
+    if reference_mask is not None and full_scale is not None:
+        raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
     if half_difference is not None:
         half_difference = as_volume(half_difference, "half maps")
     with threads(thread_count):
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                           full_scale, half_difference, with_error, thread_count)
+                           full_scale, half_difference, with_error, reference_mask, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             equalise.prepare(volume, result, settings, thread_count)
     return result
 
 
-def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=False, thread_count=None):
+def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=False, reference_mask=None,
+                       thread_count=None):
     """Full scale alone, as `estimate` would find it: what several maps on one scale are first asked for.
 
     Parameters
     ----------
-    volume, settings, voxel_size, overwrite, thread_count
+    volume, settings, voxel_size, overwrite, reference_mask, thread_count
         As for `estimate`.
 
     Returns
@@ -116,9 +124,17 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
         lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
                                     out=volume if overwrite and not on_raw_map else None)
         source = volume if on_raw_map else lowpassed
-        zero, noise, _ = find_quiet(lowpassed, voxel_size).mean_and_deviation(source)
-        return levels.full_scale(source, zero, noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
-                                 settings.naive_normalisation)
+        quiet = find_quiet(lowpassed, voxel_size)
+        zero, noise, _ = quiet.mean_and_deviation(source)
+        found = levels.full_scale(source, zero, noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
+                                  settings.naive_normalisation)
+        if reference_mask is None:
+            return found
+        maximum = sliding_maximum(source, ball.radius, ball.size)
+        floor = settings.noise_floor
+        floor = max(quiet.median(maximum, zero), 0.0) if floor is None else floor
+        return reference.full_scale_in_mask(reference_mask, source, maximum, None, zero, floor, ball, voxel_size,
+                                            found)[0]
 
 
 def _checked(volume, voxel_size):
@@ -145,7 +161,7 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, with_error, thread_count):
+              difference, with_error, reference_mask, thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume)
@@ -177,7 +193,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale, local and local.variance)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error):
+    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error or reference_mask is not None):
         maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
     else:
         maximum = sliding_maximum(source, ball.radius, ball.size)
@@ -186,16 +202,26 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     floor_measured = max(quiet.median(maximum, zero), 0.0)
     _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
     floor = floor_measured if settings.noise_floor is None else settings.noise_floor
+    locally = local is not None and settings.noise_floor is None
+    told = None
+    if reference_mask is not None:
+        found, full_error, told = reference.full_scale_in_mask(
+            reference_mask, source, maximum, difference, zero, local.floor if locally else floor, ball, voxel_size,
+            found)
     full, floor = verdicts.usable_levels(found.value, found.quantile, floor, settings.noise_floor is not None,
                                          verdict_list)
+    if told is not None:
+        reference.judge(told, full, verdict_list)
 
     floors = floor
-    if local is not None and settings.noise_floor is None and floor > 0:
+    locally = locally and floor > 0
+    if locally:
         floors, floor = local.floor, max(quiet.median(local.floor), 0.0)
     error = None
     if with_error:
         variance = source_noise ** 2 if local is None else local.maximum_variance
-        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, local is None)
+        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, local is None,
+                                                         reference_mask)
         error = scale_error(maximum, zero, floors, variance, full, structure, local is None)
     del source
 
@@ -219,7 +245,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                     found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
                     (lowest, highest), verdict_list, full_scale_quantile=found.quantile, full_scale_error=full_error,
                     error=error, half_difference=difference if keep_lowpass else None,
-                    local_noise=local if keep_lowpass else None, half_maps=judged)
+                    local_noise=local if keep_lowpass else None, half_maps=judged, reference=told,
+                    floor_is_local=locally)
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole)
     return result

@@ -68,7 +68,7 @@ def peaks(result):
     if result.lowpass is None:
         raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
     maximum = sliding_maximum(result.lowpass, result.ball.radius, result.ball.size)
-    return scale_on_peaks(result.lowpass, maximum, result.zero, result.floor, result.full_scale, out=maximum)
+    return scale_on_peaks(result.lowpass, maximum, result.zero, result.floor_map, result.full_scale, out=maximum)
 
 
 def crossed(result):
@@ -82,15 +82,20 @@ def crossed(result):
     """
     if result.lowpass is None:
         raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
+    return crossed_halves(result.lowpass, result.half_difference, result.zero, result.floor_map, result.full_scale,
+                          result.ball)
+
+
+def crossed_halves(mean, difference, zero, floor, full, ball):
+    """What `crossed` does, of the mean and half of the difference of two half maps."""
     pairs = []
-    floor = result.floor if result.local_noise is None else result.local_noise.floor
     floor = floor * np.float32(math.sqrt(2))  # a half has twice the noise power of the mean
     for sign in (1, -1):
-        half = result.lowpass + np.float32(sign) * result.half_difference
-        maximum = sliding_maximum(half, result.ball.radius, result.ball.size)
-        values = scale_on_peaks(half, maximum, result.zero, floor, result.full_scale, out=maximum, everywhere=True)
-        half = result.lowpass - np.float32(sign) * result.half_difference
-        half -= np.float32(result.zero)
+        half = mean + np.float32(sign) * difference
+        maximum = sliding_maximum(half, ball.radius, ball.size)
+        values = scale_on_peaks(half, maximum, zero, floor, full, out=maximum, everywhere=True)
+        half = mean - np.float32(sign) * difference
+        half -= np.float32(zero)
         np.maximum(half, 0, out=half)
         half /= max(float(half.max()), float(np.finfo(np.float32).tiny))
         pairs.append((values, half))
@@ -127,8 +132,10 @@ def occupancy_at_positions(result, regions):
             found.append(Median(math.nan, None, 0.0))
             continue
         height = density_at(maximum, places) - result.zero
-        above = height > result.floor
-        values = np.where(above, height - result.floor ** 2 / np.where(above, height, 1.0), 0.0) / result.full_scale
+        floor = result.floor_map
+        floor = density_at(floor, places) if np.ndim(floor) else floor
+        above = height > floor
+        values = np.where(above, height - floor ** 2 / np.where(above, height, 1.0), 0.0) / result.full_scale
         cubes = places.astype(np.int64) // edge
         blocks = np.ravel_multi_index(tuple(cubes.T), tuple(last // edge + 1))
         found.append(weighted_median([(values, np.ones(values.size), blocks)]))

@@ -58,6 +58,10 @@ class Result:
         Noise around each voxel, measured by half maps. `floor` is then its median over the quiet voxels.
     half_maps : dict or None
         What the half maps were judged by.
+    reference : occupy_jit.estimation.reference.Reference or None
+        Where full scale is that of a mask: what that told.
+    floor_is_local : bool
+        Whether the floor that was taken off is that around each voxel.
     """
 
     scale: np.ndarray
@@ -86,6 +90,13 @@ class Result:
     half_difference: np.ndarray | None = None
     local_noise: object = None
     half_maps: dict | None = None
+    reference: object = None
+    floor_is_local: bool = False
+
+    @property
+    def floor_map(self):
+        """float or (nz, ny, nx) float32 array : Noise floor that was taken off, where it is local and was kept."""
+        return self.local_noise.floor if self.floor_is_local and self.local_noise is not None else self.floor
 
     @property
     def quiet_share(self):

@@ -131,6 +131,9 @@ def methods(record, modified):
 def _full_scale(settings, found):
     if settings["naive_normalisation"]:
         return "the largest density of the map"
+    if found.get("reference"):
+        return (f"a density of {found['full_scale']:.4g} above solvent, the median over the peaks of a part that was "
+                "taken to be fully occupied")
     if found.get("full_scale_corner_zyx") is None:
         return f"a density of {found['full_scale']:.4g} above solvent, which is common to several maps"
     return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "

@@ -70,7 +70,7 @@ def needed(shape, voxel_size, settings, options):
     on_raw_map = settings.scale_mode == "resolution"
 
     # The map itself, and what lies beside it all the time.
-    always = 1 + (options.solvent_def is not None)
+    always = 1 + (options.solvent_def is not None) + (options.reference_mask is not None)
     # The map is low-passed in place where nobody needs it afterwards.
     lowpassed = int(want.volume or on_raw_map)
     on_cells = cells_hold(shape, voxel_size)
@@ -85,7 +85,11 @@ def needed(shape, voxel_size, settings, options):
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     # two halves and their maxima, while noise is measured, and twice as much where they were masked
     moments = [sliding + 4 * bool(options.half_maps)]
-    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or options.save_error):
+    if options.reference_mask is not None:
+        # what the mask covers on the peaks, sorted; of half maps everywhere in the mask, and twice
+        moments.append(sliding + (8 if options.half_maps else 4))
+    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or options.save_error
+                or options.reference_mask is not None):
         scale = 0
         moments = [always + lowpassed + power + 2 * piece]
     if want.confidence:

@@ -52,6 +52,7 @@ class _Inputs(NamedTuple):
     volume: object  # a `files.maps.Map`
     half_difference: object  # array or None
     solvent_mask: object  # array or None
+    reference_mask: object  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
 
 
@@ -65,11 +66,15 @@ def _run(plan, log):
     workers = thread_count(plan.options.threads)
     with log.timed("read"):
         inputs = _read(plan, log)
+    from occupy_jit.estimation.reference import UnusableReference
+
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
         try:
             result = _estimate(plan, inputs, workers)
+        except UnusableReference as error:
+            raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
         except InputError as error:
             if plan.partner is None:
                 raise
@@ -95,8 +100,23 @@ def _read(plan, log):
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     difference = None if plan.partner is None else _join(volume, plan.partner, options)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
+    reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, difference, solvent_mask, files)
+    return _Inputs(volume, difference, solvent_mask, reference_mask, files)
+
+
+def _reference_mask(plan, volume):
+    """What full scale is read in; None where it is searched, or known from several maps."""
+    path = plan.options.reference_mask
+    if path is None or plan.full_scale is not None:
+        return None
+    from occupy_jit.files.map_reading import read_mask
+
+    mask = read_mask(path, volume).data
+    if not mask.max() > 0:
+        raise InputError(f"{shown(path)}: the reference mask is empty: it has to be above 0 on a part that is fully "
+                         "occupied")
+    return mask
 
 
 def _join(volume, partner, options):
@@ -129,6 +149,7 @@ def _estimate(plan, inputs, workers):
     return estimate(inputs.volume, plan.settings, solvent_mask=inputs.solvent_mask, with_confidence=want.confidence,
                     keep_lowpass=want.lowpass, overwrite=not want.volume, full_scale=plan.full_scale,
                     half_difference=inputs.half_difference, with_error=plan.path_of(Role.ERROR) is not None,
+                    reference_mask=inputs.reference_mask,
                     thread_count=workers)
 
 
@@ -189,9 +210,15 @@ def _measure(plan, log):
     if volume.minimum == volume.maximum:
         raise InputError(f"{shown(plan.path)}: every value is {volume.minimum:g}: no particles belong to it, or the "
                          "file is no map")
+    mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
+    from occupy_jit.estimation.reference import UnusableReference
+
     with log.timed("measure full scale"):
-        found = measure_full_scale(volume, plan.settings, overwrite=True,
-                                   thread_count=thread_count(plan.options.threads))
+        try:
+            found = measure_full_scale(volume, plan.settings, overwrite=True, reference_mask=mask,
+                                       thread_count=thread_count(plan.options.threads))
+        except UnusableReference as error:
+            raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
     log.detail(f"{plan.label}: full scale of its own {found.value:.6g}")
     return {"full_scale": found}

@@ -206,7 +206,7 @@ def other_half(path, options):
 
 def masks(options):
     """Names of all masks that `options` ask for."""
-    return [mask for mask in (options.solvent_def, *options.target_mask) if mask is not None]
+    return [mask for mask in (options.solvent_def, options.reference_mask, *options.target_mask) if mask is not None]
 
 
 def _outputs(names, settings, options, compressed):

@@ -74,6 +74,7 @@ def results(volume, result):
         "full_scale_error": relative_error_of_full_scale(result),
         "full_scale_corner_zyx": result.full_scale_corner,
         "full_scale_tile": result.tile,
+        "reference": None if result.reference is None else result.reference._asdict(),
         "zero_level": result.zero,
         "noise_floor": result.floor,
         "noise_in_solvent": result.noise,
@@ -143,8 +144,7 @@ def tell(log, told):
         ("low-pass", derived["lowpass_angstrom"], "Å"),
         ("kernel", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
         ("full scale", found["full_scale"],
-         "" if found["full_scale_corner_zyx"] is None else
-         f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"),
+         _where(told)),
         ("zero level", found["zero_level"]),
         ("noise floor", found["noise_floor"]),
         ("solvent model", f"mean {model['mean']:.4g}, sigma {model['sigma']:.4g}, up to {model['edge']:.4g}"),
@@ -169,6 +169,18 @@ def tell(log, told):
     if targets:
         log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
                                      "occupancies have in common")])
+
+
+def _where(told):
+    """Where full scale comes from."""
+    found = told["results"]
+    if found["reference"] is not None:
+        return (f"in {shown(told['options']['reference_mask'])} ± {found['full_scale_error']:.1%} "
+                f"({found['reference']['blocks']:.0f} blocks), where a search would give "
+                f"{found['reference']['searched']:.6g}")
+    if found["full_scale_corner_zyx"] is None:
+        return ""
+    return f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"
 
 
 def in_words(target):

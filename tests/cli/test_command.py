@@ -147,6 +147,34 @@ def a_mask_of_nothing(folder):
     return ["--solvent-def", "mask.mrc"], "solvent definition"
 
 
+def no_reference_mask(folder):
+    return ["--reference-mask", "absent_mask.mrc"], "absent_mask.mrc"
+
+
+def an_empty_reference_mask(folder):
+    write(folder / "mask.mrc", np.zeros((48, 48, 48), np.float32))
+    return ["--reference-mask", "mask.mrc"], "mask.mrc: the reference mask is empty"
+
+
+def a_reference_mask_of_another_shape(folder):
+    write(folder / "mask.mrc", particle(40))
+    return ["--reference-mask", "mask.mrc"], "40 x 40 x 40"
+
+
+def a_small_reference_mask(folder):
+    mask = np.zeros((48, 48, 48), np.float32)
+    mask[20:28, 20:28, 20:28] = 1
+    write(folder / "mask.mrc", mask)
+    return ["--reference-mask", "mask.mrc"], "mask.mrc: the reference mask holds"
+
+
+def a_reference_mask_on_solvent(folder):
+    mask = np.zeros((48, 48, 48), np.float32)
+    mask[:2, :2, :2] = 1
+    write(folder / "mask.mrc", mask)
+    return ["--reference-mask", "mask.mrc"], "mask.mrc: "
+
+
 def a_record_that_is_none(folder):
     return ["--rerun", "good.mrc"], "good.mrc"
 
@@ -173,8 +201,9 @@ def a_record_with_odd_options(folder):
 INPUTS = [no_such_file, a_text, a_short_text, a_directory, an_empty_file, a_truncated_map, a_truncated_gzip,
           a_dangling_link, a_pipe, values_not_finite, a_constant_map, no_voxel_size, an_oblique_cell, a_complex_map,
           no_mask, no_target_mask, a_mask_of_another_shape, a_mask_of_another_voxel_size, a_mask_elsewhere,
-          a_mask_of_nothing, a_record_that_is_none, a_record_of_nothing, a_record_with_odd_settings,
-          a_record_with_odd_options]
+          a_mask_of_nothing, no_reference_mask, an_empty_reference_mask, a_reference_mask_of_another_shape,
+          a_small_reference_mask, a_reference_mask_on_solvent, a_record_that_is_none, a_record_of_nothing,
+          a_record_with_odd_settings, a_record_with_odd_options]
 
 
 @pytest.mark.parametrize("prepare", INPUTS, ids=lambda prepare: prepare.__name__)
@@ -198,6 +227,7 @@ USAGE = [
     ["--kernel-radius", "0"], ["--kernel-radius", "inf"], ["--amplify-amount", "1.01"], ["--amplify-amount", "nan"],
     ["--amplify-amount", "-2"], ["--amplify-limit", "1.5"], ["--amplify-limit", "-0.1"], ["--amplify-limit", "nan"],
     ["--lowpass-input", "0"], ["--lowpass-input", "-5"], ["--lowpass-input", "nan"], ["--lowpass-amplified", "0"],
+    ["--reference-mask", "m.mrc", "--naive-normalisation"], ["--reference-mask", "m.mrc", "--tau", "0.9"],
     ["--tau", "1.5"], ["--tile-size", "0"], ["--noise-floor", "much"], ["--threads", "0"], ["--attenuate-gamma", "0.5"],
     ["--voxel-size", "0"], ["--hedge-confidence", "-1"], ["--pivot", "0"], ["--no-such-option"],
     ["-o", "elsewhere/out.mrc"], ["-o", "/tmp/out.mrc"], ["-o", "../out.mrc"], ["-o", "out.mrc.gz"], ["-o", "OUT.BZ2"],
