@@ -159,7 +159,8 @@ def _by_rows(column_start, voxel, row_start):
     return place, column
 
 
-def fill_columns(pattern, fit_index, positions, weights, rows, atom_start, tables, squares_per_entry, spacing):
+def fill_columns(pattern, fit_index, positions, weights, rows, atom_start, tables, squares_per_entry, spacing,
+                 first=0, values=None):
     """Values of the columns, and of their derivatives (whatever two functions the tables hold).
 
     Parameters
@@ -169,15 +170,21 @@ def fill_columns(pattern, fit_index, positions, weights, rows, atom_start, table
         Those it was made of.
     weights, rows, tables, squares_per_entry
         See `occupy_jit.kernels.atoms.spread_atoms`.
+    first : int
+        Columns before this one are left as they are.
+    values : ndarray (entries, 2), float32, optional
+        Written to.
 
     Returns
     -------
     ndarray (entries, 2), float32
         Ordered by rows.
     """
-    values = np.empty((len(pattern.column), 2), np.float32)
+    if values is None:
+        values = np.zeros((len(pattern.column), 2), np.float32)
     launch(_fill, fit_index, positions, np.asarray(weights, float), np.asarray(rows, np.int32), atom_start, tables,
-           float(squares_per_entry), np.asarray(spacing, float), pattern.tasks, pattern.voxel, pattern.place, values)
+           float(squares_per_entry), np.asarray(spacing, float), pattern.tasks[pattern.tasks[:, 0] >= first],
+           pattern.voxel, pattern.place, values)
     return values
 
 

@@ -55,7 +55,7 @@ def _of_ice(design, lattice, state, step, n, with_offsets):
     if not design.mixed:
         return np.zeros(n)
     transfer = state.gain * state.whitening * lattice.band
-    column = design.fit(design.values(design.tables(transfer, state.offset, only_ice=True)), state.occupancy)
+    column = design.ice_of_nucleic_acid(transfer, state.offset, state.occupancy)
     sums = project(design.pattern, step.values, column)
     right = [sums[:n, 0]] + ([step.share.T @ sums[:, 1]] if with_offsets else []) + [sums[n:, 0]]
     return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]

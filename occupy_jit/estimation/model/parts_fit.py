@@ -181,7 +181,7 @@ def _choose_b_factors(lattice, atoms, known, b_factors):
     tried = []
     for use in choices:
         design = Design(lattice, atoms.positions, atoms.weights, atoms.types, atoms.b_of(use), atoms.part,
-                        np.arange(len(known)), atoms.kinds)
+                        np.arange(len(known)), atoms.kinds, boxes=len(known))
         state = run_turns(design, lattice, first_state(design, lattice, len(known)), known, _TRIAL_TURNS)
         tried.append((state.unexplained, use, design, state))
     _, use, design, state = min(tried, key=lambda trial: trial[0])

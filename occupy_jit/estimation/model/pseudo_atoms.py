@@ -4,7 +4,7 @@ import numpy as np
 
 from occupy_jit.estimation.model.scattering import scattering_curves
 from occupy_jit.files.models import PROTEIN
-from occupy_jit.kernels.atoms import distance_to_atoms, spread_atoms
+from occupy_jit.kernels.atoms import distance_to_atoms
 
 _LEAST_SCORE = 3.5  # standard deviations of the matched filter
 _NEAREST, _FARTHEST = 0.4, 1.5  # details (1.6 and 6 Å): from the atoms of the model
@@ -22,11 +22,8 @@ def carbon_curve(lattice):
 
 def residual_map(design, lattice, state):
     """The whitened map less the whitened fit, on the whole grid."""
-    tables = design.tables(state.gain * state.whitening * lattice.band, state.offset)
-    column = np.repeat(np.arange(design.n_columns), np.diff(design.atom_start))
-    fit = spread_atoms(lattice.data.shape, design.positions, design.weights * state.occupancy[column], design.row,
-                       tables, design.transform.squares_per_entry, lattice.spacing)
-    return lattice.filtered(state.whitening * lattice.band) - fit[..., 0]
+    fit = design.on_grid(state.gain * state.whitening * lattice.band, state.offset, state.occupancy)
+    return lattice.filtered(state.whitening * lattice.band) - fit
 
 
 def find_pseudo_atoms(residual, lattice, state, distance, n_atoms):

@@ -66,7 +66,7 @@ def fit_residues(lattice, atoms, b_factors, solution, design, n_parts, reference
     of_part = solution.occupancy[part]
     fine = Design(lattice, atoms.positions, atoms.weights, atoms.types, b_factors, column, part, atoms.kinds,
                   _REACH * lattice.detail)
-    values = fine.values(fine.tables(state.gain * state.whitening * lattice.band, solution.offset))
+    values = fine.values(state.gain * state.whitening * lattice.band, solution.offset)
     y = solution.y - _of_pseudo_atoms(design, lattice, state, n_parts)
     products = fine.products(values)[:, 0, 0]
     first = np.repeat(np.arange(n), np.diff(fine.pair_start))
@@ -91,7 +91,7 @@ def _of_pseudo_atoms(design, lattice, state, n_parts):
     """What the pseudo-atoms explain."""
     if design.n_columns == n_parts:
         return 0.0
-    values = design.values(design.tables(state.gain * state.whitening * lattice.band, state.offset))
+    values = design.values(state.gain * state.whitening * lattice.band, state.offset)
     occupancy = state.occupancy.copy()
     occupancy[:n_parts] = 0
     return design.fit(values, occupancy)

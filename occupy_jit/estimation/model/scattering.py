@@ -7,7 +7,7 @@ import numpy as np
 
 from occupy_jit.files.models import NUCLEIC, OTHER, PROTEIN, require_extra
 
-_WIDTHS = (4.0, 30.0)
+WIDTHS = (4.0, 30.0)
 """In Å^2: a form factor is a1 exp(-4 s^2/4) + a2 exp(-30 s^2/4); below 0.4/Å that is within 1 % for C N O S P."""
 ICE_DENSITY = 0.07
 """Of amorphous ice, per Å^3, in the units of the form factors."""
@@ -25,7 +25,7 @@ def form_factor(element):
     s = np.linspace(0, 0.4, 41)
     table = gemmi.Element(element).c4322
     curve = sum(a * np.exp(-b * s * s / 4) for a, b in zip(table.a, table.b, strict=True))
-    basis = np.stack([np.exp(-b * s * s / 4) for b in _WIDTHS], 1)
+    basis = np.stack([np.exp(-b * s * s / 4) for b in WIDTHS], 1)
     return np.linalg.lstsq(basis, curve, rcond=None)[0]
 
 
@@ -43,7 +43,7 @@ def scattering_curves(types, s):
     """
     atoms, ice = [], []
     for element, kind in types:
-        atoms.append(sum(w * np.exp(-b * s * s / 4) for w, b in zip(form_factor(element), _WIDTHS, strict=True)))
+        atoms.append(sum(w * np.exp(-b * s * s / 4) for w, b in zip(form_factor(element), WIDTHS, strict=True)))
         volume = VOLUME[kind]
         ice.append(ICE_DENSITY * volume * np.exp(-np.pi * volume ** (2 / 3) * s * s))
     return np.array(atoms).reshape(-1, len(s)), np.array(ice).reshape(-1, len(s))

@@ -86,7 +86,7 @@ def first_state(design, lattice, n_parts):
     power = smooth_shells(power, lattice) / smooth_shells(lattice.in_shell, lattice) / lattice.n_fit
     whitening = np.maximum(power, 1e-12 * power.max()) ** (-0.5 * lattice.resolved)
     state = State(np.ones(design.n_columns), np.zeros(n_parts), np.ones(len(lattice.s)), whitening)
-    values = design.values(design.tables(state.gain * state.whitening * lattice.band, state.offset))
+    values = design.values(state.gain * state.whitening * lattice.band, state.offset)
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     return _new_spectra(state, lattice, y, design.fit(values, state.occupancy), first=True)
 
@@ -140,7 +140,7 @@ def solve_once(design, lattice, y, state, parts, with_offsets=True):
     """
     n = len(parts)
     transfer = state.gain * state.whitening * lattice.band
-    values = design.values(design.tables(transfer, state.offset))
+    values = design.values(transfer, state.offset)
     occupancy, offset = state.occupancy, state.offset
     residual = y - design.fit(values, occupancy)
     weights = offset_prior(parts, state.spread, lattice.resolved)
