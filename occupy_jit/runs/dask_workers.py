@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import socket
+import sys
 import time
 
 from occupy_jit import __version__
@@ -316,11 +317,20 @@ def check_worker(path, token, inputs, version):
         os.unlink(answer)
     except OSError as error:
         return f"({host}) cannot write to {shown(folder)}: {error.strerror}"
+    from occupy_jit.machine.heap import keep_freed_memory
     from occupy_jit.runs import warmup
 
-    os.environ["OMP_NUM_THREADS"] = str(worker_threads() or 1)  # dask sets 1, as it expects a task on every thread
+    keep_freed_memory()
+    _take_threads(worker_threads() or 1)
     warmup.ready()
     return None
+
+
+def _take_threads(number):
+    """Use the threads of this worker: dask tells every library to use one, as it expects a task on each of them."""
+    os.environ["OMP_NUM_THREADS"] = str(number)
+    if "numba" not in sys.modules:  # it would start one for every processor, and those that do nothing take time, too
+        os.environ["NUMBA_NUM_THREADS"] = str(number)
 
 
 def _waited_for(path):

@@ -151,7 +151,8 @@ def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypat
 # What every worker checks first --------------------------------------------------------------------------------------
 
 
-def test_workers_that_share_the_files_are_taken(tmp_path):
+def test_workers_that_share_the_files_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # and is given back
     with dask_workers.Probe(str(tmp_path), [str(tmp_path)]) as probe:
         assert dask_workers.check_worker(*probe.arguments) is None
     assert list(tmp_path.iterdir()) == [], "the probe leaves nothing"
@@ -165,6 +166,22 @@ def test_workers_that_do_not_share_the_files_say_so(tmp_path, monkeypatch):
         assert "does not see what is written" in dask_workers.check_worker(path, "other", (), version)
         assert "does not see" in dask_workers.check_worker(str(tmp_path / "x" / "y"), token, (), version)
         assert __version__ in dask_workers.check_worker(path, token, (), "0.0")
+
+
+def settings_of_worker(task):
+    import numba
+
+    from occupy_jit.machine.threads import thread_count
+
+    return thread_count(), numba.config.NUMBA_NUM_THREADS
+
+
+def test_a_worker_uses_the_threads_that_dask_gave_it_and_no_others(cluster, tmp_path):
+    cluster.worker(1)
+    with dask_workers.Probe(str(tmp_path), []) as probe:
+        check = functools.partial(dask_workers.check_worker, *probe.arguments)
+        found = dict(distribute(settings_of_worker, [0], dask_workers.DaskWorkers(cluster.file), check))
+    assert found == {0: (1, 1)}
 
 
 def test_a_worker_elsewhere_is_refused_by_name(cluster, tmp_path):
