@@ -17,6 +17,7 @@ _LAZY = {
     "write_map": "files.map_writing",
     "get_map_occupancy": "occupancy",
     "occupancy_of_parts": "estimation.model.parts_fit",
+    "compare_parts": "estimation.model.part_comparison",
     "read_model": "files.models",
     "occupancy": None,
     "kernels": None,

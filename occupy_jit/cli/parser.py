@@ -150,7 +150,7 @@ def _parts(add):
         text="report the occupancy, with its error, inside each of these masks")
     add("--model", metavar="MODEL", path="file",
         text="report the occupancy, with its error, of every chain and ligand of this atomic model (mmCIF or PDB, also "
-             "compressed), which has to lie in the map")
+             "compressed), which has to lie in the map; of classes also which of them differ")
     add("--parts", metavar="PART", nargs="+",
         text="cut these out of the chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
     add("--residues", action="store_true", text="also every residue of the model")

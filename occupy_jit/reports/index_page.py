@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from occupy_jit.reports import colours, page
 
+_PARTS_SHOWN = 60
 _SUMMARY = re.compile(rb'<script type="application/json" id="summary">(.*?)</script>', re.DOTALL)
 
 
@@ -71,7 +72,7 @@ def render_index(entries):
     return text.encode("utf-8", "backslashreplace")
 
 
-def render_classes(name, entries, rows, differences, union_nm3, most_differences=12):
+def render_classes(name, entries, rows, differences, union_nm3, parts=None, most_differences=12):
     """Page of a classification: its classes on one scale, where they differ, and links to the report of each.
 
     Parameters
@@ -86,6 +87,8 @@ def render_classes(name, entries, rows, differences, union_nm3, most_differences
         The table of differences.
     union_nm3 : float
         Volume that any class occupies.
+    parts : occupy_jit.estimation.model.part_comparison.ClassParts, optional
+        Of a model.
     most_differences : int
         That are shown, the largest ones.
 
@@ -95,11 +98,11 @@ def render_classes(name, entries, rows, differences, union_nm3, most_differences
         HTML.
     """
     prefix = "occupancy in "
-    parts = sorted({key.removeprefix(prefix) for row in rows for key in row if key.startswith(prefix)})
+    masks = sorted({key.removeprefix(prefix) for row in rows for key in row if key.startswith(prefix)})
     table = []
     for entry, row in zip(entries, rows, strict=True):
         cells = [("mean scale in the union of all classes", row["mean_scale_in_union"], None)]
-        cells += [(part, row.get(f"occupancy in {part}"), row.get(f"error in {part}")) for part in parts]
+        cells += [(mask, row.get(f"occupancy in {mask}"), row.get(f"error in {mask}")) for mask in masks]
         table.append({"entry": entry, "name": row["class"], "particles": _text(row["share_of_particles"], ".1%"),
                       "resolution": _text(row["resolution_angstrom"], ".2f"),
                       "weak": _text(None if entry.summary is None else entry.summary["weaker_than_half"], ".0%"),
@@ -110,8 +113,9 @@ def render_classes(name, entries, rows, differences, union_nm3, most_differences
     text = page.environment().get_template("index.html.j2").render(
         program=page.PROGRAM, css=page.asset("report.css"), title=f"{name}: classes on one scale", heading=name,
         counts=None, entries=_cards(entries), classes={
-            "rows": table, "columns": ["mean scale in the union of all classes", *(_base(part) for part in parts)],
-            "union": f"{union_nm3:,.0f}", "differences": [_difference(row) for row in large[:most_differences]],
+            "rows": table, "columns": ["mean scale in the union of all classes", *(_base(mask) for mask in masks)],
+            "union": f"{union_nm3:,.0f}", "parts": None if parts is None else _parts(parts),
+            "differences": [_difference(row) for row in large[:most_differences]],
             "more": max(0, len(large) - most_differences)})
     return text.encode("utf-8", "backslashreplace")
 
@@ -166,6 +170,29 @@ def _cell(value, error):
     colour = colours.of_scale(value)
     return {"text": f"{value:.2f}" + ("" if error is None else f" ± {error:.2f}"),
             "style": Markup(f'style="background:{colour};color:{colours.text_on(colour)}"')}
+
+
+def _parts(found):
+    """Parts of a model in all classes: those that differ first."""
+    sure = {}
+    for row in found.significant:
+        sure.setdefault(row.part, row.p_corrected)
+    order = sorted((k for k in range(len(found.names)) if found.atoms[k]), key=lambda k: sure.get(found.names[k], 2))
+    rows = [{"name": found.names[k], "reference": bool(found.reference[k]),
+             "cells": [_cell(float(o), float(s)) for o, s in zip(found.occupancy[:, k], found.se[:, k], strict=True)],
+             "p": _p(sure[found.names[k]]) if found.names[k] in sure else None} for k in order]
+    differences = [{"part": row.part, "more": row.more, "less": row.less,
+                    "difference": f"{row.difference:.3f} ± {row.se:.3f}", "p": _p(row.p_corrected)}
+                   for row in found.significant]
+    names = [name for name, full in zip(found.names, found.reference, strict=True) if full]
+    return {"classes": found.classes, "rows": rows[:_PARTS_SHOWN], "more": max(0, len(rows) - _PARTS_SHOWN),
+            "differences": differences[:_PARTS_SHOWN], "more_differences": max(0, len(differences) - _PARTS_SHOWN),
+            "reference": ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else ""),
+            "comparisons": len(found.differences), "warnings": found.warnings}
+
+
+def _p(p):
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def _difference(row):

@@ -127,3 +127,45 @@ def bar_chart(target, rows, *, name, version):
     axes.set_ylabel("occupancy")
     axes.set_title(_plain(name), fontsize=9)
     _write(figure, target, version)
+
+
+# Okabe and Ito: told apart by colour-blind readers, and by their marks in grey.
+_CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f8c99")
+_CLASS_MARKS = "osD^vP*X"
+
+
+def class_chart(target, found, *, name, version):
+    """Draw classparts_<name>.png: the occupancy of every part in every class, with standard errors.
+
+    Parameters
+    ----------
+    target : binary file
+    found : occupy_jit.estimation.model.part_comparison.ClassParts
+    name : str
+        Of the group.
+    version : str
+    """
+    figure_class, canvas = _agg()
+    shown = [k for k, atoms in enumerate(found.atoms) if atoms][:100]
+    number = len(found.classes)
+    differs = {row.part for row in found.significant}
+    figure = figure_class(figsize=(max(5.0, (0.25 + 0.09 * number) * len(shown) + 1.5), 4.0), dpi=120,
+                          layout="constrained")
+    canvas(figure)
+    axes = figure.add_subplot()
+    for column, k in enumerate(shown):
+        if found.names[k] in differs:
+            axes.axvspan(column - 0.5, column + 0.5, color="#f3e3b3", linewidth=0)
+    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--")
+    axes.axhline(0, color="#333333", linewidth=0.6)
+    for c, label in enumerate(found.classes):
+        places = [column + 0.7 * ((c + 0.5) / number - 0.5) for column in range(len(shown))]
+        axes.errorbar(places, found.occupancy[c, shown], yerr=found.se[c, shown], linestyle="none", capsize=1.5,
+                      marker=_CLASS_MARKS[c % len(_CLASS_MARKS)], markersize=4, linewidth=0.8,
+                      color=_CLASS_COLOURS[c % len(_CLASS_COLOURS)], label=_plain(label))
+    axes.set_xlim(-0.6, len(shown) - 0.4)
+    axes.set_xticks(range(len(shown)), [_plain(found.names[k]) for k in shown], rotation=90, fontsize=7)
+    axes.set_ylabel("occupancy")
+    axes.set_title(_plain(name) + (": shaded where classes differ beyond chance" if differs else ""), fontsize=9)
+    axes.legend(fontsize=7, ncols=min(number, 8), loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
+    _write(figure, target, version)

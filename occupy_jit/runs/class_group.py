@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from occupy_jit.errors import InputError, OccupyError, UsageError, explain
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
+from occupy_jit.runs import class_parts
 from occupy_jit.runs.names import Names, names_for
 from occupy_jit.runs.plan import Output, Plan, Role, check_names, masks, path_of, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
@@ -32,6 +33,8 @@ class ClassMap:
     record : dict or None
     report : dict or None
         Summary of its report.
+    parts : occupy_jit.estimation.model.parts_result.PartsResult or None
+        Of a model.
     status : int
     problem : str or None
     on_mean : Output or None
@@ -47,6 +50,7 @@ class ClassMap:
     own: object = None
     record: dict | None = None
     report: dict | None = None
+    parts: object = None
     status: int = 0
     problem: str | None = None
     on_mean: Output | None = None
@@ -215,6 +219,7 @@ def _outputs(name, number, options):
     if number > 1:
         outputs += [Output(Role.DIFFERENCE_TABLE, names.path("classdiff_", ".csv")),
                     Output(Role.SCALE_SPREAD, names.path("classvar_", ".mrc"))]
+    outputs += class_parts.planned(names, options, number)
     if options.report:
         outputs.append(Output(Role.CLASS_PAGE, names.path("classes_", ".html")))
     return (*outputs, *told(names, options))

@@ -7,7 +7,7 @@ import re
 from occupy_jit import __version__
 from occupy_jit.files.outputs import Outputs
 from occupy_jit.files.paths import shown
-from occupy_jit.runs import summary
+from occupy_jit.runs import class_parts, summary
 from occupy_jit.runs.class_group import position
 from occupy_jit.runs.class_references import write_references
 from occupy_jit.runs.plan import Role
@@ -33,17 +33,22 @@ def write_group(group, settings, options, log):
             write_references(group, settings, options, outputs, log)
         with log.timed("compare"):
             means, union, differences = _compare(group, outputs)
-        rows = _rows(group, means)
+        parts = class_parts.compare(group, options, log)
+        rows = _rows(group, means, parts)
         _show(rows, differences, union, group.common, log)
+        if parts is not None:
+            class_parts.show(parts, log)
+            class_parts.write(group, parts, outputs)
         names = _write_star(group, outputs, log)
         write_table(outputs, group.path_of(Role.CLASS_TABLE), rows)
         write_table(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
         _write_chimerax(group, options, outputs, log)
-        write_class_page(group, rows, differences, union, options, outputs)
+        write_class_page(group, rows, differences, union, parts, options, outputs)
         written = [(output.path, output.what) for output in group.outputs]
         log.files(written)
         record = _record(group, settings, options, log, {
-            "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names})
+            "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names,
+            **({} if parts is None else class_parts.record_of(parts))})
         write_record_and_log(group, outputs, record, log)
     log.wrote(written)
 
@@ -83,7 +88,7 @@ def _compare(group, outputs):
     return dict(zip((entry.label for entry in usable), map(float, means), strict=True)), union * voxel, rows
 
 
-def _rows(group, means):
+def _rows(group, means, parts):
     """The table of classes: one dictionary for each, also for those that were left out."""
     rows = []
     for entry in group.classes:
@@ -99,6 +104,7 @@ def _rows(group, means):
         for target in found.get("targets", ()):
             row[f"occupancy in {target['mask']}"] = target["occupancy"]
             row[f"error in {target['mask']}"] = target["error"]
+        row |= class_parts.columns_of(parts, entry.label)
         row["status"], row["problem"] = entry.status, entry.problem
         rows.append(row)
     return rows

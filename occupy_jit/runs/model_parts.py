@@ -54,6 +54,13 @@ def _rows(fitted, volume, result):
     return rows
 
 
+def for_group(fitted):
+    """What a comparison with other classes needs of it."""
+    from occupy_jit.estimation.model.part_comparison import without_model
+
+    return without_model(fitted)
+
+
 def write(plan, fitted, rows, outputs, log):
     """Every file about the parts that is planned."""
     from occupy_jit.files.model_writing import with_occupancies

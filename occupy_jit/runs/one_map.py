@@ -84,9 +84,9 @@ def _run(plan, log):
     targets = _targets(plan, inputs.volume, result, log)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record, report = _write(plan, inputs, result, targets, outputs, log, workers)
+        record, report, parts = _write(plan, inputs, result, targets, outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
-    return {"record": record, "report": report, "written": plan.outputs}
+    return {"record": record, "report": report, "parts": parts, "written": plan.outputs}
 
 
 def _read(plan, log):
@@ -165,14 +165,15 @@ def _targets(plan, volume, result, log):
 
 
 def _write(plan, inputs, result, targets, outputs, log, workers):
-    """Every file of the plan; returns the record, and the summary of the report if there is one."""
+    """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
     writer = Writer(plan, inputs.volume, outputs, log)
     writer.start_report(result)
     slices = write_maps(writer, result, workers)
     writer.plain_copy()
     results = summary.results(inputs.volume, result)
+    parts = None
     if plan.options.model is not None:
-        results["parts"] = _parts(plan, inputs.volume, result, outputs, log)
+        results["parts"], parts = _parts(plan, inputs.volume, result, outputs, log)
     if targets:
         results["targets"] = targets
     writer.targets(results)
@@ -184,18 +185,18 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     record = summary.record(plan, inputs.volume, result, results, workers, inputs.files)
     summary.tell(log, record)
     writer.record_and_log(record, workers)
-    return record, writer.report_summary
+    return record, writer.report_summary, parts
 
 
 def _parts(plan, volume, result, outputs, log):
-    """Fit the parts of the model and write their files; returns their table."""
+    """Fit the parts of the model and write their files; returns their table, and of a class what was fitted."""
     from occupy_jit.reports.parts_files import rounded
     from occupy_jit.runs import model_parts
 
     with log.timed("fit the model"):
         fitted, rows = model_parts.find(plan.options, volume, result, log)
     model_parts.write(plan, fitted, rows, outputs, log)
-    return rounded(rows)
+    return rounded(rows), None if plan.label is None else model_parts.for_group(fitted)
 
 
 def _measure(plan, log):

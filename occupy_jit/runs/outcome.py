@@ -26,6 +26,8 @@ class Outcome:
         Summary of the report, see `occupy_jit.reports.page.render`.
     full_scale : occupy_jit.estimation.result.FullScale or None
         Where it alone was asked for.
+    parts : occupy_jit.estimation.model.parts_result.PartsResult or None
+        Of a class: for the comparison with the others, without the model.
     lines : tuple of logging.LogRecord
         The log of the run.
     verdicts : tuple of (code, sentence)
@@ -45,6 +47,7 @@ class Outcome:
     record: dict | None = None
     report: dict | None = None
     full_scale: object = None
+    parts: object = None
     lines: tuple = ()
     verdicts: tuple = ()
     warnings: tuple = ()

@@ -102,7 +102,7 @@ def _without_folder(text, path, options):
     return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
 
 
-def write_class_page(group, rows, differences, union_angstrom3, options, outputs):
+def write_class_page(group, rows, differences, union_angstrom3, parts, options, outputs):
     """Write the page of a classification, where it is planned.
 
     Parameters
@@ -112,6 +112,8 @@ def write_class_page(group, rows, differences, union_angstrom3, options, outputs
         The tables of the classes and of their differences.
     union_angstrom3 : float
         Volume that any class occupies.
+    parts : occupy_jit.estimation.model.part_comparison.ClassParts or None
+        Of a model.
     options : occupy_jit.settings.Options
     outputs : occupy_jit.files.outputs.Outputs
     """
@@ -130,6 +132,6 @@ def write_class_page(group, rows, differences, union_angstrom3, options, outputs
             report = os.path.basename(entry.plan.path_of(Role.REPORT))
             entries.append(Entry(entry.label, entry.report, report))
         told.append({**row, "problem": problem})
-    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000)
+    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000, parts)
     with outputs.open(path) as file:
         file.write(html)

@@ -27,6 +27,8 @@ class Solution:
     of_ice : ndarray (parts,)
         What the uncertain contrast of nucleic acid may change.
     step : Step
+    influence : ndarray (blocks, parts)
+        What the residual in each block of space adds to each occupancy; the sum over blocks is 0.
     """
 
     occupancy: np.ndarray
@@ -37,6 +39,7 @@ class Solution:
     state: object
     of_ice: np.ndarray
     step: object
+    influence: np.ndarray
 
 
 def solve_with_errors(design, lattice, state, parts, with_offsets=True):
@@ -44,10 +47,12 @@ def solve_with_errors(design, lattice, state, parts, with_offsets=True):
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     for _ in range(2):
         state, step = solve_once(design, lattice, y, state, parts, with_offsets)
-    meat = _scatter(design, lattice, step, y - step.fit, len(parts), with_offsets)
+    scores = _scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
+    meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
     covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
     return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
-                    _of_ice(design, lattice, state, step, len(parts), with_offsets), step)
+                    _of_ice(design, lattice, state, step, len(parts), with_offsets), step,
+                    scores @ step.covariance[:, :len(parts)])
 
 
 def _of_ice(design, lattice, state, step, n, with_offsets):
@@ -70,14 +75,13 @@ def solve_again(design, lattice, solution, y, n):
     return state.occupancy[:n] + change[:n]
 
 
-def _scatter(design, lattice, step, residual, n, with_offsets):
-    """Sum over blocks of space of the outer products of their scores, with the prior as one more score."""
+def _scores(design, lattice, step, residual, n, with_offsets):
+    """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
     scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
     columns = [scores[:, :n, 0]]
     if with_offsets:
         columns.append(np.asarray(scores[:, :, 1] @ step.share))
-    scores = np.concatenate(columns, 1)
-    return scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
+    return np.concatenate(columns, 1)
 
 
 def _larger(formula, sandwich):
@@ -98,3 +102,18 @@ def standard_errors(occupancy, covariance, offset, reference_offset, of_ice):
     of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
     variance = np.maximum(np.diag(covariance), 0) + _FLOOR**2 * (1 + occupancy**2) + of_blur**2 + of_ice**2
     return np.sqrt(variance)
+
+
+def difference_error(difference, variance, blurred, of_ice):
+    """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
+
+    Parameters
+    ----------
+    difference : ndarray (parts,)
+    variance : ndarray (parts,)
+        By noise, and by what errors of the model do not have in common.
+    blurred, of_ice : pair of ndarray (parts,)
+        Offset times occupancy, and what the contrast of nucleic acid may change, in either map.
+    """
+    of_blur = _PER_OFFSET * (blurred[0] - blurred[1])
+    return np.sqrt(variance + (_FLOOR * difference) ** 2 + of_blur**2 + (of_ice[0] - of_ice[1]) ** 2)

@@ -14,7 +14,7 @@ from occupy_jit.estimation.model.lattice import Lattice, detail_used, fourier_cr
 from occupy_jit.estimation.model.part_errors import relative_to_full, solve_with_errors, standard_errors
 from occupy_jit.estimation.model.part_selection import model_name as _name
 from occupy_jit.estimation.model.part_selection import select_parts
-from occupy_jit.estimation.model.parts_result import PartsResult, ResidueOccupancy
+from occupy_jit.estimation.model.parts_result import Evidence, PartsResult, ResidueOccupancy
 from occupy_jit.estimation.model.residues import correlations, fit_residues
 from occupy_jit.estimation.model.turns import first_state, run_turns
 from occupy_jit.files.models import AtomicModel, read_model
@@ -225,7 +225,16 @@ def _result(model, names, part, lattice, known, solution, wanted, design):
                        np.sqrt(np.diag(solution.covariance))[n:2 * n], correlations(design.pattern, solution.y,
                                                                                      solution.fit)[:n],
                        full, spread, 0.0, 0, "", lattice.detail, float(gain * value), None, model=model,
-                       part_of_atom=part), value
+                       part_of_atom=part, evidence=_evidence(solution, lattice, n, value)), value
+
+
+def _evidence(solution, lattice, n, value):
+    """What a comparison with other maps needs, at a full scale of 1."""
+    grid = (lattice.data.shape, tuple(map(int, lattice.corner)), lattice.n_fit,
+            tuple(round(float(step), 6) for step in lattice.spacing))
+    return Evidence(solution.covariance[:n, :n] / value**2, solution.step.covariance[:n, :n] / value**2,
+                    (solution.influence / value).astype(np.float32), (solution.y - solution.fit).astype(np.float32),
+                    solution.of_ice / value, grid)
 
 
 def _halves(half_maps, voxel_size, lattice, design, solution, known, value):

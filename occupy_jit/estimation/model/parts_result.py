@@ -32,6 +32,33 @@ class ResidueOccupancy(NamedTuple):
 
 
 @dataclass
+class Evidence:
+    """What tells how sure a difference to another map of the same model is.
+
+    Attributes
+    ----------
+    covariance, formula : ndarray (parts, parts)
+        Of the occupancies before they are divided by full scale, which is 1 here: the larger of both, as for the
+        standard errors, and that of the formula alone.
+    influence : ndarray (blocks, parts), float32
+        What the residual in each block of space adds to each occupancy.
+    residual : ndarray (voxels,), float32
+        Of the whitened map.
+    of_ice : ndarray (parts,)
+        What the uncertain contrast of nucleic acid may change.
+    grid : tuple
+        Of two maps that have the same, blocks and voxels are the same.
+    """
+
+    covariance: np.ndarray
+    formula: np.ndarray
+    influence: np.ndarray
+    residual: np.ndarray
+    of_ice: np.ndarray
+    grid: tuple
+
+
+@dataclass
 class PartsResult:
     """Occupancies of the parts of a model. Iterating over it gives the rows: ``pandas.DataFrame(result)`` is the table.
 
@@ -69,6 +96,8 @@ class PartsResult:
     part_of_atom : ndarray (model atoms,), int
     residue_of_table : ndarray (residues,), int
         Index of each of `residues` in the model's.
+    evidence : Evidence
+        For `compare_parts`.
     """
 
     names: list
@@ -92,6 +121,7 @@ class PartsResult:
     model: object = None
     part_of_atom: np.ndarray = None
     residue_of_table: np.ndarray = None
+    evidence: Evidence = None
 
     def __len__(self):
         return len(self.names)
