@@ -151,7 +151,7 @@ class _Script:
         self._lowest = min_vis_scale
         self._left_out = []
         self.opened = []
-        self.values = [min_vis_scale + (1 - min_vis_scale) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
+        self.values = scale_values(min_vis_scale)
 
     def open(self, path, what):
         """Open a map; the number of its model, None if there is none or its name cannot be written."""
@@ -208,7 +208,7 @@ class _Script:
         if full_scale_box is not None:
             lines += _box(full_scale_box, len(self.opened) + 1)
         if key:
-            lines += _scale_key(self.values)
+            lines += [*scale_key(self.values), '2dlabels text "local scale" size 16 xpos 0.68 ypos 0.13']
         lines.append(f'2dlabels text "{_label(self._name)}" size 16 xpos 0.03 ypos 0.94')
         lines += [*aliases, "view", ""]
         return "\n".join(lines)
@@ -346,8 +346,12 @@ def _box(full_scale_box, number):
             f"surface squaremesh #{number}"]
 
 
-def _scale_key(values):
-    """Commands that draw the key of the colours."""
+def scale_values(lowest):
+    """The numbers that `COLOURS` stand for, from the lowest that is shown to 1."""
+    return [lowest + (1 - lowest) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
+
+
+def scale_key(values):
+    """Commands that draw the key of the colours; there can be one only."""
     key = " ".join(f"{c}:{v:.2g}" for v, c in zip(values, COLOURS, strict=True))
-    return [f"key {key} pos 0.68,0.08 size 0.28,0.03 fontSize 16",
-            '2dlabels text "local scale" size 16 xpos 0.68 ypos 0.13']
+    return [f"key {key} pos 0.68,0.08 size 0.28,0.03 fontSize 16"]

@@ -4,12 +4,14 @@ import csv
 import io
 import re
 
-from occupy_jit.reports.chimerax import COLOURS, cannot_open, script_path
+from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_values, script_path
 from occupy_jit.reports.plot import _agg, _plain, _write
 
 ATTRIBUTE = "occupancyFit"
 _MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
-_DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4}
+_TRANSPARENCY = 60  # percent, of the map: the model is inside
+_DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
+           "se_noise": 4}
 
 
 def harmless(text):
@@ -55,13 +57,18 @@ def _cell(value):
     return int(value) if isinstance(value, bool) else value
 
 
+def can_be_named(chain, number):
+    """Whether ChimeraX has words for a residue: others cannot be given an attribute there."""
+    return bool(re.fullmatch(r"\w+", chain, re.ASCII) and re.fullmatch(r"-?\d+[A-Za-z]?", number))
+
+
 def attributes(residues):
     """Text of parts_<name>.defattr: the occupancy of every residue as an attribute for ChimeraX.
 
     Parameters
     ----------
     residues : sequence of (chain, number, occupancy)
-        Those whose chain is no plain word are left out: they cannot be named there.
+        Those that `can_be_named` does not hold for are left out.
 
     Returns
     -------
@@ -69,37 +76,45 @@ def attributes(residues):
     """
     lines = [f"attribute: {ATTRIBUTE}", "recipient: residues"]
     lines += [f"\t/{chain}:{number}\t{occupancy:.3f}" for chain, number, occupancy in residues
-              if re.fullmatch(r"\w+", chain) and re.fullmatch(r"-?\d+[A-Za-z]?", number) and occupancy == occupancy]
+              if can_be_named(chain, number) and occupancy == occupancy]
     return "\n".join(lines) + "\n"
 
 
-def script_lines(model_path, attributes_path, directory):
-    """Commands that open the model, coloured by its occupancies, with a key; for the end of the script.
+def script_lines(model_path, attributes_path, directory, lowest):
+    """Commands that open the model in the map, coloured by its occupancies; for the end of the script.
+
+    ChimeraX has one key of colours only: the model's colours stand for the same numbers as the map's.
 
     Parameters
     ----------
-    model_path, attributes_path : str
+    model_path : str
+    attributes_path : str or None
+        None where there are none: ChimeraX refuses a file without any.
     directory : str
         Of the script.
+    lowest : float
+        Occupancy of the first colour.
 
     Returns
     -------
     str
     """
     for path in (model_path, attributes_path):
-        reason = cannot_open(path, directory)
+        reason = None if path is None else cannot_open(path, directory)
         if reason is not None:
             return f"# Left out: the model: {reason.replace(';', ',')}\n"
-    palette = ":".join(f"{i / (len(COLOURS) - 1):g},{colour}" for i, colour in enumerate(COLOURS))
-    key = " ".join(f"{colour}:{i / (len(COLOURS) - 1):g}" for i, colour in enumerate(COLOURS))
-    return "\n".join([
-        "# The model, coloured by the occupancy of its parts (residues, if those were fitted).",
-        f'open "{script_path(model_path, directory)}" id {_MODEL_NUMBER}',
-        f'open "{script_path(attributes_path, directory)}" models #{_MODEL_NUMBER}',
-        f"hide #{_MODEL_NUMBER} atoms",
-        f"show #{_MODEL_NUMBER} cartoons",
-        f"color byattribute r:{ATTRIBUTE} #{_MODEL_NUMBER} palette {palette} range 0,1",
-        f"key {key} pos 0.70,0.05 size 0.25,0.03", ""])
+    me = f"#{_MODEL_NUMBER}"
+    lines = ["# The model, coloured by the occupancy of its parts (residues, if those were fitted), in the map.",
+             f'open "{script_path(model_path, directory)}" id {_MODEL_NUMBER}',
+             f"hide {me} atoms", f"show {me} cartoons", f"show {me} & ligand atoms",
+             f"transparency #1-{_MODEL_NUMBER - 1} {_TRANSPARENCY}"]
+    if attributes_path is not None:
+        values = scale_values(lowest)
+        palette = ":".join(f"{value:g},{colour}" for value, colour in zip(values, COLOURS, strict=True))
+        lines += [f'open "{script_path(attributes_path, directory)}" models {me}',
+                  f"color byattribute r:{ATTRIBUTE} {me} palette {palette} range {lowest:g},1", *scale_key(values),
+                  '2dlabels text "model: occupancy" size 16 xpos 0.68 ypos 0.17']
+    return "\n".join([*lines, ""])
 
 
 def bar_chart(target, rows, *, name, version):

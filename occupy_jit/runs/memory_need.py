@@ -22,6 +22,8 @@ _BAND = 0.7
 _BALL = 9  # sections; the usual largest
 # Scale of the neighbourhood, and columns of a band, in the half of a map that is worked on.
 _BAND_PARTS = 0.9
+# Å: voxels of the finest grid that a model is fitted on.
+_MODEL_VOXEL = 4 / 2.8
 
 
 class Wanted(NamedTuple):
@@ -81,6 +83,8 @@ def needed(shape, voxel_size, settings, options):
     # Half of the difference of half maps and three maps of noise; the error of the scale.
     noise_maps = 4 * bool(options.half_maps)
     always += noise_maps + bool(options.half_maps or options.save_error)
+    if options.half_maps and options.model is not None:
+        always += min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # the difference, kept for the fit
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     # two halves and their maxima, while noise is measured, and twice as much where they were masked

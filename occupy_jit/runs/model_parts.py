@@ -3,16 +3,17 @@
 from occupy_jit import __version__
 from occupy_jit.runs.plan import Role
 
-_HALVES = ("half1", "half2")
+_NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
 
 
-def find(options, volume, result, log):
+def find(options, inputs, result, log):
     """Fit the parts of the model that `options` name.
 
     Parameters
     ----------
     options : occupy_jit.settings.Options
-    volume : occupy_jit.files.maps.Map
+    inputs : occupy_jit.runs.one_map._Inputs
+        With ``volume`` and ``coarse_difference``.
     result : occupy_jit.estimation.result.Result
         Of the map alone: its scale at the atoms is told beside each occupancy.
     log : occupy_jit.reports.runlog.RunLog
@@ -26,11 +27,28 @@ def find(options, volume, result, log):
     from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
     from occupy_jit.runs.model_read import parts_of
 
-    fitted = occupancy_of_parts(volume, parts_of(options), parts=options.parts, reference=options.reference_part,
-                                residues=options.residues, b_factors=options.b_factors, progress=log.detail)
+    fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts, reference=options.reference_part,
+                                residues=options.residues, b_factors=options.b_factors,
+                                half_difference=inputs.coarse_difference, progress=log.detail)
     for sentence in fitted.warnings:
         log.warning(sentence)
-    return fitted, _rows(fitted, volume, result)
+    return fitted, _rows(fitted, inputs.volume, result)
+
+
+def half_difference(options, volume, difference):
+    """Half of the difference of half maps at the detail that the fit of a model uses; None if there is nothing to fit.
+
+    The estimate low-passes what it is given, so this has to be taken before.
+    """
+    if options.model is None or difference is None:
+        return None
+    import numpy as np
+
+    from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
+
+    voxel_size = np.full(3, volume.voxel_size)
+    coarse, _ = fourier_crop(difference, voxel_size, detail_used(voxel_size))
+    return coarse.copy() if np.shares_memory(coarse, difference) else coarse
 
 
 def _rows(fitted, volume, result):
@@ -47,9 +65,10 @@ def _rows(fitted, volume, result):
         own = scale[fitted.part_of_atom == i]
         row["scale_from_map"] = float(np.median(own)) if len(own) else None
         if fitted.halves is not None:
-            row |= {name: float(half[i]) for name, half in zip(_HALVES, fitted.halves, strict=True)}
+            row |= {"half1": float(fitted.halves.occupancy[0, i]), "half2": float(fitted.halves.occupancy[1, i]),
+                    "se_noise": float(fitted.halves.se_noise[i])}
         if not row["atoms"]:
-            row |= dict.fromkeys(("occupancy", "se", "dB", "se_dB", "cc"), float("nan"))
+            row |= {name: float("nan") for name in _NUMBERS if name in row}
         rows.append(row)
     return rows
 
@@ -66,6 +85,9 @@ def write(plan, fitted, rows, outputs, log):
     from occupy_jit.files.model_writing import with_occupancies
     from occupy_jit.reports import parts_files as reports
 
+    if fitted.halves is not None:
+        log.results([("half maps", f"their answers differ by {fitted.halves.disagreement:.2f} standard errors of the "
+                      f"parts: noise alone, so by at most 1 (by chance {fitted.halves.most:.2f}) where these hold")])
     with log.timed("write"):
         _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
         _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))
@@ -94,10 +116,16 @@ def _json(fitted, rows):
             "frame": {"score_here": frame.score_here, "score_elsewhere": frame.score_elsewhere,
                       "best_shift_angstrom": [float(v) for v in frame.shift]},
             "explained": fitted.explained, "b_factors": fitted.b_factors, "pseudo_atoms": fitted.pseudo_atoms,
-            "detail_angstrom": fitted.detail, "density_of_full_scale": fitted.density,
+            "detail_angstrom": fitted.detail, "density_of_full_scale": fitted.density, "half_maps": _halves(fitted),
             "reference": [name for name, full in zip(fitted.names, fitted.full, strict=True) if full],
             "residues": rounded([r._asdict() for r in fitted.residues]), "warnings": fitted.warnings}
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _halves(fitted):
+    if fitted.halves is None:
+        return None
+    return {"disagreement": fitted.halves.disagreement, "disagreement_by_chance": fitted.halves.most}
 
 
 def _residues(fitted):
@@ -113,7 +141,9 @@ def script_lines(plan):
     """What the ChimeraX script says of the model; empty without one."""
     if plan.path_of(Role.MODEL) is None:
         return ""
-    from occupy_jit.reports.parts_files import script_lines as lines
+    from occupy_jit.reports import parts_files
+    from occupy_jit.runs.model_read import parts_of
 
-    return lines(plan.path_of(Role.MODEL), plan.path_of(Role.ATTRIBUTES), plan.names.directory)
-
+    named = any(parts_files.can_be_named(r.chain, r.number) for r in parts_of(plan.options).residues)
+    return parts_files.script_lines(plan.path_of(Role.MODEL), plan.path_of(Role.ATTRIBUTES) if named else None,
+                                    plan.names.directory, plan.options.min_vis_scale)

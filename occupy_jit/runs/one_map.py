@@ -7,7 +7,7 @@ from occupy_jit.files.outputs import Outputs
 from occupy_jit.files.paths import shown
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
-from occupy_jit.runs import outcome, summary, warmup
+from occupy_jit.runs import model_parts, outcome, summary, warmup
 from occupy_jit.runs.memory_need import wanted
 from occupy_jit.runs.plan import Role, check_memory
 from occupy_jit.runs.writing import Writer, make_directory, write_maps
@@ -51,6 +51,7 @@ class _Inputs(NamedTuple):
 
     volume: object  # a `files.maps.Map`
     half_difference: object  # array or None
+    coarse_difference: object  # the same for the parts of a model: the estimate overwrites the other
     solvent_mask: object  # array or None
     reference_mask: object  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
@@ -99,10 +100,11 @@ def _read(plan, log):
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     difference = None if plan.partner is None else _join(volume, plan.partner, options)
+    coarse = model_parts.half_difference(options, volume, difference)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, difference, solvent_mask, reference_mask, files)
+    return _Inputs(volume, difference, coarse, solvent_mask, reference_mask, files)
 
 
 def _reference_mask(plan, volume):
@@ -173,7 +175,7 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     results = summary.results(inputs.volume, result)
     parts = None
     if plan.options.model is not None:
-        results["parts"], parts = _parts(plan, inputs.volume, result, outputs, log)
+        results["parts"], parts = _parts(plan, inputs, result, outputs, log)
     if targets:
         results["targets"] = targets
     writer.targets(results)
@@ -188,13 +190,12 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     return record, writer.report_summary, parts
 
 
-def _parts(plan, volume, result, outputs, log):
+def _parts(plan, inputs, result, outputs, log):
     """Fit the parts of the model and write their files; returns their table, and of a class what was fitted."""
     from occupy_jit.reports.parts_files import rounded
-    from occupy_jit.runs import model_parts
 
     with log.timed("fit the model"):
-        fitted, rows = model_parts.find(plan.options, volume, result, log)
+        fitted, rows = model_parts.find(plan.options, inputs, result, log)
     model_parts.write(plan, fitted, rows, outputs, log)
     return rounded(rows), None if plan.label is None else model_parts.for_group(fitted)
 

@@ -197,4 +197,6 @@ def _of_part(row):
     if row["occupancy"] is None:
         return "outside of the map"
     full = ", full" if row["full"] else ""
+    if "half1" in row:
+        full += f"; halves {row['half1']:.3f} {row['half2']:.3f}, noise ± {row['se_noise']:.3f}"
     return f"{row['occupancy']:.3f} ± {row['se']:.3f}, dB {row['dB']:.0f} Å^2, cc {row['cc']:.2f}{full}"

@@ -9,18 +9,15 @@ import pytest
 pytest.importorskip("scipy")
 gemmi = pytest.importorskip("gemmi")
 
+import occupy_jit  # noqa: E402
 from tests.command import listing, run, write  # noqa: E402
 from tests.estimation.test_model_occupancy import OCCUPANCY, VOXEL, density, structure  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A map of four chains, and its model as a file of coordinates."""
-    here = tmp_path_factory.mktemp("modelled")
-    atoms = structure()
-    write(here / "map.mrc", density(atoms, OCCUPANCY, noise=0.3), VOXEL)
+def written(atoms, path, names=None):
+    """The model as a file; `names` replaces those of chains."""
     model = gemmi.Model(1)
-    chains = {name: gemmi.Chain(name) for name in OCCUPANCY}
+    chains = {name: gemmi.Chain((names or {}).get(name, name)) for name in OCCUPANCY}
     for number, residue in enumerate(atoms.residues):
         made = gemmi.Residue()
         made.name, made.seqid = "ALA", gemmi.SeqId(number + 1, " ")
@@ -34,7 +31,16 @@ def folder(tmp_path_factory):
         model.add_chain(chain)
     whole = gemmi.Structure()
     whole.add_model(model)
-    whole.make_mmcif_document().write_file(str(here / "model.cif"))
+    whole.make_mmcif_document().write_file(str(path))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A map of four chains, and its model as a file of coordinates."""
+    here = tmp_path_factory.mktemp("modelled")
+    atoms = structure()
+    write(here / "map.mrc", density(atoms, OCCUPANCY, noise=0.3), VOXEL)
+    written(atoms, here / "model.cif")
     return here
 
 
@@ -59,6 +65,54 @@ def test_table_model_attributes_and_report_say_the_same(folder, tmp_path):
     assert "Occupancy of the parts of the model" in html
     for row in rows.values():
         assert f"{float(row['occupancy']):.2f} ± {float(row['se']):.2f}" in html
+
+
+def test_half_maps_tell_what_either_says_and_the_noise(folder, tmp_path):
+    atoms = structure()
+    halves = [write(tmp_path / f"half{i}.mrc", density(atoms, OCCUPANCY, noise=0.6, seed=i), VOXEL) for i in (1, 2)]
+    ran = run("--half-maps", *halves, "--model", folder / "model.cif", "--output-dir", tmp_path / "out")
+    assert ran.returncode == 0, ran.stderr
+    with open(tmp_path / "out" / "parts_half1.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = json.loads((tmp_path / "out" / "parts_half1.json").read_text())
+    assert 0 < told["half_maps"]["disagreement"] < told["half_maps"]["disagreement_by_chance"]
+    for row, of_record in zip(rows, told["parts"], strict=True):
+        one, two, mean = (float(row[name]) for name in ("half1", "half2", "occupancy"))
+        assert (of_record["half1"], of_record["half2"]) == (one, two)
+        assert abs(one - two) / 2 < 4 * float(row["se_noise"]) < 4 * float(row["se"])
+        assert abs((one + two) / 2 - mean) < 0.01
+    log = (tmp_path / "out" / "log_half1.txt").read_text()
+    assert "standard errors of the parts" in log and f"halves {float(rows[0]['half1']):.3f}" in log
+    # the same from Python, with the map that is their mean
+    one, two = (occupy_jit.read_map(path) for path in halves)
+    mean = occupy_jit.read_map(halves[0])
+    mean.data[:] = (one.data + two.data) / 2
+    found = occupy_jit.occupancy_of_parts(mean, folder / "model.cif", half_maps=(one, two))
+    assert np.allclose(found.occupancy, [float(row["occupancy"]) for row in rows], atol=2e-4)
+    assert np.allclose(found.halves.occupancy[1], [float(row["half2"]) for row in rows], atol=2e-4)
+
+
+def test_chains_with_names_like_paths_formulas_and_commands_do_no_harm(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    names = {"A": "../../x", "B": "=1+1", "C": "<b>'\"$x$", "D": "x;exit"}
+    written(structure(), tmp_path / "odd.cif", names)
+    out = tmp_path / "deep" / "er" / "out"
+    ran = run("-i", folder / "map.mrc", "--model", tmp_path / "odd.cif", "--report", "--plot", "--output-dir", out)
+    assert ran.returncode == 0 and not ran.stderr, ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "odd.cif"]
+    assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["out"]
+    with open(out / "parts_map.csv", newline="") as file:
+        parts = [row["part"] for row in csv.DictReader(file)]
+    assert parts == [names["A"], "'" + names["B"], names["C"], names["D"]]
+    assert [row["part"] for row in json.loads((out / "parts_map.json").read_text())["parts"]] == list(names.values())
+    assert [chain.name for chain in gemmi.read_structure(str(out / "model_map.cif"))[0]] == list(names.values())
+    # no residue can be named in ChimeraX: then no attributes are opened, as a file without any is refused there
+    script = (out / "chimX_map.cxc").read_text()
+    assert 'open "./model_map.cif"' in script and "defattr" not in script and "exit" not in script
+    assert (out / "parts_map.defattr").read_text().splitlines() == ["attribute: occupancyFit", "recipient: residues"]
+    html = (out / "report_map.html").read_text()
+    assert "<b>'" not in html and "&lt;b&gt;" in html
+    assert (out / "parts_map.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(("content", "said"), [

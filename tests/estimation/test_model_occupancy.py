@@ -10,7 +10,7 @@ import gemmi  # noqa: E402
 
 from occupy_jit import occupancy_of_parts  # noqa: E402
 from occupy_jit.errors import InputError, UsageError  # noqa: E402
-from occupy_jit.estimation.model import restored  # noqa: E402
+from occupy_jit.estimation.model import part_halves, restored  # noqa: E402
 from occupy_jit.estimation.model.registration import rotation_matrix  # noqa: E402
 from occupy_jit.files.models import PROTEIN, AtomicModel, Residue  # noqa: E402
 
@@ -164,6 +164,28 @@ def test_a_mirrored_shifted_or_misplaced_model_is_refused(simulated):
             occupancy_of_parts(volume, AtomicModel(**{**model.__dict__, "xyz": xyz}), voxel_size=VOXEL)
 
 
+def test_a_model_that_reaches_out_of_the_map_is_fitted_where_it_lies_inside(simulated):
+    model, volume, _ = simulated
+    found = occupancy_of_parts(np.ascontiguousarray(volume[:, :, :30]), model, voxel_size=VOXEL)
+    outside = np.count_nonzero(model.xyz[:, 0] >= 29 * VOXEL)
+    assert found.warnings[0] == f"{outside} atoms of the model lie outside of the map and are left out"
+    assert found.atoms.sum() == len(model) - outside and (np.abs(found.occupancy - truth("ABCD")) < 3 * found.se).all()
+    with pytest.raises(InputError, match="most of its atoms lie outside"):
+        occupancy_of_parts(np.ascontiguousarray(volume[:26, :20, :24]), model, voxel_size=VOXEL)
+
+
+def test_a_part_outside_of_the_map_has_no_occupancy_and_changes_none(simulated):
+    model, volume, found = simulated
+    away = AtomicModel(**{**model.__dict__, "xyz": model.xyz.copy(), "residues": list(model.residues)})
+    for i in range(75, 100):  # D leaves, under another name
+        away.residues[i] = Residue("E", away.residues[i].name, away.residues[i].number, True)
+    away.xyz[model.residue >= 75] += 300.0
+    there = occupancy_of_parts(volume, away, voxel_size=VOXEL)
+    assert there.atoms.tolist() == [200, 200, 200, 0]
+    assert any(sentence.endswith("so without an occupancy: E") for sentence in there.warnings)
+    assert np.allclose(there.occupancy[:3] / there.occupancy[0], found.occupancy[:3] / found.occupancy[0], atol=0.1)
+
+
 def test_one_subunit_of_several_is_said_to_leave_density(simulated):
     model, volume, _ = simulated
     keep = model.residue < 25
@@ -220,3 +242,64 @@ def test_a_free_chain_has_the_moments_of_chains_drawn_at_random():
         assert abs(ends[:, 2].mean() - mean) < 0.03
         spread = ends.var(0).sum() / 3
         assert abs(spread - b / (8 * np.pi**2)) < 0.05 * spread
+
+
+@pytest.fixture(scope="module")
+def halved():
+    """Two half maps of the simulated structure, the model off by 0.3 Å, and what is found with them."""
+    model = structure()
+    signal = density(model, OCCUPANCY)
+    noise = [density(model, OCCUPANCY, noise=1.2, seed=seed) - signal for seed in (11, 12)]
+    halves = [signal + one for one in noise]
+    model.xyz = model.xyz + np.random.default_rng(5).normal(0, 0.3, model.xyz.shape)
+    volume = (halves[0] + halves[1]) / 2
+    return model, volume, halves, occupancy_of_parts(volume, model, voxel_size=VOXEL, half_maps=halves)
+
+
+def test_half_maps_tell_the_share_of_noise_in_the_errors(halved):
+    model, volume, halves, found = halved
+    assert (np.abs(found.occupancy - truth(found.names)) < 3 * found.se).all()
+    told = found.halves
+    assert told.occupancy.shape == (2, 4) and told.disagreement < told.most
+    # each half has the whole map's model error, and twice its noise variance on either side of its answer
+    assert np.abs(told.occupancy.mean(0) - found.occupancy).max() < 0.01
+    apart = np.abs(told.occupancy[0] - told.occupancy[1]) / 2
+    assert (apart < 4 * told.se_noise).all() and apart.max() > 0.1 * told.se_noise.max()
+    assert (told.se_noise < found.se).all()
+
+
+def test_the_error_by_noise_is_the_scatter_of_maps_with_other_noise():
+    model = structure()
+    signal = density(model, OCCUPANCY)
+    drawn = [density(model, OCCUPANCY, noise=1.0, seed=seed) - signal for seed in range(16)]
+    found = [occupancy_of_parts(signal + (a + b) / 2, model, voxel_size=VOXEL, half_difference=(a - b) / 2,
+                                reference=["A"]) for a, b in zip(drawn[::2], drawn[1::2], strict=True)]
+    told = np.sqrt(np.mean([r.halves.se_noise[1:] ** 2 for r in found], 0))
+    seen = np.std([r.occupancy[1:] for r in found], 0, ddof=1)
+    # eight maps: the standard deviation of each of three parts is known to 1/sqrt(14), their ratio's mean to 0.17
+    assert abs(np.mean(seen / told) - 1) < 3 * 0.17
+
+
+def test_wrong_halves(halved):
+    model, volume, halves, _ = halved
+    for wrong, error, word in ((halves[:1], UsageError, "two"), ((halves[0], halves[0]), InputError, "same map"),
+                               ((halves[0], halves[1][1:]), UsageError, "box"),
+                               ((halves[0], 1.2 * halves[1]), InputError, "mean")):
+        with pytest.raises(error, match=word):
+            occupancy_of_parts(volume, model, voxel_size=VOXEL, half_maps=wrong)
+
+
+def test_halves_that_differ_by_more_than_the_errors_are_told(halved, monkeypatch):
+    model, volume, halves, proper = halved
+    # two maps of different occupancies are no half maps
+    other = density(structure(), {**OCCUPANCY, "B": 0.2, "C": 0.7}, noise=1.2, seed=11)
+    monkeypatch.setattr(part_halves, "_SURE", 0.0)  # four parts of a few blocks each cannot make anybody very sure
+    found = occupancy_of_parts((halves[0] + other) / 2, model, voxel_size=VOXEL, half_maps=(halves[0], other))
+    assert found.halves.disagreement > 1 > proper.halves.disagreement
+    assert any("half maps differ" in sentence for sentence in found.warnings)
+
+
+def test_what_chance_seldom_exceeds_is_the_quantile_of_chi_square():
+    chi2 = pytest.importorskip("scipy.stats").chi2
+    for n in (1, 4, 28, 400):
+        assert abs(part_halves._most(n) / np.sqrt(chi2.ppf(0.999, n) / n) - 1) < 0.03

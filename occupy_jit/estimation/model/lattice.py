@@ -101,6 +101,8 @@ class Lattice:
         1 where the detail tells gain, whitening and offsets apart, 0 where it is too coarse for that.
     cut : callable
         Cuts the same box out of another coarse map.
+    noise : ndarray, complex64, or None
+        Transform of half of the difference of half maps.
     place, shell, in_shell
         Of every coefficient its place in the radial tables, the nearest shell, and how many lie in each.
     """
@@ -122,6 +124,7 @@ class Lattice:
     place: np.ndarray
     shell: np.ndarray
     in_shell: np.ndarray
+    noise: np.ndarray = None
 
     def transform_of(self, coarse):
         """Transform of another map on the same coarse grid, cut out like this one."""

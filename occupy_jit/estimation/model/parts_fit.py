@@ -12,6 +12,7 @@ from occupy_jit.estimation.model.fitted_atoms import Atoms, collect_atoms, descr
 from occupy_jit.estimation.model.full_group import full_group
 from occupy_jit.estimation.model.lattice import Lattice, detail_used, fourier_crop, make_lattice
 from occupy_jit.estimation.model.part_errors import relative_to_full, solve_with_errors, standard_errors
+from occupy_jit.estimation.model.part_halves import coarse_difference, judge_halves
 from occupy_jit.estimation.model.part_selection import model_name as _name
 from occupy_jit.estimation.model.part_selection import select_parts
 from occupy_jit.estimation.model.parts_result import Evidence, PartsResult, ResidueOccupancy
@@ -39,7 +40,7 @@ class _Prepared(NamedTuple):
 
 
 def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
-                       voxel_size=None, position=None, progress=None):
+                       half_difference=None, voxel_size=None, position=None, progress=None):
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
 
     Parameters
@@ -55,8 +56,10 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         Also every residue.
     b_factors : {"auto", "flat", "model"}
         Whether those of the file are used: auto takes what explains more.
-    half_maps : pair of ndarray (z, y, x), optional
-        What each of them says is told as well.
+    half_maps : pair of arrays or maps (z, y, x), optional
+        Whose mean the map is. What each of them says is told as well, and how much of the errors is noise.
+    half_difference : ndarray (z, y, x), optional
+        Half of their difference instead of them, as `estimate` takes it.
     voxel_size : float, optional
         In Å; of an array it is needed.
     position : (x, y, z), optional
@@ -71,7 +74,7 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     Raises
     ------
     InputError
-        The model does not lie in the map.
+        The model does not lie in the map, or the half maps are not its halves.
         A part is named that the model does not have.
     UsageError
         A part cannot be understood, or the extra is not installed.
@@ -82,9 +85,12 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     model = structure if isinstance(structure, AtomicModel) else read_model(structure)
     data, voxel_size, frames = _map_of(volume, voxel_size, position)
     names, part, wanted = select_parts(model, parts, reference)
+    difference = coarse_difference(data, half_maps, half_difference, voxel_size)
     say("model: where it lies in the map")
     prepared = _best_frame(data, voxel_size, frames, model, part)
     lattice, atoms = prepared.lattice, prepared.atoms
+    if difference is not None:
+        lattice.noise = lattice.transform_of(difference)
     known, tree, owner = describe_parts(atoms, lattice.spacing, len(names))
     say("model: parts")
     design, state, used = _choose_b_factors(lattice, atoms, known, b_factors)
@@ -101,11 +107,11 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     if explained < _LEAST_EXPLAINED:
         raise InputError(f"{_name(model)}: does not lie in the density: it explains {100 * explained:.1f} % of the "
                          f"map at its atoms; {_ADVICE}, or check that it is the model of this map")
-    result, reference_value = _result(model, names, part, lattice, known, solution, wanted, design)
+    result, reference_value, weights = _result(model, names, part, lattice, known, solution, wanted, design)
     result.explained, result.pseudo_atoms, result.frame = explained, n_pseudo, prepared.frame
     result.b_factors = "model" if used else "flat"
-    if half_maps is not None:
-        result.halves = _halves(half_maps, voxel_size, lattice, design, solution, known, reference_value)
+    if difference is not None:
+        result.halves = judge_halves(lattice, design, solution, result, weights)
     if residues:
         say("model: residues")
         _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
@@ -204,7 +210,7 @@ def _add_pseudo_atoms(design, lattice, state, known, tree, owner, n_atoms):
 
 
 def _result(model, names, part, lattice, known, solution, wanted, design):
-    """Occupancies relative to full scale, and full scale itself."""
+    """Occupancies relative to full scale, full scale itself, and the weights of the parts in it."""
     n = len(names)
     occupancy, covariance = solution.occupancy[:n], solution.covariance[:n, :n]
     if wanted is None:
@@ -225,7 +231,7 @@ def _result(model, names, part, lattice, known, solution, wanted, design):
                        np.sqrt(np.diag(solution.covariance))[n:2 * n], correlations(design.pattern, solution.y,
                                                                                      solution.fit)[:n],
                        full, spread, 0.0, 0, "", lattice.detail, float(gain * value), None, model=model,
-                       part_of_atom=part, evidence=_evidence(solution, lattice, n, value)), value
+                       part_of_atom=part, evidence=_evidence(solution, lattice, n, value)), value, weights
 
 
 def _evidence(solution, lattice, n, value):
@@ -235,18 +241,6 @@ def _evidence(solution, lattice, n, value):
     return Evidence(solution.covariance[:n, :n] / value**2, solution.step.covariance[:n, :n] / value**2,
                     (solution.influence / value).astype(np.float32), (solution.y - solution.fit).astype(np.float32),
                     solution.of_ice / value, grid)
-
-
-def _halves(half_maps, voxel_size, lattice, design, solution, known, value):
-    """Occupancies from each half map alone, all else as in the whole map."""
-    from occupy_jit.estimation.model.part_errors import solve_again
-
-    both = []
-    for half in half_maps:
-        coarse, _ = fourier_crop(np.asarray(half), np.broadcast_to(np.asarray(voxel_size, float), 3), lattice.detail)
-        y = lattice.at_fit_voxels(solution.state.whitening * lattice.band, lattice.transform_of(coarse))
-        both.append(solve_again(design, lattice, solution, y, len(known)) / value)
-    return np.array(both)
 
 
 def _add_residues(result, model, names, lattice, atoms, used, solution, design, value):
@@ -289,6 +283,9 @@ def _warn(result, model, prepared):
             say(f"{name} is not determined (standard error {se:.2f})")
         elif name not in absent and cc < 0.2:
             say(f"the density does not resemble {name} (correlation {cc:.2f}): absent, or misplaced")
+    if result.halves is not None and result.halves.disagreement > result.halves.most:
+        say(f"the half maps differ by {result.halves.disagreement:.1f} standard errors of the parts, which noise alone "
+            "should keep below 1: they are no independent halves, or the errors are too small")
     if result.pseudo_atoms > 0.1 * len(atoms.part):
         say(f"density without model: {result.pseudo_atoms} pseudo-atoms were needed beside {len(atoms.part)} atoms")
     if prepared.lattice.resolved == 0:

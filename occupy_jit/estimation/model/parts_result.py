@@ -88,8 +88,8 @@ class PartsResult:
         What full scale is in the map's units: density per unit of scattering at the lowest frequencies. Between maps
         of one kind (classes, volumes) occupancies times it are on one scale.
     frame : Frame
-    halves : ndarray (2, parts) or None
-        What either half map says.
+    halves : PartHalves or None
+        What either half map says, and the noise.
     residues : list of ResidueOccupancy
     warnings : list of str
     model : AtomicModel
@@ -115,7 +115,7 @@ class PartsResult:
     detail: float
     density: float
     frame: object
-    halves: np.ndarray = None
+    halves: object = None
     residues: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
     model: object = None
