@@ -26,23 +26,22 @@ def with_occupancies(model, occupancy):
     bytes
     """
     values = dict(zip(model.row.tolist(), (np.clip(occupancy, 0, 1) * model.weight).tolist(), strict=True))
-    lines, columns, start = _table_lines(model.text)
-    if lines is None:
+    lines, columns, start, n_rows = _table_lines(model.text)
+    # where a comment or a blank line ends the lines, the table goes on
+    if lines is None or b"_atom_site.occupancy" not in columns or max(values, default=0) >= n_rows:
         return _rewritten(model.text, values)
-    place = columns.index(b"_atom_site.occupancy") if b"_atom_site.occupancy" in columns else None
-    if place is None:
-        return _rewritten(model.text, values)
+    place = columns.index(b"_atom_site.occupancy")
     for row, value in values.items():
         lines[start + row] = _replace_token(lines[start + row], place, value)
     return b"".join(lines)
 
 
 def _table_lines(text):
-    """Lines of the text, columns of the table of atoms and the line of its first row; None if rows are not lines."""
+    """Lines of the text, columns of the table of atoms, its first line and their number; None if rows are not lines."""
     lines = text.splitlines(keepends=True)
     at = next((i for i, line in enumerate(lines) if line.strip().startswith(b"_atom_site.")), None)
     if at is None or at == 0 or lines[at - 1].strip().lower() != b"loop_":
-        return None, None, None
+        return None, None, None, 0
     columns = []
     while at < len(lines) and lines[at].strip().startswith(b"_"):
         columns.append(lines[at].split()[0])
@@ -52,8 +51,8 @@ def _table_lines(text):
     while at < len(lines) and lines[at].strip() and not lines[at].lstrip().startswith(ends):
         at += 1
     if any(len(_TOKEN.findall(line)) != len(columns) for line in lines[start:at]):
-        return None, None, None
-    return lines, columns, start
+        return None, None, None, 0
+    return lines, columns, start, at - start
 
 
 def _replace_token(line, place, value):

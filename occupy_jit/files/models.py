@@ -4,23 +4,27 @@ Everything goes through the table of atoms of an mmCIF text, whose rows stay wha
 assembly, is first turned into such a text by gemmi. The extra ``model`` (gemmi, scipy) is needed.
 """
 
-import bz2
-import gzip
 import os
 import re
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
+from occupy_jit.files.model_text import (
+    assemblies_of,
+    block_with_atoms,
+    looks_like_cif,
+    one_line,
+    read_bytes,
+    through_gemmi,
+)
 from occupy_jit.files.paths import shown
 
 PROTEIN, NUCLEIC, OTHER = 0, 1, 2
 """What an atom belongs to: decides how much ice it displaces."""
 
 _SMALLEST_LIGAND = 6  # atoms; smaller ones (ions, most buffer molecules) cannot be told from noise
-_LARGEST_FILE = 2 << 30
 _LONGEST_BOND = 2.2  # Å, between residues of one chain: 1.33 for a peptide, 1.6 for a phosphate, and room for errors
 
 _COLUMNS = ("type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id", "label_entity_id",
@@ -124,116 +128,40 @@ def read_model(path, assembly=None):
         The extra is not installed.
     """
     gemmi = require_extra()
-    text, name = _read_bytes(os.fsdecode(path)), shown(path)
+    text, name = read_bytes(os.fsdecode(path)), shown(path)
     try:
-        is_cif = _looks_like_cif(text)
+        is_cif = looks_like_cif(text)
+        cut = not is_cif and not re.search(rb"^END\s*$", text, re.MULTILINE)
         if not is_cif or assembly is not None:
-            text, copies, assemblies = _through_gemmi(gemmi, text, is_cif, assembly, name)
+            text, copies, assemblies = through_gemmi(gemmi, text, is_cif, assembly, name)
         else:
             copies, assemblies = 1, None
         document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(f"{name}: not a readable mmCIF or PDB file: {_one_line(error)}; get the file again, or write "
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: not a readable mmCIF or PDB file: {one_line(error)}; get the file again, or write "
                          "it anew (ChimeraX: save model.cif)") from error
-    block = _block_with_atoms(document, name)
+    block = block_with_atoms(document, name)
     if assemblies is None:
-        assemblies = _assemblies(gemmi, block)
-    model = _atoms_of(gemmi, block, name)
+        assemblies = assemblies_of(gemmi, block)
+    try:
+        model = _atoms_of(gemmi, block, name)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: holds text that is not UTF-8: {one_line(error)}; write it anew (ChimeraX: save "
+                         "model.cif)") from error
+    if cut:
+        model.remarks.append("the PDB file has no END: it may have been cut off")
     model.path, model.text, model.copies, model.assemblies = os.fsdecode(path), text, copies, assemblies
     return model
 
 
-def _read_bytes(path):
-    name = shown(path)
-    try:
-        with open(path, "rb") as file:
-            head = file.read(3)
-        opener = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}.get(head[:2], open)
-        with opener(path, "rb") as file:
-            text = file.read(_LARGEST_FILE)
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{name}: is a directory; give the model's file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{name}: the compressed file is damaged ({_one_line(error)}); get it again") from error
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror or _one_line(error)}") from error
-    if not text.strip():
-        raise InputError(f"{name}: is empty; give an atomic model (mmCIF or PDB)")
-    if b"\0" in text[:4096]:
-        raise InputError(f"{name}: is no text; give an atomic model (mmCIF or PDB)")
-    return text
-
-
-def _looks_like_cif(text):
-    return bool(re.search(rb"^\s*_atom_site\.", text, re.MULTILINE) or re.match(rb"(\s|#[^\n]*\n)*data_", text))
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:200]
-
-
-def _through_gemmi(gemmi, text, is_cif, assembly, path):
-    """The mmCIF text of a PDB file or of an assembly, the number of copies, and what assemblies there are."""
-    if is_cif:
-        structure = gemmi.make_structure_from_block(_block_with_atoms(gemmi.cif.read_string(text), path))
-    else:
-        if not re.search(rb"^(ATOM  |HETATM)", text, re.MULTILINE):
-            raise InputError(f"{path}: holds no atoms: neither the ATOM records of a PDB file nor the _atom_site table "
-                             "of an mmCIF file; give an atomic model")
-        structure = gemmi.read_pdb_string(text)
-    structure.setup_entities()
-    assemblies = {a.name: max((len(g.operators) for g in a.generators), default=1) for a in structure.assemblies}
-    copies = 1
-    if assembly is not None:
-        named = {a.name: a for a in structure.assemblies}
-        if assembly not in named:
-            there = "it names " + ", ".join(named) if named else "the file names none"
-            raise InputError(f"{path}: has no assembly {assembly}, which --assembly names: {there}")
-        copies = max(len(g.operators) for g in named[assembly].generators)
-        made = gemmi.make_assembly(named[assembly], structure[0], gemmi.HowToNameCopiedChain.AddNumber)
-        while len(structure) > 1:
-            del structure[1]
-        for chain in [c.name for c in structure[0]]:
-            structure[0].remove_chain(chain)
-        for chain in made:
-            structure[0].add_chain(chain)
-    for model in structure:
-        for chain in model:
-            chain.name = chain.name or "_"
-    return structure.make_mmcif_document().as_string().encode(), copies, assemblies
-
-
-def _block_with_atoms(document, path):
-    for block in document:
-        if block.find_values("_atom_site.Cartn_x"):
-            return block
-    raise InputError(f"{path}: holds no atoms (no _atom_site table); give an atomic model, not a map, a dictionary or "
-                     "structure factors")
-
-
-def _assemblies(gemmi, block):
-    """Name of every assembly and the largest number of operators that any of its chains gets."""
-    try:
-        structure = gemmi.make_structure_from_block(block) if block.find_values("_pdbx_struct_assembly.id") else None
-    except (ValueError, RuntimeError):
-        structure = None
-    if structure is None:
-        return {}
-    return {a.name: max((len(g.operators) for g in a.generators), default=1) for a in structure.assemblies}
-
-
 def _column(block, name):
     """A column of the table of atoms without quotes, or None if the file has none."""
-    values = block.find_values("_atom_site." + name)
+    from gemmi import cif
+
+    values = list(block.find_values("_atom_site." + name))
     if not values:
         return None
-    array = np.array(list(values), dtype=np.str_)
-    quoted = np.flatnonzero(np.char.startswith(array, "'") | np.char.startswith(array, '"'))
-    for i in quoted:
-        array[i] = array[i][1:-1]
-    return array
+    return np.array([cif.as_string(v) if v[0] in "'\";" else v for v in values], dtype=np.str_)
 
 
 def _numbers(text, default):
@@ -277,7 +205,10 @@ def _atoms_of(gemmi, block, path):
         remarks.append(f"{len(set(number))} models in the file: the first ({number[0]}) is used")
         keep &= number == number[0]
     element = _elements(gemmi, table, keep, remarks)
-    keep &= (element != "H") & (element != "D") & (element != "")
+    hydrogen = np.isin(element, ("H", "D"))
+    if (keep & hydrogen).any():
+        remarks.append(f"{np.count_nonzero(keep & hydrogen)} hydrogens are left out")
+    keep &= ~hydrogen & (element != "")
     return _group(gemmi, block, path, table, xyz, element, occupancy, b_factor, keep, remarks)
 
 
@@ -298,27 +229,29 @@ def _elements(gemmi, table, keep, remarks):
 
 def _group(gemmi, block, path, table, xyz, element, occupancy, b_factor, keep, remarks):
     """Residues, polymers, ligands and weights of the rows kept."""
-    rows = np.flatnonzero(keep)
+    infos = {name: gemmi.find_tabulated_residue(name) for name in set(table["label_comp_id"].tolist())}
+    # there may be a million of them
+    water = keep & np.isin(table["label_comp_id"], [name for name, info in infos.items() if info.is_water()])
+    if water.any():
+        remarks.append(f"{np.count_nonzero(water)} waters are left out")
+    rows = np.flatnonzero(keep & ~water)
     ins = table["pdbx_PDB_ins_code"]
     ins = np.full(len(xyz), "") if ins is None else np.where((ins == "?") | (ins == "."), "", ins)
     chain, sequence, name = table["auth_asym_id"], np.char.add(table["auth_seq_id"], ins), table["label_comp_id"]
     keys = list(zip(chain[rows].tolist(), sequence[rows].tolist(), name[rows].tolist(), strict=True))
     numbers = {}
     residue = np.array([numbers.setdefault(k, len(numbers)) for k in keys], np.int32)
-    infos = {k: gemmi.find_tabulated_residue(k) for k in {k[2] for k in numbers}}
-    water = np.array([infos[k[2]].is_water() for k in numbers], bool)
-    kinds = {k: NUCLEIC if i.is_nucleic_acid() else PROTEIN if i.is_amino_acid() else OTHER for k, i in infos.items()}
-    kind = np.array([kinds[k[2]] for k in numbers], np.uint8)
+    kind = np.array([_kind(infos[k[2]]) for k in numbers], np.uint8)
     size = np.bincount(residue, minlength=len(numbers))
     polymer = _polymers(block, table, rows, residue, list(numbers), kind, infos, xyz)
-    small = ~polymer & ~water & (size < _SMALLEST_LIGAND)
-    for which, what in ((water, "waters"), (small, f"ions and molecules of fewer than {_SMALLEST_LIGAND} atoms")):
-        if which.any():
-            remarks.append(f"{np.count_nonzero(which)} {what} are left out")
-    used = ~water & ~small
+    small = ~polymer & (size < _SMALLEST_LIGAND)
+    if small.any():
+        remarks.append(f"{np.count_nonzero(small)} ions and molecules of fewer than {_SMALLEST_LIGAND} atoms are left "
+                       "out")
+    used = ~small
     if not used.any():
         raise InputError(f"{path}: no atoms left to fit: " + ("; ".join(remarks) or "the table of atoms is empty"))
-    _refuse_traces(path, size, polymer, used)
+    _refuse_traces(path, size, used & polymer)
     chosen = used[residue]
     index = np.cumsum(used) - 1
     rows, residue = rows[chosen], residue[chosen]
@@ -328,9 +261,12 @@ def _group(gemmi, block, path, table, xyz, element, occupancy, b_factor, keep, r
                        kind[residue], index[residue].astype(np.int32), rows, residues, remarks)
 
 
-def _refuse_traces(path, size, polymer, used):
+def _kind(info):
+    return NUCLEIC if info.is_nucleic_acid() else PROTEIN if info.is_amino_acid() else OTHER
+
+
+def _refuse_traces(path, size, chosen):
     """A trace of one atom per residue is no model of the density."""
-    chosen = used & polymer
     if chosen.any() and size[chosen].mean() < 2.5:
         raise InputError(f"{path}: holds {size[chosen].mean():.1f} atoms per residue: a trace (Cα or P atoms), which "
                          "does not describe the density; give the model with all atoms")
