@@ -158,7 +158,7 @@ def _column(block, name):
     """A column of the table of atoms without quotes, or None if the file has none."""
     from gemmi import cif
 
-    values = list(block.find_values("_atom_site." + name))
+    values = block.find_values("_atom_site." + name)
     if not values:
         return None
     return np.array([cif.as_string(v) if v[0] in "'\";" else v for v in values], dtype=np.str_)

@@ -47,7 +47,7 @@ def solve_with_errors(design, lattice, state, parts, with_offsets=True):
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     for _ in range(2):
         state, step = solve_once(design, lattice, y, state, parts, with_offsets)
-    scores = _scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
+    scores = block_scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
     meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
     covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
     return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
@@ -75,7 +75,7 @@ def solve_again(design, lattice, solution, y, n):
     return state.occupancy[:n] + change[:n]
 
 
-def _scores(design, lattice, step, residual, n, with_offsets):
+def block_scores(design, lattice, step, residual, n, with_offsets):
     """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
     scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
     columns = [scores[:, :n, 0]]

@@ -6,8 +6,7 @@ import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
-from occupy_jit.estimation.model.part_errors import solve_again
-from occupy_jit.kernels.columns import project_in_blocks
+from occupy_jit.estimation.model.part_errors import block_scores, solve_again
 
 _IDENTICAL = 1e-8  # of the power of the map
 _MEAN = 1e-3  # of the amplitude of the map: rounding of halves, or of their mean, stays far below
@@ -106,7 +105,8 @@ def judge_halves(lattice, design, solution, result, weights):
                        for sign in (1, -1)])
     full = float(weights @ occupancy)
     gradient = np.eye(n) / full - np.outer(occupancy / full**2, weights)
-    in_blocks = _scores(design, lattice, solution.step, noise, n) @ solution.step.covariance[:, :n] @ gradient.T
+    scores = block_scores(design, lattice, solution.step, noise, n, with_offsets=True)
+    in_blocks = scores @ solution.step.covariance[:, :n] @ gradient.T
     se_noise = np.sqrt(np.square(in_blocks).sum(0))
     known = result.atoms > 0
     apart = ((halves[0] - halves[1]) / 2)[known]
@@ -114,12 +114,6 @@ def judge_halves(lattice, design, solution, result, weights):
     told[np.diag_indices(len(told))] += np.maximum(result.se[known] ** 2 - np.diag(told), 0)
     disagreement = float(np.sqrt(apart @ np.linalg.solve(told, apart) / len(apart)))
     return PartHalves(halves, se_noise, disagreement, _most(len(apart)))
-
-
-def _scores(design, lattice, step, noise, n):
-    """Products of the noise with the columns of occupancies and offsets, over every block of space: (blocks, 2 n)."""
-    scores = project_in_blocks(design.pattern, step.values, noise, lattice.block, lattice.n_blocks)
-    return np.concatenate([scores[:, :n, 0], np.asarray(scores[:, :, 1] @ step.share)], 1)
 
 
 def _relative(occupancy, weights):
