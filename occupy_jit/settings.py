@@ -56,6 +56,7 @@ class Settings:
     naive_normalisation: bool = False
     noise_floor: float | None = None  # None: measured ("auto"); a number is in units of the map
     scale_mode: str = "occupancy"
+    separate_flexibility: bool = False
     # modification
     amplify: bool = False
     amplify_amount: float = 1.0
@@ -92,6 +93,12 @@ class Settings:
         if self.noise_floor is not None:
             _require(math.isfinite(self.noise_floor) and self.noise_floor >= 0, "--noise-floor", self.noise_floor,
                      "auto, or a number of at least 0 in the map's own units")
+        for option, there in (("--scale-mode resolution", self.scale_mode == "resolution"),
+                              ("--naive-normalisation", self.naive_normalisation)):
+            if self.separate_flexibility and there:
+                raise UsageError(f"--separate-flexibility and {option} cannot be given together: occupancy and "
+                                 "flexibility are told apart on the low-passed map, relative to the region of full "
+                                 "scale")
         _require(self.class_density in CLASS_DENSITIES, "--class-density", self.class_density,
                  " or ".join(CLASS_DENSITIES))
         _require(self.scale_mode in SCALE_MODES, "--scale-mode", self.scale_mode, " or ".join(SCALE_MODES))

@@ -311,3 +311,39 @@ def scale_error(maximum, zero, floor, variance, full, structure, of_map):
         scale = (height - f * f / height) / full if height > f else 0.0
         out[at] = math.hypot((1 + share) * spread / full, math.sqrt(structure) * scale)
     return out
+
+
+# --- flexibility -----------------------------------------------------------------------------------------------
+
+
+def relative_b_factor(bands, of_map):
+    """A weighted straight line through ln(C / C_reference) / 2, place by place; bands of (C, v, C_reference, x, n)."""
+    shape = bands[0][0].shape
+    out = np.zeros(shape)
+    for place in np.ndindex(*shape):
+        weights, xs, levels = [], [], []
+        for power, noise, reference, x, samples in bands:
+            c, v = float(power[place]), float(noise if np.ndim(noise) == 0 else noise[place])
+            signal = max(c, 0)
+            variance = (v * v + 2 * v * signal + 2 * signal * signal) / samples
+            if of_map:
+                variance = (2 * v * v + 4 * signal * v + 2 * signal * signal) / samples + (0.05 * v) ** 2
+            deviation = math.sqrt(variance)
+            weights.append(1 / (variance / (4 * c * c) + 0.05**2) if c > deviation else 1e-3)
+            xs.append(x)
+            levels.append(0.5 * math.log(max(c, deviation, 1e-12 * reference) / reference))
+        w, x, y = map(np.array, (weights, xs, levels))
+        x = x - (w * x).sum() / w.sum()
+        slope = (w * x * (y - (w * y).sum() / w.sum())).sum() / ((w * x * x).sum() + (4 / 120) ** 2)
+        out[place] = np.clip(-4 * slope, -250, 400)
+    return out
+
+
+def occupancy_without_flexibility(scale, b_factor, powers, squares, rest, least):
+    """S / att, att^2 = (rest + sum P exp(-B s^2 / 2)) / (rest + sum P); B is 0 where there is nothing."""
+    out, kept = np.zeros(scale.shape), np.zeros(scale.shape)
+    for place in np.ndindex(*scale.shape):
+        b = float(b_factor[place]) if scale[place] >= least else 0.0
+        left = rest + sum(p * math.exp(-b * s / 2) for p, s in zip(powers, squares, strict=True))
+        out[place], kept[place] = min(scale[place] / math.sqrt(left / (rest + sum(powers))), 1), b
+    return out, kept

@@ -109,6 +109,9 @@ def _estimation(add):
         text="full scale is what this part reads, which has to be fully occupied: no search")
     add("--scale-mode", choices=SCALE_MODES,
         text="estimate on the low-passed map (occupancy) or on the map as it is (resolution)")
+    add("--separate-flexibility", action="store_true",
+        text="also write occ_NAME.mrc, the scale without what flexibility takes from it, and flex_NAME.mrc, the "
+             "B factor relative to the region of full scale in Å^2")
 
 
 def _solvent(add):
@@ -273,6 +276,9 @@ def _check(options):
         if options.reference_mask is not None and name in options.given:
             option = name.removesuffix("_angstrom").replace("_", "-")
             raise UsageError(f"--reference-mask and --{option} cannot be given together: each says what full scale is")
+    if "separate_flexibility" in options.given and (options.relion_classes or options.common_scale):
+        raise UsageError("--separate-flexibility cannot be used for maps on one common scale: each is relative to its "
+                         "own region of full scale; run it on each map")
     check_number(options)
     _check_many(options)
     for name in _NAMES:

@@ -9,6 +9,7 @@ from occupy_jit.estimation import (
     confidence,
     equalise,
     errors_of_scale,
+    flexibility,
     fourier,
     half_maps,
     levels,
@@ -77,9 +78,9 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     ------
     TypeError, ValueError
         If `volume` is not a 3-D array of real numbers, or no voxel size is known; if full scale is both given and
-        to be that of a mask.
+        to be that of a mask; if flexibility is to be told from occupancy without what that needs.
     InputError
-        If the map is constant or not finite, or the reference mask holds too little.
+        If the map is constant or not finite, or the reference mask holds too little, or flexibility cannot be told.
     """
     settings = Settings() if settings is None else settings
     volume, voxel_size = _checked(volume, voxel_size)
@@ -87,12 +88,21 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
     if half_difference is not None:
         half_difference = as_volume(half_difference, "half maps")
+    raw_difference = None
+    if settings.separate_flexibility:
+        if overwrite or not keep_lowpass or full_scale is not None:
+            raise ValueError("separate_flexibility: the map and its low-pass are needed afterwards, and full scale has "
+                             "to be its own")
+        raw_difference = None if half_difference is None else half_difference.copy()
     with threads(thread_count):
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
                            full_scale, half_difference, with_error, reference_mask, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             equalise.prepare(volume, result, settings, thread_count)
+        if settings.separate_flexibility:
+            result.flexibility = flexibility.separate(volume, raw_difference, result, reference_mask, thread_count)
+            flexibility.judge(result)
     return result
 
 

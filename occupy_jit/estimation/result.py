@@ -60,6 +60,8 @@ class Result:
         What the half maps were judged by.
     reference : occupy_jit.estimation.reference.Reference or None
         Where full scale is that of a mask: what that told.
+    flexibility : occupy_jit.estimation.flexibility.Flexibility or None
+        Occupancy and relative B factor, where they are told apart.
     floor_is_local : bool
         Whether the floor that was taken off is that around each voxel.
     """
@@ -91,6 +93,7 @@ class Result:
     local_noise: object = None
     half_maps: dict | None = None
     reference: object = None
+    flexibility: object = None
     floor_is_local: bool = False
 
     @property

@@ -24,6 +24,12 @@ from occupy_jit.settings import Options
 #: Role of an output that has the grey-scale of the input: shown, coloured by the scale, level set with the input's.
 MODIFIED = "modified"
 
+#: Role of the relative B factor: ``occflex`` colours by it.
+FLEXIBILITY = "relative B factor"
+
+#: Colours of relative B factors, Å^2: sharper than the region of full scale, like it, and less sharp.
+B_FACTOR_COLOURS = ((-50, "#4d6edf"), (0, "#d9d9d9"), (150, "#cc3920"))
+
 #: Colours from the lowest visible scale to 1; red and blue stay apart for colour-blind readers.
 COLOURS = ("#cc3920", "#d9d9d9", "#4d6edf")
 _CUBE_COLOUR = "#e69f00"
@@ -168,11 +174,9 @@ class _Script:
         """Commands that colour surfaces by the scale, if there is one."""
         if scale is None:
             return []
-        palette = ":".join(f"{_number(v)},{c}" for v, c in zip(self.values, COLOURS, strict=True))
-        return [f"color sample #{number} map #{scale} palette {palette} range {_number(self._lowest)},1"
-                for number in numbers]
+        return _sampled(numbers, scale, zip(self.values, COLOURS, strict=True))
 
-    def text(self, usage, drawn, hidden, full_scale_box, aliases, key=True):
+    def text(self, usage, drawn, hidden, full_scale_box, aliases, key=True, colours_are="local scale"):
         """The whole script.
 
         Parameters
@@ -188,6 +192,8 @@ class _Script:
         aliases : list of str
         key : bool
             Whether to show what the colours mean.
+        colours_are : str
+            What they stand for.
 
         Returns
         -------
@@ -208,7 +214,7 @@ class _Script:
         if full_scale_box is not None:
             lines += _box(full_scale_box, len(self.opened) + 1)
         if key:
-            lines += [*scale_key(self.values), '2dlabels text "local scale" size 16 xpos 0.68 ypos 0.13']
+            lines += [*scale_key(self.values), f'2dlabels text "{_label(colours_are)}" size 16 xpos 0.68 ypos 0.13']
         lines.append(f'2dlabels text "{_label(self._name)}" size 16 xpos 0.03 ypos 0.94')
         lines += [*aliases, "view", ""]
         return "\n".join(lines)
@@ -219,7 +225,8 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
-    the input if there is none; ``occshow N`` shows another one, ``occlevel L`` sets the level of all of them. A file
+    the input if there is none; ``occshow N`` shows another one, ``occlevel L`` sets the level of all of them. Where
+    there is a map of role `FLEXIBILITY`, ``occflex`` colours by it and ``occscale`` by the scale again. A file
     that `cannot_open` refuses is left out, and a comment says so. If neither the input nor a modified map can be
     opened the scale is shown in its place.
 
@@ -229,7 +236,7 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
         Of the map, for the title.
     input_path, scale_path : str or path-like
     others : sequence of (path, role)
-        Further outputs; `MODIFIED` is the one role that means something, any other text is a description.
+        Further outputs; `MODIFIED` and `FLEXIBILITY` mean something, any other text is a description.
     version : str
         Of this program.
     directory : str or path-like, optional
@@ -267,8 +274,16 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
         usage = [f"occlevel L   sets the level of {_models(same_grey)}", "occshow N    shows one of them"]
         aliases = [f"alias occlevel volume {_models(same_grey)} level $1",
                    f"alias occshow hide {_models(same_grey)} models; show #$1 models"]
+    colours_are = "local scale"
+    flexible = next((number for number, role in opened if role == FLEXIBILITY), None)
+    if flexible is not None and scale is not None:
+        usage += [f"occflex       colours by {FLEXIBILITY}", "occscale      colours by the local scale again"]
+        stops = list(zip(made.values, COLOURS, strict=True))
+        aliases += [f"alias {name} {'; '.join([*_sampled(same_grey or shown, of, colours), _key(colours)])}"
+                    for name, of, colours in (("occflex", flexible, B_FACTOR_COLOURS), ("occscale", scale, stops))]
+        colours_are = "local scale, or (occflex) relative B factor in Å²"
     hidden = [number for number, _ in opened if number not in shown]
-    return made.text(usage, drawn, hidden, full_scale_box, aliases, key=scale is not None)
+    return made.text(usage, drawn, hidden, full_scale_box, aliases, scale is not None, colours_are)
 
 
 @dataclass(frozen=True)
@@ -353,5 +368,17 @@ def scale_values(lowest):
 
 def scale_key(values):
     """Commands that draw the key of the colours; there can be one only."""
-    key = " ".join(f"{c}:{v:.2g}" for v, c in zip(values, COLOURS, strict=True))
-    return [f"key {key} pos 0.68,0.08 size 0.28,0.03 fontSize 16"]
+    return [_key(zip(values, COLOURS, strict=True))]
+
+
+def _key(stops):
+    """Command that draws the key of the colours: pairs of value and colour."""
+    return f"key {' '.join(f'{c}:{v:.3g}' for v, c in stops)} pos 0.68,0.08 size 0.28,0.03 fontSize 16"
+
+
+def _sampled(numbers, of, stops):
+    """Commands that colour surfaces by the values of a map: pairs of value and colour."""
+    stops = list(stops)
+    palette = ":".join(f"{_number(v)},{c}" for v, c in stops)
+    return [f"color sample #{number} map #{of} palette {palette} range {_number(stops[0][0])},{_number(stops[-1][0])}"
+            for number in numbers]

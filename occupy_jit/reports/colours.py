@@ -8,6 +8,9 @@ import numpy as np
 
 SCALE = ((0.2, "#cc3920"), (0.6, "#d9d9d9"), (1.0, "#4d6edf"))
 CONFIDENCE = ((0.0, "#ece7da"), (1.0, "#007a59"))
+B_FACTOR = ((0.0, "#4d6edf"), (0.25, "#d9d9d9"), (1.0, "#cc3920"))
+"""From the lowest to the highest that is shown; the second stop is 0."""
+
 ERROR = ((0.0, "#efece6"), (1.0, "#b35900"))
 
 _DARK_TEXT, _LIGHT_TEXT = "#111", "#fff"

@@ -34,11 +34,14 @@ _LEVELS = (0.02, 0.6)
 _NOISE_LEVELS = 2.0  # standard deviations of solvent: no surface below
 _MODIFIED_PERCENTILE = 70
 _LARGEST_ERROR = 0.3
+_B_FACTORS = (-50.0, 150.0)
 _THUMBNAIL = (252, 160)
 _SAMPLE = 37  # every so many voxels are enough for principal axes
 _HINTS = {"scale": "Red: missing in part of the particles, or mobile. Blue: as strong as the strongest region.",
           "confidence": "0: may be solvent and is left as it is. 1: content.",
-          "error": "Standard error of the local scale."}
+          "error": "Standard error of the local scale.",
+          "occupancy": "The scale without what flexibility takes from it.",
+          "b_factor": "Red: less sharp than the region of full scale."}
 
 
 def render(data, *, show_paths=False, threads=1):
@@ -85,6 +88,10 @@ class _Shown:
             shorts[name] = "modified" if len(data.modified) == 1 else label
         if data.error is not None:
             small["error"], labels["error"], shorts["error"] = data.error, "Standard error of the scale", "error"
+        if data.b_factor is not None:
+            small |= {"occupancy": data.occupancy, "b_factor": data.b_factor}
+            labels |= {"occupancy": "Occupancy without flexibility", "b_factor": "Relative B factor, Å²"}
+            shorts |= {"occupancy": "occupancy", "b_factor": "B factor"}
         self._describe(data, labels, shorts)
         with ThreadPoolExecutor(max(1, min(threads, len(small)))) as pool:
             packing = {name: pool.submit(display_grid.packed, values) for name, values in self.bytes.items()}
@@ -102,12 +109,15 @@ class _Shown:
         for name, values in small.items():
             entry = {"id": name, "short": shorts[name], "label": labels[name], "hint": _HINTS.get(name, ""),
                      "slice": True, "stops": None, "levels": None, "level": None, "window": None, "ink": None}
-            if name == "scale":
+            if name in ("scale", "occupancy"):
                 entry.update(kind="scale", low=0.0, high=1.0, stops=colours.SCALE)
             elif name == "confidence":
                 entry.update(kind="share", low=0.0, high=1.0, stops=colours.CONFIDENCE, ink="--conf")
             elif name == "error":
                 entry.update(kind="share", low=0.0, high=_LARGEST_ERROR, stops=colours.ERROR, ink="--err")
+            elif name == "b_factor":
+                entry.update(kind="signed", low=_B_FACTORS[0], high=_B_FACTORS[1], stops=colours.B_FACTOR)
+                entry["hint"] += f" B factors are {data.record['results']['flexibility']['remark']}."
             else:
                 level = data.surface_level if name == "input" else _level_of(values, small["confidence"])
                 entry.update(kind="density", low=low, high=high, window=[share * high for share in _WINDOW],
@@ -116,7 +126,7 @@ class _Shown:
             quantised = display_grid.to_bytes(values, entry["low"], entry["high"])
             if name == "input":
                 display_grid.quieter_solvent(quantised, small["confidence"])
-            if name == "scale":
+            if name in ("scale", "occupancy"):
                 display_grid.drawn_scale(quantised)
             self.volumes.append(entry)
             self.bytes[name] = quantised
@@ -154,6 +164,8 @@ class _Shown:
     def _stops(entry):
         if entry["kind"] == "density":
             return pictures.GREY
+        if entry["kind"] == "signed":
+            return pictures.zero_on_white(entry["stops"])
         return pictures.scale_on_white() if entry["kind"] == "scale" else pictures.share_on_white(entry["stops"])
 
     @property

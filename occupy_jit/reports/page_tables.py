@@ -40,6 +40,15 @@ def results(data):
              f"Å³ above scale {found['occupied_above_scale']:.2f}, rim included"),
             ("occupied mass", words.mass(found["occupied_mass_kda"]), "of protein in that volume"),
             ("solvent model", f"{model['mean']:.4g} ± {model['sigma']:.4g}", f"goodness {model['goodness']:.3f}")]
+    if found.get("flexibility"):
+        low, middle, high = found["flexibility"]["b_factor_quantiles"].values()
+        if middle is not None:
+            rows.append(("relative B factor", f"{middle:.0f}",
+                         f"Å², median of what is occupied; {low:.0f} to {high:.0f} in "
+                         "nine tenths of it"))
+    if found.get("reference"):
+        rows.insert(5, ("region of full scale", "mask", f"{found['reference']['blocks']:.0f} independent blocks; a "
+                        f"search would give {number(found['reference']['searched'])}"))
     if found.get("full_scale_corner_zyx") is not None:
         rows.insert(5, ("region of full scale", ", ".join(str(v) for v in found["full_scale_corner_zyx"][::-1]),
                         f"first voxel x, y, z; {found['full_scale_tile']} voxels an edge"))

@@ -96,6 +96,11 @@ def share_on_white(stops):
     return ((0.0, "#ffffff"), (1.0, stops[-1][1]))
 
 
+def zero_on_white(stops):
+    """Colours of a quantity of both signs in slices: white at 0, where its second stop is."""
+    return (stops[0], (stops[1][0], "#ffffff"), stops[2])
+
+
 def _beside(pictures, gap):
     height = max(p.shape[0] for p in pictures)
     width = sum(p.shape[1] for p in pictures) + gap * (len(pictures) - 1)

@@ -107,6 +107,8 @@ class ReportData:
     modified : tuple of (label, (gz, gy, gx) float32 array)
     error : (gz, gy, gx) float32 array or None
         Standard error of the scale.
+    occupancy, b_factor : (gz, gy, gx) float32 array or None
+        Scale without flexibility, and relative B factor in Å^2.
     histogram : Histogram or None
     bands : Bands or None
     parts : tuple of Parts
@@ -132,6 +134,8 @@ class ReportData:
     position: tuple = (0.0, 0.0, 0.0)
     modified: tuple = ()
     error: np.ndarray | None = None
+    occupancy: np.ndarray | None = None
+    b_factor: np.ndarray | None = None
     histogram: Histogram | None = None
     bands: Bands | None = None
     parts: tuple = ()
@@ -164,6 +168,7 @@ def coarser(data, share):
     return replace(
         data, grid=Grid(data.grid.crop, data.grid.step * factor, whole.shape), input=reduced(data.input),
         scale=reduced(data.scale), confidence=reduced(data.confidence), error=reduced(data.error),
+        occupancy=reduced(data.occupancy), b_factor=reduced(data.b_factor),
         modified=tuple((label, reduced(volume)) for label, volume in data.modified))
 
 

@@ -44,8 +44,10 @@ def wanted(settings, options):
     modifies = bool(requested(settings))
     return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask
                   or options.report,
-                  lowpass=options.save_all_maps or options.plot or bool(options.target_mask),
-                  volume=modifies or options.plot or options.report or options.model is not None)
+                  lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
+                  or settings.separate_flexibility,
+                  volume=modifies or options.plot or options.report or options.model is not None
+                  or settings.separate_flexibility)
 
 
 def needed(shape, voxel_size, settings, options):
@@ -85,6 +87,8 @@ def needed(shape, voxel_size, settings, options):
     always += noise_maps + bool(options.half_maps or options.save_error)
     if options.half_maps and options.model is not None:
         always += min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # the difference, kept for the fit
+    # The half maps' difference as it was.
+    always += bool(options.half_maps and settings.separate_flexibility)
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     # two halves and their maxima, while noise is measured, and twice as much where they were masked
@@ -104,6 +108,10 @@ def needed(shape, voxel_size, settings, options):
         else:
             moments.append(sliding + 1 + (not room))
     held = always + power + scale + want.confidence * confidence + (lowpassed if want.lowpass else 0)
+    if settings.separate_flexibility:
+        # a band and its transform, and its power on cells; later the two maps that come of it
+        moments.append(held + 3.5)
+        held += 2
     if modifies:
         noise = int(refills and not settings.exclude_solvent)
         extra = max(float(settings.match_histogram), _BAND * (settings.lowpass_amplified_angstrom is not None))

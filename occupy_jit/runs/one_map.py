@@ -77,9 +77,8 @@ def _run(plan, log):
         except UnusableReference as error:
             raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
         except InputError as error:
-            if plan.partner is None:
-                raise
-            raise InputError(f"{shown(plan.path)}, {shown(plan.partner)}: {error}") from error
+            both = "" if plan.partner is None else f", {shown(plan.partner)}"
+            raise InputError(f"{shown(plan.path)}{both}: {error}") from error
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
     targets = _targets(plan, inputs.volume, result, log)

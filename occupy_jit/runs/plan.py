@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.estimation.flexibility_bands import bands_of
 from occupy_jit.files import half_names
 from occupy_jit.files.paths import file_identity, shown
 from occupy_jit.machine import free_memory
@@ -20,6 +21,8 @@ class Role(enum.Enum):
 
     SCALE = "scale"
     ERROR = "standard error of the scale"
+    OCCUPANCY = "occupancy without flexibility"
+    FLEXIBILITY = "relative B factor"
     MODIFIED = "modified map"
     LOWPASS = "low-passed map"
     CONFIDENCE = "confidence"
@@ -57,8 +60,9 @@ class Role(enum.Enum):
 FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
 """Of a modification by plain factors, and of one band by band."""
 
-MAPS = frozenset((Role.SCALE, Role.ERROR, Role.MODIFIED, Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD,
-                  Role.SOLVENT_DEFINITION, Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
+MAPS = frozenset((Role.SCALE, Role.ERROR, Role.OCCUPANCY, Role.FLEXIBILITY, Role.MODIFIED, Role.LOWPASS,
+                  Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD, Role.SOLVENT_DEFINITION, Role.SUBTRACTION_MASK,
+                  Role.PLAIN_COPY, Role.SCALE_SPREAD))
 """Roles of files that are maps."""
 
 
@@ -180,6 +184,11 @@ def plan_map(path, settings, options, label=None, page=None):
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+    if settings.separate_flexibility:
+        try:
+            bands_of(header.voxel_size)
+        except InputError as error:
+            raise InputError(f"{shown(path)}: {error}") from error
     compressed = header.compression is not None or is_compressed_name(path)
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
@@ -218,6 +227,9 @@ def _outputs(names, settings, options, compressed):
     outputs = [Output(Role.SCALE, names.scale)]
     if options.half_maps or options.save_error:
         outputs.append(Output(Role.ERROR, names.path("sd_", ".mrc")))
+    if settings.separate_flexibility:
+        outputs += [Output(Role.OCCUPANCY, names.path("occ_", ".mrc")),
+                    Output(Role.FLEXIBILITY, names.path("flex_", ".mrc"))]
     outputs += [Output(Role.MODIFIED, names.out if kind.is_main else names.path(kind.prefix, ".mrc"), kind)
                 for kind in modifications]
     if options.save_all_maps:

@@ -31,6 +31,8 @@ class MapReport:
         self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
         self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
         volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
+        if result.flexibility is not None:
+            volumes |= {"occupancy": result.flexibility.occupancy, "b_factor": result.flexibility.b_factor}
         self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
 

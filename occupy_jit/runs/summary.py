@@ -74,6 +74,7 @@ def results(volume, result):
         "full_scale_error": relative_error_of_full_scale(result),
         "full_scale_corner_zyx": result.full_scale_corner,
         "full_scale_tile": result.tile,
+        "flexibility": None if result.flexibility is None else _flexibility(result),
         "reference": None if result.reference is None else result.reference._asdict(),
         "zero_level": result.zero,
         "noise_floor": result.floor,
@@ -90,6 +91,20 @@ def results(volume, result):
                           "goodness": model.goodness, "fitted": model.fitted},
         **bands,
     }
+
+
+def _flexibility(result):
+    """What flexibility was read from, and how much of it there is where the map is occupied."""
+    import numpy as np
+
+    from occupy_jit.estimation.flexibility_bands import REMARK
+
+    found = result.flexibility
+    b_factor = found.b_factor[result.scale > max(_OCCUPIED, result.solvent_limit)]
+    quantiles = [float(q) for q in np.quantile(b_factor, (0.05, 0.5, 0.95))] if b_factor.size else [None] * 3
+    return {"b_factor_quantiles": dict(zip(("0.05", "0.5", "0.95"), quantiles, strict=True)),
+            "bands": [{"from_angstrom": band.low, "to_angstrom": band.high, "signal": band.signal, "noise": band.noise,
+                       "used": band.used} for band in found.bands], "remark": REMARK}
 
 
 def _bands(bands):
@@ -158,6 +173,8 @@ def tell(log, told):
                       "no signal" if band["noise_over_signal"] is None else f"{band['noise_over_signal']:.3g}",
                       *(f"{factor:.2f}" for factor in band["factor_at_scale"].values())) for band in found["bands"])],
                   level=VERBOSE)
+    if found["flexibility"] is not None:
+        _tell_flexibility(log, found["flexibility"])
     for row in found.get("parts", ()):
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
     if found["half_maps"] is not None:
@@ -169,6 +186,22 @@ def tell(log, told):
     if targets:
         log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
                                      "occupancies have in common")])
+
+
+def _tell_flexibility(log, found):
+    """The relative B factor in words."""
+    low, middle, high = found["b_factor_quantiles"].values()
+    used = [band for band in found["bands"] if band["used"]]
+    if middle is not None:
+        log.results([("relative B factor", f"{middle:.0f} Å^2 in the median of what is occupied, {low:.0f} to "
+                      f"{high:.0f} in nine tenths of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
+                      f"{used[-1]['to_angstrom']:g} Å")])
+    log.table("bands that flexibility is read from, in the region of full scale",
+              [("from, Å", "to, Å", "signal over noise", "used"),
+               *((band["from_angstrom"], band["to_angstrom"],
+                  f"{band['signal'] / band['noise']:.3g}" if band["noise"] > 0 else "no noise",
+                  "yes" if band["used"] else "no") for band in found["bands"])], level=VERBOSE)
+    log.say(f"occupancy and flexibility are {found['remark']}")
 
 
 def _where(told):

@@ -120,6 +120,12 @@ class Writer:
         low, high = result.zero - result.full_scale / 4, result.zero + result.full_scale
         panels = [("input", self.volume.data, "gray", low, high), ("local scale", result.scale, "viridis", 0, 1),
                   ("confidence", result.confidence, "viridis", 0, 1)]
+        if result.flexibility is not None:
+            from occupy_jit.reports.chimerax import B_FACTOR_COLOURS
+
+            largest = B_FACTOR_COLOURS[-1][0]
+            panels += [("occupancy without flexibility", result.flexibility.occupancy, "viridis", 0, 1),
+                       ("relative B factor, Å$^2$", result.flexibility.b_factor, "coolwarm", -largest, largest)]
         panels += [(name, data, "gray", low, high) for name, data in modified]
         with self.log.timed("plot"), self._outputs.open(path) as file:
             slices_png(file, panels, version=__version__)
@@ -224,6 +230,9 @@ def write_maps(writer, result, workers):
     modifications = requested(settings)
     writer.map(Role.SCALE, result.scale, "local scale")
     writer.map(Role.ERROR, result.error, "standard error of the scale")
+    if result.flexibility is not None:
+        writer.map(Role.OCCUPANCY, result.flexibility.occupancy, "occupancy without flexibility")
+        writer.map(Role.FLEXIBILITY, result.flexibility.b_factor, "relative B factor in A^2, above 0 less sharp")
     writer.map(Role.LOWPASS, result.lowpass, "low-passed map")
     writer.map(Role.CONFIDENCE, result.confidence, "confidence")
     slices = _write_modified(writer, result, modifications, workers)

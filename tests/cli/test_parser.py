@@ -38,6 +38,7 @@ OPTIONS = {
     "--tile-size": (["20"], "tile_size_angstrom", 20.0),
     "--noise-floor": (["0"], "noise_floor", 0.0),
     "--naive-normalisation": ([], "naive_normalisation", True),
+    "--separate-flexibility": ([], "separate_flexibility", True),
     "--scale-mode": (["resolution"], "scale_mode", "resolution"),
     "--amplify": ([], "amplify", True),
     "--no-amplify": ([], "amplify", False),

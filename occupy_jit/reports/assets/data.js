@@ -55,6 +55,7 @@ function sliceTable(id) {
   const page = rgbOf(style("--slice-back"));
   if (volume.kind === "share") return colourTable([[0, page], [1, rgbOf(style(volume.ink))]]);
   const stops = volume.stops.map(([place, colour]) => [place, rgbOf(colour)]);
+  if (volume.kind === "signed") return colourTable([stops[0], [stops[1][0], page], stops[2]]);
   return colourTable([[0, page], [stops[0][0] / 2, page], ...stops]);
 }
 

@@ -113,7 +113,7 @@ const valueHere = id => fromByte(id, volumes[id][crosshair[0] * STRIDES[0] + cro
 function readout() {
   const place = crosshair.map((voxel, axis) => angstrom(axis, voxel).toFixed(1)).join(", ");
   const entries = [["x, y, z", `${place} Å`], ...META.volumes.map(({ id, short, kind }) =>
-    [short, kind === "density" ? shortNumber(valueHere(id)) : valueHere(id).toFixed(2)])];
+    [short, kind === "density" ? shortNumber(valueHere(id)) : valueHere(id).toFixed(kind === "signed" ? 0 : 2)])];
   document.getElementById("readout").replaceChildren(...entries.map(([name, value]) =>
     element("span", {}, `${name} `, element("b", { textContent: value }))));
 }

@@ -1,0 +1,233 @@
+"""Occupancy and flexibility apart: both lower the scale, but flexibility lowers it more the finer the detail.
+
+The power of the map is measured around each place in bands of resolution, beside that of the region which defines full
+scale. An occupancy of o multiplies every band by o^2, and a B factor that is larger by dB multiplies the band at s by
+exp(-dB s^2 / 2): the slope of the logarithm tells dB, and from dB follows what flexibility alone does to the scale.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation import fourier
+from occupy_jit.estimation.flexibility_bands import (
+    FEWEST,
+    bands_of,
+    mean_square_frequency,
+    share_below,
+)
+from occupy_jit.kernels import band_slopes, cells
+from occupy_jit.kernels.regions import scale_on_peaks
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+WINDOW_ANGSTROM = 9.0
+"""Sigma of the Gaussian that power is averaged with. Smaller ones are worse: too few independent samples."""
+
+CONTENT_SCALE = 0.2
+"""Scale above which a voxel tells of the flexibility of the content."""
+
+_SOFT = -25.0
+"""Relative B factor of the median of the content, Å^2, below which the region of full scale is a flexible one itself:
+nucleic acid beside protein makes as much."""
+
+_EDGE = 0.015  # width of the flanks of the bands, 1/Å
+_SIGNIFICANT = 3.0
+_VARIATION = 0.5
+
+
+@dataclass(frozen=True)
+class Band:
+    """Power of the reference in a band of resolution.
+
+    Attributes
+    ----------
+    low, high : float
+        Limits in Å.
+    square_frequency : float
+        Mean of s^2, 1/Å^2.
+    signal, noise, deviation : float
+        Power of the signal, its standard error, and power of the noise: of the map, or of one half map.
+    used : bool
+    """
+
+    low: float
+    high: float
+    square_frequency: float
+    signal: float
+    noise: float
+    deviation: float
+    used: bool = False
+
+
+@dataclass(frozen=True)
+class Flexibility:
+    """Occupancy and flexibility apart.
+
+    Attributes
+    ----------
+    occupancy : (nz, ny, nx) float32 array
+        Scale without what flexibility takes from it, in [0, 1].
+    b_factor : (nz, ny, nx) float32 array
+        B factor less that of the region of full scale, Å^2.
+    bands : tuple of Band
+    """
+
+    occupancy: np.ndarray
+    b_factor: np.ndarray
+    bands: tuple
+
+
+def separate(volume, difference, result, reference_mask=None, thread_count=None):
+    """Tell occupancy from flexibility.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The map, or the mean of two half maps, before the low-pass.
+    difference : (nz, ny, nx) float32 array or None
+        Half of the difference of the half maps, before the low-pass.
+    result : occupy_jit.estimation.result.Result
+        Of the same map, with the low-passed map.
+    reference_mask : (nz, ny, nx) array, optional
+        What sets full scale, where that is no cube.
+    thread_count : int, optional
+        Never changes the result.
+
+    Returns
+    -------
+    Flexibility
+
+    Raises
+    ------
+    InputError
+        If flexibility cannot be told: too few bands in which the reference shows signal.
+    ValueError
+        If nothing in the map sets full scale.
+    """
+    weight = _reference_weight(result, reference_mask)
+    bands, kept = [], []
+    for low, high in bands_of(result.voxel_size):
+        power, noise = _power(volume, difference, result, low, high, thread_count)
+        band = _reference_band(power, noise, weight, low, high, difference is None)
+        if not band.signal > _SIGNIFICANT * band.deviation:
+            bands.append(band)
+            break  # finer ones are not asked: they would be noise that is uneven
+        bands.append(Band(**{**vars(band), "used": True}))
+        kept.append((power, noise))
+    if len(kept) < FEWEST:
+        raise InputError(f"the strongest region shows signal in {len(kept)} of the bands {_in_words(bands)} only: too "
+                         f"little detail to tell flexibility from occupancy, which takes {FEWEST}; leave out "
+                         "--separate-flexibility")
+    used = [band for band in bands if band.used]
+    return Flexibility(*_apart(result, used, kept, weight, difference is None), tuple(bands))
+
+
+def judge(result):
+    """Append verdicts: the noise is not known, which signal is told apart from; what all is relative to is not rigid.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.result.Result
+        With its flexibility.
+    """
+    flattened = any(code == "solvent-flattened" for code, _ in result.verdicts)
+    if flattened and result.half_difference is None:
+        result.verdicts.append(("flexibility-noise-unknown", "the solvent was flattened, so the noise in fine detail "
+                                "is not known and counts as signal: weak parts read too rigid; use the map before "
+                                "masking, or half maps"))
+    content = result.flexibility.b_factor[result.scale > max(CONTENT_SCALE, result.solvent_limit)]
+    middle = float(np.median(content)) if content.size else 0.0
+    if middle < _SOFT:
+        result.verdicts.append(("flexibility-reference", "the region of full scale is less sharp than most of the map "
+                                f"(by {-middle:.0f} Å^2): it is flexible itself, or has another composition; mark a "
+                                "rigid and full part with --reference-mask"))
+
+
+def _in_words(bands):
+    return ", ".join(f"{band.low:g}-{band.high:g} Å" for band in bands)
+
+
+def _reference_weight(result, mask):
+    """Weight of each cell in the means of the reference: the low-passed map where it is above the zero level."""
+    if mask is None and result.full_scale_corner is None:
+        raise ValueError("flexibility is relative to the region that sets full scale: none was searched or marked")
+    weight = np.zeros(result.lowpass.shape, np.float32)
+    if mask is None:
+        there = tuple(slice(start, start + result.tile) for start in result.full_scale_corner)
+        np.maximum(result.lowpass[there] - np.float32(result.zero), 0, out=weight[there])
+    else:
+        np.subtract(result.lowpass, np.float32(result.zero), out=weight)
+        np.maximum(weight, 0, out=weight)
+        weight *= np.clip(mask, 0, 1)
+    return cells.cell_mean(weight).astype(np.float64)
+
+
+def _mean(values, weight):
+    return float((values * weight).sum() / weight.sum())
+
+
+def _power(volume, difference, result, low, high, thread_count):
+    """Power of the signal around each cell in a band, and that of the noise: a number for one map."""
+    sigma = WINDOW_ANGSTROM / result.voxel_size
+    band = _filtered(volume, low, high, result.voxel_size, thread_count)
+    power = cells.smoothed_cells(cells.cell_power(band, 0.0), sigma)
+    if difference is None:
+        noise = result.quiet.mean_and_deviation(band)[1] ** 2
+        power -= np.float32(noise)
+        return power, noise
+    band = _filtered(difference, low, high, result.voxel_size, thread_count)
+    noise = cells.smoothed_cells(cells.cell_power(band, 0.0), sigma)
+    power -= noise  # the product of the halves
+    noise *= np.float32(2)  # the noise of one half
+    return power, noise
+
+
+def _filtered(volume, low, high, voxel_size, thread_count):
+    def edge(frequency, limit):
+        return 0.5 + 0.5 * np.cos(np.pi * np.clip((frequency - 1 / limit) / _EDGE + 0.5, 0, 1))
+
+    return fourier.filter_radially(volume, lambda s: edge(s, high) * (1 - edge(s, low)), voxel_size,
+                                   1 / high + _EDGE / 2, threads=thread_count)
+
+
+def _samples(low, high):
+    """Independent samples of a band in the window: its volume in space times that in Fourier space."""
+    window = (4 * math.pi) ** 1.5 * WINDOW_ANGSTROM ** 3
+    return window * 4 * math.pi / 3 * (high ** -3 - low ** -3)
+
+
+def _reference_band(power, noise, weight, low, high, of_map):
+    """What the reference shows in a band."""
+    c, v = _mean(power, weight), _mean(noise, weight)
+    variance = (2 if of_map else 1) * v ** 2 / _samples(low, high)
+    if of_map:
+        # what solvent tells of noise elsewhere
+        variance += (_VARIATION * v) ** 2 / _SIGNIFICANT ** 2
+    return Band(low, high, mean_square_frequency(low, high), c, v, math.sqrt(variance))
+
+
+def _apart(result, bands, kept, weight, of_map):
+    """Occupancy and relative B factor."""
+    middle = sum(band.square_frequency for band in bands) / len(bands)
+    sums = np.zeros((5, *kept[0][0].shape), np.float32)
+    for band, (power, noise) in zip(bands, kept, strict=True):
+        band_slopes.add_band_to_slope(sums, power, noise, band.signal, band.square_frequency - middle,
+                             _samples(band.low, band.high), of_map)
+    b_factor = band_slopes.relative_b_factor(sums)
+    del sums
+    height = result.lowpass - np.float32(result.zero)
+    whole = cells.smoothed_cells(cells.cell_power(height, 0.0), WINDOW_ANGSTROM / result.voxel_size)
+    noise = result.noise ** 2
+    if result.half_difference is not None:
+        noise = _mean(cells.smoothed_cells(cells.cell_power(result.half_difference, 0.0),
+                                           WINDOW_ANGSTROM / result.voxel_size), weight)
+    powers = [band.signal * share_below(band.low, band.high, result.lowpass_angstrom) for band in bands]
+    rest = max(_mean(whole, weight) - noise - sum(powers), 0.0)
+    maximum = sliding_maximum(result.lowpass, result.ball.radius, result.ball.size)
+    scale = scale_on_peaks(result.lowpass, maximum, result.zero, result.floor_map, result.full_scale, out=maximum,
+                           everywhere=True)
+    return band_slopes.occupancy_without_flexibility(scale, b_factor, powers,
+                                                     [band.square_frequency for band in bands], rest,
+                                                     result.solvent_limit)

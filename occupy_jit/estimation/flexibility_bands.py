@@ -1,0 +1,59 @@
+"""The bands of resolution that flexibility is read from. Standard library only: a plan asks before anything is read."""
+
+from occupy_jit.errors import InputError
+
+LIMITS_ANGSTROM = (24.0, 12.0, 8.0, 6.0, 4.7, 3.8, 3.1)
+"""Borders of the bands, from coarse to fine."""
+
+FEWEST = 3
+"""Bands without which a slope cannot be told from an offset."""
+
+FINEST_VOXELS = 2.15
+"""Resolution, in voxels, beyond which a map holds little: interpolation and the corners of Fourier space."""
+
+REMARK = ("relative to the region of full scale, which has to be rigid and full; not told apart from blur: another "
+          "local resolution (a map filtered or sharpened locally, or processed by a network, cannot be used), nucleic "
+          "acid beside protein (reads as 25 to 35 Å^2), parts below 15 Å, whose neighbours are mixed in")
+"""What the separation cannot tell."""
+
+_TOLERANCE = 0.97
+
+
+def bands_of(voxel_size):
+    """Bands that a map of this voxel size can hold.
+
+    Parameters
+    ----------
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    list of (float, float)
+        Coarse and fine limit of each in Å.
+
+    Raises
+    ------
+    InputError
+        If they are too few.
+    """
+    finest = _TOLERANCE * FINEST_VOXELS * voxel_size
+    bands = [(low, high) for low, high in zip(LIMITS_ANGSTROM, LIMITS_ANGSTROM[1:], strict=False) if high >= finest]
+    if len(bands) < FEWEST:
+        raise InputError(f"voxels of {voxel_size:.4g} Å hold too little detail to tell flexibility from occupancy: "
+                         f"that needs a map with detail of {LIMITS_ANGSTROM[FEWEST]:g} Å or finer, and voxels of at "
+                         f"most {LIMITS_ANGSTROM[FEWEST] / _TOLERANCE / FINEST_VOXELS:.2f} Å; leave out "
+                         "--separate-flexibility")
+    return bands
+
+
+def mean_square_frequency(low, high):
+    """Mean of s^2 over a band of Fourier space, 1/Å^2: the integral of s^4 over that of s^2."""
+    a, b = 1 / low, 1 / high
+    return 0.6 * (b ** 5 - a ** 5) / (b ** 3 - a ** 3)
+
+
+def share_below(low, high, resolution):
+    """Share of the volume of a band that lies below 1 / `resolution`, all in Å."""
+    a, b, c = 1 / low, 1 / high, 1 / resolution
+    return (min(max(c, a), b) ** 3 - a ** 3) / (b ** 3 - a ** 3)
