@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from occupy_jit.cli.progress import ProgressLine
+
 _ASCII = str.maketrans({"Å": "A", "°": " deg", "×": "x", "µ": "u", "σ": "sigma", "ρ": "rho", "±": "+-", "–": "-",
                         "…": "..."})
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
@@ -36,10 +38,13 @@ class Console(logging.Handler):
         super().__init__(_LEVELS[verbosity])
         self._streams = {False: stream, True: error_stream}
         self._broken = set()
+        self._progress = ProgressLine(error_stream)
 
     def emit(self, record):
-        """Print a line, unless it is for the log alone."""
-        if record.printed is not None:
+        """Print a line, unless it is for the log alone, or show on a terminal what is being done."""
+        if hasattr(record, "step"):
+            self._progress.step(record.step)
+        elif record.printed is not None:
             self.write(record.printed, record.aside)
 
     def say(self, *lines):
@@ -59,6 +64,7 @@ class Console(logging.Handler):
         stream = self._streams[aside] or (sys.stderr if aside else sys.stdout)
         if stream is None or aside in self._broken:  # None: a process without terminal (pythonw)
             return
+        self._progress.clear()
         try:
             stream.write(showable(text, getattr(stream, "encoding", None)) + "\n")
             stream.flush()

@@ -5,6 +5,7 @@ import sys
 import time
 
 _PAUSE = 0.1  # seconds between two updates
+_PATIENCE = 5.0  # seconds that a person waits without a word
 
 
 class ProgressLine:
@@ -74,6 +75,22 @@ class ProgressLine:
             filled = 30 * arrived // total
             text = f"{name}: [{'#' * filled}{'.' * (30 - filled)}] {arrived / 1e6:.1f} of {total / 1e6:.1f} MB"
         self._write(text, now)
+
+    def step(self, text):
+        """Show what is being done, and for how long already, once that is longer than a person waits.
+
+        Parameters
+        ----------
+        text : str
+            Empty when it is done: the line goes, and time begins anew.
+        """
+        if not text:
+            self.clear()
+            self._start = self._last = None
+            return
+        now = self._clock()
+        if self._due(now, False) and now - self._start >= _PATIENCE:
+            self._write(f"{text}, {duration(now - self._start)}", now)
 
     def clear(self):
         """Take the line away, so that something else can be printed."""

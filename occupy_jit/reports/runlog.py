@@ -72,7 +72,8 @@ class _Collector(logging.Handler):
         self._lines = lines
 
     def emit(self, record):
-        self._lines.append(record)
+        if not hasattr(record, "step"):
+            self._lines.append(record)
 
 
 class RunLog:
@@ -80,7 +81,7 @@ class RunLog:
 
     A line is a `logging.LogRecord`; ``logged`` is its text in the log (None: it is not there), ``printed`` the
     text for a terminal (None: nothing is said), ``aside`` whether that belongs to standard error, ``at`` when it came
-    (None: it has no time stamp).
+    (None: it has no time stamp). What is being done just now (`step`) is no line: listeners alone get it, as ``step``.
 
     Parameters
     ----------
@@ -140,6 +141,11 @@ class RunLog:
         """A line for those who ask for more."""
         text = _one_line(text)
         self._tell(VERBOSE, text, text)
+
+    def step(self, text=""):
+        """What is being done just now, for who waits at a terminal; in no log. Without a text: nothing any more."""
+        self._logger.log(NORMAL, "%s", text, extra={"logged": None, "printed": None, "aside": True, "at": None,
+                                                    "step": _one_line(text)})
 
     def warning(self, text):
         """A warning, for every user; the same one again is not repeated."""

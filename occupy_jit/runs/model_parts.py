@@ -27,9 +27,13 @@ def find(options, inputs, result, log):
     from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
     from occupy_jit.runs.model_read import parts_of
 
-    fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts, reference=options.reference_part,
-                                residues=options.residues, b_factors=options.b_factors,
-                                half_difference=inputs.coarse_difference, progress=log.detail)
+    try:
+        fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts,
+                                    reference=options.reference_part, residues=options.residues,
+                                    b_factors=options.b_factors,
+                                    half_difference=inputs.coarse_difference, progress=log.step)
+    finally:
+        log.step()
     for sentence in fitted.warnings:
         log.warning(sentence)
     return fitted, _rows(fitted, inputs.volume, result)

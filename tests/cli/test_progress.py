@@ -4,7 +4,9 @@ import io
 
 import pytest
 
+from occupy_jit.cli.console import Console
 from occupy_jit.cli.progress import ProgressLine, duration
+from occupy_jit.reports.runlog import RunLog
 
 
 class Terminal(io.StringIO):
@@ -46,6 +48,44 @@ def test_maps_with_the_time_that_is_left():
     assert terminal.visible() == "" and terminal.getvalue().endswith("\r")
 
 
+def test_steps_only_after_longer_than_a_person_waits():
+    terminal, clock = Terminal(), Clock()
+    line = ProgressLine(terminal, clock=clock)
+    line.step("model: parts")
+    clock.now = 4.0
+    line.step("model: occupancies, turn 1 of at most 10")
+    assert terminal.getvalue() == ""
+    clock.now = 12.0
+    line.step("model: occupancies, turn 2 of at most 10")
+    assert terminal.visible() == "model: occupancies, turn 2 of at most 10, 12 s"
+    line.step("")
+    assert terminal.visible() == ""
+    clock.now = 14.0
+    line.step("something else")
+    assert terminal.visible() == "", "time began anew"
+
+
+def test_a_step_is_shown_by_the_console_and_is_in_no_log(monkeypatch):
+    terminal, clock, out = Terminal(), Clock(), io.StringIO()
+    console = Console(0, out, terminal)
+    monkeypatch.setattr(console._progress, "_clock", clock)
+    log = RunLog(console)
+    for clock.now in (0.0, 6.0):
+        log.step("model: parts")
+    assert terminal.visible() == "model: parts, 6 s"
+    log.say("a line")
+    assert terminal.visible() == "" and out.getvalue() == "a line\n", "the line makes room"
+    log.step()
+    assert "model" not in log.text() and len(log.lines) == 1
+    quiet = Terminal()
+    silent = Console(-1, out, quiet)
+    monkeypatch.setattr(silent._progress, "_clock", clock)
+    log = RunLog(silent)
+    for clock.now in (10.0, 20.0):
+        log.step("model: parts")
+    assert quiet.getvalue() == ""
+
+
 def test_a_download():
     terminal = Terminal()
     line = ProgressLine(terminal, clock=Clock())
@@ -60,6 +100,7 @@ def test_nothing_without_a_terminal(stream, wanted):
     line = ProgressLine(stream, wanted)
     line.maps(1, 0, 2)
     line.download("x", 1, 2)
+    line.step("x")
     line.clear()
     assert stream.getvalue() == ""
 

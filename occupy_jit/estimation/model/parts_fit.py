@@ -93,15 +93,15 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         lattice.noise = lattice.transform_of(difference)
     known, tree, owner = describe_parts(atoms, lattice.spacing, len(names))
     say("model: parts")
-    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors)
+    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
     n_pseudo = 0
     if lattice.resolved > 0:
         for _ in range(_PSEUDO_ATOM_ROUNDS):
             say("model: density without atoms")
             design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, len(atoms.part))
             n_pseudo += found
-    say("model: occupancies")
-    state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED)
+    state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED, tell=_counted(say, "occupancies"))
+    say("model: errors")
     solution = solve_with_errors(design, lattice, state, known)
     explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
     if explained < _LEAST_EXPLAINED:
@@ -117,6 +117,11 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
     _warn(result, model, prepared)
     return result
+
+
+def _counted(say, what):
+    """For `run_turns`: says which turn it is."""
+    return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
 
 
 def _map_of(volume, voxel_size, position):
@@ -179,7 +184,7 @@ def _refuse_frame(model, frame, detail):
                          f"atoms move by {frame.displacement:.1f} Å into {frame.gain:.1f} times the density; {_ADVICE}")
 
 
-def _choose_b_factors(lattice, atoms, known, b_factors):
+def _choose_b_factors(lattice, atoms, known, b_factors, tell):
     """A few turns without and with the file's B factors; what leaves less unexplained goes on."""
     choices = {"auto": (False, True), "flat": (False,), "model": (True,)}[b_factors]
     if np.ptp(atoms.b_factor) < 1:
@@ -188,7 +193,8 @@ def _choose_b_factors(lattice, atoms, known, b_factors):
     for use in choices:
         design = Design(lattice, atoms.positions, atoms.weights, atoms.types, atoms.b_of(use), atoms.part,
                         np.arange(len(known)), atoms.kinds, boxes=len(known))
-        state = run_turns(design, lattice, first_state(design, lattice, len(known)), known, _TRIAL_TURNS)
+        state = run_turns(design, lattice, first_state(design, lattice, len(known)), known, _TRIAL_TURNS,
+                          tell=tell)
         tried.append((state.unexplained, use, design, state))
     _, use, design, state = min(tried, key=lambda trial: trial[0])
     return design, state, use

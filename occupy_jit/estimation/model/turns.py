@@ -212,9 +212,14 @@ def turn(design, lattice, state, parts, with_offsets=True):
                    unexplained=unexplained), change
 
 
-def run_turns(design, lattice, state, parts, number, with_offsets=True, until=0.0):
-    """Several turns, fewer when the parts change by less than `until` (and the whitening stands)."""
-    for _ in range(number):
+def run_turns(design, lattice, state, parts, number, with_offsets=True, until=0.0, tell=None):
+    """Several turns, fewer when the parts change by less than `until` (and the whitening stands).
+
+    `tell` is called before each, with its number and that of the last one.
+    """
+    for i in range(number):
+        if tell is not None:
+            tell(i + 1, number)
         state, change = turn(design, lattice, state, parts, with_offsets)
         if change < until and state.turns >= WHITENING_TURNS:
             break
