@@ -43,7 +43,7 @@ class ProgressLine:
 
     def _width(self):
         try:
-            return max(20, os.get_terminal_size(self._stream.fileno()).columns)
+            return max(20, os.get_terminal_size(self._stream.fileno()).columns or 80)
         except (OSError, ValueError, AttributeError):
             return 80
 

@@ -9,6 +9,7 @@ from occupy_jit.reports.plot import _agg, _plain, _write
 
 ATTRIBUTE = "occupancyFit"
 _MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
+_MOST_BARS = 200
 _TRANSPARENCY = 60  # percent, of the map: the model is inside
 _DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
            "se_noise": 4}
@@ -130,17 +131,29 @@ def bar_chart(target, rows, *, name, version):
     version : str
     """
     figure_class, canvas = _agg()
-    shown = [row for row in rows if row["atoms"]][:200]
-    figure = figure_class(figsize=(max(4.0, 0.28 * len(shown) + 1.5), 3.6), dpi=120, layout="constrained")
+    there = [row for row in rows if row["atoms"]]
+    shown = there[:_MOST_BARS]
+    figure = figure_class(figsize=(max(4.0, 0.28 * len(shown) + 1.5), 3.8), dpi=120, layout="constrained")
     canvas(figure)
     axes = figure.add_subplot()
-    colours = ["#0072b2" if row["full"] else "#7f8c99" for row in shown]
-    axes.bar(range(len(shown)), [row["occupancy"] for row in shown], yerr=[row["se"] for row in shown], color=colours,
-             capsize=2, error_kw={"linewidth": 0.8})
-    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--")
-    axes.set_xticks(range(len(shown)), [_plain(row["part"]) for row in shown], rotation=90, fontsize=7)
-    axes.set_ylabel("occupancy")
-    axes.set_title(_plain(name), fontsize=9)
+    for full, colour, label in ((True, "#0072b2", "full scale: 1 on average"), (False, "#9aa5b1", "occupancy, fitted")):
+        bars = [i for i, row in enumerate(shown) if bool(row["full"]) is full]
+        if bars:
+            axes.bar(bars, [shown[i]["occupancy"] for i in bars], yerr=[shown[i]["se"] for i in bars], color=colour,
+                     capsize=2, error_kw={"linewidth": 0.8}, label=label)
+    known = [(i, row["scale_from_map"]) for i, row in enumerate(shown) if row.get("scale_from_map") is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "o", markerfacecolor="white", markeredgecolor="#333333", markersize=3.5,
+                  label="scale of the map alone")
+    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--", zorder=0)
+    axes.axhline(0, color="#333333", linewidth=0.6)
+    labels = [_plain(row["part"]) for row in shown]
+    axes.set_xticks(range(len(shown)), labels, rotation=0 if max(map(len, labels), default=0) < 3 else 90, fontsize=7)
+    axes.margins(x=0.02)
+    axes.set_ylabel("occupancy ± standard error")
+    title = f"Parts of the model in {name}"
+    axes.set_title(_plain(title if shown == there else f"{title}, the first {len(shown)} of {len(there)}"), fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3 if len(shown) > 15 else 1, fontsize=7, frameon=False)
     _write(figure, target, version)
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ pytest.importorskip("scipy")
 gemmi = pytest.importorskip("gemmi")
 
 import occupy_jit  # noqa: E402
-from tests.command import listing, run, write  # noqa: E402
+from tests.command import ROOT, environment, listing, run, write  # noqa: E402
 from tests.estimation.test_model_occupancy import OCCUPANCY, VOXEL, density, structure  # noqa: E402
 
 
@@ -156,3 +158,14 @@ def test_the_model_is_not_overwritten_by_its_copy_with_occupancies(folder, tmp_p
     ran = run("-i", folder / "map.mrc", "--model", model, "--output-dir", tmp_path)
     assert ran.returncode == 2 and "would overwrite the input" in ran.stderr
     assert listing(tmp_path) == before
+
+
+def test_linear_algebra_of_the_command_has_one_thread_from_the_start(folder):
+    """Its sums are rounded otherwise by other numbers of threads, and a library reads the number when it is loaded."""
+    code = ("import os, sys; from occupy_jit.cli import run, main; plain = run._run_map; seen = []\n"
+            "run._run_map = lambda *given: seen.append('numpy' in sys.modules) or plain(*given)\n"
+            f"status = main.main(['-i', {str(folder / 'map.mrc')!r}, '--dry-run', '--quiet'])\n"
+            "print(status, seen, os.environ['OPENBLAS_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                         env=environment(OPENBLAS_NUM_THREADS="2"), cwd=ROOT)
+    assert ran.stdout.splitlines()[-1] == "0 [False] 1 1", ran.stdout + ran.stderr

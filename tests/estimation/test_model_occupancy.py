@@ -1,5 +1,8 @@
 """Occupancies of parts on small simulated maps whose truth is known."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from occupy_jit.errors import InputError, UsageError  # noqa: E402
 from occupy_jit.estimation.model import part_halves, restored  # noqa: E402
 from occupy_jit.estimation.model.registration import rotation_matrix  # noqa: E402
 from occupy_jit.files.models import PROTEIN, AtomicModel, Residue  # noqa: E402
+from tests.command import ROOT, environment  # noqa: E402
 
 SHAPE = (44, 40, 48)
 VOXEL = 1.5
@@ -303,3 +307,17 @@ def test_what_chance_seldom_exceeds_is_the_quantile_of_chi_square():
     chi2 = pytest.importorskip("scipy.stats").chi2
     for n in (1, 4, 28, 400):
         assert abs(part_halves._most(n) / np.sqrt(chi2.ppf(0.999, n) / n) - 1) < 0.03
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads():
+    code = ("import hashlib; from tests.estimation.test_model_occupancy import *; model = structure()\n"
+            "one, two = (density(model, OCCUPANCY, noise=0.3, seed=seed) for seed in (1, 2))\n"
+            "more = {'voxel_size': VOXEL, 'half_maps': (one, two), 'residues': True}\n"
+            "found = occupancy_of_parts((one + two) / 2, model, **more)\n"
+            "rows = [[r.occupancy, r.se, r.cc] for r in found.residues]\n"
+            "told = (found.occupancy, found.se, found.offset, found.covariance, found.halves.occupancy, rows)\n"
+            "print(hashlib.sha256(b''.join(np.asarray(a, float).tobytes() for a in told)).hexdigest())")
+    ran = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
+                          env=environment(NUMBA_NUM_THREADS=number)) for number in "12"]
+    assert all(one.returncode == 0 for one in ran), ran[0].stderr + ran[1].stderr
+    assert ran[0].stdout == ran[1].stdout and len(ran[0].stdout) == 65
