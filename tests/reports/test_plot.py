@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import UsageError
-from occupy_jit.reports import plot
+from occupy_jit.reports import parts_files, plot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -192,3 +192,24 @@ def test_importing_costs_nothing_and_pyplot_is_never_touched():
     done = subprocess.run([sys.executable, "-c", script], env={**environment, "PYTHONPATH": str(ROOT)},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [1, 3, 40, 230])
+def test_every_part_has_a_bar_with_its_error(number, monkeypatch):
+    rows = [{"part": f"=chain {i}\n$x^", "atoms": 100 * (i != 1), "occupancy": 1.2 - 0.01 * i, "se": 0.05 + 0.001 * i,
+             "full": i == 0, "scale_from_map": None if i == 2 else 0.5} for i in range(number)]
+    drawn = []
+    monkeypatch.setattr(parts_files, "_write", lambda figure, target, version: drawn.append(figure))
+    parts_files.bar_chart(io.BytesIO(), rows, name="a map", version="1")
+    axes = drawn[0].axes[0]
+    there = [row for row in rows if row["atoms"]][:200]
+    bars = sorted((bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in axes.patches)
+    assert np.allclose(bars, [(i, row["occupancy"]) for i, row in enumerate(there)])
+    ends = sorted(tuple(segment[:, 1]) for lines in axes.collections for segment in lines.get_segments())
+    assert np.allclose(ends, sorted((r["occupancy"] - r["se"], r["occupancy"] + r["se"]) for r in there))
+    assert [tick.get_text().count("\n") for tick in axes.get_xticklabels()] == [0] * len(there)
+    assert ("the first 200 of 229" in axes.get_title()) == (number == 230)
+    monkeypatch.undo()
+    target = io.BytesIO()
+    parts_files.bar_chart(target, rows, name="a map", version="1")
+    assert target.getvalue().startswith(b"\x89PNG")
