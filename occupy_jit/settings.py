@@ -14,6 +14,9 @@ from occupy_jit.errors import UsageError
 from occupy_jit.selections import selections
 
 SCALE_MODES = ("occupancy", "resolution")
+LOCAL = "local"
+"""As a noise floor: that of the solvent nearby."""
+
 B_FACTORS = ("auto", "flat", "model")
 CLASS_DENSITIES = ("shared", "own")
 CLASSES_AMOUNT = -0.75
@@ -54,7 +57,7 @@ class Settings:
     tau: float | None = None
     tile_size_angstrom: float = 30.0
     naive_normalisation: bool = False
-    noise_floor: float | None = None  # None: measured ("auto"); a number is in units of the map
+    noise_floor: float | str | None = None  # None: measured ("auto"); "local"; a number is in units of the map
     scale_mode: str = "occupancy"
     separate_flexibility: bool = False
     # modification
@@ -90,9 +93,10 @@ class Settings:
                      f"a positive odd number of voxels, at most {2 * LARGEST_RADIUS + 1}")
         if self.tau is not None:
             _require(0 < self.tau <= 1, "--tau", self.tau, "above 0 and at most 1")
-        if self.noise_floor is not None:
-            _require(math.isfinite(self.noise_floor) and self.noise_floor >= 0, "--noise-floor", self.noise_floor,
-                     "auto, or a number of at least 0 in the map's own units")
+        if self.noise_floor not in (None, LOCAL):
+            number = not isinstance(self.noise_floor, str)
+            _require(number and math.isfinite(self.noise_floor) and self.noise_floor >= 0, "--noise-floor",
+                     self.noise_floor, "auto, local, or a number of at least 0 in the map's own units")
         for option, there in (("--scale-mode resolution", self.scale_mode == "resolution"),
                               ("--naive-normalisation", self.naive_normalisation)):
             if self.separate_flexibility and there:

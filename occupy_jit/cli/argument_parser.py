@@ -27,13 +27,15 @@ def whole(text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
 
 
-def number_or_auto(text):
+def noise_floor(text):
     if text == "auto":
         return None
+    if text == settings.LOCAL:
+        return text
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is neither auto nor a number") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is neither auto, local nor a number") from None
 
 
 # --- the parser ------------------------------------------------------------------------------------------------------

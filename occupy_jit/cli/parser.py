@@ -14,8 +14,8 @@ from occupy_jit.cli.argument_parser import (
     Parser,
     Switch,
     add_option,
+    noise_floor,
     number,
-    number_or_auto,
     whole,
 )
 from occupy_jit.errors import UsageError
@@ -102,8 +102,9 @@ def _estimation(add):
         text="quantile that stands for full scale, above 0 to 1 (default: from the ball)")
     add("--tile-size", dest="tile_size_angstrom", metavar="Å", type=number,
         text="edge of the cubes searched for full scale")
-    add("--noise-floor", metavar="VALUE", type=number_or_auto,
-        text="what empty solvent reads, in the map's units; 0 for none (default: auto, measured)")
+    add("--noise-floor", metavar="VALUE", type=noise_floor,
+        text="what empty solvent reads, in the map's units, 0 for none; or local: what solvent nearby reads, for noise "
+             "that differs from place to place (default: auto, measured)")
     add("--naive-normalisation", action="store_true", text="full scale is tau * maximum, without a search")
     add("--reference-mask", metavar="MASK", path="file",
         text="full scale is what this part reads, which has to be fully occupied: no search")

@@ -13,6 +13,7 @@ from occupy_jit.estimation import (
     fourier,
     half_maps,
     levels,
+    nearby_noise,
     reference,
     solvent,
     solvent_definition,
@@ -31,7 +32,7 @@ from occupy_jit.kernels.sphere import voxels_in_sphere
 from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
-from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE, Settings
+from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE, Settings
 
 
 def derived_lowpass(settings, voxel_size):
@@ -136,13 +137,20 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
         source = volume if on_raw_map else lowpassed
         quiet = find_quiet(lowpassed, voxel_size)
         zero, noise, _ = quiet.mean_and_deviation(source)
+        maximum = local = None
+        if reference_mask is not None or settings.noise_floor == LOCAL:
+            maximum = sliding_maximum(source, ball.radius, ball.size)
+        if settings.noise_floor == LOCAL:
+            local = nearby_noise.nearby_noise(source, maximum, zero, quiet, ball, voxel_size)
         found = levels.full_scale(source, zero, noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
-                                  settings.naive_normalisation)
+                                  settings.naive_normalisation, variance=local and local.variance)
         if reference_mask is None:
             return found
-        maximum = sliding_maximum(source, ball.radius, ball.size)
         floor = settings.noise_floor
-        floor = max(quiet.median(maximum, zero), 0.0) if floor is None else floor
+        if local is not None:
+            floor = local.floor
+        elif floor is None:
+            floor = max(quiet.median(maximum, zero), 0.0)
         return reference.full_scale_in_mask(reference_mask, source, maximum, None, zero, floor, ball, voxel_size,
                                             found)[0]
 
@@ -196,30 +204,34 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     source_noise = noise
     if on_raw_map:
         zero, source_noise, _ = quiet.mean_and_deviation(source)
-    local = judged = None
+    local = judged = maximum = None
     if difference is not None:
         local, judged = _local_noise(source, difference, zero, quiet, ball, voxel_size,
                                      None if on_raw_map else lowpass_angstrom, verdict_list, thread_count)
+    elif settings.noise_floor == LOCAL:
+        maximum = sliding_maximum(source, ball.radius, ball.size)
+        local = nearby_noise.nearby_noise(source, maximum, zero, quiet, ball, voxel_size)
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale, local and local.variance)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    if in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error or reference_mask is not None):
+    if maximum is None and in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error
+                                    or reference_mask is not None):
         maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
-    else:
+    elif maximum is None:
         maximum = sliding_maximum(source, ball.radius, ball.size)
     # where nobody wants it any more it is working space
     spare = None if keep_lowpass else lowpassed
     floor_measured = max(quiet.median(maximum, zero), 0.0)
     _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
-    floor = floor_measured if settings.noise_floor is None else settings.noise_floor
-    locally = local is not None and settings.noise_floor is None
+    given = settings.noise_floor not in (None, LOCAL)
+    floor = settings.noise_floor if given else floor_measured
+    locally = local is not None and not given
     told = None
     if reference_mask is not None:
         found, full_error, told = reference.full_scale_in_mask(
             reference_mask, source, maximum, difference, zero, local.floor if locally else floor, ball, voxel_size,
             found)
-    full, floor = verdicts.usable_levels(found.value, found.quantile, floor, settings.noise_floor is not None,
-                                         verdict_list)
+    full, floor = verdicts.usable_levels(found.value, found.quantile, floor, given, verdict_list)
     if told is not None:
         reference.judge(told, full, verdict_list)
 
@@ -229,10 +241,13 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         floors, floor = local.floor, max(quiet.median(local.floor), 0.0)
     error = None
     if with_error:
-        variance = source_noise ** 2 if local is None else local.maximum_variance
-        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, local is None,
+        of_map = difference is None
+        variance = source_noise ** 2
+        if local is not None:
+            variance = local.variance if of_map else local.maximum_variance
+        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, of_map,
                                                          reference_mask)
-        error = scale_error(maximum, zero, floors, variance, full, structure, local is None)
+        error = scale_error(maximum, zero, floors, variance, full, structure, of_map)
     del source
 
     depth = cap = None

@@ -35,13 +35,13 @@ class LocalNoise:
         Noise floor: mean sliding maximum of noise alone.
     variance : array
         Of the low-passed map.
-    maximum_variance : array
-        Of its sliding maximum.
+    maximum_variance : array or None
+        Of its sliding maximum, where half maps tell it.
     """
 
     floor: np.ndarray
     variance: np.ndarray
-    maximum_variance: np.ndarray
+    maximum_variance: np.ndarray | None
 
 
 class _Average:

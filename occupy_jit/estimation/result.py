@@ -55,7 +55,8 @@ class Result:
     half_difference : (nz, ny, nx) float32 array or None
         Half of the difference of the half maps, low-passed: a sample of the noise.
     local_noise : occupy_jit.estimation.half_maps.LocalNoise or None
-        Noise around each voxel, measured by half maps. `floor` is then its median over the quiet voxels.
+        Noise around each voxel, measured by half maps or in solvent nearby. `floor` is then its median over the quiet
+        voxels.
     half_maps : dict or None
         What the half maps were judged by.
     reference : occupy_jit.estimation.reference.Reference or None

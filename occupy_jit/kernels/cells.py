@@ -268,6 +268,40 @@ def value_row(cells, z, y, lower, of_lower, of_upper, scratch, row):
         row[x] = of_lower[2][x] * scratch[x0] + of_upper[2][x] * scratch[min(x0 + 1, last)]
 
 
+@kernel(parallel=True)
+def _all_between(cells, lower, of_lower, of_upper, out):
+    for z in numba.prange(out.shape[0]):
+        scratch = np.empty(cells.shape[2], np.float32)
+        for y in range(out.shape[1]):
+            value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
+
+
+def values_between(cells, shape):
+    """Values at every voxel, along straight lines between the cells.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+    shape : (nz, ny, nx)
+        Of the box whose cells these are.
+
+    Returns
+    -------
+    ndarray (nz, ny, nx), float32
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    cells = as_volume(cells, "cells")
+    if cells.shape != cell_shape(shape):
+        raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
+    out = np.empty(shape, np.float32)
+    launch(_all_between, cells, *weights_between(shape), out)
+    return out
+
+
 def weights_between(shape):
     """`between` for the three axes of a box, as `value_row` takes it."""
     return tuple(zip(*(between(n) for n in shape), strict=True))

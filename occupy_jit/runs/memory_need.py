@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
 from occupy_jit.modifications import requested
+from occupy_jit.settings import LOCAL
 
 BASE_BYTES = 150_000_000
 """Interpreter, libraries and compiled kernels."""
@@ -84,6 +85,9 @@ def needed(shape, voxel_size, settings, options):
     judged = power * (want.confidence and options.solvent_def is not None)
     # Half of the difference of half maps and three maps of noise; the error of the scale.
     noise_maps = 4 * bool(options.half_maps)
+    # Of one map, two maps of noise; where solvent is, and where its whole ball is, while they are made.
+    nearby = settings.noise_floor == LOCAL and not options.half_maps
+    noise_maps += 2 * nearby
     always += noise_maps + bool(options.half_maps or options.save_error)
     if options.half_maps and options.model is not None:
         always += min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # the difference, kept for the fit
@@ -92,11 +96,11 @@ def needed(shape, voxel_size, settings, options):
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     # two halves and their maxima, while noise is measured, and twice as much where they were masked
-    moments = [sliding + 4 * bool(options.half_maps)]
+    moments = [sliding + 4 * bool(options.half_maps) + 2 * nearby]
     if options.reference_mask is not None:
         # what the mask covers on the peaks, sorted; of half maps everywhere in the mask, and twice
         moments.append(sliding + (8 if options.half_maps else 4))
-    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or options.save_error
+    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or nearby or options.save_error
                 or options.reference_mask is not None):
         scale = 0
         moments = [always + lowpassed + power + 2 * piece]

@@ -217,6 +217,7 @@ def test_the_last_of_a_pair_wins():
 
 def test_noise_floor_auto_is_measured():
     assert parse(["-i", "a", "--noise-floor", "auto"])[0].noise_floor is None
+    assert parse(["-i", "a", "--noise-floor", "local"])[0].noise_floor == "local"
 
 
 # --- help and version -------------------------------------------------------------------------------------------
@@ -297,7 +298,7 @@ WRONG = [
     (["-i", "a", "--amplify-limit", "2"], "--amplify-limit"),
     (["-i", "a", "--lowpass-input", "0"], "--lowpass-input"),
     (["-i", "a", "--lowpass-input", "x"], "'x' is not a number"),
-    (["-i", "a", "--noise-floor", "automatic"], "neither auto nor a number"),
+    (["-i", "a", "--noise-floor", "automatic"], "neither auto, local nor a number"),
     (["-i", "a", "--scale-mode", "local"], "--scale-mode"),
     (["-i", "a", "--threads", "0"], "--threads"),
     (["-i", "a", "--voxel-size", "-1"], "--voxel-size"),

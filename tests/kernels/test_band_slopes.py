@@ -10,6 +10,8 @@ from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
 from occupy_jit.kernels.jit.decorator import threads
 from tests import naive
 
+pytestmark = pytest.mark.kernel
+
 SHAPES = st.tuples(*[st.integers(1, 7)] * 3)
 X = (0.004, 0.01, 0.02, 0.035, 0.055, 0.085)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.kernels.cells import between, cell_count, cell_mean, cell_of, cell_power, cell_shape
+from occupy_jit.kernels.cells import between, cell_count, cell_mean, cell_of, cell_power, cell_shape, values_between
 from tests import naive
 
 pytestmark = pytest.mark.kernel
@@ -62,3 +62,19 @@ def test_values_between_cells_follow_a_straight_line(n):
     np.add.at(weights, (np.arange(n), lower), of_lower)
     np.add.at(weights, (np.arange(n), upper), of_upper)
     assert np.array_equal(weights[::-1, ::-1], weights)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shapes, st.integers(0, 99))
+def test_values_between_cells_are_those_of_each_axis_in_turn(shape, seed):
+    cells = noise(cell_shape(shape), seed)
+    wanted = cells.astype(np.float64)
+    for axis, n in enumerate(shape):
+        lower, of_lower, of_upper = between(n)
+        upper = np.minimum(lower + 1, cell_count(n) - 1)
+        weights = [w.reshape([-1 if a == axis else 1 for a in range(3)]) for w in (of_lower, of_upper)]
+        wanted = weights[0] * np.take(wanted, lower, axis) + weights[1] * np.take(wanted, upper, axis)
+    found = values_between(cells, shape)
+    assert found.shape == shape and np.abs(found - wanted).max() <= 16 * EPSILON * np.abs(cells).max()
+    with pytest.raises(ValueError, match="do not go"):
+        values_between(cells, (shape[0] + 4, *shape[1:]))
