@@ -82,9 +82,9 @@ def test_half_maps_tell_what_either_says_and_the_noise(folder, tmp_path):
         one, two, mean = (float(row[name]) for name in ("half1", "half2", "occupancy"))
         assert (of_record["half1"], of_record["half2"]) == (one, two)
         assert abs(one - two) / 2 < 4 * float(row["se_noise"]) < 4 * float(row["se"])
-        assert abs((one + two) / 2 - mean) < 0.01
+        assert abs((one + two) / 2 - mean) < 0.002  # rounding, and full scale of either half
     log = (tmp_path / "out" / "log_half1.txt").read_text()
-    assert "standard errors of the parts" in log and f"halves {float(rows[0]['half1']):.3f}" in log
+    assert "half maps of parts" in log and f"halves {float(rows[0]['half1']):.3f}" in log
     # the same from Python, with the map that is their mean
     one, two = (occupy_jit.read_map(path) for path in halves)
     mean = occupy_jit.read_map(halves[0])

@@ -66,13 +66,17 @@ def _of_ice(design, lattice, state, step, n, with_offsets):
     return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]
 
 
-def solve_again(design, lattice, solution, y, n):
-    """Occupancies of the parts for another map of the same noise and model error, one step from the solution."""
-    state, step = solution.state, solution.step
-    residual = y - solution.fit
-    sums = project(design.pattern, step.values, residual)
-    change, _ = step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))
-    return state.occupancy[:n] + change[:n]
+def change_with(design, solution, difference, n):
+    """By how much the occupancies of the parts change with the map, one step from the solution.
+
+    Parameters
+    ----------
+    difference : ndarray (voxels,)
+        Of the whitened map.
+    """
+    step = solution.step
+    sums = project(design.pattern, step.values, difference)
+    return step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))[0][:n]
 
 
 def block_scores(design, lattice, step, residual, n, with_offsets):

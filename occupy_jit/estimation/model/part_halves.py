@@ -6,7 +6,7 @@ import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
-from occupy_jit.estimation.model.part_errors import block_scores, solve_again
+from occupy_jit.estimation.model.part_errors import block_scores, change_with
 
 _IDENTICAL = 1e-8  # of the power of the map
 _MEAN = 1e-3  # of the amplitude of the map: rounding of halves, or of their mean, stays far below
@@ -101,8 +101,8 @@ def judge_halves(lattice, design, solution, result, weights):
     n = len(result)
     noise = lattice.at_fit_voxels(solution.state.whitening * lattice.band, lattice.noise)
     occupancy = solution.occupancy[:n]
-    halves = np.array([_relative(solve_again(design, lattice, solution, solution.y + sign * noise, n), weights)
-                       for sign in (1, -1)])
+    change = change_with(design, solution, noise, n)
+    halves = np.array([_relative(occupancy + sign * change, weights) for sign in (1, -1)])
     full = float(weights @ occupancy)
     gradient = np.eye(n) / full - np.outer(occupancy / full**2, weights)
     scores = block_scores(design, lattice, solution.step, noise, n, with_offsets=True)

@@ -175,7 +175,7 @@ def _refuse_frame(model, frame, detail):
     """Refuse a model that lies elsewhere, or nowhere, in the map."""
     if frame.refused:
         where = "no shift helps: another molecule, hand or orientation?"
-        if frame.best_score > 12:
+        if frame.best_score > 12 and np.linalg.norm(frame.shift) > detail:
             where = "it would after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
         raise InputError(f"{_name(model)}: does not lie in the density (score {frame.score_here:.1f}, elsewhere up to "
                          f"{frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
