@@ -234,6 +234,21 @@ def cell_mean(volume):
     return result
 
 
+def at_voxels_of_cells(cells, shape):
+    """The value of each voxel's own cell."""
+    result = cells
+    for axis, n in enumerate(shape):
+        middle = n // 2
+        if n % 2:
+            side = [1 + i // 2 for i in range(middle)]
+            index = np.array([*(-s for s in reversed(side)), 0, *side])
+            index -= index.min()
+        else:
+            index = np.arange(n) // 2
+        result = np.take(result, index, axis)
+    return result
+
+
 # Regions -------------------------------------------------------------------------------------------------------------
 
 

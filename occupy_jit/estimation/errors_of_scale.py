@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation import levels
+from occupy_jit.kernels.fields import part_of
 from occupy_jit.kernels.standard_error import scale_error
 
 STANDARD = 0.03
@@ -42,7 +43,7 @@ def full_scale_error(volume, noise, found):
     """
     if found.corner is None or found.tile < 2:
         return 0.0
-    cube = volume[tuple(slice(start, start + found.tile) for start in found.corner)]
+    cube = volume[_where(found)]
     keep = np.ones(cube.shape, bool)
     values = []
     for octant in _octants(found.tile):
@@ -53,6 +54,20 @@ def full_scale_error(volume, noise, found):
         values.append(levels.without_noise(quantile, rest, found.zero, noise))
     values = np.array(values)
     return math.sqrt(7 / 8 * np.square(values - values.mean()).sum())
+
+
+def _where(found, mask=None):
+    """What selects the voxels that define full scale: those of the reference mask, or else of the cube."""
+    if mask is not None:
+        return np.asarray(mask) > 0
+    return tuple(slice(start, start + found.tile) for start in found.corner)
+
+
+def defining_values(volume, found, mask=None):
+    """Values of a map where full scale is defined, (1, 1, n) array; None if it was given or is the naive one."""
+    if found.corner is None and mask is None:
+        return None
+    return volume[_where(found, mask)].reshape(1, 1, -1)
 
 
 def relative_error_of_full_scale(result):
@@ -69,7 +84,7 @@ def relative_error_of_full_scale(result):
     return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
 
 
-def structural_variation(source, maximum, floor, variance, found, full, of_map, mask=None):
+def structural_variation(of_map_there, maximum, floor, variance, found, full, of_map, mask=None):
     """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
 
     The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the
@@ -77,9 +92,11 @@ def structural_variation(source, maximum, floor, variance, found, full, of_map, 
 
     Parameters
     ----------
-    source, maximum : (nz, ny, nx) float32 arrays
-        The map and its sliding maximum.
-    floor, variance : float or (nz, ny, nx) float32 array
+    of_map_there : (1, 1, n) float32 array or None
+        From `defining_values`: the map itself may have been overwritten with its maximum.
+    maximum : (nz, ny, nx) float32 array
+        Its sliding maximum.
+    floor, variance : float or float32 array
         As for `occupy_jit.kernels.standard_error.scale_error`, which tells what noise makes.
     found : occupy_jit.estimation.result.FullScale
     full : float
@@ -92,23 +109,24 @@ def structural_variation(source, maximum, floor, variance, found, full, of_map, 
     float
         0 with neither cube nor mask.
     """
-    if found.corner is None and mask is None:
+    if of_map_there is None:
         return 0.0
-    if mask is None:
-        there = tuple(slice(start, start + found.tile) for start in found.corner)
-    else:
-        there = np.asarray(mask) > 0
+    there, shape = _where(found, mask), maximum.shape
 
-    def part(volume):
-        return np.ascontiguousarray(volume[there]).reshape(1, 1, -1)
+    def part(values):
+        if np.ndim(values) == 0:
+            return values
+        if mask is None:
+            return np.ascontiguousarray(part_of(values, shape, there)).reshape(1, 1, -1)
+        return np.ascontiguousarray(part_of(values, shape, (slice(None),) * 3)[there]).reshape(1, 1, -1)
 
-    f, v = (part(a) if np.ndim(a) else a for a in (floor, variance))
+    f, v = part(floor), part(variance)
     highest = part(maximum)
     noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
     height = highest.astype(np.float64) - found.zero
     clear = height > f
     m = np.where(clear, height - np.square(f, dtype=np.float64) / np.where(clear, height, 1.0), 0.0) / full
-    weight = np.maximum(part(source).astype(np.float64) - found.zero, 0)
+    weight = np.maximum(of_map_there.astype(np.float64) - found.zero, 0)
     if mask is not None:
         weight *= np.minimum(part(np.asarray(mask)), 1)
     total = weight.sum()

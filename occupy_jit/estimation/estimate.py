@@ -26,6 +26,7 @@ from occupy_jit.estimation.result import Result
 from occupy_jit.kernels import moments, quantiles
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
+from occupy_jit.kernels.map_pairs import share_of_zeros
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import overwrite_with_maximum
 from occupy_jit.kernels.sphere import voxels_in_sphere
@@ -41,8 +42,8 @@ def derived_lowpass(settings, voxel_size):
 
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
-             overwrite=False, full_scale=None, half_difference=None, with_error=False, reference_mask=None,
-             thread_count=None):
+             overwrite=False, full_scale=None, half_difference=None, overwrite_halves=False, with_error=False,
+             reference_mask=None, thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -62,8 +63,9 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     full_scale : float, optional
         Use this full scale (classes that share one) instead of searching.
     half_difference : (nz, ny, nx) float32 array, optional
-        Half of the difference of two half maps whose mean `volume` is: noise is then known at every place. It is
-        overwritten with what the low-pass leaves of it.
+        Half of the difference of two half maps whose mean `volume` is: noise is then known at every place.
+    overwrite_halves : bool
+        `half_difference` may be used as working space.
     with_error : bool
         Whether the standard error of the scale is wanted.
     reference_mask : (nz, ny, nx) array, optional
@@ -89,20 +91,19 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
     if half_difference is not None:
         half_difference = as_volume(half_difference, "half maps")
-    raw_difference = None
     if settings.separate_flexibility:
         if overwrite or not keep_lowpass or full_scale is not None:
             raise ValueError("separate_flexibility: the map and its low-pass are needed afterwards, and full scale has "
                              "to be its own")
-        raw_difference = None if half_difference is None else half_difference.copy()
+        overwrite_halves = False  # they are needed, too
     with threads(thread_count):
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                           full_scale, half_difference, with_error, reference_mask, thread_count)
+                           full_scale, half_difference, overwrite_halves, with_error, reference_mask, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             equalise.prepare(volume, result, settings, thread_count)
         if settings.separate_flexibility:
-            result.flexibility = flexibility.separate(volume, raw_difference, result, reference_mask, thread_count)
+            result.flexibility = flexibility.separate(volume, half_difference, result, reference_mask, thread_count)
             flexibility.judge(result)
     return result
 
@@ -179,7 +180,7 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, with_error, reference_mask, thread_count):
+              difference, overwrite_halves, with_error, reference_mask, thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume)
@@ -206,16 +207,22 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         zero, source_noise, _ = quiet.mean_and_deviation(source)
     local = judged = maximum = None
     if difference is not None:
-        local, judged = _local_noise(source, difference, zero, quiet, ball, voxel_size,
-                                     None if on_raw_map else lowpass_angstrom, verdict_list, thread_count)
+        known, equal = _where_halves_differ(difference, source)
+        if not on_raw_map:
+            difference = fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count,
+                                         out=difference if overwrite_halves else None)
+        judged = half_maps.judge(source, difference, zero, quiet, equal, verdict_list)
+        local = half_maps.local_noise(source, difference, ball, voxel_size, known)
+        del known
     elif settings.noise_floor == LOCAL:
         maximum = sliding_maximum(source, ball.radius, ball.size)
         local = nearby_noise.nearby_noise(source, maximum, zero, quiet, ball, voxel_size)
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale, local and local.variance)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    if maximum is None and in_place(source.shape, with_confidence, keep_lowpass or on_raw_map or with_error
-                                    or reference_mask is not None):
+    of_source = errors_of_scale.defining_values(source, found, reference_mask) if with_error else None
+    if maximum is None and in_place(source.shape, with_confidence,
+                                    keep_lowpass or on_raw_map or reference_mask is not None):
         maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
     elif maximum is None:
         maximum = sliding_maximum(source, ball.radius, ball.size)
@@ -238,16 +245,17 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     floors = floor
     locally = locally and floor > 0
     if locally:
-        floors, floor = local.floor, max(quiet.median(local.floor), 0.0)
+        floors, floor = local.floor, max(quiet.median_of(local.floor), 0.0)
     error = None
     if with_error:
         of_map = difference is None
         variance = source_noise ** 2
         if local is not None:
             variance = local.variance if of_map else local.maximum_variance
-        structure = errors_of_scale.structural_variation(source, maximum, floors, variance, found, full, of_map,
+        structure = errors_of_scale.structural_variation(of_source, maximum, floors, variance, found, full, of_map,
                                                          reference_mask)
-        error = scale_error(maximum, zero, floors, variance, full, structure, of_map)
+        room = difference if overwrite_halves and not (keep_lowpass or on_raw_map) else None
+        error = scale_error(maximum, zero, floors, variance, full, structure, of_map, out=room)
     del source
 
     depth = cap = None
@@ -277,16 +285,12 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     return result
 
 
-def _local_noise(source, difference, zero, quiet, ball, voxel_size, lowpass_angstrom, verdict_list, thread_count):
-    """Check half maps and measure the noise that they show; the low-pass is None for the map as it is."""
+def _where_halves_differ(difference, source):
+    """Where noise can be seen, if not everywhere, and the share of the sphere where it cannot."""
     if difference.shape != source.shape:
         raise ValueError(f"half maps: shape {difference.shape} differs from the map's {source.shape}")
-    equal = half_maps.equal_share(difference)
-    known = difference != 0 if equal > half_maps.EQUAL_SHARE else None
-    if lowpass_angstrom is not None:
-        fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count, out=difference)
-    judged = half_maps.judge(source, difference, zero, quiet, equal, verdict_list)
-    return half_maps.local_noise(source, difference, ball, voxel_size, known), judged
+    equal = share_of_zeros(difference)
+    return (difference != 0 if equal > half_maps.EQUAL_SHARE else None), equal
 
 
 def _gate(settings):

@@ -8,6 +8,7 @@ import numpy as np
 from occupy_jit.estimation.result import FullScale
 from occupy_jit.kernels import full_scale as search
 from occupy_jit.kernels import moments
+from occupy_jit.kernels.fields import part_of
 
 _SOLVENT_DEVIATIONS = 4.0
 
@@ -31,8 +32,9 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
         The map that the sliding maximum is taken from.
     zero, noise : float
         Its mean and standard deviation in solvent.
-    variance : (nz, ny, nx) float32 array, optional
-        Of the noise around each voxel, where it is known: then that in the cube is taken out.
+    variance : float32 array, optional
+        Of the noise around each voxel, where it is known, or over cells of two voxels: then that in the cube is taken
+        out.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
     inside = tuple(slice(start, start + edge) for start in corner)
     cube = volume[inside]
     if variance is not None:
-        noise = float(np.sqrt(np.sort(variance[inside], axis=None).mean(dtype=np.float64)))
+        noise = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
     return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from occupy_jit.estimation.weighted import Median, block_edge, weighted_median
 from occupy_jit.kernels.atoms import density_at
+from occupy_jit.kernels.fields import part_of
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
@@ -125,6 +126,7 @@ def occupancy_at_positions(result, regions):
     edge = block_edge(result.voxel_size)
     last = np.array(maximum.shape) - 1
     found = []
+    floors = part_of(result.floor_map, maximum.shape, (slice(None),) * 3)
     for positions in regions:
         places = np.asarray(positions, np.float64).reshape(-1, 3)
         places = places[((places >= 0) & (places <= last)).all(axis=1)]
@@ -132,8 +134,7 @@ def occupancy_at_positions(result, regions):
             found.append(Median(math.nan, None, 0.0))
             continue
         height = density_at(maximum, places) - result.zero
-        floor = result.floor_map
-        floor = density_at(floor, places) if np.ndim(floor) else floor
+        floor = density_at(floors, places) if np.ndim(floors) else floors
         above = height > floor
         values = np.where(above, height - floor ** 2 / np.where(above, height, 1.0), 0.0) / result.full_scale
         cubes = places.astype(np.int64) // edge

@@ -84,6 +84,12 @@ class Quiet:
         """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""
         return quantiles.quiet_median(volume, zero, self.power, self.threshold, self._thinned(volume))
 
+    def median_of(self, values):
+        """Median over the quiet voxels of a smooth volume that may be over cells where the power is not."""
+        if values.shape != tuple(self.shape) and not self.on_cells:
+            values = cells.values_between(values, self.shape)
+        return self.median(values)
+
     def quantile(self, volume, fractions):
         """Quantiles of `volume`, a smooth volume (or one on the grid of cells), over the quiet voxels: list."""
         return quantiles.quantile(volume, fractions, True, self.power, self.threshold, self._thinned(volume))

@@ -51,7 +51,8 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, vox
     difference : (nz, ny, nx) float32 array or None
         Half of the difference of the half maps, filtered as the map.
     zero : float
-    floor : float or (nz, ny, nx) float32 array
+    floor : float or float32 array
+        Of voxels, or over cells of two.
     ball : occupy_jit.estimation.ball.Ball
     voxel_size : float
         Å.

@@ -99,7 +99,7 @@ class Result:
 
     @property
     def floor_map(self):
-        """float or (nz, ny, nx) float32 array : Noise floor that was taken off, where it is local and was kept."""
+        """float or float32 array over cells of two voxels : Noise floor that was taken off, where it is local."""
         return self.local_noise.floor if self.floor_is_local and self.local_noise is not None else self.floor
 
     @property

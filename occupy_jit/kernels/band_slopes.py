@@ -12,8 +12,8 @@ from numba import prange
 
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
+from occupy_jit.kernels.fields import flat
 from occupy_jit.kernels.jit.decorator import kernel, launch
-from occupy_jit.kernels.standard_error import flat
 
 PRIOR_B = 120.0
 """Standard deviation of relative B factors, Å^2, before the map is looked at."""

@@ -101,9 +101,16 @@ def cell_mean_of_sections(sections, cells, n_z, out):
     out : ndarray, float32, C-contiguous
         Where the means of these cells go.
     """
-    starts = _starts(n_z)[cells.start:cells.stop + 1]
     y, x = (_starts(n) for n in sections.shape[1:])
-    launch(_cell_means, as_volume(sections), np.float32(0), False, starts - starts[0], y, x, out)
+    launch(_cell_means, as_volume(sections), np.float32(0), False, section_starts(n_z, cells), y, x, out)
+
+
+def section_starts(n, cells=None):
+    """First voxel of each of some cells along an axis of n, and one past the last, counted from the first of them."""
+    if cells is None:
+        return _starts(n)
+    starts = _starts(n)[cells.start:cells.stop + 1]
+    return starts - starts[0]
 
 
 def smoothed_cells(cells, sigma):
@@ -276,18 +283,20 @@ def _all_between(cells, lower, of_lower, of_upper, out):
             value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
 
 
-def values_between(cells, shape):
-    """Values at every voxel, along straight lines between the cells.
+def values_between(cells, shape, region=None):
+    """Values at every voxel, or those of a part of the box, along straight lines between the cells.
 
     Parameters
     ----------
     cells : ndarray, float32
     shape : (nz, ny, nx)
         Of the box whose cells these are.
+    region : (slice, slice, slice), optional
+        Along z, y and x, in steps of 1; by default the whole box.
 
     Returns
     -------
-    ndarray (nz, ny, nx), float32
+    ndarray (z, y, x), float32
 
     Raises
     ------
@@ -297,8 +306,12 @@ def values_between(cells, shape):
     cells = as_volume(cells, "cells")
     if cells.shape != cell_shape(shape):
         raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
-    out = np.empty(shape, np.float32)
-    launch(_all_between, cells, *weights_between(shape), out)
+    region = (slice(None),) * 3 if region is None else region
+    weights = [tuple(np.ascontiguousarray(part[along]) for part, along in zip(parts, region, strict=True))
+               for parts in weights_between(shape)]
+    out = np.empty([len(part) for part in weights[0]], np.float32)
+    if out.size:
+        launch(_all_between, cells, *weights, out)
     return out
 
 

@@ -9,19 +9,17 @@ import numpy as np
 from numba import prange
 
 from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 NOT_ON_A_PEAK = np.float32(-1)
 
-_BLOCK = 1 << 15
-
 
 @kernel
-def _peak_block(lowpass, maximum, zero, floors, full, everywhere, out):
-    one_floor = floors.shape[0] == 1
+def _peak_row(lowpass, maximum, zero, floors, full, everywhere, out):
     half, nothing = np.float32(0.5), np.float32(0)
     for i in range(lowpass.shape[0]):
-        floor = floors[0] if one_floor else floors[i]
+        floor = floors[i]
         height = maximum[i] - zero
         s = (height - floor * (floor / height)) / full
         s = s if height > floor else nothing
@@ -30,14 +28,13 @@ def _peak_block(lowpass, maximum, zero, floors, full, everywhere, out):
 
 
 @kernel(parallel=True)
-def _peaks(lowpass, maximum, zero, floors, full, everywhere, out):
-    n = lowpass.shape[0]
-    one_floor = floors.shape[0] == 1
-    for block in prange((n + _BLOCK - 1) // _BLOCK):
-        start = block * _BLOCK
-        stop = min(n, start + _BLOCK)
-        _peak_block(lowpass[start:stop], maximum[start:stop], zero, floors if one_floor else floors[start:stop],
-                    full, everywhere, out[start:stop])
+def _peaks(lowpass, maximum, zero, floor, full, everywhere, out):
+    n_z, n_y, n_x = lowpass.shape
+    for z in prange(n_z):
+        scratch, row = np.empty(floor.values.shape[2], np.float32), np.empty(n_x, np.float32)
+        for y in range(n_y):
+            _peak_row(lowpass[z, y], maximum[z, y], zero, field_row(floor, z, y, scratch, row), full, everywhere,
+                      out[z, y])
 
 
 @kernel(parallel=True)
@@ -79,8 +76,8 @@ def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None, everywhere=Fal
         The map and its sliding maximum.
     zero : float
         Zero level in units of the map.
-    floor : float or (nz, ny, nx) float32 array
-        Noise floor above the zero level, f >= 0.
+    floor : float or float32 array
+        Noise floor above the zero level, f >= 0: one number, a volume, or means over the cells of two voxels.
     full : float
         Full scale above the zero level, x > 0.
     out : array, optional
@@ -99,14 +96,13 @@ def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None, everywhere=Fal
         If shapes differ or `full` is not positive.
     """
     lowpass, maximum = as_volume(lowpass, "lowpass"), as_volume(maximum, "maximum")
-    floors = np.full(1, floor, np.float32) if np.ndim(floor) == 0 else as_volume(floor, "floor").reshape(-1)
-    if lowpass.shape != maximum.shape or floors.size not in (1, lowpass.size):
-        raise ValueError(f"shapes differ: {lowpass.shape}, {maximum.shape}, {np.shape(floor)}")
+    if lowpass.shape != maximum.shape:
+        raise ValueError(f"shapes differ: {lowpass.shape}, {maximum.shape}")
+    floor = field(floor, maximum.shape, "floor")
     if not full > 0:
         raise ValueError(f"full scale must be positive, not {full}")
     out = np.empty_like(maximum) if out is None else out
-    launch(_peaks, lowpass.reshape(-1), maximum.reshape(-1), np.float32(zero), floors, np.float32(full),
-           everywhere, out.reshape(-1))
+    launch(_peaks, lowpass, maximum, np.float32(zero), floor, np.float32(full), everywhere, out)
     return out
 
 

@@ -4,18 +4,15 @@ import numpy as np
 from numba import prange
 
 from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
-
-_BLOCK = 1 << 15
 
 
 @kernel
-def _error_block(maximum, zero, floors, variances, of_map, full, structure, out):
-    one_floor, one_variance = floors.shape[0] == 1, variances.shape[0] == 1
+def _error_row(maximum, zero, floors, variances, of_map, full, structure, out):
     nothing, one, spread = np.float32(0), np.float32(1), np.float32(0.3)
     for i in range(maximum.shape[0]):
-        floor = floors[0] if one_floor else floors[i]
-        variance = variances[0] if one_variance else variances[i]
+        floor, variance = floors[i], variances[i]
         height = maximum[i] - zero
         above = height > floor
         share = floor / height if above else one
@@ -29,14 +26,15 @@ def _error_block(maximum, zero, floors, variances, of_map, full, structure, out)
 
 
 @kernel(parallel=True)
-def _error(maximum, zero, floors, variances, of_map, full, structure, out):
-    n = maximum.shape[0]
-    for block in prange((n + _BLOCK - 1) // _BLOCK):
-        start = block * _BLOCK
-        stop = min(n, start + _BLOCK)
-        _error_block(maximum[start:stop], zero, floors if floors.shape[0] == 1 else floors[start:stop],
-                     variances if variances.shape[0] == 1 else variances[start:stop], of_map, full, structure,
-                     out[start:stop])
+def _error(maximum, zero, floor, variance, of_map, full, structure, out):
+    n_z, n_y, n_x = maximum.shape
+    for z in prange(n_z):
+        scratch = np.empty(max(floor.values.shape[2], variance.values.shape[2]), np.float32)
+        row, other = np.empty(n_x, np.float32), np.empty(n_x, np.float32)
+        for y in range(n_y):
+            floors = field_row(floor, z, y, scratch[:floor.values.shape[2]], row)
+            variances = field_row(variance, z, y, scratch[:variance.values.shape[2]], other)
+            _error_row(maximum[z, y], zero, floors, variances, of_map, full, structure, out[z, y])
 
 
 def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, out=None):
@@ -50,8 +48,9 @@ def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, o
     maximum : (nz, ny, nx) float32 array
         Sliding maximum.
     zero, full : float
-    floor, variance : float or (nz, ny, nx) float32 array
-        Noise floor f; variance e^2 of the sliding maximum.
+    floor, variance : float or float32 array
+        Noise floor f; variance e^2 of the sliding maximum. Each one number, a volume, or means over the cells of two
+        voxels (`occupy_jit.kernels.cells`).
     structure : float
         c^2.
     of_map : bool
@@ -63,19 +62,8 @@ def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, o
     (nz, ny, nx) float32 array
     """
     maximum = as_volume(maximum, "maximum")
-    floors, variances = flat(floor, maximum.shape, "floor"), flat(variance, maximum.shape, "variance")
     out = np.empty_like(maximum) if out is None else out
     f = np.float32
-    launch(_error, maximum.reshape(-1), f(zero), floors, variances, bool(of_map), f(full), f(structure),
-           out.reshape(-1))
+    launch(_error, maximum, f(zero), field(floor, maximum.shape, "floor"), field(variance, maximum.shape, "variance"),
+           bool(of_map), f(full), f(structure), out)
     return out
-
-
-def flat(values, shape, name):
-    """A number as an array of one, or a volume of this shape in one dimension."""
-    if np.ndim(values) == 0:
-        return np.full(1, values, np.float32)
-    values = as_volume(values, name)
-    if values.shape != shape:
-        raise ValueError(f"{name}: shape {values.shape} differs from {shape}")
-    return values.reshape(-1)

@@ -10,8 +10,8 @@ from numba.extending import overload
 
 from occupy_jit.kernels.arguments import as_volume, require_volume
 from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
+from occupy_jit.kernels.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
-from occupy_jit.kernels.standard_error import flat
 
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
 """The factors that `modify` knows."""
@@ -20,17 +20,11 @@ _BLOCK = 1 << 15
 
 
 @kernel
-def _scale_block(maximum, zero, floors, full, cap, scale, depth):
-    """One block of `scale_and_depth`: flat arrays; `depth` may be empty."""
-    n = maximum.shape[0]
+def _scale_block(maximum, zero, floors, full, scale):
+    """One row of `scale_and_depth`."""
     zero_scale, one = np.float32(0), np.float32(1)
-    if depth.shape[0] > 0:
-        for i in range(n):
-            m = maximum[i] - zero
-            depth[i] = -(m if m < cap else cap)
-    one_floor = floors.shape[0] == 1
-    for i in range(n):
-        floor = floors[0] if one_floor else floors[i]
+    for i in range(maximum.shape[0]):
+        floor = floors[i]
         m = maximum[i] - zero
         above = m if m > floor else one  # a choice of values, not a branch, and no division by 0
         # the ratio first: it does not overflow
@@ -39,15 +33,32 @@ def _scale_block(maximum, zero, floors, full, cap, scale, depth):
         scale[i] = s if m > floor else zero_scale
 
 
+@kernel
+def _depth_block(maximum, zero, cap, depth):
+    for i in range(maximum.shape[0]):
+        m = maximum[i] - zero
+        depth[i] = -(m if m < cap else cap)
+
+
+@kernel
+def _even_depth_block(maximum, zero, floors, even, least, depth):
+    for i in range(maximum.shape[0]):
+        floor = floors[i] if floors[i] > least else least
+        depth[i] = -(maximum[i] - zero) * (even / floor)
+
+
 @kernel(parallel=True)
-def _scale(maximum, zero, floors, full, cap, scale, depth):
-    n = maximum.shape[0]
-    with_depth = depth.shape[0] > 0
-    for block in prange((n + _BLOCK - 1) // _BLOCK):
-        start = block * _BLOCK
-        stop = min(n, start + _BLOCK)
-        _scale_block(maximum[start:stop], zero, floors if floors.shape[0] == 1 else floors[start:stop], full, cap,
-                     scale[start:stop], depth[start:stop] if with_depth else depth[:0])
+def _scale(maximum, zero, floor, full, cap, even, least, with_depth, scale, depth):
+    n_z, n_y, n_x = maximum.shape
+    for z in prange(n_z):
+        scratch, row = np.empty(floor.values.shape[2], np.float32), np.empty(n_x, np.float32)
+        for y in range(n_y):
+            floors = field_row(floor, z, y, scratch, row)
+            if with_depth and even > np.float32(0):
+                _even_depth_block(maximum[z, y], zero, floors, even, least, depth[z, y])
+            elif with_depth:
+                _depth_block(maximum[z, y], zero, cap, depth[z, y])
+            _scale_block(maximum[z, y], zero, floors, full, scale[z, y])
 
 
 @kernel
@@ -146,7 +157,7 @@ def _modify(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio,
                       low, high, out[start:stop])
 
 
-def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None):
+def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None, even=None):
     """Local scale from the sliding maximum, and what the evidence for content is made of.
 
     ``S = min(m / x, 1)`` with ``m = M' - f^2 / M'`` where ``M' = M - b > f``, and 0 elsewhere: m is what M' would be
@@ -158,14 +169,18 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
         Sliding maximum M.
     zero, full : float
         Zero level b in units of the map; full scale x > 0 above it.
-    floor : float or (nz, ny, nx) float32 array
-        Noise floor f >= 0 above b, one for all voxels or that of each.
+    floor : float or float32 array
+        Noise floor f >= 0 above b: one for all voxels, that of each, or means over the cells of two voxels
+        (`occupy_jit.kernels.cells`), between which it follows straight lines.
     cap : float
         Where `depth` stops to count, above b.
     out : array, optional
         Where the scale goes; may be `maximum` itself.
     depth : array, optional
         If given, ``-min(M', cap)`` is written there: its sliding maximum is minus the grey closing of the map.
+    even : (reference, least), optional
+        Write ``-M' reference / max(f, least)`` into `depth` instead, with no cap: heights in units of the noise around
+        each voxel.
 
     Returns
     -------
@@ -182,10 +197,10 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
         raise ValueError(f"full scale must be positive, not {full}, and the noise floor not negative, not "
                          f"{np.min(floor)}")
     out = np.empty_like(maximum) if out is None else out
-    flat_depth = np.empty(0, np.float32) if depth is None else depth.reshape(-1)
     f = np.float32
-    launch(_scale, maximum.reshape(-1), f(zero), flat(floor, maximum.shape, "floor"), f(full), f(cap), out.reshape(-1),
-           flat_depth)
+    reference, least = (0.0, 0.0) if even is None else even
+    launch(_scale, maximum, f(zero), field(floor, maximum.shape, "floor"), f(full), f(cap), f(reference), f(least),
+           depth is not None, out, maximum if depth is None else depth)
     return out
 
 

@@ -83,27 +83,30 @@ def needed(shape, voxel_size, settings, options):
     scale = confidence = 1
     # How far from content of a solvent definition: what confidence is judged by, as long as it is estimated.
     judged = power * (want.confidence and options.solvent_def is not None)
-    # Half of the difference of half maps and three maps of noise; the error of the scale.
-    noise_maps = 4 * bool(options.half_maps)
+    # Half of the difference of half maps, and three kinds of noise on cells; the error of the scale may take the place
+    # of the difference.
+    halves = bool(options.half_maps)
+    always += halves * (1 + 3 / 8)
     # Of one map, two maps of noise; where solvent is, and where its whole ball is, while they are made.
-    nearby = settings.noise_floor == LOCAL and not options.half_maps
-    noise_maps += 2 * nearby
-    always += noise_maps + bool(options.half_maps or options.save_error)
-    if options.half_maps and options.model is not None:
+    nearby = settings.noise_floor == LOCAL and not halves
+    always += 2 * nearby
+    if halves and options.model is not None:
         always += min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # the difference, kept for the fit
     # The half maps' difference as it was.
-    always += bool(options.half_maps and settings.separate_flexibility)
+    always += bool(halves and settings.separate_flexibility)
+    measuring = always + lowpassed + power + judged
+    before_error = always
+    always += bool(halves or options.save_error) * (not halves or want.lowpass or on_raw_map)
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
-    # two halves and their maxima, while noise is measured, and twice as much where they were masked
-    moments = [sliding + 4 * bool(options.half_maps) + 2 * nearby]
+    # pieces of two halves and of their maxima, while noise is measured
+    moments = [sliding + 2 * nearby, measuring + 3 * piece * halves]
     if options.reference_mask is not None:
         # what the mask covers on the peaks, sorted; of half maps everywhere in the mask, and twice
         moments.append(sliding + (8 if options.half_maps else 4))
-    if in_place(shape, want.confidence, want.lowpass or on_raw_map or options.half_maps or nearby or options.save_error
-                or options.reference_mask is not None):
+    if in_place(shape, want.confidence, want.lowpass or on_raw_map or nearby or options.reference_mask is not None):
         scale = 0
-        moments = [always + lowpassed + power + 2 * piece]
+        moments = [before_error + lowpassed + power + 2 * piece, always + power, measuring + 3 * piece * halves]
     if want.confidence:
         # what the confidence is made of, and its sliding extremum, for which the low-passed map makes room
         room = lowpassed and not want.lowpass

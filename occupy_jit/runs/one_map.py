@@ -124,17 +124,13 @@ def _join(volume, partner, options):
     """Make a half map the mean of both; returns half of their difference."""
     from occupy_jit.files.map_reading import read_map
     from occupy_jit.files.maps import check_same_grid
+    from occupy_jit.kernels.map_pairs import join
 
     other = read_map(partner, options.voxel_size)
     check_same_grid(volume, other, partner)
-    difference = other.data
-    difference *= -0.5
-    volume.data *= 0.5
-    difference += volume.data  # (h1 - h2) / 2
-    volume.data *= 2
-    volume.data -= difference  # (h1 + h2) / 2
+    join(volume.data, other.data)
     volume.minimum = volume.maximum = None
-    return difference
+    return other.data
 
 
 def _wait_for_kernels(log):
@@ -149,8 +145,8 @@ def _estimate(plan, inputs, workers):
     want = wanted(plan.settings, plan.options)
     return estimate(inputs.volume, plan.settings, solvent_mask=inputs.solvent_mask, with_confidence=want.confidence,
                     keep_lowpass=want.lowpass, overwrite=not want.volume, full_scale=plan.full_scale,
-                    half_difference=inputs.half_difference, with_error=plan.path_of(Role.ERROR) is not None,
-                    reference_mask=inputs.reference_mask,
+                    half_difference=inputs.half_difference, overwrite_halves=True,
+                    with_error=plan.path_of(Role.ERROR) is not None, reference_mask=inputs.reference_mask,
                     thread_count=workers)
 
 

@@ -8,17 +8,19 @@ _loading = None
 _remarks = []
 
 
-def start(announce=None):
+def start(announce=None, halves=False):
     """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
 
     Parameters
     ----------
     announce : callable, optional
         Called once, with a sentence, if the kernels have to be compiled.
+    halves : bool
+        Also those for half maps.
     """
     global _loading
     if _loading is None:
-        _loading = threading.Thread(target=_load_quietly, args=(announce,), name="kernels", daemon=True)
+        _loading = threading.Thread(target=_load_quietly, args=(announce, halves), name="kernels", daemon=True)
         _loading.start()
 
 
@@ -34,10 +36,10 @@ def ready():
     wait()
 
 
-def _load_quietly(announce):
+def _load_quietly(announce, halves):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):
-        load(announce)
+        load(announce, halves)
 
 
 def remarks():
@@ -68,12 +70,12 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce=None):
+def load(announce=None, halves=True):
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
-    announce : callable, optional
+    announce, halves
         As for `start`.
     """
     with _listening():
@@ -84,10 +86,10 @@ def load(announce=None):
             _remarks.append(reason)
             if announce is not None:
                 announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
-        _run_everything()
+        _run_everything(halves)
 
 
-def _run_everything():
+def _run_everything(halves):
     import numpy as np
 
     from occupy_jit.estimation import modify
@@ -112,4 +114,22 @@ def _run_everything():
     power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
+    if halves:
+        _run_halves(volume, result)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
+
+
+def _run_halves(volume, result):
+    """What half maps need besides; that these are none does not matter to the kernels."""
+    from occupy_jit.estimation import half_maps
+    from occupy_jit.kernels.fields import part_of
+    from occupy_jit.kernels.map_pairs import join, pair_sums, share_of_zeros
+    from occupy_jit.kernels.standard_error import scale_error
+
+    mean, difference = volume.copy(), volume[::-1].copy()
+    join(mean, difference)
+    share_of_zeros(difference)
+    pair_sums(mean, difference, 0.0, result.quiet.power, result.quiet.threshold)
+    noise = half_maps.local_noise(mean, difference, result.ball, result.voxel_size)
+    part_of(noise.variance, mean.shape, (slice(0, 4),) * 3)
+    scale_error(mean, result.zero, noise.floor, noise.maximum_variance, result.full_scale, 0.0)
