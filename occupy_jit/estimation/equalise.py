@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occupy_jit.estimation import fourier
-from occupy_jit.estimation.band_rows import BandRows
-from occupy_jit.estimation.neighbourhood import SECTIONS, neighbourhood_scale
-from occupy_jit.estimation.pruned_transform import Workers
+from occupy_jit.estimation import fourier, grids
+from occupy_jit.estimation.band_changes import changes
+from occupy_jit.estimation.neighbourhood import SECTIONS, Neighbourhood
+from occupy_jit.estimation.sections import Sections
 from occupy_jit.kernels import band_equalisation as kernels
-from occupy_jit.kernels import voxelwise
+from occupy_jit.kernels import cells, voxelwise
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.smoothing import smooth
@@ -39,8 +39,6 @@ NOTHING_TO_EQUALISE = 10.0
 _INTERVALS = 1024  # of the tables
 _LEAST_SCALE = 0.01  # below it factors are those at it
 _NEGLIGIBLE = 0.02  # what a band changes, as a share of the amplitude of full parts: less is not worth a transform
-_CHUNKS = 2  # a map is worked on in these parts, so that what they need besides it stays small
-_NOISE_ROWS = 8 * kernels.NOISE_STEPS_PER_OCTAVE + 1  # four octaves to each side
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,8 @@ class Bands:
         Local variance of the noise relative to `noise`; None where it is the same everywhere.
     reading : float
         What the scale of the neighbourhood reads of the scale itself, on average over the power of the content.
+    neighbourhood : occupy_jit.estimation.neighbourhood.Neighbourhood or None
+        That of the map they were measured on.
     """
 
     signal: np.ndarray
@@ -69,6 +69,7 @@ class Bands:
     noise_spectrum: np.ndarray
     noise_variance: np.ndarray | None = None
     reading: float = 1.0
+    neighbourhood: Neighbourhood | None = None
 
     @property
     def edges(self):
@@ -183,26 +184,26 @@ def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
     with threads(thread_count):
         if noise is None:
             mean, _, count = result.quiet.mean_and_deviation(volume)
-            frequency, noise_power = fourier.radial_spectrum(result.quiet.alone(volume, mean), voxel_size, thread_count)
+            alone = result.quiet.sections_alone(volume, mean)
+            frequency, noise_power = fourier.radial_spectrum(alone, voxel_size, thread_count)
             noise_power = noise_power * (volume.size / max(count, 1))
-        reading = _reading(result)
+        neighbourhood = Neighbourhood(result.scale, result.ball)
+        reading = _reading(result, neighbourhood)
         mask = _content(result)
         mask_power, scale_power = _mean_squares(mask, result.scale)
         if noise is not None:
-            frequency, noise_power = fourier.radial_spectrum(mask * noise, voxel_size, thread_count)
+            frequency, noise_power = fourier.radial_spectrum(_times(mask, noise), voxel_size, thread_count)
             noise_power = noise_power / max(mask_power, np.finfo(np.float32).tiny)
         if noise_variance is not None:
             noise_variance = noise_variance / np.float32(_weighted_mean(mask, noise_variance))
-        for z in range(volume.shape[0]):
-            mask[z] *= volume[z] - np.float32(result.zero)
-        _, power = fourier.radial_spectrum(mask, voxel_size, thread_count)
+        _, power = fourier.radial_spectrum(_times(mask, volume, result.zero), voxel_size, thread_count)
     signal_power = (power / mask_power - noise_power) / scale_power if mask_power > 0 else np.zeros_like(power)
     signal, noise_level = (_in_bands(spectrum, frequency, voxel_size) for spectrum in (signal_power, noise_power))
     return Bands(np.maximum(signal, 0), noise_level, voxel_size, frequency, signal_power, noise_power, noise_variance,
-                 reading)
+                 reading, neighbourhood)
 
 
-def _reading(result):
+def _reading(result, neighbourhood):
     """Mean of the neighbourhood's scale over that of the scale, where there is confidence, weighted by its square."""
     sums = np.zeros(2)
     for first in range(0, result.scale.shape[0], SECTIONS):
@@ -210,21 +211,44 @@ def _reading(result):
         scale = result.scale[part]
         weight = np.where(scale > CONTENT_SCALE, result.confidence[part], np.float32(0)) * np.square(scale)
         if weight.any():
-            around = neighbourhood_scale(result.scale, result.ball, first, first + len(scale))
+            around = neighbourhood.sections(first, first + len(scale))
             sums += [np.multiply(weight, values, dtype=np.float64).sum() for values in (around, scale)]
     return float(sums[0] / sums[1]) if sums[0] > 0 else 1.0
 
 
 def _content(result):
     """Confidence where the scale is not among the lowest, softened so that its edge adds nothing to the spectrum."""
-    mask = np.where(result.scale > CONTENT_SCALE, result.confidence, np.float32(0))
-    return smooth(mask, max(SOFTENING_ANGSTROM / result.voxel_size, 0.5), out=mask)
+    shape, sigma = result.scale.shape, max(SOFTENING_ANGSTROM / result.voxel_size, 0.5)
+
+    def hard(part):
+        return np.where(result.scale[part] > CONTENT_SCALE, result.confidence[part], np.float32(0))
+
+    if not (grids.is_thin(shape) and sigma >= grids.LEAST_SIGMA):
+        mask = hard(slice(None))
+        return smooth(mask, sigma, out=mask)
+    coarse = np.empty(cells.cell_shape(shape), np.float32)
+    for of_cells, voxels in cells.sections_of_cells(shape[0], SECTIONS // 2):
+        cells.cell_mean_of_sections(hard(voxels), of_cells, shape[0], coarse[of_cells])
+    cells.smoothed_cells(coarse, sigma)
+    return Sections(shape, lambda first, last: cells.sections_between(coarse, shape, first, last, alone=True))
+
+
+def _times(mask, volume, zero=0.0):
+    """A volume above its zero level, times a mask, section by section."""
+    def make(first, last):
+        height = volume[first:last] - np.float32(zero)
+        height *= mask[first:last]
+        return height
+
+    return Sections(volume.shape, make)
 
 
 def _mean_squares(mask, scale):
     """Mean over the box of the squared mask, and under the mask of the squared scale."""
-    squares = [(np.square(m, dtype=np.float64).sum(), np.square(m * s, dtype=np.float64).sum())
-               for m, s in zip(mask, scale, strict=True)]
+    squares = []
+    for z in range(len(mask)):
+        m = mask[z:z + 1]
+        squares.append((np.square(m, dtype=np.float64).sum(), np.square(m * scale[z:z + 1], dtype=np.float64).sum()))
     weight, total = np.sum(squares, axis=0)
     return weight / mask.size, total / weight if weight > 0 else 1.0
 
@@ -256,7 +280,7 @@ def gains(bands, kind, settings):
     exponent[above] = np.log(plain[above]) / -np.log(scale[above])
     variances = np.ones(1)
     if bands.noise_variance is not None:
-        variances = 2.0 ** ((np.arange(_NOISE_ROWS) - _NOISE_ROWS // 2) / kernels.NOISE_STEPS_PER_OCTAVE)
+        variances = 2.0 ** ((np.arange(kernels.NOISE_ROWS) - kernels.NOISE_ROWS // 2) / kernels.NOISE_STEPS_PER_OCTAVE)
     tables = [np.where(above, bands.factor(band, scale, variances[:, None]) ** exponent, plain) - 1
               for band in range(BANDS)]
     return np.array(tables).astype(np.float32)
@@ -268,13 +292,6 @@ def plain_factor(scale, kind, settings):
     factor = voxelwise.modify(ones, scale.reshape(ones.shape), ones, 0.0, getattr(voxelwise, kind.factor),
                               kind.strength, 0.0, settings.pivot)
     return factor.reshape(-1).astype(np.float64)
-
-
-def scale_in_force(result, bands, first=0, last=None):
-    """The scale that factors are taken at: that of the neighbourhood, on the average level of the scale itself."""
-    scale = neighbourhood_scale(result.scale, result.ball, first, last)
-    scale /= np.float32(bands.reading)
-    return np.minimum(scale, np.float32(1), out=scale)
 
 
 def equalised(volume, result, settings, kind, bands, value_range=None, out=None, thread_count=None):
@@ -292,6 +309,7 @@ def equalised(volume, result, settings, kind, bands, value_range=None, out=None,
     value_range : (low, high), optional
         The result is clipped to it.
     out : array, optional
+        May be the confidence itself.
     thread_count : int, optional
         Never changes the result.
 
@@ -303,11 +321,13 @@ def equalised(volume, result, settings, kind, bands, value_range=None, out=None,
     """
     volume = as_volume(volume)
     out = np.empty_like(volume) if out is None else out
-    out.fill(0)
+    tables = gains(bands, kind, settings)
+    changing = changing_bands(bands, tables, settings.amplify_limit)
     with threads(thread_count):
-        _add_change(out, volume, result, settings.amplify_limit, gains(bands, kind, settings), bands, thread_count)
-        return kernels.equalised(volume, out, result.confidence, result.zero, settings.exclude_solvent,
-                                 value_range, out)
+        for part, change in changes(volume, result, bands, tables, changing, settings.amplify_limit, thread_count):
+            kernels.equalised(volume[part], change, result.confidence[part], result.zero, settings.exclude_solvent,
+                              value_range, out[part])
+    return out
 
 
 def changing_bands(bands, tables, limit):
@@ -336,46 +356,7 @@ def applied_factor(result, settings, kind, bands, band, scale, out=None):
     """
     out = np.zeros_like(scale) if out is None else out
     out.fill(0)
-    rows = None if bands.noise_variance is None else kernels.noise_position(bands.noise_variance, _NOISE_ROWS)
+    rows = None if bands.noise_variance is None else kernels.noise_position(bands.noise_variance, kernels.NOISE_ROWS)
     ones = np.ones_like(scale)
     kernels.add_band(out, ones, scale, gains(bands, kind, settings)[band], settings.amplify_limit, rows)
     return kernels.equalised(ones, out, result.confidence, 0.0, settings.exclude_solvent, out=out)
-
-
-def _add_change(total, volume, result, limit, tables, bands, thread_count):
-    """Add sum_j (f_j - 1) B_j to `total`, in all rows in which there is any confidence."""
-    changing = changing_bands(bands, tables, limit)
-    rows = np.array([section.any(axis=1) for section in result.confidence])
-    sections = np.flatnonzero(rows.any(axis=1))
-    if changing.size == 0 or sections.size == 0:
-        return
-    first, last = int(sections[0]), int(sections[-1]) + 1
-    step = -(-(last - first) // _CHUNKS)
-    with Workers(thread_count) as workers:
-        transform = BandRows(volume, result.voxel_size, bands.highest_frequency(changing[-1]), workers)
-        for start in range(first, last, step):
-            stop = min(last, start + step)
-            scale = scale_in_force(result, bands, start, stop)
-            noise = None
-            if bands.noise_variance is not None:
-                noise = kernels.noise_position(bands.noise_variance[start:stop], _NOISE_ROWS)
-            for band in changing:
-                _add_band(total, transform, band, bands, rows[start:stop], start, scale, tables[band], limit, noise,
-                          result.zero)
-            del scale, noise  # before the next ones are made
-
-
-def _add_band(total, transform, band, bands, rows, start, scale, table, limit, noise, zero):
-    # the mean of the map, and with it the zero level, belongs to the lowest band
-    offset = np.float32(zero if band == 0 else 0)
-
-    def add(z, which, values):
-        if offset:
-            values -= offset
-        kernels.add_band_rows(total[z], values, which, scale[z - start], table, limit,
-                              None if noise is None else noise[z - start])
-
-    transform.each_section(lambda frequency: bands.response(band, frequency), bands.highest_frequency(band), start,
-                           rows, add)
-
-

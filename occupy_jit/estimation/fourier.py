@@ -12,6 +12,7 @@ import numpy as np
 
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation import pruned_transform as pruned
+from occupy_jit.estimation.sections import Sections
 from occupy_jit.kernels.arguments import as_volume
 
 
@@ -121,7 +122,7 @@ def radial_spectrum(volume, voxel_size, threads=None):
 
     Parameters
     ----------
-    volume : ndarray (z, y, x), real
+    volume : ndarray (z, y, x), real, or occupy_jit.estimation.sections.Sections
     voxel_size : float
         In Å.
     threads : int, optional
@@ -136,7 +137,7 @@ def radial_spectrum(volume, voxel_size, threads=None):
         that white noise of variance 1 filtered with sqrt(power) has the spectrum of the map.
     """
     voxel_size = _positive(voxel_size, "voxel size")
-    volume = as_volume(volume)
+    volume = volume if isinstance(volume, Sections) else as_volume(volume)
     axes = [pruned.Axis(n, voxel_size, np.inf) for n in volume.shape]
     whole = axes[2]
     step = 1 / (min(volume.shape) * voxel_size)

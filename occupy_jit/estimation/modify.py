@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation import equalise, fourier
+from occupy_jit.estimation.neighbourhood import scale_in_force
 from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
@@ -154,7 +155,7 @@ def subtraction_mask(result, settings, kinds):
         if kind.removes:
             kept, scale = np.ones_like(removed), result.scale
             if result.bands is not None and equalise.applies(result, settings, kind):
-                scale = equalise.scale_in_force(result, result.bands)
+                scale = scale_in_force(result, result.bands)
             voxelwise.modify(kept, scale, result.confidence, 0.0, _factor(kind), kind.strength,
                              settings.amplify_limit, settings.pivot, out=kept)
             np.subtract(1, kept, out=kept)

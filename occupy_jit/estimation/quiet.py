@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from occupy_jit.estimation import grids
+from occupy_jit.estimation.sections import Sections
 from occupy_jit.kernels import cells, moments, quantiles
 from occupy_jit.kernels.smoothing import smoothed_power
 from occupy_jit.kernels.sphere import section_inside
@@ -74,11 +75,17 @@ class Quiet:
 
     def alone(self, volume, mean):
         """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
-        out = np.zeros(volume.shape, np.float32)
-        for z in range(volume.shape[0]):
-            chosen = self.section(z)
-            out[z][chosen] = volume[z][chosen] - np.float32(mean)
-        return out
+        return self.sections_alone(volume, mean)[:]
+
+    def sections_alone(self, volume, mean):
+        """The same, section by section as they are asked for: `occupy_jit.estimation.sections.Sections`."""
+        def make(first, last):
+            out = np.zeros((last - first, *volume.shape[1:]), np.float32)
+            for z in range(first, last):
+                np.subtract(volume[z], np.float32(mean), out=out[z - first], where=self.section(z))
+            return out
+
+        return Sections(volume.shape, make)
 
     def median(self, volume, zero=0.0):
         """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""

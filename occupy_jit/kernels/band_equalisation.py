@@ -13,6 +13,9 @@ from occupy_jit.kernels.jit.decorator import kernel, launch
 NOISE_STEPS_PER_OCTAVE = 2
 """Of the tables: how finely they follow a noise variance that differs from voxel to voxel."""
 
+NOISE_ROWS = 8 * NOISE_STEPS_PER_OCTAVE + 1
+"""Four octaves to each side."""
+
 _BLOCK = 1 << 15
 _TINY = np.float32(1e-12)  # a mean square below it is that of a scale below any that is used
 

@@ -318,3 +318,34 @@ def values_between(cells, shape, region=None):
 def weights_between(shape):
     """`between` for the three axes of a box, as `value_row` takes it."""
     return tuple(zip(*(between(n) for n in shape), strict=True))
+
+
+def sections_between(cells, shape, first, last, alone=False):
+    """Values between cells at the voxels of some sections of a box.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+        Means over the cells of the box.
+    shape : (nz, ny, nx)
+        Of the box.
+    first, last : int
+    alone : bool
+        On the calling thread only.
+
+    Returns
+    -------
+    ndarray (last - first, ny, nx), float32
+    """
+    cells = as_volume(cells)
+    if cells.shape != cell_shape(shape):
+        raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
+    weights = tuple((parts[0][first:last], *parts[1:]) for parts in weights_between(shape))
+    out = np.empty((last - first, *shape[1:]), np.float32)
+    if not alone:
+        launch(_all_between, cells, *weights, out)
+    elif numba.config.DISABLE_JIT:
+        _all_between(cells, *weights, out)
+    else:
+        _all_between.serial()(cells, *weights, out)
+    return out

@@ -18,7 +18,7 @@ def _reach(radius, size):
     return whole if size is None else min(whole, size // 2)
 
 
-def maxima_of_sections(volume, radius, size, pieces):
+def maxima_of_sections(volume, radius, size, pieces, prepare=None):
     """Sliding maximum of pieces of a volume, one after the other.
 
     Parameters
@@ -29,6 +29,8 @@ def maxima_of_sections(volume, radius, size, pieces):
         The ball, as for `sliding_maximum`.
     pieces : iterable of slice
         Along z.
+    prepare : callable, optional
+        ``prepare(sections)`` gives what the maximum is taken of: another array of the same shape.
 
     Yields
     ------
@@ -41,7 +43,8 @@ def maxima_of_sections(volume, radius, size, pieces):
         first, last = max(0, piece.start - halo), min(n_z, piece.stop + halo)
         if buffer is None or len(buffer) < last - first:
             buffer = np.empty((last - first, *volume.shape[1:]), np.float32)
-        found = sliding_maximum(volume[first:last], radius, size, out=buffer[:last - first])
+        source = volume[first:last] if prepare is None else prepare(volume[first:last])
+        found = sliding_maximum(source, radius, size, out=buffer[:last - first])
         yield found[piece.start - first:piece.stop - first]
 
 

@@ -51,6 +51,11 @@ def wanted(settings, options):
                   or settings.separate_flexibility)
 
 
+def confidence_is_spent(settings, options):
+    """Whether the modified map may take the place of the confidence: nothing that comes after it asks for that."""
+    return len(requested(settings)) == 1 and not (options.save_all_maps or options.plot or options.subtraction_mask)
+
+
 def needed(shape, voxel_size, settings, options):
     """Bytes of memory that a run takes at its peak.
 

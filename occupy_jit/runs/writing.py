@@ -8,6 +8,7 @@ from occupy_jit import PROGRAM, __version__
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
+from occupy_jit.runs.memory_need import confidence_is_spent
 from occupy_jit.runs.model_parts import script_lines
 from occupy_jit.runs.plan import FACTORS, MAPS, Role
 from occupy_jit.runs.summary import FACTOR_SCALES
@@ -250,16 +251,21 @@ def _write_modified(writer, result, modifications, workers):
 
     plan, settings, volume = writer.plan, writer.plan.settings, writer.volume
     excluded = ", solvent excluded" if settings.exclude_solvent else ""
-    noise = None
-    if any(kind.refills for kind in modifications) and not settings.exclude_solvent:
-        noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
-    if not plan.options.target_mask:
-        result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
-    buffer, slices = None, []
-    for kind in modifications:
-        if plan.path_of(Role.MODIFIED, kind) is None:
-            continue  # what several maps share is written for the group
+    # what several maps share is written for the group
+    kinds = [kind for kind in modifications if plan.path_of(Role.MODIFIED, kind) is not None]
+    refills = not settings.exclude_solvent and any(kind.refills for kind in kinds)
+    noise, buffer, slices = None, None, []
+    for kind in kinds:
+        if refills and kind.refills and noise is None:
+            buffer = None  # making noise takes as much memory
+            noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
+        if not plan.options.target_mask and (noise is not None or not refills):
+            result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
+        if confidence_is_spent(settings, plan.options):
+            buffer = result.confidence
         buffer = modify.modified(volume.data, result, settings, kind, noise if kind.refills else None, buffer, workers)
+        if buffer is result.confidence:
+            result.confidence = None
         writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)
         if writer.report is not None:
             with writer.log.timed("report"):
@@ -275,6 +281,7 @@ def _write_modified(writer, result, modifications, workers):
 def _write_factors(writer, result, kind, buffer):
     """Write what a modification multiplied the map with: one factor, or those of two bands."""
     from occupy_jit.estimation import equalise, modify
+    from occupy_jit.estimation.neighbourhood import scale_in_force
 
     settings = writer.plan.settings
     if not equalise.applies(result, settings, kind):
@@ -285,7 +292,7 @@ def _write_factors(writer, result, kind, buffer):
         if writer.plan.path_of(Role.FACTOR, kind) is None:
             writer.map(Role.NEIGHBOURHOOD, result.scale, "local scale")
         return
-    scale = equalise.scale_in_force(result, result.bands)
+    scale = scale_in_force(result, result.bands)
     writer.map(Role.NEIGHBOURHOOD, scale, "scale of the neighbourhood")
     for role, band in zip((Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE), result.bands.most_telling(), strict=True):
         equalise.applied_factor(result, settings, kind, result.bands, band, scale, buffer)

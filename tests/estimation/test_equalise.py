@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import equalise
+from occupy_jit.estimation import equalise, grids
 from occupy_jit.estimation.ball import choose_ball
 from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.neighbourhood import smoothing_voxels
+from occupy_jit.estimation.neighbourhood import Neighbourhood, scale_in_force, smoothing_voxels
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -208,23 +208,23 @@ def test_local_noise_is_followed():
 
 def test_the_scale_in_force_is_on_the_level_of_the_scale(made, found):
     bands = equalise.measure(made.map, found)
-    scale = equalise.scale_in_force(found, bands)
+    scale = scale_in_force(found, bands)
     weight = np.where(found.scale > equalise.CONTENT_SCALE, found.confidence, 0) * np.square(found.scale, dtype=float)
     assert 0.5 < bands.reading < 1
     assert np.all((scale >= 0) & (scale <= 1))
     # what is cut off at 1 is a few hundredths
     assert (weight * scale).sum() / (weight * found.scale).sum() == pytest.approx(1, abs=0.05)
-    assert np.allclose(np.minimum(equalise.neighbourhood_scale(found.scale, found.ball) / np.float32(bands.reading), 1),
+    assert np.allclose(np.minimum(Neighbourhood(found.scale, found.ball).sections() / np.float32(bands.reading), 1),
                        scale, atol=1e-6)
 
 
 def test_parts_of_the_neighbourhood_are_parts_of_the_whole():
     scale = np.random.default_rng(0).random((40, 17, 19), dtype=np.float32)
     ball = SimpleNamespace(radius=3.0, size=7)
-    whole = equalise.neighbourhood_scale(scale, ball)
+    whole = Neighbourhood(scale, ball).sections()
     assert np.abs(whole - naive.neighbourhood_scale(scale, 3.0, 7, 3.0)).max() < 50 * EPSILON
     for first, last in ((0, 5), (13, 14), (20, 40)):
-        assert np.array_equal(equalise.neighbourhood_scale(scale, ball, first, last), whole[first:last])
+        assert np.array_equal(Neighbourhood(scale, ball).sections(first, last), whole[first:last])
 
 
 # With an estimate ----------------------------------------------------------------------------------------------------
@@ -271,6 +271,33 @@ def test_a_sample_of_the_noise_replaces_that_of_solvent(made, found):
     even = equalise.measure(made.map, found, noise=noise, noise_variance=variance)
     assert np.allclose(even.noise_variance, 1, rtol=1e-5)
     assert np.array_equal(even.noise, by_sample.noise)
+
+
+def test_a_large_map_is_equalised_on_cells_as_voxel_by_voxel(made, found, monkeypatch):
+    """What the grid changes is far less than what noise does to the scale, and hardly any of what is gained."""
+    settings, kind = Settings(amplify=True), kind_of(Settings(amplify=True))
+    outcomes = []
+    for large in (grids._LARGE, 0):
+        monkeypatch.setattr(grids, "_LARGE", large)
+        bands = equalise.measure(made.map, found)
+        equalised = equalise.equalised(made.map, found, settings, kind, bands)
+        outcomes.append((bands, scale_in_force(found, bands), equalised))
+    (bands, scale, out), (bands_on_cells, scale_on_cells, out_on_cells) = outcomes
+    assert not np.array_equal(scale, scale_on_cells)
+    sure = found.confidence > 0.5
+    assert np.sqrt(np.square(scale - scale_on_cells)[sure].mean()) < 0.25 * found.scale_noise
+    assert np.array_equal(bands.noise, bands_on_cells.noise)
+    assert np.allclose(bands.signal, bands_on_cells.signal, rtol=0.01)
+    assert (out - out_on_cells).std() < 0.03 * (out - made.map).std()
+
+
+def test_the_result_may_take_the_place_of_the_confidence(made, found):
+    settings, bands = Settings(amplify=True), equalise.measure(made.map, found)
+    wanted = run((made.map, found), bands, settings)
+    spent = dataclasses.replace(found, confidence=found.confidence.copy())
+    assert run((made.map, spent), bands, settings, out=spent.confidence) is spent.confidence
+    assert np.array_equal(spent.confidence, wanted)
+    assert not np.array_equal(found.confidence, wanted)
 
 
 def test_offset_and_scaling_go_through(made, found):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation.fourier import filter_radially, lowpass, radial_spectrum
+from occupy_jit.estimation.pruned_transform import BLOCK_VOXELS
+from occupy_jit.estimation.sections import Sections
 
 SHAPES = [(32, 32, 32), (31, 31, 31), (24, 31, 40), (30, 27, 25), (17, 64, 20)]
 EPSILON = float(np.finfo(np.float32).eps)
@@ -126,6 +128,20 @@ def test_bits_do_not_depend_on_the_number_of_threads(shape):
         assert np.array_equal(one, lowpass(volume, 5, 1, threads=threads))
     spectra = [radial_spectrum(volume, 1, threads=t)[1] for t in (1, 3)]
     assert np.array_equal(*spectra)
+
+
+@pytest.mark.parametrize("shape", [(40, 40, 40), (31, 50, 27), (3, 300, 300)])
+def test_the_spectrum_of_a_volume_made_by_sections_is_that_of_the_volume(shape):
+    volume = noise(shape)
+    asked = []
+
+    def make(first, last):
+        asked.append(last - first)
+        return volume[first:last].copy()
+
+    found = radial_spectrum(Sections(shape, make), 1.3, threads=2)
+    assert all(map(np.array_equal, found, radial_spectrum(volume, 1.3)))
+    assert max(asked) * shape[1] * shape[2] <= max(BLOCK_VOXELS, shape[1] * shape[2])
 
 
 @pytest.mark.parametrize("resolution", [0.5, 2.0])

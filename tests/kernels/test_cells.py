@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.kernels.cells import between, cell_count, cell_mean, cell_of, cell_power, cell_shape, values_between
+from occupy_jit.kernels.cells import (
+    between,
+    cell_count,
+    cell_mean,
+    cell_of,
+    cell_power,
+    cell_shape,
+    sections_between,
+    values_between,
+)
 from tests import naive
 
 pytestmark = pytest.mark.kernel
@@ -78,3 +87,25 @@ def test_values_between_cells_are_those_of_each_axis_in_turn(shape, seed):
     assert found.shape == shape and np.abs(found - wanted).max() <= 16 * EPSILON * np.abs(cells).max()
     with pytest.raises(ValueError, match="do not go"):
         values_between(cells, (shape[0] + 4, *shape[1:]))
+
+
+@settings(deadline=None, max_examples=30)
+@given(shapes, st.integers(0, 99), st.data())
+def test_sections_between_cells_are_those_weights_of_the_cells(shape, seed, data):
+    cells = noise(cell_shape(shape), seed)
+    first = data.draw(st.integers(0, shape[0]))
+    last = data.draw(st.integers(first, shape[0]))
+    wanted = cells.astype(np.float64)
+    for axis, n in enumerate(shape):
+        lower, of_lower, of_upper = between(n)
+        upper = np.minimum(lower + 1, cell_count(n) - 1)
+        weights = [w.reshape([-1 if a == axis else 1 for a in range(3)]) for w in (of_lower, of_upper)]
+        wanted = weights[0] * wanted.take(lower, axis) + weights[1] * wanted.take(upper, axis)
+    found = sections_between(cells, shape, first, last)
+    assert np.abs(found - wanted[first:last]).max(initial=0) <= 12 * EPSILON * np.abs(cells).max()
+    assert np.array_equal(found, sections_between(cells, shape, first, last, alone=True))
+
+
+def test_cells_of_another_box_are_refused():
+    with pytest.raises(ValueError, match="do not go with"):
+        sections_between(noise((3, 3, 3)), (9, 6, 6), 0, 3)

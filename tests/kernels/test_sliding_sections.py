@@ -22,5 +22,7 @@ def test_sections_together_are_the_whole(shape, ball, sections, seed):
     pieces = [slice(start, min(start + sections, len(volume))) for start in range(0, len(volume), sections)]
     found = [piece.copy() for piece in maxima_of_sections(volume, *ball, pieces)]
     assert np.array_equal(np.concatenate(found), wanted)
+    minima = [piece.copy() for piece in maxima_of_sections(volume, *ball, pieces, np.negative)]
+    assert np.array_equal(np.concatenate(minima), sliding_maximum(-volume, *ball))
     assert overwrite_with_maximum(volume, *ball, sections) is volume
     assert np.array_equal(volume, wanted)
