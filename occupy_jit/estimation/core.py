@@ -29,6 +29,7 @@ SMOOTHING_RADII = 5 ** -0.5
 """Standard deviation of the Gaussian neighbourhood, in radii of the ball: along each axis that of the ball itself."""
 
 _LEAST_SIGMA = 0.5  # voxels
+_SECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ def measure_core(scale, confidence, ball, voxel_size):
     """
     sigma = SMOOTHING_RADII * ball.radius
     part = _around(confidence, ball.size + math.ceil(4 * sigma))
-    inside = core_mask(confidence[part], ball)
-    values = self_weighted(scale[part], sigma)[inside]
+    values = _core_values(scale[part], confidence[part], ball, sigma)
     voxel = float(voxel_size) ** 3
     counts = np.histogram(values, BINS, (0.0, 1.0))[0]
     if not values.size:
@@ -90,6 +90,21 @@ def measure_core(scale, confidence, ball, voxel_size):
     weak = int(np.count_nonzero(values < WEAK)) / values.size
     strong = int(np.count_nonzero(values >= STRONG)) / values.size
     return Core(values.size * voxel, weak, strong, float(np.median(values)), counts, voxel)
+
+
+def _core_values(scale, confidence, ball, sigma):
+    """Averaged scale of every voxel of the core, some sections at a time: no volumes are needed for it."""
+    found = []
+    reach = max(ball.size // 2, math.ceil(3 * max(sigma, _LEAST_SIGMA)) + 1)
+    for first in range(0, len(scale), _SECTIONS):
+        last = min(first + _SECTIONS, len(scale))
+        start = max(0, first - reach)
+        here = slice(start, last + reach)
+        inside = core_mask(np.ascontiguousarray(confidence[here]), ball)[first - start:last - start]
+        if inside.any():
+            averaged = self_weighted(np.ascontiguousarray(scale[here]), sigma)[first - start:last - start]
+            found.append(averaged[inside])
+    return np.concatenate(found) if found else np.empty(0, np.float32)
 
 
 def _around(confidence, margin):

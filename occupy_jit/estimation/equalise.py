@@ -32,7 +32,6 @@ BANDS = 8
 CONTENT_SCALE = 0.15
 """Scale above which a voxel tells about the signal."""
 
-SOFTENING_ANGSTROM = 3.0
 NOTHING_TO_EQUALISE = 10.0
 """Noise over signal. Above it in every band, a part at scale .1 would be lifted by less than 5 %."""
 
@@ -218,7 +217,7 @@ def _reading(result, neighbourhood):
 
 def _content(result):
     """Confidence where the scale is not among the lowest, softened so that its edge adds nothing to the spectrum."""
-    shape, sigma = result.scale.shape, max(SOFTENING_ANGSTROM / result.voxel_size, 0.5)
+    shape, sigma = result.scale.shape, max(grids.SOFTENING_ANGSTROM / result.voxel_size, 0.5)
 
     def hard(part):
         return np.where(result.scale[part] > CONTENT_SCALE, result.confidence[part], np.float32(0))
@@ -354,9 +353,14 @@ def applied_factor(result, settings, kind, bands, band, scale, out=None):
     -------
     (nz, ny, nx) float32 array
     """
-    out = np.zeros_like(scale) if out is None else out
+    out = np.empty_like(scale) if out is None else out
     out.fill(0)
-    rows = None if bands.noise_variance is None else kernels.noise_position(bands.noise_variance, kernels.NOISE_ROWS)
-    ones = np.ones_like(scale)
-    kernels.add_band(out, ones, scale, gains(bands, kind, settings)[band], settings.amplify_limit, rows)
-    return kernels.equalised(ones, out, result.confidence, 0.0, settings.exclude_solvent, out=out)
+    table, noise = gains(bands, kind, settings)[band], None
+    for first in range(0, len(scale), SECTIONS):
+        part = slice(first, min(first + SECTIONS, len(scale)))
+        ones = np.ones_like(scale[part])
+        if bands.noise_variance is not None:
+            noise = kernels.noise_position(bands.noise_variance[part], kernels.NOISE_ROWS)
+        kernels.add_band(out[part], ones, scale[part], table, settings.amplify_limit, noise)
+        kernels.equalised(ones, out[part], result.confidence[part], 0.0, settings.exclude_solvent, out=out[part])
+    return out

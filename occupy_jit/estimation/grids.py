@@ -5,6 +5,9 @@ import math
 QUIET_SMOOTHING_ANGSTROM = 4.0
 """Sigma of the Gaussian that the power of quiet voxels is smoothed with."""
 
+SOFTENING_ANGSTROM = 3.0
+"""Sigma of the Gaussian that softens the edge of the content where bands of the spectrum are measured."""
+
 LEAST_SIGMA = 2.0
 """Sigma, in voxels, from which on what a Gaussian leaves is held by a grid of cells of two voxels."""
 

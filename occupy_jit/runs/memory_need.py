@@ -3,7 +3,14 @@
 import math
 from typing import NamedTuple
 
-from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
+from occupy_jit.estimation.grids import (
+    LEAST_SIGMA,
+    SOFTENING_ANGSTROM,
+    cells_hold,
+    in_place,
+    is_thin,
+    sections_at_a_time,
+)
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LOCAL
 
@@ -18,11 +25,13 @@ REPORT_BYTES = 80_000_000
 
 # Whole volumes are counted below; pieces in flight are some megabytes for every section of the map.
 _SECTIONS = 6
-# What a low-pass of a modified map keeps of Fourier space: all of it would be a volume.
-_BAND = 0.7
 _BALL = 9  # sections; the usual largest
-# Scale of the neighbourhood, and columns of a band, in the half of a map that is worked on.
-_BAND_PARTS = 0.9
+# Scale of the neighbourhood, columns of a band and what bands change, in the quarter of the content that is worked on.
+_BAND_PARTS = 0.4
+# Up to this size the C library keeps a block that was freed.
+_KEPT_BLOCK = 30_000_000
+# Closing of the scale where it is done by sections: as many at a time, of some volumes.
+_CLOSED_SECTIONS = 3 * (16 + 2 * 14)
 # Å: voxels of the finest grid that a model is fitted on.
 _MODEL_VOXEL = 4 / 2.8
 
@@ -74,8 +83,7 @@ def needed(shape, voxel_size, settings, options):
     int
     """
     volume = 4 * math.prod(shape)
-    modifications = requested(settings)
-    modifies, refills = bool(modifications), any(kind.refills for kind in modifications)
+    modifies = bool(requested(settings))
     want = wanted(settings, options)
     on_raw_map = settings.scale_mode == "resolution"
 
@@ -125,24 +133,47 @@ def needed(shape, voxel_size, settings, options):
         moments.append(held + 3.5)
         held += 2
     if modifies:
-        noise = int(refills and not settings.exclude_solvent)
-        extra = max(float(settings.match_histogram), _BAND * (settings.lowpass_amplified_angstrom is not None))
         kept = held - (power if not options.target_mask else 0)  # nobody else asks for it any more
-        moments += [held + 2 * noise, kept + noise + 1 + extra]
-        if any(kind.amplifies for kind in modifications) and not settings.plain_factors:
-            # what the bands are measured on, and half its transform; later the transform of the map, and some more
-            moments += [held + 1.5, kept + noise + 2 + _BAND_PARTS]
-    if options.subtraction_mask:
-        # and the scale of the neighbourhood, where that is used
-        moments.append(held + 3)
+        moments += _modifying(shape, voxel_size, settings, options, held, kept)
     if options.report:
-        # the core of the map, which may fill the box: its scale, averaged
-        moments += [held + 2, held + REPORT_BYTES / volume]
+        # sections of the core, and its scale, of a fifth of the voxels, sorted
+        moments += [held + 0.6, held + REPORT_BYTES / volume]
     if options.model is not None:
         # transforms of the map on its way to a coarser grid, and what the fit holds there
         moments.append(held + 4)
     if options.target_mask:
-        # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels
-        moments.append(held + 4)
+        # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels, or of
+        # those that are on peaks
+        moments.append(held + (4 if options.half_maps else 3))
     section = 4 * shape[1] * shape[2]
     return int(BASE_BYTES + max(moments) * volume + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
+
+
+def _modifying(shape, voxel_size, settings, options, held, kept):
+    """Volumes at the moments of modifying, of which `held`, later `kept`, are there all the time."""
+    modifications = requested(settings)
+    out = 0 if confidence_is_spent(settings, options) else 1
+    # half a transform, which is no longer needed
+    freed = 0.5 if 0.5 * 4 * math.prod(shape) < _KEPT_BLOCK else 0
+    moments = [kept + out]
+    if settings.match_histogram:
+        moments.append(kept + out + 1 + freed)
+    if settings.lowpass_amplified_angstrom is not None:
+        # what is kept of Fourier space
+        moments.append(kept + out + min(1.0, 2 * voxel_size / settings.lowpass_amplified_angstrom) ** 2)
+    if any(kind.refills for kind in modifications) and not settings.exclude_solvent:
+        # noise, and its transform; later the modified map
+        moments += [held + 2 + freed, held + 1 + out + freed]
+    if any(kind.amplifies for kind in modifications) and not settings.plain_factors:
+        on_cells = is_thin(shape)
+        neighbourhood = 1 / 8 if on_cells else 0
+        mask = 1 / 8 if on_cells and SOFTENING_ANGSTROM / voxel_size >= LEAST_SIGMA else 1
+        closing = 0 if on_cells else min(_CLOSED_SECTIONS / shape[0], 3.0)
+        # half the transform of the masked map; all of it, and a part of the box
+        moments += [held + neighbourhood + max(mask + 0.5, closing),
+                    kept + neighbourhood + out + 1 + max(_BAND_PARTS, closing)]
+        if options.save_all_maps:
+            moments.append(kept + neighbourhood + out + 1)  # the scale of the neighbourhood
+    if options.subtraction_mask:
+        moments.append(kept + out + 2)  # what one modification removes and what all do, beside the modified map
+    return moments

@@ -253,17 +253,19 @@ def _write_modified(writer, result, modifications, workers):
     excluded = ", solvent excluded" if settings.exclude_solvent else ""
     # what several maps share is written for the group
     kinds = [kind for kind in modifications if plan.path_of(Role.MODIFIED, kind) is not None]
-    refills = not settings.exclude_solvent and any(kind.refills for kind in kinds)
-    noise, buffer, slices = None, None, []
+    refilling = [] if settings.exclude_solvent else [kind for kind in kinds if kind.refills]
+    buffer, slices = None, []
     for kind in kinds:
-        if refills and kind.refills and noise is None:
+        noise = None
+        if kind in refilling:
             buffer = None  # making noise takes as much memory
             noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
-        if not plan.options.target_mask and (noise is not None or not refills):
+            refilling.remove(kind)
+        if not (refilling or plan.options.target_mask):
             result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
         if confidence_is_spent(settings, plan.options):
             buffer = result.confidence
-        buffer = modify.modified(volume.data, result, settings, kind, noise if kind.refills else None, buffer, workers)
+        buffer = modify.modified(volume.data, result, settings, kind, noise, buffer, workers)
         if buffer is result.confidence:
             result.confidence = None
         writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)

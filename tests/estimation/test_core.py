@@ -46,6 +46,19 @@ def test_the_average_is_weighted_by_the_scale_itself(data):
     assert found.min() >= 0 and found.max() <= scale.max() * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("shape", [(75, 20, 31), (20, 75, 31), (33, 9, 12)])
+def test_a_core_taken_by_sections_is_that_of_the_whole(shape):
+    rng = np.random.default_rng(1)
+    scale, ball = rng.random(shape, dtype=np.float32), Ball(7, 3.0)
+    confidence = np.ones(shape, np.float32)
+    confidence[tuple(rng.integers(0, n, 12) for n in shape)] = 0
+    inside = core_mask(confidence, ball)
+    values = self_weighted(scale, SMOOTHING_RADII * ball.radius)[inside]
+    core = measure_core(scale, confidence, ball, 1.0)
+    assert core.volume_angstrom3 == np.count_nonzero(inside) > 0
+    assert core.median == np.median(values) and core.weak_share == np.count_nonzero(values < 0.5) / values.size
+
+
 def test_a_constant_scale_is_its_own_average():
     assert np.allclose(self_weighted(np.full((9, 10, 11), 0.3, np.float32), 1.5), 0.3, rtol=1e-5)
 

@@ -54,7 +54,7 @@ def peak(arguments, cwd):
     ("plain.mrc", ["--report"]), ("turned.mrc", ["--amplify", "--report"]),
     ("plain.mrc", ["--exclude-solvent", "--match-histogram"]), ("plain.mrc", ["--target-mask", "mask.mrc"])],
     ids=lambda value: value if isinstance(value, str) else " ".join(value))
-def test_the_estimate_is_right_within_15_percent(name, options, large, tmp_path):
+def test_the_estimate_is_right_within_10_percent(name, options, large, tmp_path):
     if "--plot" in options:
         pytest.importorskip("matplotlib")
     options = [str(large / option) if option.endswith(".mrc") else option for option in options]
@@ -62,7 +62,7 @@ def test_the_estimate_is_right_within_15_percent(name, options, large, tmp_path)
     ran = run(*arguments, "--dry-run")
     assert ran.returncode == 0, ran.stderr
     said = float(ran.stdout.split("memory: about ")[1].split(" MB")[0]) * 1e6
-    assert said == pytest.approx(peak([*arguments, "--quiet"], tmp_path), rel=0.15)
+    assert said == pytest.approx(peak([*arguments, "--quiet"], tmp_path), rel=0.15 if "--target-mask" in options else 0.1)
 
 
 def test_too_large_a_map_is_refused_with_both_numbers(tmp_path, monkeypatch):
