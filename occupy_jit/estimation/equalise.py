@@ -229,7 +229,7 @@ def _content(result):
     for of_cells, voxels in cells.sections_of_cells(shape[0], SECTIONS // 2):
         cells.cell_mean_of_sections(hard(voxels), of_cells, shape[0], coarse[of_cells])
     cells.smoothed_cells(coarse, sigma)
-    return Sections(shape, lambda first, last: cells.sections_between(coarse, shape, first, last, alone=True))
+    return Sections(shape, lambda first, last: cells.values_between(coarse, shape, cells.sections(first, last), True))
 
 
 def _times(mask, volume, zero=0.0):

@@ -41,7 +41,7 @@ class Neighbourhood:
         """Sections first ... last - 1: (last - first, ny, nx) float32 array."""
         last = self._scale.shape[0] if last is None else last
         if self._cells is not None:
-            return cells.sections_between(self._cells, self._scale.shape, first, last)
+            return cells.values_between(self._cells, self._scale.shape, cells.sections(first, last))
         out = np.empty((last - first, *self._scale.shape[1:]), np.float32)
         reach = max(1, int(3 * self._sigma + 0.5)) + self._ball.size // 2
         # slab by slab: no more volumes than the result

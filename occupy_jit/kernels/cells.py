@@ -283,7 +283,7 @@ def _all_between(cells, lower, of_lower, of_upper, out):
             value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
 
 
-def values_between(cells, shape, region=None):
+def values_between(cells, shape, region=None, alone=False):
     """Values at every voxel, or those of a part of the box, along straight lines between the cells.
 
     Parameters
@@ -293,6 +293,8 @@ def values_between(cells, shape, region=None):
         Of the box whose cells these are.
     region : (slice, slice, slice), optional
         Along z, y and x, in steps of 1; by default the whole box.
+    alone : bool
+        On the calling thread only.
 
     Returns
     -------
@@ -310,42 +312,18 @@ def values_between(cells, shape, region=None):
     weights = [tuple(np.ascontiguousarray(part[along]) for part, along in zip(parts, region, strict=True))
                for parts in weights_between(shape)]
     out = np.empty([len(part) for part in weights[0]], np.float32)
-    if out.size:
+    if out.size and alone and not numba.config.DISABLE_JIT:
+        _all_between.serial()(cells, *weights, out)
+    elif out.size:
         launch(_all_between, cells, *weights, out)
     return out
+
+
+def sections(first, last):
+    """Region of the sections first ... last - 1, for `values_between`."""
+    return slice(first, last), slice(None), slice(None)
 
 
 def weights_between(shape):
     """`between` for the three axes of a box, as `value_row` takes it."""
     return tuple(zip(*(between(n) for n in shape), strict=True))
-
-
-def sections_between(cells, shape, first, last, alone=False):
-    """Values between cells at the voxels of some sections of a box.
-
-    Parameters
-    ----------
-    cells : ndarray, float32
-        Means over the cells of the box.
-    shape : (nz, ny, nx)
-        Of the box.
-    first, last : int
-    alone : bool
-        On the calling thread only.
-
-    Returns
-    -------
-    ndarray (last - first, ny, nx), float32
-    """
-    cells = as_volume(cells)
-    if cells.shape != cell_shape(shape):
-        raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
-    weights = tuple((parts[0][first:last], *parts[1:]) for parts in weights_between(shape))
-    out = np.empty((last - first, *shape[1:]), np.float32)
-    if not alone:
-        launch(_all_between, cells, *weights, out)
-    elif numba.config.DISABLE_JIT:
-        _all_between(cells, *weights, out)
-    else:
-        _all_between.serial()(cells, *weights, out)
-    return out

@@ -23,6 +23,8 @@ PLOT_BYTES = 30_000_000
 REPORT_BYTES = 80_000_000
 """The reduced maps of a report, its pictures, and the page, in several forms, when all else is done."""
 
+_REPORT_MAP = 15_000_000  # each modified map in it
+
 # Whole volumes are counted below; pieces in flight are some megabytes for every section of the map.
 _SECTIONS = 6
 _BALL = 9  # sections; the usual largest
@@ -137,7 +139,8 @@ def needed(shape, voxel_size, settings, options):
         moments += _modifying(shape, voxel_size, settings, options, held, kept)
     if options.report:
         # sections of the core, and its scale, of a fifth of the voxels, sorted
-        moments += [held + 0.6, held + REPORT_BYTES / volume]
+        shown = REPORT_BYTES + _REPORT_MAP * len(requested(settings))
+        moments += [held + 0.6, held + shown / volume]
     if options.model is not None:
         # transforms of the map on its way to a coarser grid, and what the fit holds there
         moments.append(held + 4)

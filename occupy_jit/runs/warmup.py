@@ -115,7 +115,7 @@ def _run_everything(halves):
     Quiet(power, np.inf, volume.shape).survey(volume)
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
     for alone in (False, True):
-        cells.sections_between(power, volume.shape, 0, 2, alone)
+        cells.values_between(power, volume.shape, alone=alone)
     if halves:
         _run_halves(volume, result)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)

@@ -14,7 +14,7 @@ from occupy_jit.kernels.cells import (
     cell_of,
     cell_power,
     cell_shape,
-    sections_between,
+    sections,
     values_between,
 )
 from tests import naive
@@ -91,21 +91,10 @@ def test_values_between_cells_are_those_of_each_axis_in_turn(shape, seed):
 
 @settings(deadline=None, max_examples=30)
 @given(shapes, st.integers(0, 99), st.data())
-def test_sections_between_cells_are_those_weights_of_the_cells(shape, seed, data):
+def test_sections_between_cells_are_those_of_the_whole_box_on_any_thread(shape, seed, data):
     cells = noise(cell_shape(shape), seed)
     first = data.draw(st.integers(0, shape[0]))
     last = data.draw(st.integers(first, shape[0]))
-    wanted = cells.astype(np.float64)
-    for axis, n in enumerate(shape):
-        lower, of_lower, of_upper = between(n)
-        upper = np.minimum(lower + 1, cell_count(n) - 1)
-        weights = [w.reshape([-1 if a == axis else 1 for a in range(3)]) for w in (of_lower, of_upper)]
-        wanted = weights[0] * wanted.take(lower, axis) + weights[1] * wanted.take(upper, axis)
-    found = sections_between(cells, shape, first, last)
-    assert np.abs(found - wanted[first:last]).max(initial=0) <= 12 * EPSILON * np.abs(cells).max()
-    assert np.array_equal(found, sections_between(cells, shape, first, last, alone=True))
-
-
-def test_cells_of_another_box_are_refused():
-    with pytest.raises(ValueError, match="do not go with"):
-        sections_between(noise((3, 3, 3)), (9, 6, 6), 0, 3)
+    for alone in (False, True):
+        found = values_between(cells, shape, sections(first, last), alone=alone)
+        assert np.array_equal(found, values_between(cells, shape)[first:last])
