@@ -167,9 +167,13 @@ def modify(value, s, c, zero, factor, limit, exclude):
 # Comparison of scales ------------------------------------------------------------------------------------------------
 
 
-def compare_scales(scales, limits, occupied):
-    """Means in the union, its voxels, and (more, less, voxels, peak, centre) for every ordered pair."""
-    scales = scales.astype(float)
+def compare_scales(scales, errors, occupied, level, least):
+    """Means in the union, its voxels, and (more, less, errors, voxels, peak, centre) for every ordered pair.
+
+    How many standard errors are needed: the first of 0, 0.02, 0.04 ... at which the voxels that noise would bring there
+    are at most the level times those that are there.
+    """
+    scales, errors = scales.astype(float), errors.astype(float)
     number = len(scales)
     union = np.zeros(scales[0].shape, bool)
     for scale, above in zip(scales, occupied, strict=True):
@@ -181,13 +185,22 @@ def compare_scales(scales, limits, occupied):
             if a == b:
                 continue
             difference = scales[a] - scales[b]
-            chosen = union & (difference > limits[a][b])
+            error = np.sqrt(errors[a] ** 2 + errors[b] ** 2)
+            z = np.array([12.0 if e == 0 and d else 0.0 if e == 0 else min(abs(d) / e, 12.0)
+                          for d, e in zip(difference.ravel(), error.ravel(), strict=True)]).reshape(difference.shape)
+            needed = None
+            for step in range(601):
+                there = np.count_nonzero(z[union] >= step * 0.02)
+                if there and union.sum() * math.erfc(step * 0.02 / math.sqrt(2)) <= level * there:
+                    needed = step * 0.02
+                    break
+            chosen = union & (difference > least) & (z >= (np.inf if needed is None else needed))
             centre, peak = None, 0.0
             if chosen.any():
                 peak = float(difference[chosen].max())
                 places = np.argwhere(chosen)[:, ::-1]
                 centre = (places * difference[chosen][:, None]).sum(axis=0) / difference[chosen].sum()
-            rows.append((a, b, int(chosen.sum()), peak, centre))
+            rows.append((a, b, needed, int(chosen.sum()), peak, centre))
     return means, int(union.sum()), rows
 
 

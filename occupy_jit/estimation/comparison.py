@@ -1,5 +1,13 @@
-"""What several scale maps of one grid have in common and where they differ. Arrays only, no files."""
+"""What several scale maps of one grid have in common and where they differ. Arrays only, no files.
 
+A difference counts where noise does not explain it. Both scales are maxima over the same structure at the same place,
+and full scale is common to all: what is left to make them differ is the noise of either map. As many voxels are
+looked at, how many standard errors are asked for is found from the differences themselves, so that of what is called
+different only a small share is by chance (the false discovery rate of Benjamini and Hochberg 1995, J. R. Stat. Soc. B
+57, 289, which holds for voxels that vary together).
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +15,37 @@ import numpy as np
 SLAB_VOXELS = 1 << 23
 """Of all maps together, that are in memory at a time."""
 
-# No difference below this is worth telling, however quiet the maps.
-_LEAST_DIFFERENCE = 0.05
-_DEVIATIONS = 4.0
+LEAST_DIFFERENCE = 0.05
+"""No difference below this is worth telling, however sure it is."""
+
+FALSE_SHARE = 0.05
+"""Share of what is called different that may be so by chance; and the chance, over all pairs, that anything is called
+different in a pair in which nothing is."""
+
+_BIN, _LARGEST = 0.02, 12.0  # standard errors
+
+
+@dataclass(frozen=True)
+class NoiseOfScale:
+    """What noise makes of the scale of one map, where it is the same everywhere.
+
+    Attributes
+    ----------
+    floor : float
+        Noise floor as a share of full scale.
+    deviation : float
+        Standard deviation of the map's noise, as a share of full scale.
+    """
+
+    floor: float
+    deviation: float
+
+    def at(self, scale):
+        """Standard error of each scale that noise alone makes; see `occupy_jit.kernels.standard_error.scale_error`."""
+        # S = M - f^2 / M, solved for the sliding maximum M
+        height = (scale + np.sqrt(np.square(scale) + 4 * self.floor**2)) / 2
+        share = np.square(self.floor / np.maximum(height, 1e-30)) if self.floor > 0 else np.zeros_like(scale)
+        return (1 + share) * (1 - 0.3 * share) * self.deviation
 
 
 @dataclass(frozen=True)
@@ -20,45 +56,60 @@ class Difference:
     ----------
     more, less : int
         Index of the map with the higher scale, and of the other.
-    limit : float
-        Smallest difference that counted.
+    errors : float or None
+        How many standard errors a difference had to exceed; None if none is sure.
     voxels : int
+    share : float
+        Of the union.
+    smallest : float or None
+        Smallest difference that counted.
     centre : (x, y, z) or None
         Centre of mass of the difference, in voxels; None where there is none.
     peak : float
         Largest difference.
+    peak_error : float or None
+        Its standard error.
     peak_at : (x, y, z) or None
         Where, in voxels.
     """
 
     more: int
     less: int
-    limit: float
+    errors: float | None
     voxels: int
+    share: float
+    smallest: float | None
     centre: tuple | None
     peak: float
+    peak_error: float | None
     peak_at: tuple | None
 
 
-def difference_limit(floor_shares, noises):
-    """Difference in scale that noise does not explain.
+def least_errors(counts, total, level):
+    """How many standard errors a difference must exceed so that at most a share of those that do are by chance.
 
     Parameters
     ----------
-    floor_shares : (float, float)
-        Noise floor of each map as a share of full scale: what empty solvent reads before the floor is taken off.
-    noises : (float, float)
-        Standard deviation of the sliding maximum in solvent, as a share of full scale.
+    counts : (n,) int array
+        Voxels by the absolute difference in standard errors, in bins of 0.02 from 0; the last holds all beyond.
+    total : int
+        Voxels.
+    level : float
 
     Returns
     -------
-    float
-        The floors added in quadrature, but at least four standard deviations of the difference, and 0.05.
+    float or None
+        None if there is no such number.
     """
-    return float(max(np.hypot(*floor_shares), _DEVIATIONS * np.hypot(*noises), _LEAST_DIFFERENCE))
+    beyond = np.cumsum(np.asarray(counts)[::-1])[::-1]
+    for edge, number in enumerate(beyond):
+        z = edge * _BIN
+        if number and total * math.erfc(z / math.sqrt(2)) <= level * number:
+            return z
+    return None
 
 
-def compare(scales, limits, occupied, spread=None, slab_voxels=SLAB_VOXELS):
+def compare(scales, noises, occupied, spread=None, slab_voxels=SLAB_VOXELS):
     """Compare scale maps pair by pair, and each with the union of all.
 
     The union is where any map is occupied: its scale above its own limit. Differences count there.
@@ -66,9 +117,9 @@ def compare(scales, limits, occupied, spread=None, slab_voxels=SLAB_VOXELS):
     Parameters
     ----------
     scales : sequence of (nz, ny, nx) float32 arrays
-        Read slab by slab: memory maps will do.
-    limits : (k, k) array
-        Smallest difference of each pair that counts, see `difference_limit`.
+        Read slab by slab, twice: memory maps will do.
+    noises : sequence of NoiseOfScale or (nz, ny, nx) float32 array
+        Standard error of each by noise.
     occupied : (k,) array
         Scale above which each map is occupied.
     spread : (nz, ny, nx) float32 array, optional
@@ -85,37 +136,95 @@ def compare(scales, limits, occupied, spread=None, slab_voxels=SLAB_VOXELS):
     differences : list of Difference
         Two for every pair, one for each direction.
     """
-    number, (n_z, n_y, n_x) = len(scales), scales[0].shape
-    pairs = [(a, b) for a in range(number) for b in range(number) if a != b]
+    number = len(scales)
+    pairs = [(a, b) for a in range(number) for b in range(a)]
     sums, union = np.zeros(number), 0
-    # for each pair: voxels, and the sums of the difference, and of it times z, y and x
-    moments = np.zeros((len(pairs), 5))
-    peaks = [(0.0, None)] * len(pairs)
+    counts = np.zeros((len(pairs), int(_LARGEST / _BIN) + 1), np.int64)
+    for piece in _pieces(scales, noises, occupied, slab_voxels, spread):
+        union += piece.places.size
+        sums += piece.values.sum(axis=1)
+        for row, (a, b) in enumerate(pairs):
+            z = _in_errors(np.abs(piece.values[a] - piece.values[b]), np.hypot(piece.errors[a], piece.errors[b]))
+            counts[row] += np.bincount((z / _BIN).astype(np.int64), minlength=counts.shape[1])
+    level = FALSE_SHARE / max(len(pairs), 1)
+    needed = {}
+    for row, (a, b) in enumerate(pairs):
+        needed[a, b] = needed[b, a] = least_errors(counts[row], union, level)
+    found = {(a, b): _Region() for a in range(number) for b in range(number) if a != b}
+    for piece in _pieces(scales, noises, occupied, slab_voxels):
+        for (a, b), region in found.items():
+            if needed[a, b] is not None:
+                region.add(piece, a, b, needed[a, b])
+    means = sums / union if union else np.full(number, np.nan)
+    return means, union, [region.difference(a, b, needed[a, b], union) for (a, b), region in found.items()]
+
+
+def _in_errors(difference, error):
+    """Difference in standard errors, at most what the bins hold; without noise any difference is sure."""
+    unknown = np.where(difference > 0, _LARGEST, 0.0)
+    return np.minimum(np.divide(difference, error, out=unknown, where=error > 0), _LARGEST)
+
+
+@dataclass
+class _Piece:
+    """The union in a slab: places of its voxels, and of each map there the scale and its error."""
+
+    start: int
+    shape: tuple
+    places: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
+
+    def indices(self, chosen):
+        z, y, x = np.unravel_index(self.places[chosen], self.shape)
+        return z + self.start, y, x
+
+
+def _pieces(scales, noises, occupied, slab_voxels, spread=None):
+    number, (n_z, n_y, n_x) = len(scales), scales[0].shape
     step = max(1, slab_voxels // (number * n_y * n_x))
     for start in range(0, n_z, step):
-        slab = np.stack([scale[start:start + step] for scale in scales])
+        part = slice(start, start + step)
+        slab = np.stack([scale[part] for scale in scales])
         if spread is not None:
-            np.std(slab, axis=0, out=spread[start:start + step])
+            np.std(slab, axis=0, out=spread[part])
+        shape = slab.shape[1:]
         places = np.flatnonzero(np.logical_or.reduce([scale > above for scale, above in zip(slab, occupied,
                                                                                            strict=True)]))
         values = slab.reshape(number, -1)[:, places].astype(np.float64)
         del slab
-        union += places.size
-        sums += values.sum(axis=1)
-        for row, (a, b) in enumerate(pairs):
-            excess = values[a] - values[b]
-            chosen = np.flatnonzero(excess > limits[a][b])
-            if not chosen.size:
-                continue
-            weights = excess[chosen]
-            zyx = np.unravel_index(places[chosen], (n_z, n_y, n_x))
-            zyx = (zyx[0] + start, *zyx[1:])
-            moments[row] += [chosen.size, weights.sum(), *(float(weights @ axis) for axis in zyx)]
-            highest = int(weights.argmax())
-            if weights[highest] > peaks[row][0]:
-                peaks[row] = (float(weights[highest]), tuple(int(axis[highest]) for axis in reversed(zyx)))
-    differences = []
-    for (a, b), (voxels, total, *first), (peak, peak_at) in zip(pairs, moments, peaks, strict=True):
+        errors = np.array([noise.at(row) if isinstance(noise, NoiseOfScale)
+                           else np.ascontiguousarray(noise[part]).reshape(-1)[places].astype(np.float64)
+                           for noise, row in zip(noises, values, strict=True)])
+        yield _Piece(start, shape, places, values, errors)
+
+
+class _Region:
+    """Where one map exceeds another, as the slabs come."""
+
+    def __init__(self):
+        self._moments = np.zeros(5)  # voxels; sums of the difference, and of it times z, y and x
+        self._smallest = math.inf
+        self._peak = (0.0, None, None)
+
+    def add(self, piece, a, b, errors):
+        excess = piece.values[a] - piece.values[b]
+        error = np.hypot(piece.errors[a], piece.errors[b])
+        chosen = np.flatnonzero((excess > LEAST_DIFFERENCE) & (_in_errors(excess, error) >= errors))
+        if not chosen.size:
+            return
+        weights = excess[chosen]
+        zyx = piece.indices(chosen)
+        self._moments += [chosen.size, weights.sum(), *(float(weights @ axis) for axis in zyx)]
+        self._smallest = min(self._smallest, float(weights.min()))
+        highest = int(weights.argmax())
+        if weights[highest] > self._peak[0]:
+            self._peak = (float(weights[highest]), float(error[chosen[highest]]),
+                          tuple(int(axis[highest]) for axis in reversed(zyx)))
+
+    def difference(self, more, less, errors, union):
+        voxels, total, *first = self._moments
         centre = tuple(float(moment / total) for moment in reversed(first)) if voxels else None
-        differences.append(Difference(a, b, float(limits[a][b]), int(voxels), centre, peak, peak_at))
-    return sums / union if union else np.full(number, np.nan), union, differences
+        peak, peak_error, peak_at = self._peak
+        return Difference(more, less, errors, int(voxels), float(voxels / union) if union else 0.0,
+                          self._smallest if voxels else None, centre, peak, peak_error, peak_at)

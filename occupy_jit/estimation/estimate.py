@@ -280,6 +280,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                     error=error, half_difference=difference if keep_lowpass else None,
                     local_noise=local if keep_lowpass else None, half_maps=judged, reference=told,
                     floor_is_local=locally)
+    result.content_noise = source_noise / full
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole)
     return result

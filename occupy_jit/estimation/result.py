@@ -44,6 +44,9 @@ class Result:
         What the user should know about the map.
     solvent_limit : float
         Scale that empty solvent hardly ever reaches.
+    content_noise : float
+        Standard error that noise gives the scale where it is high: standard deviation of the map that the sliding
+        maximum is taken of, in quiet solvent, as a share of full scale.
     full_scale_quantile : float
         The quantile that full scale is made of, noise included, above the zero level.
     full_scale_error : float
@@ -86,6 +89,7 @@ class Result:
     range: tuple
     verdicts: list = field(default_factory=list)
     solvent_limit: float = 0.0
+    content_noise: float = 0.0
     full_scale_quantile: float = math.nan
     full_scale_error: float = 0.0
     bands: object = None

@@ -35,7 +35,7 @@ def write_group(group, settings, options, log):
             means, union, differences = _compare(group, outputs)
         parts = class_parts.compare(group, options, log)
         rows = _rows(group, means, parts)
-        _show(rows, differences, union, group.common, log)
+        _show(rows, differences, union, group.common, _noise_unknown(group), log)
         if parts is not None:
             class_parts.show(parts, log)
             class_parts.write(group, parts, outputs)
@@ -64,13 +64,13 @@ def _compare(group, outputs):
     usable, common = group.usable, group.common
     header = usable[0].plan.header
     found = [entry.record["results"] for entry in usable]
-    limits = [[comparison.difference_limit((a["noise_floor"] / common, b["noise_floor"] / common),
-                                           (a["noise_of_scale"], b["noise_of_scale"])) for b in found] for a in found]
+    noises = [comparison.NoiseOfScale(results["noise_floor"] / common, results["noise_of_content"])
+              for results in found]
     occupied = [results["occupied_above_scale"] for results in found]
     scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
     path = group.path_of(Role.SCALE_SPREAD)
     spread = None if path is None else np.empty(header.shape, np.float32)
-    means, union, differences = comparison.compare(scales, limits, occupied, spread)
+    means, union, differences = comparison.compare(scales, noises, occupied, spread)
     if spread is not None:
         write_map(path, spread, header, map_label(f"{Role.SCALE_SPREAD.value} over {len(usable)} classes"),
                   outputs=outputs)
@@ -80,10 +80,11 @@ def _compare(group, outputs):
     def place(xyz):
         return None if xyz is None else [s + v * header.voxel_size for s, v in zip(start, xyz, strict=True)]
 
-    rows = [{"more": usable[d.more].label, "less": usable[d.less].label, "smallest_counted": d.limit,
-             "volume_angstrom3": d.voxels * voxel,
+    rows = [{"more": usable[d.more].label, "less": usable[d.less].label, "least_errors": d.errors,
+             "smallest_counted": d.smallest, "share_of_union": d.share, "volume_angstrom3": d.voxels * voxel,
              "mass_kda": d.voxels * voxel * summary.DALTON_PER_CUBIC_ANGSTROM / 1000,
-             "centre_xyz_angstrom": place(d.centre), "peak": d.peak, "peak_xyz_angstrom": place(d.peak_at)}
+             "centre_xyz_angstrom": place(d.centre), "peak": d.peak, "peak_error": d.peak_error,
+             "peak_xyz_angstrom": place(d.peak_at)}
             for d in differences]
     return dict(zip((entry.label for entry in usable), map(float, means), strict=True)), union * voxel, rows
 
@@ -96,6 +97,7 @@ def _rows(group, means, parts):
         row = {
             "class": entry.label, "map": entry.path or entry.reference, "share_of_particles": entry.share,
             "resolution_angstrom": entry.resolution, "own_full_scale": None if entry.own is None else entry.own.value,
+            "error_by_noise": found.get("noise_of_content"),
             "occupied_above_scale": found.get("occupied_above_scale"),
             "occupied_volume_angstrom3": found.get("occupied_volume_angstrom3"),
             "occupied_mass_kda": found.get("occupied_mass_kda"),
@@ -118,30 +120,45 @@ def _place(xyz):
     return "-" if xyz is None else ", ".join(f"{v:.0f}" for v in xyz)
 
 
-def _show(rows, differences, union, common, log):
+def _noise_unknown(group):
+    """Labels of the classes whose solvent was masked: their noise is not seen there."""
+    return [entry.label for entry in group.usable
+            if any(verdict["code"] == "solvent-flattened" for verdict in entry.record["verdicts"])]
+
+
+def _show(rows, differences, union, common, unknown, log):
     """Both tables, for the terminal and the log."""
-    heading = ("class", "particles", "resolution", "own full scale", "scale above", "volume Å^3", "kDa",
+    from occupy_jit.estimation.comparison import FALSE_SHARE, LEAST_DIFFERENCE
+
+    heading = ("class", "particles", "resolution", "own full scale", "± by noise", "scale above", "volume Å^3", "kDa",
                "mean scale in union")
     log.table("classes on one scale", [heading] + [
         (row["class"], _text(row["share_of_particles"], ".1%"),
          _text(row["resolution_angstrom"], ".2f"), _text(row["own_full_scale"], ".4g"),
+         _text(row["error_by_noise"], ".3f"),
          _text(row["occupied_above_scale"], ".2f"),
          _text(row["occupied_volume_angstrom3"], ".0f"), _text(row["occupied_mass_kda"], ".1f"),
          "left out" if row["status"] else _text(row["mean_scale_in_union"], ".3f")) for row in rows])
     log.say(f"full scale of all {common:.6g}; union of all classes {union:.0f} Å^3")
+    if unknown:
+        log.warning(f"the noise of {', '.join(unknown)} is not known, as the solvent was flattened: how sure "
+                    "differences of the scale are is not told; use maps from before masking")
     if not differences:
         return
     some = sorted((row for row in differences if row["volume_angstrom3"] > 0), key=lambda row: -row["volume_angstrom3"])
     if not some:
         log.say("no two classes differ in scale by more than their noise")
         return
-    heading = ("more in", "than in", "volume Å^3", "kDa", "centre x, y, z in Å", "largest", "at x, y, z in Å")
+    heading = ("more in", "than in", "volume Å^3", "of union", "kDa", "centre x, y, z in Å", "largest",
+               "at x, y, z in Å", "beyond")
     log.table("where the scale of two classes differs by more than their noise", [heading] + [
-        (row["more"], row["less"], f"{row['volume_angstrom3']:.0f}", f"{row['mass_kda']:.1f}",
-         _place(row["centre_xyz_angstrom"]), f"{row['peak']:.2f}", _place(row["peak_xyz_angstrom"]))
-        for row in some[:_ROWS_SHOWN]])
+        (row["more"], row["less"], f"{row['volume_angstrom3']:.0f}", f"{row['share_of_union']:.1%}",
+         f"{row['mass_kda']:.1f}", _place(row["centre_xyz_angstrom"]), f"{row['peak']:.2f} ± {row['peak_error']:.2f}",
+         _place(row["peak_xyz_angstrom"]), f"{row['least_errors']:.1f} se") for row in some[:_ROWS_SHOWN]])
     if len(some) > _ROWS_SHOWN:
         log.say(f"and {len(some) - _ROWS_SHOWN} smaller ones, in the table of differences")
+    log.say(f"of each volume at most {FALSE_SHARE:.0%} are by chance (false discovery rate); differences below "
+            f"{LEAST_DIFFERENCE:g} are not told; other grey scales, filters or masks of the maps are differences, too")
 
 
 def _write_star(group, outputs, log):

@@ -80,6 +80,7 @@ def results(volume, result):
         "noise_floor": result.floor,
         "noise_in_solvent": result.noise,
         "noise_of_scale": result.scale_noise,
+        "noise_of_content": result.content_noise,
         "half_maps": result.half_maps,
         "quiet_share": result.quiet_share,
         "largest_scale": largest,

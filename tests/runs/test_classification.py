@@ -23,6 +23,7 @@ from occupy_jit.files.map_reading import read_map, view_map
 from occupy_jit.files.map_writing import write_map
 from occupy_jit.files.maps import map_from_array
 from occupy_jit.files.signals import Interrupted
+from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.modifications import requested
 from occupy_jit.reports.record import read_record
 from occupy_jit.runs import classification as classes
@@ -215,16 +216,22 @@ def test_differences_lie_where_the_classes_differ(simulated, run):
     _, out, _ = run
     differences = read_record(out / "occupy_run_it025.json")["differences"]
     assert len(differences) == 12
+    looked_at = 0
     for row in differences:
         a, b = int(row["more"][-1]) - 1, int(row["less"][-1]) - 1
         excess = np.clip(OCCUPANCIES[a] - OCCUPANCIES[b], 0, None)
         if row["volume_angstrom3"] < 1000 or excess.max() < 0.4:
             continue
+        assert row["least_errors"] * row["peak_error"] < row["peak"] and 0 < row["share_of_union"] < 1
+        if (np.abs(excess - row["smallest_counted"]) < row["peak_error"]).any():
+            continue  # of a subunit whose difference is just what noise may hide a part counts
+        looked_at += 1
         weight = excess[complex_.subunit] * (excess[complex_.subunit] > row["smallest_counted"])
         expected = (complex_.atoms * weight[:, None]).sum(axis=0)[::-1] / weight.sum() * VOXEL_SIZE
         # within half the radius of a subunit (17 Å): in the right one of several
         assert np.linalg.norm(np.array(row["centre_xyz_angstrom"]) - expected) < 8.5, row
         assert excess.max() - 0.2 < row["peak"] <= 1  # the largest of many voxels, with their noise
+    assert looked_at >= 3
     found = {(row["more"], row["less"]) for row in differences if row["volume_angstrom3"] > 1000}
     assert {("class 1", "class 4"), ("class 2", "class 1"), ("class 1", "class 2")} <= found
 
@@ -501,23 +508,59 @@ def test_common_names(stems, name):
 
 @hypothesis_settings(deadline=None, max_examples=60)
 @given(arrays(np.float32, st.tuples(st.integers(1, 4), *[st.integers(1, 6)] * 3), elements=st.floats(0, 1, width=16)),
-       st.floats(0.05, 0.6), st.floats(0.1, 0.9), st.integers(1, 100))
-def test_comparison_as_anyone_would_write_it(scales, limit, occupied, slab):
-    limits = np.full((len(scales),) * 2, limit)
+       st.floats(0, 0.3), st.booleans(), st.floats(0.1, 0.9), st.integers(1, 100))
+def test_comparison_as_anyone_would_write_it(scales, noise, local, occupied, slab):
+    noises = [comparison.NoiseOfScale(0.1, noise) for _ in scales]
+    errors = np.array([noise_.at(scale.astype(float)) for noise_, scale in zip(noises, scales, strict=True)])
+    if local:  # the same, given at every voxel
+        noises = list(errors)
     occupied = [occupied] * len(scales)
     spread = np.empty(scales.shape[1:], np.float32)
-    means, union, differences = comparison.compare(list(scales), limits, occupied, spread, slab)
-    expected_means, expected_union, expected = naive.compare_scales(scales, limits, occupied)
+    means, union, differences = comparison.compare(list(scales), noises, occupied, spread, slab)
+    level = comparison.FALSE_SHARE / max(len(scales) * (len(scales) - 1) / 2, 1)
+    expected_means, expected_union, expected = naive.compare_scales(scales, errors, occupied, level,
+                                                                    comparison.LEAST_DIFFERENCE)
     assert union == expected_union
     assert np.allclose(means, expected_means, rtol=1e-12, equal_nan=True)
     assert np.abs(spread - scales.astype(float).std(axis=0)).max() < 1e-6
-    assert [(d.more, d.less, d.voxels, d.peak) for d in differences] == [row[:4] for row in expected]
+    assert [(d.more, d.less, d.errors, d.voxels, d.peak) for d in differences] == [row[:5] for row in expected]
     for found, row in zip(differences, expected, strict=True):
-        assert (found.centre is None) == (row[4] is None)
+        assert found.share == (found.voxels / union if union else 0)
+        assert (found.centre is None) == (row[5] is None) == (found.smallest is None)
         if found.centre is not None:
-            assert np.allclose(found.centre, row[4], rtol=1e-9, atol=1e-9)
+            assert np.allclose(found.centre, row[5], rtol=1e-9, atol=1e-9)
             a, b = scales[found.more], scales[found.less]
             assert float(a[found.peak_at[::-1]]) - float(b[found.peak_at[::-1]]) == found.peak
+            assert comparison.LEAST_DIFFERENCE < found.smallest <= found.peak
+
+
+@hypothesis_settings(deadline=None)
+@given(st.floats(0.001, 0.5), st.floats(0.001, 0.3), st.floats(0.0, 1.0))
+def test_noise_of_a_scale_is_that_of_its_sliding_maximum(floor, deviation, scale):
+    """The error of the scale at a voxel whose sliding maximum gives this scale."""
+    height = (scale + math.hypot(scale, 2 * floor)) / 2
+    wanted = scale_error(np.full((1, 1, 1), height, np.float32), 0.0, floor, deviation**2, 1.0, 0.0, True)
+    found = comparison.NoiseOfScale(floor, deviation).at(np.array([scale]))
+    assert found[0] == pytest.approx(float(wanted[0, 0, 0]), rel=1e-4)
+
+
+def test_voxels_that_differ_by_noise_alone_are_not_told():
+    """Pairs of classes of one composition."""
+    complex_ = classification.Complex()
+    told = 0
+    maps = [complex_.map(np.ones(5), 3.0, 900 + k) for k in range(6)]
+    full = max(measure_full_scale(volume, voxel_size=VOXEL_SIZE).value for volume in maps)
+    results = [estimate(volume, voxel_size=VOXEL_SIZE, full_scale=full, with_confidence=False) for volume in maps]
+    noises = [comparison.NoiseOfScale(result.floor / full, result.content_noise) for result in results]
+    limits = [max(0.2, result.solvent_limit) for result in results]
+    for a in range(6):
+        for b in range(a):
+            _, union, found = comparison.compare([results[k].scale for k in (a, b)], [noises[k] for k in (a, b)],
+                                                 [limits[k] for k in (a, b)])
+            told += any(d.voxels for d in found)
+            assert union > 1000 and sum(d.voxels for d in found) < 1e-3 * union
+    # 15 pairs, each with a chance of 5 % at most: more than 3 have a chance below 1 %
+    assert told <= 3
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (2, 3, 1), (3, 1, 2), (3, 2, 1)])

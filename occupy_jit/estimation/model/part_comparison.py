@@ -11,11 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from occupy_jit.estimation.many_comparisons import holm, two_sided
+from occupy_jit.estimation.many_comparisons import LEVEL, holm, two_sided
 from occupy_jit.estimation.model.part_errors import difference_error, relative_to_full, standard_errors
-
-LEVEL = 0.05
-"""Chance, over all comparisons together, that a difference is called significant where there is none."""
 
 _TOLERANCE = 0.07
 _REFERENCE_SPREAD = 0.03
