@@ -36,6 +36,9 @@ _KEPT_BLOCK = 30_000_000
 _CLOSED_SECTIONS = 3 * (16 + 2 * 14)
 # Å: voxels of the finest grid that a model is fitted on.
 _MODEL_VOXEL = 4 / 2.8
+# Å, or voxels: detail of the fit. What it holds for each voxel of the boxes of the parts and of the whole, measured.
+_MODEL_DETAIL, _DETAIL_VOXELS = 4.0, 2.4
+_MODEL_LIBRARIES, _BYTES_PER_BOX_VOXEL, _BYTES_PER_ATOM_OF_RESIDUES, _BYTES_PER_BYTE = 60_000_000, 70, 14500, 16
 
 
 class Wanted(NamedTuple):
@@ -67,7 +70,34 @@ def confidence_is_spent(settings, options):
     return len(requested(settings)) == 1 and not (options.save_all_maps or options.plot or options.subtraction_mask)
 
 
-def needed(shape, voxel_size, settings, options):
+class ModelSize(NamedTuple):
+    """What the memory for the fit of a model depends on.
+
+    Attributes
+    ----------
+    extents : tuple of (x, y, z)
+        Of every part, in Å.
+    extent : (x, y, z)
+        Of the whole.
+    atoms, text_bytes : int
+    """
+
+    extents: tuple
+    extent: tuple
+    atoms: int
+    text_bytes: int
+
+
+def of_model(model, voxel_size, residues):
+    """Bytes that the fit of a model takes beside the map: `ModelSize`, Å, and whether residues are fitted."""
+    step, detail = max(voxel_size, _MODEL_VOXEL), max(_MODEL_DETAIL, _DETAIL_VOXELS * voxel_size)
+    voxels = sum(math.prod((length + 6 * detail) / step for length in part) for part in model.extents)
+    voxels += math.prod((length + 8 * detail) / step for length in model.extent)
+    return _MODEL_LIBRARIES + max(_BYTES_PER_BOX_VOXEL * voxels, _BYTES_PER_BYTE * model.text_bytes,
+                                  residues * _BYTES_PER_ATOM_OF_RESIDUES * model.atoms)
+
+
+def needed(shape, voxel_size, settings, options, model=None):
     """Bytes of memory that a run takes at its peak.
 
     Counts the volumes, float32, that are alive at the same time; the largest of the moments counts.
@@ -79,6 +109,8 @@ def needed(shape, voxel_size, settings, options):
         Å.
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
+    model : ModelSize, optional
+        Where the options name one.
 
     Returns
     -------
@@ -142,8 +174,8 @@ def needed(shape, voxel_size, settings, options):
         shown = REPORT_BYTES + _REPORT_MAP * len(requested(settings))
         moments += [held + 0.6, held + shown / volume]
     if options.model is not None:
-        # transforms of the map on its way to a coarser grid, and what the fit holds there
-        moments.append(held + 4)
+        # transforms of the map on its way to a coarser grid; what the fit holds there
+        moments += [held + 3, held + of_model(model, voxel_size, options.residues) / volume]
     if options.target_mask:
         # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels, or of
         # those that are on peaks

@@ -193,7 +193,12 @@ def plan_map(path, settings, options, label=None, page=None):
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
         outputs += told(names, options)
-    needs = memory_need.needed(header.shape, header.voxel_size, settings, options)
+    model = None
+    if options.model is not None:
+        from occupy_jit.runs.model_read import size_of
+
+        model = size_of(options)
+    needs = memory_need.needed(header.shape, header.voxel_size, settings, options, model)
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page)
 
 
