@@ -35,7 +35,9 @@ def occupancy_of_masks(result, masks):
     -------
     list of dict
         mask; occupancy (None without a peak in the mask); error (None if it is too small for one); blocks, how many
-        independent ones there are; voxels, the sum of the mask.
+        independent ones there are; voxels, the sum of the mask; in_blocks: of each block, named by its place (z, y, x)
+        among the blocks, its share of the mask and by how much it moves the occupancy, for
+        `occupy_jit.estimation.target_comparison.compare_targets`; None without an error.
 
     Raises
     ------
@@ -54,8 +56,17 @@ def occupancy_of_masks(result, masks):
         found = weighted_median([covered(mask if weight is None else np.clip(mask, 0, 1) * weight, values, edge)
                                  for values, weight in samples])
         total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
-        rows.append({"mask": name, **in_words(found), "voxels": total})
+        rows.append({"mask": name, **in_words(found), "voxels": total, "in_blocks": _placed(found, mask.shape, edge)})
     return rows
+
+
+def _placed(median, shape, edge):
+    """What is known of each block, by its place among the blocks."""
+    if median.in_blocks is None:
+        return None
+    along = tuple(-(-n // edge) for n in shape)
+    places = np.transpose(np.unravel_index(list(median.in_blocks), along)).tolist()
+    return dict(zip(map(tuple, places), median.in_blocks.values(), strict=True))
 
 
 def in_words(median):

@@ -23,11 +23,14 @@ class Median(NamedTuple):
         Standard error; None if the region is too small for one.
     blocks : float
         Number of independent blocks, ``(sum W)^2 / sum W^2`` with W the weight of each.
+    in_blocks : dict or None
+        Of each block, named by its integer: its share of the weight, and by how much it moves the median.
     """
 
     value: float
     error: float | None
     blocks: float
+    in_blocks: dict | None = None
 
 
 def block_edge(voxel_size):
@@ -109,4 +112,7 @@ def weighted_median(samples):
         return Median(value, None, blocks)
     shift = math.sqrt(blocks / (blocks - 1) * np.square(below).sum())
     widths = [(s.quantile(min(0.5 + shift, 1.0)) - s.quantile(max(0.5 - shift, 0.0))) / 2 for s in ordered]
-    return Median(value, float(np.mean(widths)), blocks)
+    error = float(np.mean(widths))
+    influence = -below * (error / shift) if shift > 0 else np.zeros_like(below)
+    moved = zip(in_block.tolist(), influence.tolist(), strict=True)
+    return Median(value, error, blocks, dict(zip(names.tolist(), moved, strict=True)))

@@ -72,7 +72,7 @@ def render_index(entries):
     return text.encode("utf-8", "backslashreplace")
 
 
-def render_classes(name, entries, rows, differences, union_nm3, parts=None, most_differences=12):
+def render_classes(name, entries, rows, differences, union_nm3, parts=None, targets=(), most_differences=12):
     """Page of a classification: its classes on one scale, where they differ, and links to the report of each.
 
     Parameters
@@ -89,6 +89,8 @@ def render_classes(name, entries, rows, differences, union_nm3, parts=None, most
         Volume that any class occupies.
     parts : occupy_jit.estimation.model.part_comparison.ClassParts, optional
         Of a model.
+    targets : sequence of dict
+        The table of differences in target masks.
     most_differences : int
         That are shown, the largest ones.
 
@@ -116,6 +118,8 @@ def render_classes(name, entries, rows, differences, union_nm3, parts=None, most
             "rows": table, "columns": ["mean scale in the union of all classes", *(_base(mask) for mask in masks)],
             "union": f"{union_nm3:,.0f}", "parts": None if parts is None else _parts(parts),
             "differences": [_difference(row) for row in large[:most_differences]],
+            "targets": [_target(row) for row in targets[:_PARTS_SHOWN]], "comparisons": len(targets),
+            "more_targets": max(0, len(targets) - _PARTS_SHOWN),
             "more": max(0, len(large) - most_differences)})
     return text.encode("utf-8", "backslashreplace")
 
@@ -189,6 +193,14 @@ def _parts(found):
             "differences": differences[:_PARTS_SHOWN], "more_differences": max(0, len(differences) - _PARTS_SHOWN),
             "reference": ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else ""),
             "comparisons": len(found.differences), "warnings": found.warnings}
+
+
+def _target(row):
+    """A target mask in two classes."""
+    error = " (too small for an error)" if row["se"] is None else f" ± {row['se']:.3f}"
+    return {"mask": _base(row["mask"]), "more": row["more"], "less": row["less"],
+            "difference": f"{row['difference']:.3f}{error}", "p": None if row["p"] is None else _p(row["p_corrected"]),
+            "significant": row["significant"]}
 
 
 def _p(p):

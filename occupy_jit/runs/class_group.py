@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from occupy_jit.errors import InputError, OccupyError, UsageError, explain
 from occupy_jit.files.paths import shown
 from occupy_jit.modifications import requested
-from occupy_jit.runs import class_parts
+from occupy_jit.runs import class_parts, class_targets
 from occupy_jit.runs.names import Names, names_for
 from occupy_jit.runs.plan import Output, Plan, Role, check_names, masks, path_of, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
@@ -35,6 +35,8 @@ class ClassMap:
         Summary of its report.
     parts : occupy_jit.estimation.model.parts_result.PartsResult or None
         Of a model.
+    targets : sequence of dict
+        Occupancies inside target masks.
     status : int
     problem : str or None
     on_mean : Output or None
@@ -51,6 +53,7 @@ class ClassMap:
     record: dict | None = None
     report: dict | None = None
     parts: object = None
+    targets: tuple = ()
     status: int = 0
     problem: str | None = None
     on_mean: Output | None = None
@@ -219,6 +222,7 @@ def _outputs(name, number, options):
     if number > 1:
         outputs += [Output(Role.DIFFERENCE_TABLE, names.path("classdiff_", ".csv")),
                     Output(Role.SCALE_SPREAD, names.path("classvar_", ".mrc"))]
+    outputs += class_targets.planned(names, options, number)
     outputs += class_parts.planned(names, options, number)
     if options.report:
         outputs.append(Output(Role.CLASS_PAGE, names.path("classes_", ".html")))

@@ -7,7 +7,7 @@ import re
 from occupy_jit import __version__
 from occupy_jit.files.outputs import Outputs
 from occupy_jit.files.paths import shown
-from occupy_jit.runs import class_parts, summary
+from occupy_jit.runs import class_parts, class_targets, summary
 from occupy_jit.runs.class_group import position
 from occupy_jit.runs.class_references import write_references
 from occupy_jit.runs.plan import Role
@@ -33,9 +33,13 @@ def write_group(group, settings, options, log):
             write_references(group, settings, options, outputs, log)
         with log.timed("compare"):
             means, union, differences = _compare(group, outputs)
+        targets = class_targets.compare(group)
         parts = class_parts.compare(group, options, log)
         rows = _rows(group, means, parts)
         _show(rows, differences, union, group.common, _noise_unknown(group), log)
+        if targets:
+            class_targets.show(targets, log)
+            write_table(outputs, group.path_of(Role.CLASS_TARGETS), targets)
         if parts is not None:
             class_parts.show(parts, log)
             class_parts.write(group, parts, outputs)
@@ -43,11 +47,12 @@ def write_group(group, settings, options, log):
         write_table(outputs, group.path_of(Role.CLASS_TABLE), rows)
         write_table(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
         _write_chimerax(group, options, outputs, log)
-        write_class_page(group, rows, differences, union, parts, options, outputs)
+        write_class_page(group, rows, differences, union, parts, targets, options, outputs)
         written = [(output.path, output.what) for output in group.outputs]
         log.files(written)
         record = _record(group, settings, options, log, {
             "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names,
+            **({"target_differences": targets} if targets else {}),
             **({} if parts is None else class_parts.record_of(parts))})
         write_record_and_log(group, outputs, record, log)
     log.wrote(written)

@@ -113,4 +113,5 @@ def _run_classes(group, log, listener, executor):
     """Second pass: every class with the common full scale."""
     plans = [entry.plan.with_full_scale(group.common) for entry in group.usable]
     for entry, outcome in _by_class(group, run_one, plans, log, listener, executor):
-        entry.record, entry.report, entry.parts = outcome.record, outcome.report, outcome.parts
+        entry.record, entry.report = outcome.record, outcome.report
+        entry.parts, entry.targets = outcome.parts, outcome.targets

@@ -84,9 +84,10 @@ def _run(plan, log):
     targets = _targets(plan, inputs.volume, result, log)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record, report, parts = _write(plan, inputs, result, targets, outputs, log, workers)
+        record, report, parts = _write(plan, inputs, result, _as_rows(targets), outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
-    return {"record": record, "report": report, "parts": parts, "written": plan.outputs}
+    return {"record": record, "report": report, "parts": parts, "targets": targets,
+            "written": plan.outputs}
 
 
 def _read(plan, log):
@@ -159,6 +160,11 @@ def _targets(plan, volume, result, log):
 
     with log.timed("target masks"):
         return occupancy_of_masks(result, ((path, read_mask(path, volume).data) for path in plan.options.target_mask))
+
+
+def _as_rows(targets):
+    """What tables and the record hold of target masks."""
+    return [{name: value for name, value in target.items() if name != "in_blocks"} for target in targets]
 
 
 def _write(plan, inputs, result, targets, outputs, log, workers):

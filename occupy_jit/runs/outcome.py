@@ -28,6 +28,8 @@ class Outcome:
         Where it alone was asked for.
     parts : occupy_jit.estimation.model.parts_result.PartsResult or None
         Of a class: for the comparison with the others, without the model.
+    targets : sequence of dict
+        Occupancies inside target masks, as `occupy_jit.estimation.masked_occupancy.occupancy_of_masks` has them.
     lines : tuple of logging.LogRecord
         The log of the run.
     verdicts : tuple of (code, sentence)
@@ -48,6 +50,7 @@ class Outcome:
     report: dict | None = None
     full_scale: object = None
     parts: object = None
+    targets: tuple = ()
     lines: tuple = ()
     verdicts: tuple = ()
     warnings: tuple = ()

@@ -51,6 +51,7 @@ class Role(enum.Enum):
     CLASS_TABLE = "table of classes"
     DIFFERENCE_TABLE = "table of differences"
     SCALE_SPREAD = "standard deviation of scale"
+    CLASS_TARGETS = "table of differences in target masks"
     CLASS_PARTS = "table of parts in classes"
     CLASS_PART_DIFFERENCES = "table of differences of parts"
     CLASS_PARTS_PLOT = "chart of parts in classes"

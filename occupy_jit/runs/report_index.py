@@ -102,7 +102,7 @@ def _without_folder(text, path, options):
     return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
 
 
-def write_class_page(group, rows, differences, union_angstrom3, parts, options, outputs):
+def write_class_page(group, rows, differences, union_angstrom3, parts, targets, options, outputs):
     """Write the page of a classification, where it is planned.
 
     Parameters
@@ -114,6 +114,8 @@ def write_class_page(group, rows, differences, union_angstrom3, parts, options, 
         Volume that any class occupies.
     parts : occupy_jit.estimation.model.part_comparison.ClassParts or None
         Of a model.
+    targets : sequence of dict
+        The table of differences in target masks.
     options : occupy_jit.settings.Options
     outputs : occupy_jit.files.outputs.Outputs
     """
@@ -132,6 +134,6 @@ def write_class_page(group, rows, differences, union_angstrom3, parts, options, 
             report = os.path.basename(entry.plan.path_of(Role.REPORT))
             entries.append(Entry(entry.label, entry.report, report))
         told.append({**row, "problem": problem})
-    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000, parts)
+    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000, parts, targets)
     with outputs.open(path) as file:
         file.write(html)

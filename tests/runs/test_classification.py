@@ -481,6 +481,16 @@ def test_target_masks_are_compared(small):
         rows = list(csv.DictReader(file))
     found = [float(row["occupancy in mask.mrc"]) for row in rows]
     assert found[0] > found[1] > found[2] and all(float(row["error in mask.mrc"]) > 0 for row in rows)
+    with open(out / "classtargets_run_it025.csv", newline="") as file:
+        differences = list(csv.DictReader(file))
+    assert {(row["more"], row["less"]) for row in differences} == {("class 1", "class 2"), ("class 1", "class 3"),
+                                                                   ("class 2", "class 3")}
+    for row in differences:
+        high, low = (found[int(row[which][-1]) - 1] for which in ("more", "less"))
+        assert float(row["difference"]) == pytest.approx(high - low)
+        # a mask of 14 Å is one place, though several blocks may share it: too small
+        assert row["se"] == row["p"] == "" and row["significant"] == "False"
+    assert "too small for an error" in (out / "log_run_it025.txt").read_text()
 
 
 def test_a_class_that_alone_sets_the_full_scale_is_told(small):
