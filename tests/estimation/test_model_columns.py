@@ -17,7 +17,7 @@ from occupy_jit.files.models import NUCLEIC, PROTEIN  # noqa: E402
 SPACING = np.array([1.4, 1.5, 1.45])
 SHAPE = (50, 48, 52)
 KINDS = [("C", PROTEIN), ("P", NUCLEIC), ("O", NUCLEIC)]
-VOLUMES = {PROTEIN: 17.5, NUCLEIC: 13.7}
+VOLUMES = {PROTEIN: 17.0, NUCLEIC: 14.5}
 
 
 @pytest.fixture(scope="module")

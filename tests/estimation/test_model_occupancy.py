@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ import gemmi  # noqa: E402
 
 from occupy_jit import occupancy_of_parts  # noqa: E402
 from occupy_jit.errors import InputError, UsageError  # noqa: E402
-from occupy_jit.estimation.model import part_halves, restored  # noqa: E402
+from occupy_jit.estimation.model import part_halves, pseudo_atoms, restored  # noqa: E402
+from occupy_jit.estimation.model.lattice import make_lattice  # noqa: E402
 from occupy_jit.estimation.model.registration import rotation_matrix  # noqa: E402
+from occupy_jit.estimation.model.turns import State  # noqa: E402
 from occupy_jit.files.models import PROTEIN, AtomicModel, Residue  # noqa: E402
 from tests.command import ROOT, environment  # noqa: E402
 
@@ -219,33 +222,57 @@ def test_wrong_requests(simulated):
         occupancy_of_parts(volume, model, voxel_size=VOXEL, b_factors="some")
 
 
-def test_what_side_chains_lack_is_put_back_along_them():
-    places = {"N": [0, 0, 0], "CA": [1.45, 0, 0], "C": [2, 1.4, 0], "O": [1.5, 2.5, 0], "CB": [2, -0.8, 1.2]}
+def lysine(names):
+    """An L-amino acid (looking from H to the alpha carbon, CO, R and N go clockwise) of ideal bonds."""
+    places = {"N": [1.46, 0, 0], "CA": [0, 0, 0], "C": [-0.55, 1.42, 0], "O": [0.2, 2.4, 0],
+              "CB": [-0.53, -0.77, 1.21]}
+    places = {name: places[name] for name in names}
     n = len(places)
-    model = AtomicModel(None, np.array(list(places.values()), float), np.array(["N", "C", "C", "O", "C"]),
-                        np.array(list(places)), np.zeros(n), np.ones(n), np.zeros(n, np.uint8), np.zeros(n, np.int32),
-                        np.arange(n), [Residue("A", "LYS", "1", True)])
-    xyz, element, b, residue = restored.missing_side_chains(model)
-    assert element.tolist() == ["C", "C", "C", "N"] and not residue.any()
-    assert (np.diff(b) > 0).all(), "the farther, the less is known"
-    away = np.linalg.norm(xyz - places["CA"], axis=1)
-    assert (away > 1.6).all() and (np.diff(away) > 0).all()
+    return AtomicModel(None, np.array(list(places.values()), float), np.array([name[0] for name in places]),
+                       np.array(list(places)), np.zeros(n), np.ones(n), np.zeros(n, np.uint8), np.zeros(n, np.int32),
+                       np.arange(n), [Residue("A", "LYS", "1", True)])
 
 
-def test_a_free_chain_has_the_moments_of_chains_drawn_at_random():
-    rng = np.random.default_rng(0)
-    for bonds in (1, 2, 4):
-        ends = np.zeros((20000, 3))
-        before = np.tile([0.0, 0, 1], (20000, 1))
-        for _ in range(bonds):
-            side = np.cross(before, rng.standard_normal(before.shape))
-            side /= np.linalg.norm(side, axis=1)[:, None]
-            before = np.cos(np.deg2rad(67)) * before + np.sin(np.deg2rad(67)) * side
-            ends += 1.53 * before
-        mean, b = restored.free_chain(bonds)
-        assert abs(ends[:, 2].mean() - mean) < 0.03
-        spread = ends.var(0).sum() / 3
-        assert abs(spread - b / (8 * np.pi**2)) < 0.05 * spread
+def test_absent_side_chains_are_expected_where_bonds_put_them():
+    places, scatter = restored.missing_side_chains(lysine(["N", "CA", "C", "O"]))
+    beta = lysine(["CB"]).xyz[0]
+    assert len(places) == 5
+    assert np.linalg.norm(places[0] - beta) < 0.15, "the beta carbon has one place"
+    assert scatter[0] < 0.2 and (np.diff(scatter) > 0).all(), "the farther, the less is known"
+    away = np.linalg.norm(places, axis=1)
+    assert (np.diff(away) > 0).all() and away[-1] < 1.53 * 5
+    assert np.allclose(restored.missing_side_chains(lysine(["N", "CA", "C", "O", "CB"]))[0], places[1:])
+    assert not len(restored.missing_side_chains(lysine(["CA"]))[0]), "without a backbone nothing tells where"
+
+
+def test_absent_side_chains_turn_with_their_residue():
+    model = lysine(["N", "CA", "C", "O"])
+    turn, shift = rotation_matrix(np.array([0.3, -1.1, 0.8])), np.array([4.0, 5, -6])
+    places, _ = restored.missing_side_chains(model)
+    moved = AtomicModel(**{**model.__dict__, "xyz": model.xyz @ turn.T + shift})
+    assert np.allclose(restored.missing_side_chains(moved)[0], places @ turn.T + shift)
+
+
+def test_weaker_density_counts_where_side_chains_are_absent(simulated):
+    model, _, _ = simulated
+    rng = np.random.default_rng(8)
+    positions = model.xyz[:, ::-1] / VOXEL
+    # white noise: its maxima are above the level for what is expected, hardly ever above that for anything
+    lattice = make_lattice(rng.standard_normal(SHAPE).astype(np.float32), np.full(3, VOXEL), positions, 4.0)
+    state = State(np.ones(4), np.zeros(4), np.ones(len(lattice.s)), np.ones(len(lattice.s)))
+    distance = lattice.distance.copy()
+
+    def found(absent):
+        atoms = SimpleNamespace(part=np.zeros(len(model)), absent=absent, scatter=np.full(len(absent), 1.0))
+        return pseudo_atoms.find_pseudo_atoms(lattice.data, lattice, state, distance, atoms)[0]
+
+    anywhere = found(np.zeros((0, 3)))
+    absent = (positions - lattice.corner)[::20]
+    more = found(absent)
+    apart = np.array([v for v in more.tolist() if v not in anywhere.tolist()])
+    assert len(apart)
+    away = np.linalg.norm((apart[:, None] - absent) * VOXEL, axis=2).min(1)
+    assert (away <= 1.5 + 2.0).all(), "1.5 times the scatter, half a detail"
 
 
 @pytest.fixture(scope="module")

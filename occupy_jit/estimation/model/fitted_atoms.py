@@ -7,14 +7,13 @@ import numpy as np
 from occupy_jit.estimation.model.restored import missing_side_chains
 from occupy_jit.estimation.model.scattering import atom_types
 from occupy_jit.estimation.model.turns import SMALL_PART, Parts
-from occupy_jit.files.models import PROTEIN
 
 _B_PERCENTILE, _B_LARGEST = 5, 150.0
 
 
 @dataclass
 class Atoms:
-    """Atoms that are fitted: those of the model inside the box, and the side chains put back.
+    """Atoms that are fitted: those of the model inside the box; and where side chains may be that it lacks.
 
     Attributes
     ----------
@@ -23,12 +22,14 @@ class Atoms:
     weights : ndarray (atoms,)
     types : ndarray (atoms,), int32
         Index into `kinds`.
-    b_factor, b_extra : ndarray (atoms,)
-        Of the file, and what an unknown place adds, Å^2.
+    b_factor : ndarray (atoms,)
+        Of the file, Å^2.
     part, residue : ndarray (atoms,), int
     kinds : list of (element, kind)
-    from_model : ndarray (atoms,), bool
-        Not put back.
+    absent : ndarray (n, 3), float64
+        Mean places of absent side-chain atoms, in voxels [z, y, x].
+    scatter : ndarray (n,), float64
+        Å, rms, about them.
     n_outside : int
         Atoms of the model outside of the box.
     """
@@ -37,23 +38,22 @@ class Atoms:
     weights: np.ndarray
     types: np.ndarray
     b_factor: np.ndarray
-    b_extra: np.ndarray
     part: np.ndarray
     residue: np.ndarray
     kinds: list
-    from_model: np.ndarray
+    absent: np.ndarray
+    scatter: np.ndarray
     n_outside: int = 0
 
     def b_of(self, use_file):
         """B factors beyond that of the map: those of the file, or none."""
         if not use_file:
-            return self.b_extra
-        low = np.percentile(self.b_factor[self.from_model], _B_PERCENTILE)
-        return np.clip(self.b_factor - low, 0, _B_LARGEST) + self.b_extra
+            return np.zeros(len(self.part))
+        return np.clip(self.b_factor - np.percentile(self.b_factor, _B_PERCENTILE), 0, _B_LARGEST)
 
 
 def collect_atoms(model, part, to_voxels, shape):
-    """Atoms inside the box, with side chains put back.
+    """Atoms inside the box.
 
     Parameters
     ----------
@@ -67,22 +67,13 @@ def collect_atoms(model, part, to_voxels, shape):
     -------
     Atoms
     """
-    xyz, element, extra, residue = missing_side_chains(model)
-    n = len(model)
-    part_of_residue = np.zeros(len(model.residues), int)
-    part_of_residue[model.residue] = part
-    b_of_residue = np.bincount(model.residue, model.b_factor, len(model.residues)) / np.bincount(
-        model.residue, minlength=len(model.residues))
-    positions = to_voxels(np.concatenate([model.xyz, xyz]))
-    types, index = atom_types(np.concatenate([model.element, element]),
-                              np.concatenate([model.kind, np.full(len(xyz), PROTEIN, np.uint8)]))
-    atoms = Atoms(positions, np.concatenate([model.weight, np.ones(len(xyz))]), index,
-                  np.concatenate([model.b_factor, b_of_residue[residue]]), np.concatenate([np.zeros(n), extra]),
-                  np.concatenate([part, part_of_residue[residue]]), np.concatenate([model.residue, residue]), types,
-                  np.arange(n + len(xyz)) < n)
-    inside = ((positions > 0) & (positions < np.array(shape) - 1)).all(1)
-    atoms.n_outside = int(np.count_nonzero(~inside[:n]))
-    for name in ("positions", "weights", "types", "b_factor", "b_extra", "part", "residue", "from_model"):
+    types, index = atom_types(model.element, model.kind)
+    absent, scatter = missing_side_chains(model)
+    atoms = Atoms(to_voxels(model.xyz), model.weight, index, model.b_factor, part, model.residue, types,
+                  to_voxels(absent), scatter)
+    inside = ((atoms.positions > 0) & (atoms.positions < np.array(shape) - 1)).all(1)
+    atoms.n_outside = int(np.count_nonzero(~inside))
+    for name in ("positions", "weights", "types", "b_factor", "part", "residue"):
         setattr(atoms, name, getattr(atoms, name)[inside])
     return atoms
 
@@ -100,7 +91,7 @@ def describe_parts(atoms, spacing, n_parts):
     """
     from scipy.spatial import cKDTree
 
-    size = np.bincount(atoms.part, atoms.weights * atoms.from_model, n_parts)
+    size = np.bincount(atoms.part, atoms.weights, n_parts)
     small = size < SMALL_PART
     if small.all():
         small[np.argmax(size)] = False

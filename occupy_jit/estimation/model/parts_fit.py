@@ -98,7 +98,7 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     if lattice.resolved > 0:
         for _ in range(_PSEUDO_ATOM_ROUNDS):
             say("model: density without atoms")
-            design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, len(atoms.part))
+            design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms)
             n_pseudo += found
     state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED, tell=_counted(say, "occupancies"))
     say("model: errors")
@@ -150,7 +150,7 @@ def _best_frame(data, voxel_size, frames, model, part):
     best = None
     for origin in frames:
         atoms = collect_atoms(model, part, lambda xyz, o=origin: (xyz - o)[:, ::-1] / spacing, coarse.shape)
-        if atoms.n_outside > _MOST_OUTSIDE * len(model) or np.count_nonzero(atoms.from_model) < _FEWEST_ATOMS:
+        if atoms.n_outside > _MOST_OUTSIDE * len(model) or len(atoms.part) < _FEWEST_ATOMS:
             continue
         frame = registration.find_frame(coarse, spacing, atoms.positions, atoms.weights, detail)
         if best is None or frame.score_here > best[1].score_here:
@@ -167,7 +167,7 @@ def _best_frame(data, voxel_size, frames, model, part):
     _refuse_frame(model, frame, detail)
     uncovered = registration.uncovered_share(coarse, spacing, atoms.positions, detail)
     lattice = make_lattice(coarse, spacing, atoms.positions, detail)
-    atoms.positions = atoms.positions - lattice.corner
+    atoms.positions, atoms.absent = atoms.positions - lattice.corner, atoms.absent - lattice.corner
     return _Prepared(lattice, atoms, frame, uncovered)
 
 
@@ -200,11 +200,11 @@ def _choose_b_factors(lattice, atoms, known, b_factors, tell):
     return design, state, use
 
 
-def _add_pseudo_atoms(design, lattice, state, known, tree, owner, n_atoms):
+def _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms):
     """Columns for density without model; returns design, state and the number of new pseudo-atoms."""
     residual = pseudo_atoms.residual_map(design, lattice, state)
     distance = pseudo_atoms.distance_to_columns(design, lattice)
-    voxels, amplitude = pseudo_atoms.find_pseudo_atoms(residual, lattice, state, distance, n_atoms)
+    voxels, amplitude = pseudo_atoms.find_pseudo_atoms(residual, lattice, state, distance, atoms)
     if not len(voxels):
         return design, state, 0
     near = owner[tree.query(voxels * lattice.spacing)[1]]

@@ -7,6 +7,9 @@ from occupy_jit.files.models import PROTEIN
 from occupy_jit.kernels.atoms import distance_to_atoms
 
 _LEAST_SCORE = 3.5  # standard deviations of the matched filter
+_EXPECTED_SCORE = 2.5
+"""Where a side-chain atom may be that the model lacks: about 15 times as likely as elsewhere, which for a carbon of 2.7
+standard deviations is worth ln(15) / 2.7 of them."""
 _NEAREST, _FARTHEST = 0.4, 1.5  # details (1.6 and 6 Å): from the atoms of the model
 _APART = 0.55  # details (2.2 Å)
 _MOST = 0.3  # per atom
@@ -26,7 +29,7 @@ def residual_map(design, lattice, state):
     return lattice.filtered(state.whitening * lattice.band) - fit
 
 
-def find_pseudo_atoms(residual, lattice, state, distance, n_atoms):
+def find_pseudo_atoms(residual, lattice, state, distance, atoms):
     """Peaks of the residual after matched filters for a carbon, sharp and as mobile as the most mobile parts.
 
     Parameters
@@ -36,7 +39,7 @@ def find_pseudo_atoms(residual, lattice, state, distance, n_atoms):
     state : State
     distance : ndarray (z, y, x), float32
         To the nearest atom or pseudo-atom.
-    n_atoms : int
+    atoms : Atoms
         Of the model.
 
     Returns
@@ -65,10 +68,11 @@ def find_pseudo_atoms(residual, lattice, state, distance, n_atoms):
             amplitude = np.where(z > score, response / square, amplitude)
             score = np.maximum(score, z)
     detail = lattice.detail
-    voxels = np.argwhere((score > _LEAST_SCORE) & (distance > _NEAREST * detail)
+    voxels = np.argwhere((score > _EXPECTED_SCORE) & (distance > _NEAREST * detail)
                          & (lattice.distance < _FARTHEST * detail))
     voxels = voxels[_is_peak(score, voxels)]
-    voxels = voxels[np.argsort(-score[tuple(voxels.T)], kind="stable")][:max(20, int(_MOST * n_atoms))]
+    voxels = voxels[(score[tuple(voxels.T)] > _LEAST_SCORE) | _expected(voxels, atoms, lattice)]
+    voxels = voxels[np.argsort(-score[tuple(voxels.T)], kind="stable")][:max(20, int(_MOST * len(atoms.part)))]
     voxels = voxels[_far_apart(voxels * lattice.spacing, _APART * detail)]
     return voxels, 0.5 * np.clip(amplitude[tuple(voxels.T)], 0, 1.5)
 
@@ -81,6 +85,19 @@ def _is_peak(score, voxels):
         other = (voxels + step) % score.shape
         peak &= here >= score[tuple(other.T)]
     return peak
+
+
+def _expected(voxels, atoms, lattice):
+    """Whether an absent side-chain atom may be there: within 1.5 times its scatter, and half a detail, of its place."""
+    from scipy.spatial import cKDTree
+
+    if not len(atoms.absent):
+        return np.zeros(len(voxels), bool)
+    reach = 1.5 * atoms.scatter + 0.5 * lattice.detail
+    near = cKDTree(voxels * lattice.spacing).query_ball_point(atoms.absent * lattice.spacing, reach)
+    expected = np.zeros(len(voxels), bool)
+    expected[np.unique(np.concatenate([np.array(found, int) for found in near]))] = True
+    return expected
 
 
 def _far_apart(points, least):
