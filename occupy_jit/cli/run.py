@@ -32,7 +32,7 @@ def run(settings, options, console):
     if options.collect:
         return many.collect(options.collect, console)
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
-        warmup.start(console.say, halves=bool(options.half_maps))
+        warmup.start(console.say, rest=bool(options.half_maps))
     if options.rerun:
         from occupy_jit.cli.rerun import repeated
 

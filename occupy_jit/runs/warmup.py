@@ -8,19 +8,19 @@ _loading = None
 _remarks = []
 
 
-def start(announce=None, halves=False):
+def start(announce=None, rest=False):
     """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
 
     Parameters
     ----------
     announce : callable, optional
         Called once, with a sentence, if the kernels have to be compiled.
-    halves : bool
-        Also those for half maps.
+    rest : bool
+        Also those that only half maps, regions and maps of factors need.
     """
     global _loading
     if _loading is None:
-        _loading = threading.Thread(target=_load_quietly, args=(announce, halves), name="kernels", daemon=True)
+        _loading = threading.Thread(target=_load_quietly, args=(announce, rest), name="kernels", daemon=True)
         _loading.start()
 
 
@@ -36,10 +36,10 @@ def ready():
     wait()
 
 
-def _load_quietly(announce, halves):
+def _load_quietly(announce, rest):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):
-        load(announce, halves)
+        load(announce, rest)
 
 
 def remarks():
@@ -70,12 +70,12 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce=None, halves=True):
+def load(announce=None, rest=True):
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
-    announce, halves
+    announce, rest
         As for `start`.
     """
     with _listening():
@@ -86,10 +86,10 @@ def load(announce=None, halves=True):
             _remarks.append(reason)
             if announce is not None:
                 announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
-        _run_everything(halves)
+        _run_everything(rest)
 
 
-def _run_everything(halves):
+def _run_everything(rest):
     import numpy as np
 
     from occupy_jit.estimation import modify
@@ -116,22 +116,29 @@ def _run_everything(halves):
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
     for alone in (False, True):
         cells.values_between(power, volume.shape, alone=alone)
-    if halves:
-        _run_halves(volume, result)
+    if rest:
+        _run_rest(volume, result, settings)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
 
 
-def _run_halves(volume, result):
-    """What half maps need besides; that these are none does not matter to the kernels."""
-    from occupy_jit.estimation import half_maps
+def _run_rest(volume, result, settings):
+    """What only some runs need; that these are no half maps does not matter to the kernels."""
+    from occupy_jit.estimation import equalise, half_maps, modify
+    from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
     from occupy_jit.kernels.fields import part_of
     from occupy_jit.kernels.map_pairs import join, pair_sums, share_of_zeros
     from occupy_jit.kernels.standard_error import scale_error
+    from occupy_jit.modifications import requested
 
     mean, difference = volume.copy(), volume[::-1].copy()
     join(mean, difference)
     share_of_zeros(difference)
     pair_sums(mean, difference, 0.0, result.quiet.power, result.quiet.threshold)
     noise = half_maps.local_noise(mean, difference, result.ball, result.voxel_size)
-    part_of(noise.variance, mean.shape, (slice(0, 4),) * 3)
+    part_of(noise.variance, mean.shape, tuple(slice(0, n // 2) for n in mean.shape))
     scale_error(mean, result.zero, noise.floor, noise.maximum_variance, result.full_scale, 0.0)
+    occupancy_of_masks(result, [("all", result.confidence)])
+    for kind in requested(settings):
+        modify.applied_factor(result, settings, kind)
+        if result.bands is not None and equalise.applies(result, settings, kind):
+            equalise.applied_factor(result, settings, kind, result.bands, 0, result.scale)
