@@ -58,8 +58,9 @@ def _input(add):
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="file",
-        text="two half maps: run on their mean, with the noise that they show; or auto: the maps after -i are halves, "
-             "and the name of each tells that of the other; with --emdb those of the entry")
+        text="two half maps: run on their mean, with the noise that they show, or after -i MAP on that map, with their "
+             "scale; or auto: each map after -i is a half whose name tells that of the other, or a map beside its "
+             "halves; with --emdb those of the entry")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -251,14 +252,25 @@ def _with_half_maps(options):
     halves = options.half_maps
     if not halves or halves == ("auto",):
         if halves and not (options.input_map or options.emdb or options.rerun):
-            raise UsageError("--half-maps auto: give the half maps after -i, one of each pair, or an entry with --emdb")
+            raise UsageError("--half-maps auto: give maps after -i, one of each pair of halves or beside one, or an "
+                             "entry with --emdb")
         if halves and (options.relion_classes or options.common_scale):
             raise UsageError("--half-maps cannot be used for maps on one common scale")
         return options
     if len(halves) != 2:
         raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} names")
-    if options.input_map or options.emdb or options.demo or options.relion_classes or options.rerun:
-        raise UsageError("--half-maps H1 H2 are the map themselves, their mean: leave out -i and what else names maps")
+    if options.emdb or options.demo or options.relion_classes or options.rerun:
+        raise UsageError("--half-maps H1 H2 are the map themselves, their mean, or those of one map after -i: leave "
+                         "out what else names maps")
+    if options.common_scale:
+        raise UsageError("--half-maps cannot be used for maps on one common scale")
+    if len(options.input_map) > 1:
+        raise UsageError(f"--half-maps H1 H2 are those of one map, not of the {len(options.input_map)} after -i; for "
+                         "more use --half-maps auto")
+    if options.input_map:
+        if options.input_map[0] in halves:
+            raise UsageError(f"{options.input_map[0]} is one of its own half maps: leave out -i to run on their mean")
+        return options
     return replace(options, input_map=(halves[0],))
 
 

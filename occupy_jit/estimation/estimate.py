@@ -13,6 +13,7 @@ from occupy_jit.estimation import (
     fourier,
     half_maps,
     levels,
+    main_map,
     nearby_noise,
     reference,
     solvent,
@@ -42,8 +43,8 @@ def derived_lowpass(settings, voxel_size):
 
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
-             overwrite=False, full_scale=None, half_difference=None, overwrite_halves=False, with_error=False,
-             reference_mask=None, thread_count=None):
+             overwrite=False, full_scale=None, half_difference=None, half_mean=None, overwrite_halves=False,
+             with_error=False, reference_mask=None, thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -63,9 +64,13 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     full_scale : float, optional
         Use this full scale (classes that share one) instead of searching.
     half_difference : (nz, ny, nx) float32 array, optional
-        Half of the difference of two half maps whose mean `volume` is: noise is then known at every place.
+        Half of the difference of two half maps whose mean `volume` is: noise is then known at every place. See
+        `occupy_jit.estimation.half_maps.join`.
+    half_mean : (nz, ny, nx) float32 array, optional
+        The mean of the half maps, where `volume` is another map that was made of them: scale and confidence are then
+        those of the halves, brought to the spectrum and the zero level of `volume`.
     overwrite_halves : bool
-        `half_difference` may be used as working space.
+        `half_difference` and `half_mean` may be used as working space.
     with_error : bool
         Whether the standard error of the scale is wanted.
     reference_mask : (nz, ny, nx) array, optional
@@ -91,6 +96,10 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
     if half_difference is not None:
         half_difference = as_volume(half_difference, "half maps")
+    if half_mean is not None:
+        if half_difference is None:
+            raise ValueError("half_mean goes with half_difference")
+        half_mean = as_volume(half_mean, "half maps")
     if settings.separate_flexibility:
         if overwrite or not keep_lowpass or full_scale is not None:
             raise ValueError("separate_flexibility: the map and its low-pass are needed afterwards, and full scale has "
@@ -98,12 +107,14 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         overwrite_halves = False  # they are needed, too
     with threads(thread_count):
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                           full_scale, half_difference, overwrite_halves, with_error, reference_mask, thread_count)
+                           full_scale, half_difference, half_mean, overwrite_halves, with_error, reference_mask,
+                           thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             equalise.prepare(volume, result, settings, thread_count)
         if settings.separate_flexibility:
-            result.flexibility = flexibility.separate(volume, half_difference, result, reference_mask, thread_count)
+            of_halves = volume if half_mean is None else half_mean
+            result.flexibility = flexibility.separate(of_halves, half_difference, result, reference_mask, thread_count)
             flexibility.judge(result)
     return result
 
@@ -180,20 +191,32 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, overwrite_halves, with_error, reference_mask, thread_count):
+              difference, half_mean, overwrite_halves, with_error, reference_mask, thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
-    repeated = verdicts.repeated_value_share(volume)
+    repeated = verdicts.repeated_value_share(volume if half_mean is None else half_mean)
     lowpass_angstrom = derived_lowpass(settings, voxel_size)
     ball = choose_ball(lowpass_angstrom, voxel_size, settings.kernel_size, settings.kernel_radius)
 
-    lowpassed = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count,
-                                out=volume if overwrite and not on_raw_map else None)
+    known = equal = None
+    if difference is not None:
+        known, equal = _where_halves_differ(difference, volume)
+    gain = _gain_of_halves(volume, half_mean, None if on_raw_map else lowpass_angstrom, voxel_size, thread_count)
+    measured, reusable = (volume, overwrite) if half_mean is None else (half_mean, overwrite_halves)
+    lowpassed = fourier.lowpass(measured, lowpass_angstrom, voxel_size, threads=thread_count,
+                                out=measured if reusable and not on_raw_map else None, gain=gain)
     quiet = find_quiet(lowpassed, voxel_size)
     zero, noise, quiet_count, low, high = quiet.survey(lowpassed)
     quiet.share = quiet_count / voxels_in_sphere(volume.shape)
+    told_of_map = None
+    if gain is not None:
+        zero, shift, told_of_map = _brought_to_map(volume, lowpassed, zero, quiet, known, overwrite, lowpass_angstrom,
+                                                   voxel_size, thread_count)
+        low, high = low + shift, high + shift
     whole = model = _solvent_model(lowpassed, low, high)
     verdict_list = []
+    if told_of_map is not None:
+        main_map.judge(*told_of_map, verdict_list)
     judging = quiet
     if solvent_mask is not None:
         definition = solvent_definition.understand(lowpassed, solvent_mask, verdict_list)
@@ -201,19 +224,29 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         if with_confidence and not settings.no_confidence:
             judging = solvent_definition.solvent_side(definition, ball, quiet, verdict_list)
 
-    source = volume if on_raw_map else lowpassed
-    source_noise = noise
-    if on_raw_map:
+    source = measured if on_raw_map else lowpassed
+    source_noise, zero_of_lowpassed = noise, zero
+    if on_raw_map and gain is not None:
+        source = fourier.filter_radially(half_mean, gain, voxel_size, threads=thread_count)
+        mean, source_noise, _ = quiet.mean_and_deviation(source)
+        source += np.float32(zero - mean)
+    elif on_raw_map:
         zero, source_noise, _ = quiet.mean_and_deviation(source)
     local = judged = maximum = None
     if difference is not None:
-        known, equal = _where_halves_differ(difference, source)
+        room = difference if overwrite_halves and not on_raw_map else None
+        filtered = fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count, out=room, gain=gain)
+        judged = half_maps.judge(lowpassed, filtered, zero_of_lowpassed, quiet, equal, verdict_list)
         if not on_raw_map:
-            difference = fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count,
-                                         out=difference if overwrite_halves else None)
-        judged = half_maps.judge(source, difference, zero, quiet, equal, verdict_list)
+            difference = filtered
+        elif gain is not None:
+            difference = fourier.filter_radially(difference, gain, voxel_size, threads=thread_count,
+                                                 out=difference if overwrite_halves else None)
+        del filtered
+        if told_of_map is not None:
+            judged |= {"map_correlation": told_of_map[0], "map_flattened": told_of_map[1]}
         local = half_maps.local_noise(source, difference, ball, voxel_size, known)
-        del known
+        known = None
     elif settings.noise_floor == LOCAL:
         maximum = sliding_maximum(source, ball.radius, ball.size)
         local = nearby_noise.nearby_noise(source, maximum, zero, quiet, ball, voxel_size)
@@ -286,10 +319,31 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     return result
 
 
-def _where_halves_differ(difference, source):
+def _gain_of_halves(volume, half_mean, lowpass_angstrom, voxel_size, thread_count):
+    """What brings half maps to the spectrum of a map, as far as the low-pass reaches; None where they are the map."""
+    if half_mean is None:
+        return None
+    if half_mean.shape != volume.shape:
+        raise ValueError(f"half maps: shape {half_mean.shape} differs from the map's {volume.shape}")
+    highest = np.inf
+    if lowpass_angstrom is not None:
+        highest = fourier.highest_frequency_of(lowpass_angstrom, voxel_size, volume.shape)
+    return main_map.gain(volume, half_mean, voxel_size, highest, thread_count)
+
+
+def _brought_to_map(volume, lowpassed, zero, quiet, known, overwrite, lowpass_angstrom, voxel_size, thread_count):
+    """Shift the low-passed half maps to the zero level of the map; that, the shift, and how well they go together."""
+    level, flattened = main_map.zero_level(volume, quiet, known)
+    own = fourier.lowpass(volume, lowpass_angstrom, voxel_size, threads=thread_count, out=volume if overwrite else None)
+    agreement = main_map.correlation(lowpassed, own, quiet)
+    lowpassed += np.float32(level - zero)
+    return level, level - zero, (agreement, flattened)
+
+
+def _where_halves_differ(difference, volume):
     """Where noise can be seen, if not everywhere, and the share of the sphere where it cannot."""
-    if difference.shape != source.shape:
-        raise ValueError(f"half maps: shape {difference.shape} differs from the map's {source.shape}")
+    if difference.shape != volume.shape:
+        raise ValueError(f"half maps: shape {difference.shape} differs from the map's {volume.shape}")
     equal = share_of_zeros(difference)
     return (difference != 0 if equal > half_maps.EQUAL_SHARE else None), equal
 

@@ -16,7 +16,7 @@ from occupy_jit.estimation.sections import Sections
 from occupy_jit.kernels.arguments import as_volume
 
 
-def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None):
+def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None, gain=None):
     """Low-pass filter with a soft radial edge centred on 1 / `resolution_angstrom`.
 
     The edge is a raised cosine two Fourier shells wide, 2 / (min(shape) voxel_size) in 1/Å; a shell is one of the
@@ -34,6 +34,8 @@ def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None):
         By default as many as may run here (`occupy_jit.machine.threads`). The bits of the result do not depend on it.
     out : ndarray (z, y, x), float32, C-contiguous, optional
         Where to put the result. It may be `volume` itself.
+    gain : callable, optional
+        From frequencies in 1/Å to factors that the transform is multiplied with besides.
 
     Returns
     -------
@@ -50,19 +52,28 @@ def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None):
     resolution = _positive(resolution_angstrom, "low-pass resolution")
     voxel_size = _positive(voxel_size, "voxel size")
     volume = as_volume(volume)
+    if resolution <= 2 * voxel_size and gain is not None:
+        return filter_radially(volume, gain, voxel_size, threads=threads, out=out)
     if resolution <= 2 * voxel_size:
         out = _output(out, volume.shape)
         np.copyto(out, volume)
         return out
     width = 2 / (min(volume.shape) * voxel_size)
-    start = 1 / resolution - width / 2
+    start = highest_frequency_of(resolution, voxel_size, volume.shape) - width
 
     def raised_cosine(frequency):
         edge = 0.5 + 0.5 * np.cos(np.pi * np.clip((frequency - start) / width, 0, 1))
         edge[frequency == 0] = 1  # with a resolution near the size of the box the edge would reach the mean
-        return edge
+        return edge if gain is None else edge * gain(frequency)
 
     return filter_radially(volume, raised_cosine, voxel_size, start + width, threads=threads, out=out)
+
+
+def highest_frequency_of(resolution_angstrom, voxel_size, shape):
+    """Frequency in 1/Å beyond which `lowpass` leaves nothing of a map of this shape."""
+    if resolution_angstrom <= 2 * voxel_size:
+        return np.inf
+    return 1 / resolution_angstrom + 1 / (min(shape) * voxel_size)
 
 
 def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, threads=None, out=None):
@@ -171,6 +182,73 @@ def radial_spectrum(volume, voxel_size, threads=None):
                 del band
     power, weight = (np.sum([part[i] for part in parts], axis=0) for i in (0, 1))
     return np.arange(shells) * step, power / weight / volume.size
+
+
+def radial_cross_spectrum(first, second, voxel_size, highest_frequency=np.inf, threads=None):
+    """How two maps go together in shells of Fourier space.
+
+    Parameters
+    ----------
+    first, second : ndarray (z, y, x), real
+        Of one shape.
+    voxel_size : float
+        In Å.
+    highest_frequency : float
+        In 1/Å; shells beyond it are left out. The lower, the faster.
+    threads : int, optional
+        As in `lowpass`.
+
+    Returns
+    -------
+    frequency : ndarray (shells,), float64
+        As in `radial_spectrum`.
+    cross : ndarray (shells,), float64
+        Mean of ``Re(F_first conj F_second) / volume.size`` over each shell.
+    power : ndarray (shells,), float64
+        The same of ``|F_second|^2``.
+    """
+    voxel_size = _positive(voxel_size, "voxel size")
+    first, second = as_volume(first), as_volume(second)
+    shape, n_x = first.shape, first.shape[2]
+    step = 1 / (min(shape) * voxel_size)
+    # a shell reaches half a step beyond its centre
+    shells = int(min(min(shape) // 2, np.ceil(highest_frequency / step))) + 1
+    reach = (shells + 0.5) * step
+    axes = [pruned.Axis(n, voxel_size, reach) for n in shape]
+    whole = axes[2]
+    multiplicity = np.full(n_x // 2 + 1, 2.0)
+    multiplicity[0] = 1
+    if n_x % 2 == 0:
+        multiplicity[-1] = 1
+
+    def along_z(slab, ky):
+        x_axis, z_axis = axes[2], axes[0]
+        y_high = band_of_second.shape[1] - ky
+        planes = [ky] if slab.shape[1] == 1 else [ky, y_high]
+        other = np.stack([band_of_second[:, plane, :slab.shape[2]] for plane in planes], axis=1)
+        one, two = (np.fft.fft(part, axis=0) for part in (slab, other))
+        kept = np.r_[0:z_axis.low, z_axis.n - z_axis.high:z_axis.n]
+        one, two = one[kept], two[kept]
+        shell = np.rint(pruned.frequencies(axes, ky, slab.shape[2]) / step).astype(np.intp)
+        shell = np.concatenate([shell, shell[z_axis.high:0:-1]])
+        shell = np.broadcast_to(np.minimum(shell, shells)[:, None], one.shape).ravel()
+        weight = np.broadcast_to(multiplicity[x_axis.first:x_axis.first + slab.shape[2]], one.shape)
+        cross = (one.real.astype(np.float64) * two.real + one.imag.astype(np.float64) * two.imag) * weight
+        power = (two.real.astype(np.float64) ** 2 + two.imag.astype(np.float64) ** 2) * weight
+        return tuple(np.bincount(shell, w.ravel(), minlength=shells + 1)[:shells] for w in (cross, power, weight))
+
+    pruned.keep_freed_memory()
+    with pruned.Workers(threads) as workers:
+        parts = []
+        for columns in np.array_split(np.arange(whole.low), 2):
+            if columns.size:
+                axes = (*axes[:2], whole.part(int(columns[0]), int(columns[-1]) + 1))
+                band_of_second = pruned.transform_slices(second, axes, workers)
+                band = pruned.transform_slices(first, axes, workers)
+                parts += [part for part in pruned.for_each_column_plane(band, axes, np.inf, along_z, workers) if part]
+                del band, band_of_second
+    cross, power, weight = (np.sum([part[i] for part in parts], axis=0) for i in range(3))
+    return np.arange(shells) * step, cross / weight / first.size, power / weight / first.size
 
 
 def _output(out, shape):

@@ -3,11 +3,14 @@
 import os
 import re
 
+from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
+
 # What a half is called, and where its number stands; of several matches in a name the last one counts.
 _HALF = re.compile(r"(?<![a-z0-9])half[_-]?(?:map[_-]?)?(?P<mark>[12ab])(?![a-z0-9])", re.IGNORECASE)
 _SHORT = re.compile(r"_(?:h|map)(?P<mark>[12])(?=\.(?:mrc|map|ccp4|rec)(?:\.(?:gz|bz2))?$)", re.IGNORECASE)
 _WORD = re.compile(r"(?<![a-z0-9])half[_-]?(?:map[_-]?)?(?P<mark>odd|even)(?![a-z0-9])|"
                    r"(?<![a-z0-9])(?P<word>odd|even)(?=\.(?:mrc|map|ccp4|rec)(?:\.(?:gz|bz2))?$)", re.IGNORECASE)
+_ENDINGS = tuple(suffix + packed for suffix in MAP_SUFFIXES for packed in ("", *COMPRESSED_SUFFIXES))
 _OTHER = {"1": "2", "2": "1", "a": "b", "b": "a", "odd": "even", "even": "odd"}
 
 
@@ -38,3 +41,33 @@ def partner(path):
             start, stop = last.span(group)
             return os.path.join(directory, name[:start] + other + name[stop:])
     return None
+
+
+def pairs_beside(path):
+    """Pairs of half maps in the directory of a map, by name.
+
+    Where names of some begin with all of the map's, up to its first dot, only those are meant.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    list of (str, str)
+        In order of name; each pair once.
+    """
+    directory = os.path.dirname(path)
+    try:
+        names = sorted(os.listdir(directory or "."))
+    except OSError:
+        return []
+    there = set(names)
+    pairs = []
+    for name in names:
+        other = partner(name) if name.lower().endswith(_ENDINGS) else None
+        if other in there and name < other:
+            pairs.append((name, other))
+    stem = os.path.basename(path).split(".")[0]
+    alike = [pair for pair in pairs if pair[0].startswith(stem)]
+    return [tuple(os.path.join(directory, name) for name in pair) for pair in alike or pairs]

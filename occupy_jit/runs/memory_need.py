@@ -97,7 +97,7 @@ def of_model(model, voxel_size, residues):
                                   residues * _BYTES_PER_ATOM_OF_RESIDUES * model.atoms)
 
 
-def needed(shape, voxel_size, settings, options, model=None):
+def needed(shape, voxel_size, settings, options, model=None, beside_halves=False):
     """Bytes of memory that a run takes at its peak.
 
     Counts the volumes, float32, that are alive at the same time; the largest of the moments counts.
@@ -111,6 +111,8 @@ def needed(shape, voxel_size, settings, options, model=None):
     options : occupy_jit.settings.Options
     model : ModelSize, optional
         Where the options name one.
+    beside_halves : bool
+        The map is another than the mean of its half maps.
 
     Returns
     -------
@@ -133,6 +135,7 @@ def needed(shape, voxel_size, settings, options, model=None):
     # Half of the difference of half maps, and three kinds of noise on cells; the error of the scale may take the place
     # of the difference.
     halves = bool(options.half_maps)
+    always += beside_halves
     always += halves * (1 + 3 / 8)
     # Of one map, two maps of noise; where solvent is, and where its whole ball is, while they are made.
     nearby = settings.noise_floor == LOCAL and not halves

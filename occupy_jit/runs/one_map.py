@@ -51,6 +51,8 @@ class _Inputs(NamedTuple):
 
     volume: object  # a `files.maps.Map`
     half_difference: object  # array or None
+    half_mean: object  # array, where the map is another; or None
+    half_factor: float  # what the second half map was multiplied with
     coarse_difference: object  # the same for the parts of a model: the estimate overwrites the other
     solvent_mask: object  # array or None
     reference_mask: object  # array or None
@@ -67,6 +69,7 @@ def _run(plan, log):
     workers = thread_count(plan.options.threads)
     with log.timed("read"):
         inputs = _read(plan, log)
+    from occupy_jit.estimation import half_maps
     from occupy_jit.estimation.reference import UnusableReference
 
     for line in inputs.volume.warnings:
@@ -77,8 +80,10 @@ def _run(plan, log):
         except UnusableReference as error:
             raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
         except InputError as error:
-            both = "" if plan.partner is None else f", {shown(plan.partner)}"
-            raise InputError(f"{shown(plan.path)}{both}: {error}") from error
+            names = dict.fromkeys((plan.path, *plan.halves))
+            raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
+    if result.half_maps is not None:
+        half_maps.tell_factor(result, inputs.half_factor)
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
     targets = _targets(plan, inputs.volume, result, log)
@@ -99,12 +104,12 @@ def _read(plan, log):
     options = plan.options
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
-    difference = None if plan.partner is None else _join(volume, plan.partner, options)
+    mean, difference, factor = _halves(plan, volume)
     coarse = model_parts.half_difference(options, volume, difference)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, difference, coarse, solvent_mask, reference_mask, files)
+    return _Inputs(volume, difference, mean, factor, coarse, solvent_mask, reference_mask, files)
 
 
 def _reference_mask(plan, volume):
@@ -121,17 +126,28 @@ def _reference_mask(plan, volume):
     return mask
 
 
-def _join(volume, partner, options):
-    """Make a half map the mean of both; returns half of their difference."""
+def _halves(plan, volume):
+    """Mean of the half maps where the map is another, half of their difference, and what the second is multiplied with.
+
+    A map that is the first half becomes the mean of both.
+    """
+    if not plan.halves:
+        return None, None, 1.0
+    from occupy_jit.estimation.half_maps import join
     from occupy_jit.files.map_reading import read_map
     from occupy_jit.files.maps import check_same_grid
-    from occupy_jit.kernels.map_pairs import join
 
-    other = read_map(partner, options.voxel_size)
-    check_same_grid(volume, other, partner)
-    join(volume.data, other.data)
+    first = volume
+    if not plan.is_first_half:
+        first = read_map(plan.halves[0], plan.options.voxel_size)
+        check_same_grid(volume, first, plan.halves[0])
+    second = read_map(plan.halves[1], plan.options.voxel_size)
+    check_same_grid(volume, second, plan.halves[1])
+    factor = join(first.data, second.data)
+    if first is not volume:
+        return first.data, second.data, factor
     volume.minimum = volume.maximum = None
-    return other.data
+    return None, second.data, factor
 
 
 def _wait_for_kernels(log):
@@ -146,7 +162,7 @@ def _estimate(plan, inputs, workers):
     want = wanted(plan.settings, plan.options)
     return estimate(inputs.volume, plan.settings, solvent_mask=inputs.solvent_mask, with_confidence=want.confidence,
                     keep_lowpass=want.lowpass, overwrite=not want.volume, full_scale=plan.full_scale,
-                    half_difference=inputs.half_difference, overwrite_halves=True,
+                    half_difference=inputs.half_difference, half_mean=inputs.half_mean, overwrite_halves=True,
                     with_error=plan.path_of(Role.ERROR) is not None, reference_mask=inputs.reference_mask,
                     thread_count=workers)
 

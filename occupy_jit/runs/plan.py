@@ -118,6 +118,8 @@ class Plan:
         Common to several maps; searched if None.
     page : str or None
         Of several maps, which leads to the report of this one.
+    halves : tuple of str
+        Two half maps, the first of which may be the map; none where they are not asked for.
     """
 
     path: str
@@ -130,6 +132,7 @@ class Plan:
     label: str | None = None
     full_scale: float | None = None
     page: str | None = None
+    halves: tuple = ()
 
     def path_of(self, role, modification=None):
         """Path of the output of a role, None if it is not written."""
@@ -138,13 +141,13 @@ class Plan:
     @property
     def also_read(self):
         """tuple of str : Files that are read besides the map."""
-        others = (self.options.model, self.partner)
-        return (*masks(self.options), *(path for path in others if path is not None))
+        model = () if self.options.model is None else (self.options.model,)
+        return (*masks(self.options), *model, *self.halves[self.is_first_half:])
 
     @property
-    def partner(self):
-        """str or None : The other half map."""
-        return other_half(self.path, self.options)
+    def is_first_half(self):
+        """bool : Whether the map stands for the mean of half maps, and is the first of them."""
+        return self.path in self.halves[:1]
 
     def with_full_scale(self, value):
         """The same plan, with a full scale that is common to several maps."""
@@ -179,9 +182,12 @@ def plan_map(path, settings, options, label=None, page=None):
 
     names = names_for(path, options.output_dir, options.output_map)
     header = read_header(path, options.voxel_size)
-    partner = other_half(path, options)
-    if partner is not None and not os.path.exists(partner):
-        raise InputError(f"{shown(partner)}: no such file; it should be the other half map of {shown(path)}")
+    halves = half_maps_of(path, options)
+    if options.model is not None and halves and path not in halves:
+        raise UsageError("--model takes half maps as the map itself, not beside another: leave out -i")
+    for half in halves:
+        if not os.path.exists(half):
+            raise InputError(f"{shown(half)}: no such file; it should be a half map of {shown(path)}")
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
@@ -199,27 +205,35 @@ def plan_map(path, settings, options, label=None, page=None):
         from occupy_jit.runs.model_read import size_of
 
         model = size_of(options)
-    needs = memory_need.needed(header.shape, header.voxel_size, settings, options, model)
-    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page)
+    needs = memory_need.needed(header.shape, header.voxel_size, settings, options, model,
+                               beside_halves=bool(halves) and path not in halves)
+    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
 
 
-def other_half(path, options):
-    """Path of the half map that belongs to this one; None where no half maps are asked for.
+def half_maps_of(path, options):
+    """Paths of the two half maps of a map, which may be the first of them; none where they are not asked for.
 
     Raises
     ------
     InputError
-        The name does not tell.
+        Names do not tell.
     """
     if not options.half_maps:
-        return None
+        return ()
     if options.half_maps != ("auto",):
-        return options.half_maps[1]
-    found = half_names.partner(path)
-    if found is None:
-        raise InputError(f"{shown(path)}: the name is not that of a half map, so --half-maps auto cannot tell the "
-                         "other; name both: --half-maps H1 H2")
-    return found
+        first, second = options.half_maps
+        # a half map that is the input stands for the mean
+        return (path, second) if file_identity(first) == file_identity(path) else (first, second)
+    partner = half_names.partner(path)
+    if partner is not None:
+        return path, partner
+    pairs = half_names.pairs_beside(path)
+    if len(pairs) != 1:
+        found = "none lies beside it" if not pairs else (f"{len(pairs)} pairs lie beside it, such as "
+                                                         f"{shown(pairs[0][0])} and {shown(pairs[1][0])}")
+        raise InputError(f"{shown(path)}: --half-maps auto cannot tell its half maps by name: {found}; name both: "
+                         "--half-maps H1 H2")
+    return pairs[0]
 
 
 def masks(options):
@@ -381,6 +395,7 @@ def described(plan):
     return [f"{shown(plan.path)}: {nx} x {ny} x {nz} voxels of {plan.header.voxel_size:.4g} Å",
             f"  memory: about {plan.memory_bytes / 1e6:.0f} MB"
             + ("" if there is None else f" of {there / 1e6:.0f} MB available"),
+            *([f"  half maps: {', '.join(map(shown, plan.halves))}"] if plan.halves else []),
             *would_write(plan.outputs)]
 
 

@@ -182,6 +182,9 @@ def tell(log, told):
         halves = found["half_maps"]
         log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
                                    f"as strong, independence of the noise {halves['independence']:.2f} (1 is ideal)")])
+        if "map_correlation" in halves:
+            log.results([("of this map", f"their mean, at its spectrum, correlates with it by "
+                                         f"{halves['map_correlation']:.3f} in content")])
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:

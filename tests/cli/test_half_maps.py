@@ -1,5 +1,8 @@
 """--half-maps in the whole command: the standard error that it writes, and what is refused."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 
@@ -43,9 +46,79 @@ def test_what_are_no_halves_is_refused_in_one_line(halves, tmp_path):
     one, two = names(halves)
     for arguments, status in ((("--half-maps", one, one), 3), (("--half-maps", one, halves / "small.mrc"), 3),
                               (("-i", halves / "small.mrc", "--half-maps", "auto"), 3), (("--half-maps", one), 2),
-                              (("-i", one, "--half-maps", one, two), 2)):
+                              (("-i", one, "--half-maps", one, two), 2),
+                              (("-i", one, two, "--half-maps", one, two), 2),
+                              (("-i", halves / "small.mrc", "--half-maps", one, two), 3),
+                              (("-i", two, "--half-maps", one, halves / "missing.mrc"), 3),
+                              (("--common-scale", "-i", two, "--half-maps", one, two), 2)):
         ran = run(*arguments, "--output-dir", tmp_path / "out")
         assert ran.returncode == status, (arguments, ran.stderr)
         said = [line for line in ran.stderr.splitlines() if line.startswith("OccuPy: ")]
         assert len(said) == 1 and "Traceback" not in ran.stderr, ran.stderr
         assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory):
+    """A map of twice the grey scale beside its half maps, one of them compressed, and halves of something else."""
+    here = tmp_path_factory.mktemp("beside_half1")  # the name of the folder does not count
+    signal = particle(noise=0.0)
+    random = np.random.default_rng(7)
+    halves = [signal + random.normal(0, 0.1, signal.shape).astype(np.float32) for _ in range(2)]
+    write(here / "EMD_1.mrc", halves[0] + halves[1] + np.float32(5))
+    for number, half in enumerate(halves, 1):
+        write(here / f"EMD_1_HALF_MAP_{number}.MRC", half)
+        with open(here / f"EMD_1_HALF_MAP_{number}.MRC", "rb") as plain, \
+                gzip.open(here / f"emd_2_half_map_{number}.map.gz", "wb") as packed:
+            packed.write(plain.read())
+    write(here / "other.mrc", particle(noise=0.1))
+    return here
+
+
+def test_a_map_beside_its_half_maps_keeps_its_grey_scale(beside, tmp_path):
+    path, one, two = (beside / name for name in ("EMD_1.mrc", "EMD_1_HALF_MAP_1.MRC", "EMD_1_HALF_MAP_2.MRC"))
+    given = run("-i", path, "--half-maps", one, two, "--amplify", "--amplify-amount", "0", "--output-dir",
+                tmp_path / "given", "--quiet")
+    found = run("-i", path, "--half-maps", "auto", "--output-dir", tmp_path / "found", "--quiet")
+    assert given.returncode == found.returncode == 0, given.stderr + found.stderr
+    scale = values(tmp_path / "given" / "scale_EMD_1.mrc")
+    assert np.array_equal(scale, values(tmp_path / "found" / "scale_EMD_1.mrc"))
+    # the map is what is modified
+    assert np.array_equal(values(tmp_path / "given" / "out_EMD_1.mrc"), values(path))
+    record = json.loads((tmp_path / "given" / "occupy_EMD_1.json").read_text())
+    assert record["results"]["half_maps"]["map_correlation"] > 0.99
+    assert record["results"]["zero_level"] == pytest.approx(5, abs=0.1)
+    assert {entry["path"] for entry in record["also_read"]} == {str(one), str(two)}
+    mean = run("--half-maps", one, two, "--output-dir", tmp_path / "mean", "--quiet")
+    assert mean.returncode == 0, mean.stderr
+    assert np.abs(values(tmp_path / "mean" / "scale_EMD_1_HALF_MAP_1.mrc") - scale).max() < 0.02
+    again = run("--rerun", tmp_path / "given" / "occupy_EMD_1.json", "--output-dir", tmp_path / "again", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert np.array_equal(values(tmp_path / "again" / "scale_EMD_1.mrc"), scale)
+
+
+def test_compressed_half_maps_are_found_by_name(beside, tmp_path):
+    ran = run("-i", beside / "emd_2_half_map_2.map.gz", "--half-maps", "auto", "--output-dir", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "sd_emd_2_half_map_2.mrc").exists()
+
+
+def test_half_maps_that_no_name_tells_are_asked_for(beside, tmp_path):
+    """Two pairs lie beside the map, and neither has its name."""
+    ran = run("-i", beside / "other.mrc", "--half-maps", "auto", "--output-dir", tmp_path / "out")
+    assert ran.returncode == 3 and "2 pairs lie beside it" in ran.stderr and "H1 H2" in ran.stderr
+    ran = run("-i", tmp_path / "none.mrc", "--half-maps", "auto")
+    assert ran.returncode == 3
+
+
+def test_half_maps_of_different_grey_scale_are_brought_to_one(halves, tmp_path):
+    one, two = names(halves)
+    write(tmp_path / "a_half1.mrc", values(one))
+    write(tmp_path / "a_half2.mrc", 3 * values(two))
+    ran = run("--half-maps", tmp_path / "a_half1.mrc", tmp_path / "a_half2.mrc", "--output-dir", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "3.0" in ran.stdout + ran.stderr and "brought to the grey scale" in ran.stdout + ran.stderr
+    plain = run("--half-maps", one, two, "--output-dir", tmp_path, "--quiet")
+    assert plain.returncode == 0
+    scales = [values(tmp_path / name) for name in ("scale_a_half1.mrc", f"scale_{one.name}")]
+    assert np.abs(scales[0] - scales[1]).max() < 0.02

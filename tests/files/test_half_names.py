@@ -2,7 +2,7 @@
 
 import pytest
 
-from occupy_jit.files.half_names import partner
+from occupy_jit.files.half_names import pairs_beside, partner
 
 
 @pytest.mark.parametrize(("one", "other"), [
@@ -15,6 +15,8 @@ from occupy_jit.files.half_names import partner
     ("x_h1.mrc", "x_h2.mrc"), ("x_map2.ccp4.bz2", "x_map1.ccp4.bz2"),
     ("rec_half_odd.mrc", "rec_half_even.mrc"), ("rec_EVEN.mrc", "rec_ODD.mrc"), ("rec_Odd.mrc.gz", "rec_Even.mrc.gz"),
     # the last one counts, and folders do not
+    ("RUN_HALF1_CLASS001_UNFIL.MRC.GZ", "RUN_HALF2_CLASS001_UNFIL.MRC.GZ"), ("J9_HALF_B.mrc.bz2", "J9_HALF_A.mrc.bz2"),
+    ("my_half2_maps/emd_5_half_map_1.map.gz", "my_half2_maps/emd_5_half_map_2.map.gz"),
     ("half1_of_half2.mrc", "half1_of_half1.mrc"), ("a/half1/x_half1.mrc", "a/half1/x_half2.mrc"),
 ])
 def test_the_partner_is_found_both_ways(one, other):
@@ -27,3 +29,19 @@ def test_the_partner_is_found_both_ways(one, other):
                                   "x_h1_sharp.mrc", ""])
 def test_other_names_have_none(name):
     assert partner(name) is None
+
+
+def test_pairs_beside_a_map_are_found_by_its_name_first(tmp_path):
+    folder = tmp_path / "half1"
+    folder.mkdir()
+    path = str(folder / "emd_7.map.gz")
+    assert pairs_beside(path) == []
+    for name in ("run_half1.mrc", "run_half2.mrc", "lonely_half1.mrc", "x_half1.txt", "x_half2.txt", "emd_7.map.gz"):
+        (folder / name).touch()
+    run = (str(folder / "run_half1.mrc"), str(folder / "run_half2.mrc"))
+    assert pairs_beside(path) == [run]
+    for name in ("emd_7_half_map_1.map.gz", "emd_7_half_map_2.map.gz"):
+        (folder / name).touch()
+    assert pairs_beside(path) == [tuple(str(folder / f"emd_7_half_map_{n}.map.gz") for n in (1, 2))]
+    assert pairs_beside(str(folder / "other.mrc")) == [pairs_beside(path)[0], run]
+    assert pairs_beside(str(tmp_path / "no" / "x.mrc")) == []

@@ -50,6 +50,29 @@ def peak(arguments, cwd):
 
 
 @linux
+@pytest.mark.parametrize("options", [[], ["-i", "mean.mrc"], ["--amplify"], ["-i", "mean.mrc", "--amplify"]],
+                         ids=lambda value: " ".join(value) or "scale")
+def test_the_estimate_is_right_for_half_maps(options, tmp_path):
+    n = 160
+    random = np.random.default_rng(0)
+    signal = np.zeros((n, n, n), np.float32)
+    middle = slice(n // 4, 3 * n // 4)
+    signal[middle, middle, middle] = random.random((n // 2,) * 3, np.float32)
+    total = 0
+    for number in (1, 2):
+        half = signal + random.normal(size=signal.shape).astype(np.float32) * np.float32(0.1)
+        total += half
+        write(tmp_path / f"half{number}.mrc", half, 1.0)
+    write(tmp_path / "mean.mrc", total, 1.0)
+    options = [str(tmp_path / option) if option.endswith(".mrc") else option for option in options]
+    arguments = [*options, "--half-maps", tmp_path / "half1.mrc", tmp_path / "half2.mrc", "--output-dir", tmp_path]
+    ran = run(*arguments, "--dry-run")
+    assert ran.returncode == 0, ran.stderr
+    said = float(ran.stdout.split("memory: about ")[1].split(" MB")[0]) * 1e6
+    assert said == pytest.approx(peak([*arguments, "--quiet"], tmp_path), rel=0.1)
+
+
+@linux
 @pytest.mark.parametrize(("name", "options"), [
     ("plain.mrc", []), ("plain.mrc", ["--amplify"]), ("turned.mrc", []), ("turned.mrc", ["--amplify"]),
     ("turned.mrc", ["--amplify", "--save-all-maps", "--plot"]), ("plain.mrc", ["--scale-mode", "resolution"]),
