@@ -71,9 +71,9 @@ def _output(add):
     add("--output-dir", metavar="DIR", path="directory",
         text="where every file is written; made if missing")
     add("--save-all-maps", "--no-save-all-maps", action=Switch,
-        text="also write the low-passed map, the confidence and the modification applied")
+        text="also write the low-passed map, the confidence, the standard error and the modification applied")
     add("--save-error", action="store_true",
-        text="write sd_NAME.mrc, the standard error of the scale (with --half-maps: always)")
+        text="write sd_NAME.mrc, the standard error of the scale (with --half-maps or --save-all-maps: always)")
     add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png: histogram and solvent model")
     add("--report", "--no-report", action=Switch,
         text="write report_NAME.html: what was found, in one file for any browser (with --demo: on)")

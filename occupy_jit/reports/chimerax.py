@@ -27,11 +27,21 @@ MODIFIED = "modified"
 #: Role of the relative B factor: ``occflex`` colours by it.
 FLEXIBILITY = "relative B factor"
 
+#: Role of the standard error of the scale: ``occerror`` colours by it.
+ERROR = "standard error of the scale"
+
+#: Colours of standard errors: hardly any, that of a usual map, and as much as weak parts read.
+ERROR_COLOURS = ((0, "#4d6edf"), (0.1, "#d9d9d9"), (0.3, "#cc3920"))
+
 #: Colours of relative B factors, Å^2: sharper than the region of full scale, like it, and less sharp.
 B_FACTOR_COLOURS = ((-50, "#4d6edf"), (0, "#d9d9d9"), (150, "#cc3920"))
 
 #: Colours from the lowest visible scale to 1; red and blue stay apart for colour-blind readers.
 COLOURS = ("#cc3920", "#d9d9d9", "#4d6edf")
+
+# Role of a map: command that colours by it, colours, and what the key then shows.
+_OTHER_COLOURS = {FLEXIBILITY: ("occflex", B_FACTOR_COLOURS, "relative B factor in Å²"),
+                  ERROR: ("occerror", ERROR_COLOURS, "its standard error")}
 _CUBE_COLOUR = "#e69f00"
 _SPREAD_COLOUR = "#444444"
 _SPREAD_LEVEL = 0.15  # of the standard deviation of scale over classes, where the mesh is drawn
@@ -226,7 +236,8 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
     the input if there is none; ``occshow N`` shows another one, ``occlevel L`` sets the level of all of them. Where
-    there is a map of role `FLEXIBILITY`, ``occflex`` colours by it and ``occscale`` by the scale again. A file
+    there is a map of role `FLEXIBILITY` or `ERROR`, ``occflex`` or ``occerror`` colours by it, and ``occscale`` by the
+    scale again. A file
     that `cannot_open` refuses is left out, and a comment says so. If neither the input nor a modified map can be
     opened the scale is shown in its place.
 
@@ -236,7 +247,7 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
         Of the map, for the title.
     input_path, scale_path : str or path-like
     others : sequence of (path, role)
-        Further outputs; `MODIFIED` and `FLEXIBILITY` mean something, any other text is a description.
+        Further outputs; `MODIFIED`, `FLEXIBILITY` and `ERROR` mean something, any other text is a description.
     version : str
         Of this program.
     directory : str or path-like, optional
@@ -275,13 +286,15 @@ def script(name, input_path, scale_path, others=(), *, version, directory=None, 
         aliases = [f"alias occlevel volume {_models(same_grey)} level $1",
                    f"alias occshow hide {_models(same_grey)} models; show #$1 models"]
     colours_are = "local scale"
-    flexible = next((number for number, role in opened if role == FLEXIBILITY), None)
-    if flexible is not None and scale is not None:
-        usage += [f"occflex       colours by {FLEXIBILITY}", "occscale      colours by the local scale again"]
-        stops = list(zip(made.values, COLOURS, strict=True))
-        aliases += [f"alias {name} {'; '.join([*_sampled(same_grey or shown, of, colours), _key(colours)])}"
-                    for name, of, colours in (("occflex", flexible, B_FACTOR_COLOURS), ("occscale", scale, stops))]
-        colours_are = "local scale, or (occflex) relative B factor in Å²"
+    other = [(*_OTHER_COLOURS[role], number, role) for number, role in opened if role in _OTHER_COLOURS]
+    if other and scale is not None:
+        usage += [f"{alias:13} colours by {role}" for alias, _, _, _, role in other]
+        usage.append("occscale      colours by the local scale again")
+        ways = [(alias, number, stops) for alias, stops, _, number, _ in other]
+        ways.append(("occscale", scale, list(zip(made.values, COLOURS, strict=True))))
+        aliases += [f"alias {alias} {'; '.join([*_sampled(same_grey or shown, of, stops), _key(stops)])}"
+                    for alias, of, stops in ways]
+        colours_are = ", or ".join(["local scale", *(f"({alias}) {label}" for alias, _, label, _, _ in other)])
     hidden = [number for number, _ in opened if number not in shown]
     return made.text(usage, drawn, hidden, full_scale_box, aliases, scale is not None, colours_are)
 

@@ -65,6 +65,11 @@ def wanted(settings, options):
                   or settings.separate_flexibility)
 
 
+def writes_error(options):
+    """Whether the standard error of the scale is written."""
+    return bool(options.half_maps or options.save_error or options.save_all_maps)
+
+
 def confidence_is_spent(settings, options):
     """Whether the modified map may take the place of the confidence: nothing that comes after it asks for that."""
     return len(requested(settings)) == 1 and not (options.save_all_maps or options.plot or options.subtraction_mask)
@@ -146,7 +151,7 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
     always += bool(halves and settings.separate_flexibility)
     measuring = always + lowpassed + power + judged
     before_error = always
-    always += bool(halves or options.save_error) * (not halves or want.lowpass or on_raw_map)
+    always += writes_error(options) * (not halves or want.lowpass or on_raw_map)
     sliding = always + lowpassed + power + scale + judged
     piece = (sections_at_a_time(shape[0]) + _BALL) / shape[0]
     # pieces of two halves and of their maxima, while noise is measured

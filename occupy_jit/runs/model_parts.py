@@ -63,10 +63,11 @@ def _rows(fitted, volume, result):
 
     positions = (fitted.model.xyz - np.asarray(volume.position))[:, ::-1] / volume.voxel_size
     scale = density_at(np.ascontiguousarray(result.scale, np.float32), positions)
+    inside = ((positions >= 0) & (positions <= np.array(result.scale.shape) - 1)).all(axis=1)
     rows = []
     for i, part in enumerate(fitted):
         row = part._asdict()
-        own = scale[fitted.part_of_atom == i]
+        own = scale[inside & (fitted.part_of_atom == i)]
         row["scale_from_map"] = float(np.median(own)) if len(own) else None
         if fitted.halves is not None:
             row |= {"half1": float(fitted.halves.occupancy[0, i]), "half2": float(fitted.halves.occupancy[1, i]),

@@ -245,7 +245,7 @@ def _outputs(names, settings, options, compressed):
     """The files of one map that hold results."""
     modifications = requested(settings)
     outputs = [Output(Role.SCALE, names.scale)]
-    if options.half_maps or options.save_error:
+    if memory_need.writes_error(options):
         outputs.append(Output(Role.ERROR, names.path("sd_", ".mrc")))
     if settings.separate_flexibility:
         outputs += [Output(Role.OCCUPANCY, names.path("occ_", ".mrc")),

@@ -127,6 +127,10 @@ class Writer:
             largest = B_FACTOR_COLOURS[-1][0]
             panels += [("occupancy without flexibility", result.flexibility.occupancy, "viridis", 0, 1),
                        ("relative B factor, Å$^2$", result.flexibility.b_factor, "coolwarm", -largest, largest)]
+        if result.error is not None:
+            from occupy_jit.reports.chimerax import ERROR_COLOURS
+
+            panels.append(("standard error of the scale", result.error, "magma", 0, ERROR_COLOURS[-1][0]))
         panels += [(name, data, "gray", low, high) for name, data in modified]
         with self.log.timed("plot"), self._outputs.open(path) as file:
             slices_png(file, panels, version=__version__)

@@ -384,7 +384,11 @@ def test_outputs_of_a_full_run(good, tmp_path):
     assert {os.path.basename(entry["path"]) for entry in record["outputs"]} == set(os.listdir(out))
     maps = sorted(name for name in os.listdir(out) if name.endswith(".mrc"))
     assert maps == ["around_in.mrc", "conf_in.mrc", "factor_low_out_in.mrc", "factor_mid_out_in.mrc", "lowpass_in.mrc",
-                    "out_in.mrc", "scale_in.mrc", "solventdef_in.mrc"]
+                    "out_in.mrc", "scale_in.mrc", "sd_in.mrc", "solventdef_in.mrc"]
+    script = (out / "chimX_in.cxc").read_text()
+    (line,) = [line for line in script.splitlines() if line.startswith("alias occerror ")]
+    number = next(line.split()[1] for line in script.splitlines() if line.startswith("#   #") and "sd_in.mrc" in line)
+    assert f"map {number} palette 0,#4d6edf:0.1,#d9d9d9:0.3,#cc3920" in line and "(occerror)" in script
     bands = record["results"]["bands"]
     assert len(bands) == 8 and bands[-1]["to_angstrom"] == pytest.approx(2.5)
     assert all(1 <= factor <= 1 / float(scale) + 1e-9 for band in bands
@@ -524,8 +528,8 @@ def test_bits_do_not_depend_on_threads(good, tmp_path):
         ran = run(*options, "--threads", threads, "--output-dir", f"t{threads}", cwd=tmp_path,
                   env={"NUMBA_NUM_THREADS": "2"})
         assert ran.returncode == 0 and ran.stdout == ran.stderr == ""
-    # scale, low-pass, confidence, scale around; each modified map; factors of one kind in two bands, of the other once
-    assert len(maps_in(tmp_path / "t1")) == 9
+    # scale, error, low-pass, confidence, scale around; each modified map; factors of one kind in two bands, else once
+    assert len(maps_in(tmp_path / "t1")) == 10
     assert maps_in(tmp_path / "t1") == maps_in(tmp_path / "t2")
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.reports import chimerax
-from occupy_jit.reports.chimerax import MODIFIED, cannot_open, cube, script, script_path
+from occupy_jit.reports.chimerax import ERROR, FLEXIBILITY, MODIFIED, cannot_open, cube, script, script_path
 
 
 def tokens(line):
@@ -94,6 +94,16 @@ def test_all_is_opened_hidden_coloured_and_levelled():
     assert options["modelId"] == "#6"  # the five maps hold 1 to 5
     names = [words[0] for words in commands(text)]
     assert names.index("color") > names.index("volume") and names.index("hide") > names.index("color")
+
+
+def test_one_can_colour_by_the_error_and_by_flexibility_and_back():
+    text = script("m", "m.mrc", "scale_m.mrc", [("sd_m.mrc", ERROR), ("flex_m.mrc", FLEXIBILITY)], version="1")
+    aliases = {line.split()[1]: line for line in text.splitlines() if line.startswith("alias ")}
+    for name, number, ends in (("occerror", 3, "0,0.3"), ("occflex", 4, "-50,150"), ("occscale", 2, "0.2,1")):
+        assert f"color sample #1 map #{number} palette" in aliases[name] and f"range {ends}; key " in aliases[name]
+        assert f"# {name}" in text, "how to use it is said"
+    alone = script("m", "m.mrc", "scale_m.mrc", [("conf_m.mrc", "confidence")], version="1")
+    assert not any(name in alone for name in ("occerror", "occflex", "occscale"))
 
 
 def test_without_a_modification_the_input_is_shown():
