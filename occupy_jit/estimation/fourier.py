@@ -13,6 +13,7 @@ import numpy as np
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation import pruned_transform as pruned
 from occupy_jit.estimation.sections import Sections
+from occupy_jit.kernels import direct_transform
 from occupy_jit.kernels.arguments import as_volume
 
 
@@ -106,13 +107,20 @@ def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, thre
     out = _output(out, volume.shape)
     if volume.size == 0:
         return out
-    axes = [pruned.Axis(n, voxel_size, highest_frequency) for n in volume.shape]
+    axes = [pruned.Axis(n, voxel_size, highest_frequency).prefer_sums() for n in volume.shape]
     z_axis = axes[0]
 
     def along_z(slab, ky):
         frequency = pruned.frequencies(axes, ky, slab.shape[2])
         factor = np.asarray(transfer(frequency), dtype=np.float32)
         factor[frequency > highest_frequency] = 0
+        if z_axis.sums is not None:
+            flat = slab.reshape(len(slab), -1)
+            kept = direct_transform.forward_columns(flat, z_axis.sums).reshape(-1, *slab.shape[1:])
+            kept[:z_axis.low] *= factor[:, None]
+            kept[z_axis.low:] *= factor[z_axis.high:0:-1, None]
+            direct_transform.backward_columns(kept.reshape(len(kept), -1), z_axis.sums, flat)
+            return
         spectrum = np.fft.fft(slab, axis=0)
         spectrum[z_axis.low:z_axis.n - z_axis.high] = 0
         spectrum[:z_axis.low] *= factor[:, None]

@@ -4,7 +4,8 @@ Every axis is transformed, cut to the band, and only what is left goes on to the
 
 The transforms are numpy's: one-dimensional, row by row, so that the bits of a result depend neither on
 the number of threads nor on how the rows are grouped, and without importing another library for it
-(loading scipy.fft takes longer than filtering a map of 256 voxels an edge).
+(loading scipy.fft takes longer than filtering a map of 256 voxels an edge). Axes with a large prime factor can be
+transformed by sums instead, see `occupy_jit.kernels.direct_transform`.
 """
 
 import copy
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from occupy_jit.kernels import direct_transform as direct
 from occupy_jit.machine.threads import thread_count
 
 BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay in a core's own cache
@@ -24,6 +26,7 @@ class Axis:
     """
 
     first = 0
+    sums = None
 
     def __init__(self, n, voxel_size, highest_frequency):
         self.n = n
@@ -32,6 +35,12 @@ class Axis:
         self.top = int(min(n // 2, np.floor(highest_frequency / self.step * (1 + 1e-9))))
         self.low = self.top + 1
         self.high = min(self.top, n - self.low)
+
+    def prefer_sums(self):
+        """Transform by sums where that is faster; returns the axis."""
+        if direct.is_faster(self.n, self.low):
+            self.sums = direct.tables(self.n, self.low, self.high)
+        return self
 
     @property
     def frequencies(self):
@@ -60,10 +69,18 @@ def transform_slices(volume, axes, workers):
     rows = max(1, BLOCK_VOXELS // (n_y * n_x))
 
     def task(z):
-        part = np.fft.rfft(volume[z:z + rows], axis=2)
-        part = np.fft.fft(part[:, :, x_axis.first:x_axis.first + x_axis.low], axis=1)
-        band[z:z + rows, :y_axis.low] = part[:, :y_axis.low]
-        band[z:z + rows, y_axis.low:] = part[:, n_y - y_axis.high:]
+        part = volume[z:z + rows]
+        if x_axis.sums is None:
+            part = np.fft.rfft(part, axis=2)[:, :, x_axis.first:x_axis.first + x_axis.low]
+        else:
+            part = direct.forward_rows(part.reshape(-1, n_x), x_axis.sums).reshape(-1, n_y, x_axis.low)
+        if y_axis.sums is None:
+            part = np.fft.fft(part, axis=1)
+            band[z:z + rows, :y_axis.low] = part[:, :y_axis.low]
+            band[z:z + rows, y_axis.low:] = part[:, n_y - y_axis.high:]
+            return
+        for i, section in enumerate(part):
+            band[z + i] = direct.forward_columns(np.ascontiguousarray(section), y_axis.sums)
 
     workers.map(task, range(0, n_z, rows))
     return band
@@ -77,12 +94,23 @@ def transform_slices_back(band, axes, out, workers):
 
     def task(z):
         part = np.zeros((min(rows, n_z - z), n_y, x_axis.low), np.complex64)
-        part[:, :y_axis.low] = band[z:z + rows, :y_axis.low]
-        part[:, n_y - y_axis.high:] = band[z:z + rows, y_axis.low:]
         # A whole half spectrum: numpy transforms several rows at a time only where it has nothing to pad.
-        spectrum = np.zeros((len(part), n_y, n_x // 2 + 1), np.complex64)
-        np.fft.ifft(part, axis=1, out=spectrum[:, :, :x_axis.low])
-        np.fft.irfft(spectrum, n_x, axis=2, out=out[z:z + rows])
+        spectrum = after_y = part
+        if x_axis.sums is None:
+            spectrum = np.zeros((len(part), n_y, n_x // 2 + 1), np.complex64)
+            after_y = spectrum[:, :, :x_axis.low]
+        if y_axis.sums is None:
+            part[:, :y_axis.low] = band[z:z + rows, :y_axis.low]
+            part[:, n_y - y_axis.high:] = band[z:z + rows, y_axis.low:]
+            np.fft.ifft(part, axis=1, out=after_y)
+        else:
+            for i, section in enumerate(part):
+                direct.backward_columns(band[z + i], y_axis.sums, section)
+                after_y[i] = section
+        if x_axis.sums is None:
+            np.fft.irfft(spectrum, n_x, axis=2, out=out[z:z + rows])
+        else:
+            direct.backward_rows(spectrum.reshape(-1, x_axis.low), x_axis.sums, out[z:z + rows].reshape(-1, n_x))
 
     workers.map(task, range(0, n_z, rows))
 

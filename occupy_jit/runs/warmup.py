@@ -92,7 +92,7 @@ def load(announce=None, rest=True):
 def _run_everything(rest):
     import numpy as np
 
-    from occupy_jit.estimation import modify
+    from occupy_jit.estimation import fourier, modify
     from occupy_jit.estimation.estimate import estimate
     from occupy_jit.estimation.quiet import Quiet
     from occupy_jit.kernels import cells
@@ -110,6 +110,7 @@ def _run_everything(rest):
     result = estimate(volume, settings, voxel_size=1.0)
     for kind in requested(settings):  # band by band, and by plain factors
         modify.modified(volume, result, settings, kind)
+    fourier.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
     # what large maps have on cells
     power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
