@@ -146,7 +146,7 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
     nearby = settings.noise_floor == LOCAL and not halves
     always += 2 * nearby
     if halves and options.model is not None:
-        always += min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # the difference, kept for the fit
+        always += (1 + beside_halves) * min(1.0, voxel_size / _MODEL_VOXEL) ** 3  # what is kept of them for the fit
     # The half maps' difference as it was.
     always += bool(halves and settings.separate_flexibility)
     measuring = always + lowpassed + power + judged

@@ -13,7 +13,7 @@ def find(options, inputs, result, log):
     ----------
     options : occupy_jit.settings.Options
     inputs : occupy_jit.runs.one_map._Inputs
-        With ``volume`` and ``coarse_difference``.
+        With ``volume`` and ``coarse_halves``.
     result : occupy_jit.estimation.result.Result
         Of the map alone: its scale at the atoms is told beside each occupancy.
     log : occupy_jit.reports.runlog.RunLog
@@ -30,8 +30,7 @@ def find(options, inputs, result, log):
     try:
         fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts,
                                     reference=options.reference_part, residues=options.residues,
-                                    b_factors=options.b_factors,
-                                    half_difference=inputs.coarse_difference, progress=log.step)
+                                    b_factors=options.b_factors, progress=log.step, **inputs.coarse_halves)
     finally:
         log.step()
     for sentence in fitted.warnings:
@@ -39,20 +38,21 @@ def find(options, inputs, result, log):
     return fitted, _rows(fitted, inputs.volume, result)
 
 
-def half_difference(options, volume, difference):
-    """Half of the difference of half maps at the detail that the fit of a model uses; None if there is nothing to fit.
+def half_maps_for(options, volume, difference, mean):
+    """Arguments of the fit of a model about half maps: half of their difference, and their mean if that is not the map.
 
-    The estimate low-passes what it is given, so this has to be taken before.
+    They are at the detail that the fit uses, and have to be taken before the estimate, which works in theirs.
     """
     if options.model is None or difference is None:
-        return None
+        return {}
     import numpy as np
 
     from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
 
     voxel_size = np.full(3, volume.voxel_size)
-    coarse, _ = fourier_crop(difference, voxel_size, detail_used(voxel_size))
-    return coarse.copy() if np.shares_memory(coarse, difference) else coarse
+    given = {"half_difference": difference} | ({} if mean is None else {"half_mean": mean})
+    coarse = {name: fourier_crop(data, voxel_size, detail_used(voxel_size))[0] for name, data in given.items()}
+    return {name: data.copy() if np.shares_memory(data, given[name]) else data for name, data in coarse.items()}
 
 
 def _rows(fitted, volume, result):

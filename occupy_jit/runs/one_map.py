@@ -53,7 +53,7 @@ class _Inputs(NamedTuple):
     half_difference: object  # array or None
     half_mean: object  # array, where the map is another; or None
     half_factor: float  # what the second half map was multiplied with
-    coarse_difference: object  # the same for the parts of a model: the estimate overwrites the other
+    coarse_halves: dict  # both for the parts of a model: the estimate overwrites the others
     solvent_mask: object  # array or None
     reference_mask: object  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
@@ -105,7 +105,7 @@ def _read(plan, log):
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
     mean, difference, factor = _halves(plan, volume)
-    coarse = model_parts.half_difference(options, volume, difference)
+    coarse = model_parts.half_maps_for(options, volume, difference, mean)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)

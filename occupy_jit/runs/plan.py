@@ -183,8 +183,6 @@ def plan_map(path, settings, options, label=None, page=None):
     names = names_for(path, options.output_dir, options.output_map)
     header = read_header(path, options.voxel_size)
     halves = half_maps_of(path, options)
-    if options.model is not None and halves and path not in halves:
-        raise UsageError("--model takes half maps as the map itself, not beside another: leave out -i")
     for half in halves:
         if not os.path.exists(half):
             raise InputError(f"{shown(half)}: no such file; it should be a half map of {shown(path)}")

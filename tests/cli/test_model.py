@@ -92,6 +92,14 @@ def test_half_maps_tell_what_either_says_and_the_noise(folder, tmp_path):
     found = occupy_jit.occupancy_of_parts(mean, folder / "model.cif", half_maps=(one, two))
     assert np.allclose(found.occupancy, [float(row["occupancy"]) for row in rows], atol=2e-4)
     assert np.allclose(found.halves.occupancy[1], [float(row["half2"]) for row in rows], atol=2e-4)
+    # and beside them a map that was made of them
+    beside = write(tmp_path / "sharp.mrc", 5 * mean.data + 1, VOXEL)
+    ran = run("-i", beside, "--half-maps", *halves, "--model", folder / "model.cif", "--output-dir", tmp_path / "out")
+    assert ran.returncode == 0, ran.stderr
+    with open(tmp_path / "out" / "parts_sharp.csv", newline="") as file:
+        for row, like in zip(csv.DictReader(file), rows, strict=True):
+            for name in ("occupancy", "half1", "half2", "se_noise"):
+                assert abs(float(row[name]) - float(like[name])) < 0.004
 
 
 def test_chains_with_names_like_paths_formulas_and_commands_do_no_harm(folder, tmp_path):

@@ -1,15 +1,19 @@
 """What two half maps say of the parts of a model: either's answer, the noise, and whether the errors hold."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.half_maps import join
+from occupy_jit.estimation.main_map import LEAST_CORRELATION
 from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
 from occupy_jit.estimation.model.part_errors import block_scores, change_with
+from occupy_jit.estimation.model.turns import smooth_shells
+from occupy_jit.kernels.radial import times_radial
 
 _IDENTICAL = 1e-8  # of the power of the map
-_MEAN = 1e-3  # of the amplitude of the map: rounding of halves, or of their mean, stays far below
 _SURE = 3.09  # normal deviate that chance exceeds once in a thousand times
 
 
@@ -36,48 +40,87 @@ class PartHalves:
     most: float
 
 
-def coarse_difference(volume, half_maps, half_difference, voxel_size):
-    """Half of the difference of the half maps at the detail used; None without them.
+class CoarseHalves(NamedTuple):
+    """Half maps at the detail used.
+
+    Attributes
+    ----------
+    difference : ndarray (z, y, x)
+        Half of it.
+    mean : ndarray (z, y, x) or None
+        Where the map is not their mean itself.
+    """
+
+    difference: np.ndarray
+    mean: np.ndarray | None
+
+
+def coarse_halves(shape, voxel_size, half_maps=None, half_difference=None, half_mean=None):
+    """Half maps at the detail used; None without them.
 
     Parameters
     ----------
-    volume : ndarray (z, y, x)
-        Their mean.
-    half_maps : pair of arrays or maps, or None
-    half_difference : ndarray (z, y, x), or None
-        Instead of them, on the grid of the map or at the detail used already.
+    shape : tuple of int
+        Of the map.
     voxel_size : float or (3,)
         Å.
+    half_maps : pair of arrays or maps, optional
+    half_difference, half_mean : ndarray (z, y, x), optional
+        Half of their difference instead, and their mean if that is not the map, on the grid of the map or at the
+        detail used already.
 
     Raises
     ------
     InputError
-        They are the same map twice, or `volume` is not their mean.
+        They are the same map twice.
     UsageError
         They are not two, or of another box.
     """
     if half_maps is not None:
-        half_difference = _difference(np.asarray(volume), half_maps)
+        half_mean, half_difference = _joined(shape, half_maps)
     if half_difference is None:
         return None
     voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)
-    spacing = voxel_size * np.array(volume.shape) / half_difference.shape
-    return fourier_crop(half_difference, spacing, detail_used(voxel_size))[0]
+    return CoarseHalves(*(None if volume is None else
+                          fourier_crop(volume, voxel_size * np.array(shape) / volume.shape, detail_used(voxel_size))[0]
+                          for volume in (half_difference, half_mean)))
 
 
-def _difference(volume, half_maps):
+def _joined(shape, half_maps):
+    """Mean and half of the difference of two half maps."""
     if len(half_maps) != 2:
         raise UsageError(f"half_maps: give two, not {len(half_maps)}")
-    one, two = (np.asarray(getattr(half, "data", half), np.float32) for half in half_maps)
-    if not one.shape == two.shape == volume.shape:
-        raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} are not that of the map, {volume.shape}")
-    difference, mean = (one - two) / 2, (one + two) / 2
-    power = float(np.square(volume, dtype=float).mean())
-    if float(np.square(difference, dtype=float).mean()) <= _IDENTICAL * power:
+    one, two = (np.array(getattr(half, "data", half), np.float32, order="C") for half in half_maps)
+    if not one.shape == two.shape == shape:
+        raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} are not that of the map, {shape}")
+    join(one, two)
+    if float(np.square(two, dtype=float).mean()) <= _IDENTICAL * float(np.square(one, dtype=float).mean()):
         raise InputError("half_maps: they are the same map twice; give the other half")
-    if float(np.square(mean - volume, dtype=float).mean()) > _MEAN**2 * power:
-        raise InputError("half_maps: the map is not their mean; give (half1 + half2) / 2, unmasked and unsharpened")
-    return difference
+    return one, two
+
+
+def noise_of(halves, lattice):
+    """Transform of the noise of the map on the lattice.
+
+    Where the map was made of the halves, sharpened or masked, they are brought to it shell by shell.
+
+    Raises
+    ------
+    InputError
+        The map does not resemble the mean of the halves.
+    """
+    noise = lattice.transform_of(halves.difference)
+    if halves.mean is None:
+        return noise
+    mean = lattice.transform_of(halves.mean)
+    own = smooth_shells(lattice.power(mean, mean), lattice)
+    gain = np.maximum(smooth_shells(lattice.power(lattice.transform, mean), lattice), 0) / np.maximum(own, 1e-30)
+    one, two = lattice.at_fit_voxels(lattice.band), lattice.at_fit_voxels(lattice.band * gain, mean)
+    agreement = float(np.corrcoef(one, two)[0, 1]) if two.any() else 0.0
+    if not agreement >= LEAST_CORRELATION:
+        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only at the model: the "
+                         "half maps are not those of this map, or not aligned with it")
+    return times_radial(noise, lattice.place, gain)
 
 
 def judge_halves(lattice, design, solution, result, weights):

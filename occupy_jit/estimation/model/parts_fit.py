@@ -12,7 +12,7 @@ from occupy_jit.estimation.model.fitted_atoms import Atoms, collect_atoms, descr
 from occupy_jit.estimation.model.full_group import full_group
 from occupy_jit.estimation.model.lattice import Lattice, detail_used, fourier_crop, make_lattice
 from occupy_jit.estimation.model.part_errors import relative_to_full, solve_with_errors, standard_errors
-from occupy_jit.estimation.model.part_halves import coarse_difference, judge_halves
+from occupy_jit.estimation.model.part_halves import coarse_halves, judge_halves, noise_of
 from occupy_jit.estimation.model.part_selection import model_name as _name
 from occupy_jit.estimation.model.part_selection import select_parts
 from occupy_jit.estimation.model.parts_result import Evidence, PartsResult, ResidueOccupancy
@@ -40,7 +40,7 @@ class _Prepared(NamedTuple):
 
 
 def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
-                       half_difference=None, voxel_size=None, position=None, progress=None):
+                       half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None):
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
 
     Parameters
@@ -57,9 +57,9 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     b_factors : {"auto", "flat", "model"}
         Whether those of the file are used: auto takes what explains more.
     half_maps : pair of arrays or maps (z, y, x), optional
-        Whose mean the map is. What each of them says is told as well, and how much of the errors is noise.
-    half_difference : ndarray (z, y, x), optional
-        Half of their difference instead of them, as `estimate` takes it.
+        That the map was made of. What each of them says is told as well, and how much of the errors is noise.
+    half_difference, half_mean : ndarray (z, y, x), optional
+        Half of their difference instead of them, and their mean if that is not the map, as `estimate` takes them.
     voxel_size : float, optional
         In Å; of an array it is needed.
     position : (x, y, z), optional
@@ -85,12 +85,12 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     model = structure if isinstance(structure, AtomicModel) else read_model(structure)
     data, voxel_size, frames = _map_of(volume, voxel_size, position)
     names, part, wanted = select_parts(model, parts, reference)
-    difference = coarse_difference(data, half_maps, half_difference, voxel_size)
+    halves = coarse_halves(data.shape, voxel_size, half_maps, half_difference, half_mean)
     say("model: where it lies in the map")
     prepared = _best_frame(data, voxel_size, frames, model, part)
     lattice, atoms = prepared.lattice, prepared.atoms
-    if difference is not None:
-        lattice.noise = lattice.transform_of(difference)
+    if halves is not None:
+        lattice.noise = noise_of(halves, lattice)
     known, tree, owner = describe_parts(atoms, lattice.spacing, len(names))
     say("model: parts")
     design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
@@ -110,7 +110,7 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     result, reference_value, weights = _result(model, names, part, lattice, known, solution, wanted, design)
     result.explained, result.pseudo_atoms, result.frame = explained, n_pseudo, prepared.frame
     result.b_factors = "model" if used else "flat"
-    if difference is not None:
+    if halves is not None:
         result.halves = judge_halves(lattice, design, solution, result, weights)
     if residues:
         say("model: residues")
