@@ -39,7 +39,7 @@ class Reference(NamedTuple):
 def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, voxel_size, searched):
     """Full scale: what the contrast without its noise reads in a mask.
 
-    The median of m over the peaks in the mask, or with half maps the mean of the two cross-weighted medians, as
+    The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as
     `masked_occupancy.occupancy_of_masks` takes them; the error is that of the median, from blocks of 15 Å.
 
     Parameters
@@ -80,8 +80,8 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, vox
     if difference is None:
         samples = [covered(mask, scale_on_peaks(source, maximum, zero, floor, 1.0), edge)]
     else:
-        samples = [covered(np.clip(mask, 0, 1) * weight, values, edge)
-                   for values, weight in crossed_halves(source, difference, zero, floor, 1.0, ball)]
+        samples = [covered(mask, values, edge)
+                   for values in crossed_halves(source, difference, zero, floor, 1.0, ball)]
     median = weighted_median(samples)
     if not median.value > 0:
         raise UnusableReference("nothing stands above solvent inside the reference mask: it must lie on a part of the "

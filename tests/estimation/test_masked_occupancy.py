@@ -5,8 +5,9 @@ import pytest
 
 from occupy_jit.estimation.errors_of_scale import STANDARD, relative_error_of_full_scale
 from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.masked_occupancy import occupancy_at_positions, occupancy_of_masks
-from occupy_jit.estimation.weighted import block_edge
+from occupy_jit.estimation.masked_occupancy import LEAK, occupancy_at_positions, occupancy_of_masks, with_leak
+from occupy_jit.estimation.weighted import Median, block_edge
+from occupy_jit.kernels import fields
 from tests import naive, simulated
 
 
@@ -87,6 +88,37 @@ def test_it_is_the_median_on_peaks(made, result):
     values = (maximum[peak] - result.floor**2 / maximum[peak]) / result.full_scale
     (row,) = occupancy_of_masks(result, [(name, mask)])
     assert row["occupancy"] == pytest.approx(np.median(np.where(maximum[peak] > result.floor, values, 0)), abs=1e-5)
+
+
+def test_halves_are_read_on_the_peaks_of_each_other(made):
+    difference = np.ascontiguousarray((made.map - made.signal)[::-1, :, ::-1])
+    found = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False, half_difference=difference)
+    name, mask = masks_of(made, 3)[2]
+    floors = fields.part_of(found.floor_map, made.map.shape, (slice(None),) * 3).astype(float) * np.sqrt(2)
+    halves = [found.lowpass.astype(float) + sign * found.half_difference - found.zero for sign in (1, -1)]
+    maxima = [naive.sliding_maximum(half, found.ball.radius, found.ball.size) for half in halves]
+    medians = []
+    for own, other in ((0, 1), (1, 0)):
+        peak = mask & (halves[other] > maxima[other] / 2)
+        height, floor = maxima[own][peak], floors[peak]
+        medians.append(np.median(np.where(height > floor, height - floor**2 / height, 0)) / found.full_scale)
+    (row,) = occupancy_of_masks(found, [(name, mask)])
+    assert row["occupancy"] == pytest.approx(np.mean(medians), abs=1e-5)
+
+
+def test_the_error_holds_what_neighbours_bring_in(made, result):
+    """Of blocks alone it is less, but not for a full part; a clean weak chain is off by no more than three of it."""
+    plain = [Median(value, 0.003, 9.0) for value in (-0.1, 0.0, 0.4, 1.0, 1.2)]
+    added = [np.sqrt(with_leak(median).error ** 2 - 0.003**2) for median in plain]
+    assert added == pytest.approx([LEAK, LEAK, 0.6 * LEAK, 0, 0], abs=1e-9)
+    assert with_leak(Median(0.2, None, 1.5)).error is None
+    clean = estimate((made.signal + 1e-3 * (made.map - made.signal)).astype(np.float32), voxel_size=made.voxel_size,
+                     with_confidence=False)
+    rows = occupancy_of_masks(clean, masks_of(made, 3))
+    for row, occupancy in zip(rows, made.occupancies, strict=True):
+        if row["error"] is not None and occupancy < 1:
+            wide = np.hypot(row["error"], occupancy * relative_error_of_full_scale(clean))
+            assert abs(row["occupancy"] - occupancy) < 3 * wide
 
 
 def test_at_atoms_it_is_the_median_of_the_scale_there(made, result):
