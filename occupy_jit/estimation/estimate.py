@@ -163,7 +163,7 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
             floor = local.floor
         elif floor is None:
             floor = max(quiet.median(maximum, zero), 0.0)
-        return reference.full_scale_in_mask(reference_mask, source, maximum, None, zero, floor, ball, voxel_size,
+        return reference.full_scale_in_mask(reference_mask, source, maximum, None, zero, floor, quiet, ball, voxel_size,
                                             found)[0]
 
 
@@ -269,8 +269,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     told = None
     if reference_mask is not None:
         found, full_error, told = reference.full_scale_in_mask(
-            reference_mask, source, maximum, difference, zero, local.floor if locally else floor, ball, voxel_size,
-            found)
+            reference_mask, source, maximum, difference, zero, local.floor if locally else floor, quiet, ball,
+            voxel_size, found)
     full, floor = verdicts.usable_levels(found.value, found.quantile, floor, given, verdict_list)
     if told is not None:
         reference.judge(told, full, verdict_list)

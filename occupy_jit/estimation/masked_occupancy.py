@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from occupy_jit.estimation import common_noise
 from occupy_jit.estimation.weighted import Median, block_edge, weighted_median
 from occupy_jit.kernels.atoms import density_at
 from occupy_jit.kernels.fields import part_of
@@ -26,8 +27,9 @@ def occupancy_of_masks(result, masks):
 
     The median of the scale, not limited to 1, over the voxels of the mask that are on peaks, weighted with the
     mask and only then limited to 0 and 1; with half maps the mean of the medians of each half over the peaks of the
-    other. Its error is found from blocks of 15 Å, and holds what leaks in from neighbours (`LEAK`). Full scale has an
-    error of its own, the same for all masks of a map: see `errors_of_scale.relative_error_of_full_scale`.
+    other. Its error is found from blocks of 15 Å, and holds what leaks in from neighbours (`LEAK`) and the noise that
+    all blocks have in common (`common_noise`). Full scale has an error of its own, the same for all masks of a map: see
+    `errors_of_scale.relative_error_of_full_scale`.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def occupancy_of_masks(result, masks):
     ValueError
         If the low-passed map was not kept, or a mask has another shape than the map.
     """
-    samples = None
+    samples = noise = None
     edge = block_edge(result.voxel_size)
     rows = []
     for name, mask in masks:
@@ -58,7 +60,11 @@ def occupancy_of_masks(result, masks):
             raise ValueError(f"mask {name}: shape {np.shape(mask)} differs from the map's {result.scale.shape}")
         if samples is None:
             samples = [peaks(result)] if result.half_difference is None else crossed(result)
-        found = with_leak(weighted_median([covered(mask, values, edge) for values in samples]))
+            noise = common_noise.CommonNoise(result.half_difference, edge) if result.half_difference is not None \
+                else common_noise.of_solvent(result.lowpass, result.zero, result.quiet, edge)
+        parts = [covered(mask, values, edge) for values in samples]
+        found = with_common_noise(with_leak(weighted_median(parts)), parts, noise, result.floor, result.full_scale,
+                                  result.half_difference is not None)
         total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
         rows.append({"mask": name, **in_words(found), "voxels": total, "in_blocks": _placed(found, mask.shape, edge)})
     return rows
@@ -71,6 +77,27 @@ def _placed(median, shape, edge):
     along = tuple(-(-n // edge) for n in shape)
     places = np.transpose(np.unravel_index(list(median.in_blocks), along)).tolist()
     return dict(zip(map(tuple, places), median.in_blocks.values(), strict=True))
+
+
+def with_common_noise(median, parts, noise, floor, full, of_halves):
+    """The same median with an error that holds the noise which all blocks of the region have in common.
+
+    Parameters
+    ----------
+    median : Median
+        Of a scale.
+    parts : sequence of (values, weights, blocks)
+        What it is the median of.
+    noise : occupy_jit.estimation.common_noise.CommonNoise
+    floor, full : float
+        Noise floor and full scale of that scale.
+    of_halves : bool
+    """
+    if median.error is None:
+        return median
+    weights, blocks = (np.concatenate([part[index] for part in parts]) for index in (1, 2))
+    variance = common_noise.in_scale(noise.variance(blocks, weights), median.value, floor, full, of_halves)
+    return median._replace(error=math.hypot(median.error, math.sqrt(variance)))
 
 
 def with_leak(median):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.masked_occupancy import crossed_halves
+from occupy_jit.estimation import common_noise
+from occupy_jit.estimation.masked_occupancy import crossed_halves, with_common_noise
 from occupy_jit.estimation.result import FullScale
 from occupy_jit.estimation.weighted import FEWEST_BLOCKS, block_edge, weighted_median
 from occupy_jit.kernels.regions import covered, scale_on_peaks
@@ -36,7 +37,7 @@ class Reference(NamedTuple):
     searched: float
 
 
-def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, voxel_size, searched):
+def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ball, voxel_size, searched):
     """Full scale: what the contrast without its noise reads in a mask.
 
     The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as
@@ -53,6 +54,7 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, vox
     zero : float
     floor : float or float32 array
         Of voxels, or over cells of two.
+    quiet : occupy_jit.estimation.quiet.Quiet
     ball : occupy_jit.estimation.ball.Ball
     voxel_size : float
         Å.
@@ -83,13 +85,18 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, ball, vox
         samples = [covered(mask, values, edge)
                    for values in crossed_halves(source, difference, zero, floor, 1.0, ball)]
     median = weighted_median(samples)
+    level = float(np.median(floor)) if np.ndim(floor) else floor
     if not median.value > 0:
         raise UnusableReference("nothing stands above solvent inside the reference mask: it must lie on a part of the "
                                 "map that is fully occupied, with values above 0 there")
     if median.blocks < FEWEST_BLOCKS:
         raise UnusableReference(f"the reference mask holds {median.blocks:.1f} independent blocks of 15 Å, and full "
                                 f"scale needs {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole chain")
-    level = float(np.median(floor)) if np.ndim(floor) else floor
+    if difference is None:
+        noise = common_noise.of_solvent(source, zero, quiet, edge)
+    else:
+        noise = common_noise.CommonNoise(difference, edge)
+    median = with_common_noise(median, samples, noise, level, 1.0, difference is not None)
     with_noise = (median.value + np.hypot(median.value, 2 * level)) / 2
     found = FullScale(median.value, None, searched.tile, zero, searched.tau, float(with_noise))
     return found, median.error, Reference(median.blocks, searched.value)
