@@ -42,6 +42,18 @@ drowns in the solvent that is kept otherwise, would be most of what is left of i
 # A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
 _LEAST_SPREAD = 0.01
 _LEAST_EVIDENCE_SPREAD = 0.02
+_LEAST_NOISE = 0.1  # of that in solvent
+
+
+def least_floor(floor, full):
+    """Lowest noise that heights are measured in where it is known locally: hardly any noise is hardly any evidence.
+
+    Parameters
+    ----------
+    floor, full : float
+        Noise floor in solvent, and full scale.
+    """
+    return max(_LEAST_NOISE * floor, _LEAST_SPREAD * full)
 
 
 def cap_level(floor, spread, full):

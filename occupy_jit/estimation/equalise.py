@@ -52,7 +52,7 @@ class Bands:
         Å.
     frequency, signal_spectrum, noise_spectrum : (shells,) float64 arrays
         The same in shells, at frequencies in 1/Å; the signal's may fall below 0 where it is lost in the noise.
-    noise_variance : (nz, ny, nx) float32 array or None
+    noise_variance : (nz, ny, nx) float32 array or `Sections`, or None
         Local variance of the noise relative to `noise`; None where it is the same everywhere.
     reading : float
         What the scale of the neighbourhood reads of the scale itself, on average over the power of the content.
@@ -118,26 +118,40 @@ def applies(result, settings, kind):
     return kind.amplifies and not settings.plain_factors and not _flattened(result)
 
 
-def prepare(volume, result, settings, thread_count=None):
+def wanted(settings):
+    """Whether a modification that `settings` ask for is done band by band, where the noise is known."""
+    return any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
+
+
+def prepare(volume, result, settings, noise=None, thread_count=None):
     """Measure the bands of a map, into ``result.bands``, if a modification that `settings` ask for needs them.
 
     What the user should know of them is added to ``result.verdicts``.
+
+    Parameters
+    ----------
+    volume, result, thread_count
+        As for `measure`.
+    settings : occupy_jit.settings.Settings
+    noise : (nz, ny, nx) float32 array, optional
+        From half maps: then it, and the local noise of `result`, are what the bands go by.
     """
-    amplifying = [kind for kind in requested(settings) if kind.amplifies]
-    if not amplifying or settings.plain_factors:
+    if not wanted(settings):
         return
     if _flattened(result):
         result.verdicts.append(("plain-factors", "the noise is not known, as the solvent was flattened: amplified by "
                                                  "plain factors, noise and all"))
         return
-    result.bands = measure(volume, result, thread_count=thread_count)
+    variance = None if noise is None else result.local_noise.variance
+    result.bands = measure(volume, result, noise, variance, thread_count)
     if result.bands.hopeless:
         result.verdicts.append(("nothing-to-equalise", "noise is more than ten times the signal in every band of the "
                                                        "spectrum: hardly anything is amplified"))
 
 
 def _flattened(result):
-    return any(code == "solvent-flattened" for code, _ in result.verdicts)
+    """Whether solvent was flattened, and no half maps tell the noise."""
+    return result.half_maps is None and any(code == "solvent-flattened" for code, _ in result.verdicts)
 
 
 def response(band, frequency, voxel_size):
@@ -164,8 +178,9 @@ def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
     noise : (nz, ny, nx) float32 array, optional
         A sample of the noise in the map, content included (half the difference of half maps). Without it
         the noise is that of the quiet voxels.
-    noise_variance : (nz, ny, nx) float32 array, optional
-        Local variance of the noise, in any unit: `noise` in the bands is then that of its mean over the content.
+    noise_variance : float32 array, optional
+        Local variance of the noise, of each voxel or over cells of two, in any unit: `noise` in the bands is then that
+        of its mean over the content.
     thread_count : int, optional
 
     Returns
@@ -194,7 +209,8 @@ def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
             frequency, noise_power = fourier.radial_spectrum(_times(mask, noise), voxel_size, thread_count)
             noise_power = noise_power / max(mask_power, np.finfo(np.float32).tiny)
         if noise_variance is not None:
-            noise_variance = noise_variance / np.float32(_weighted_mean(mask, noise_variance))
+            mean = _weighted_mean(mask, _of_cells(noise_variance, volume.shape))
+            noise_variance = _of_cells(noise_variance / np.float32(mean), volume.shape)
         _, power = fourier.radial_spectrum(_times(mask, volume, result.zero), voxel_size, thread_count)
     signal_power = (power / mask_power - noise_power) / scale_power if mask_power > 0 else np.zeros_like(power)
     signal, noise_level = (_in_bands(spectrum, frequency, voxel_size) for spectrum in (signal_power, noise_power))
@@ -229,7 +245,14 @@ def _content(result):
     for of_cells, voxels in cells.sections_of_cells(shape[0], SECTIONS // 2):
         cells.cell_mean_of_sections(hard(voxels), of_cells, shape[0], coarse[of_cells])
     cells.smoothed_cells(coarse, sigma)
-    return Sections(shape, lambda first, last: cells.values_between(coarse, shape, cells.sections(first, last), True))
+    return _of_cells(coarse, shape)
+
+
+def _of_cells(values, shape):
+    """What is known over cells as a volume that is made section by section; a volume as it is."""
+    if values.shape == shape:
+        return values
+    return Sections(shape, lambda first, last: cells.values_between(values, shape, cells.sections(first, last), True))
 
 
 def _times(mask, volume, zero=0.0):
@@ -254,7 +277,7 @@ def _mean_squares(mask, scale):
 
 def _weighted_mean(mask, values):
     """Mean of values under the squared mask."""
-    return _mean_squares(mask, np.sqrt(values))[1]
+    return _mean_squares(mask, Sections(values.shape, lambda first, last: np.sqrt(values[first:last])))[1]
 
 
 def _in_bands(spectrum, frequency, voxel_size):

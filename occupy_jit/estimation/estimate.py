@@ -106,12 +106,17 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
                              "to be its own")
         overwrite_halves = False  # they are needed, too
     with threads(thread_count):
+        bands_wanted = with_confidence and not overwrite and equalise.wanted(settings)
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
                            full_scale, half_difference, half_mean, overwrite_halves, with_error, reference_mask,
-                           thread_count)
+                           bands_wanted, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
-            equalise.prepare(volume, result, settings, thread_count)
+            noise = half_difference
+            if bands_wanted and result.half_gain is not None:
+                noise = fourier.filter_radially(noise, result.half_gain, result.voxel_size, threads=thread_count,
+                                                out=noise if overwrite_halves else None)
+            equalise.prepare(volume, result, settings, noise, thread_count)
         if settings.separate_flexibility:
             of_halves = volume if half_mean is None else half_mean
             result.flexibility = flexibility.separate(of_halves, half_difference, result, reference_mask, thread_count)
@@ -191,7 +196,7 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, half_mean, overwrite_halves, with_error, reference_mask, thread_count):
+              difference, half_mean, overwrite_halves, with_error, reference_mask, bands_wanted, thread_count):
     lowest, highest = _require_content(volume)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume if half_mean is None else half_mean)
@@ -201,7 +206,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     known = equal = None
     if difference is not None:
         known, equal = _where_halves_differ(difference, volume)
-    gain = _gain_of_halves(volume, half_mean, None if on_raw_map else lowpass_angstrom, voxel_size, thread_count)
+    whole_spectrum = on_raw_map or bands_wanted
+    gain = _gain_of_halves(volume, half_mean, None if whole_spectrum else lowpass_angstrom, voxel_size, thread_count)
     measured, reusable = (volume, overwrite) if half_mean is None else (half_mean, overwrite_halves)
     lowpassed = fourier.lowpass(measured, lowpass_angstrom, voxel_size, threads=thread_count,
                                 out=measured if reusable and not on_raw_map else None, gain=gain)
@@ -234,14 +240,14 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
         zero, source_noise, _ = quiet.mean_and_deviation(source)
     local = judged = maximum = None
     if difference is not None:
-        room = difference if overwrite_halves and not on_raw_map else None
+        room = difference if overwrite_halves and not (on_raw_map or bands_wanted) else None
         filtered = fourier.lowpass(difference, lowpass_angstrom, voxel_size, threads=thread_count, out=room, gain=gain)
         judged = half_maps.judge(lowpassed, filtered, zero_of_lowpassed, quiet, equal, verdict_list)
         if not on_raw_map:
             difference = filtered
         elif gain is not None:
             difference = fourier.filter_radially(difference, gain, voxel_size, threads=thread_count,
-                                                 out=difference if overwrite_halves else None)
+                                                 out=difference if overwrite_halves and not bands_wanted else None)
         del filtered
         if told_of_map is not None:
             judged |= {"map_correlation": told_of_map[0], "map_flattened": told_of_map[1]}
@@ -287,19 +293,29 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
             variance = local.variance if of_map else local.maximum_variance
         structure = errors_of_scale.structural_variation(of_source, maximum, floors, variance, found, full, of_map,
                                                          reference_mask)
-        room = difference if overwrite_halves and not (keep_lowpass or on_raw_map) else None
+        room = None if of_map or keep_lowpass or on_raw_map else difference
         error = scale_error(maximum, zero, floors, variance, full, structure, of_map, out=room)
     del source
 
-    depth = cap = None
-    if with_confidence and not settings.no_confidence:
+    depth = cap = even = None
+    if with_confidence and not settings.no_confidence and difference is not None and locally:
+        even = floor, confidence.least_floor(floor, full)
+        depth = spare if spare is not None and quiet.on_cells else np.empty_like(maximum)
+    elif with_confidence and not settings.no_confidence:
         cap_from = floor_measured, spread
         if judging is not quiet:
             cap_from = max(judging.median(maximum, zero), 0.0), judging.mean_and_deviation(maximum, smooth=True)[1]
         cap = confidence.cap_level(*cap_from, full)
         # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
         depth = spare if spare is not None and quiet.on_cells else np.empty_like(maximum)
-    scale = scale_and_depth(maximum, zero, floors, full, np.inf if cap is None else cap, out=maximum, depth=depth)
+    scale = scale_and_depth(maximum, zero, floors, full, np.inf if cap is None else cap, out=maximum, depth=depth,
+                            even=even)
+    if even is not None:
+        # levels of what is in units of the noise around each voxel
+        cap_from = max(-judging.median(depth), 0.0), judging.mean_and_deviation(depth, smooth=True)[1]
+        cap = confidence.cap_level(*cap_from, full)
+        for section in depth:
+            np.maximum(section, np.float32(-cap), out=section)
     confident = None
     if with_confidence:
         if settings.no_confidence:
@@ -311,7 +327,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                     found.corner, found.tile, found.tau, ball, lowpass_angstrom, voxel_size, quiet, model,
                     (lowest, highest), verdict_list, full_scale_quantile=found.quantile, full_scale_error=full_error,
                     error=error, half_difference=difference if keep_lowpass else None,
-                    local_noise=local if keep_lowpass else None, half_maps=judged, reference=told,
+                    local_noise=local if keep_lowpass or judged is not None else None, half_maps=judged,
+                    half_gain=gain, reference=told,
                     floor_is_local=locally)
     result.content_noise = source_noise / full
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)

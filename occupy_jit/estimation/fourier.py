@@ -197,7 +197,7 @@ def radial_cross_spectrum(first, second, voxel_size, highest_frequency=np.inf, t
 
     Parameters
     ----------
-    first, second : ndarray (z, y, x), real
+    first, second : ndarray (z, y, x), real, or occupy_jit.estimation.sections.Sections
         Of one shape.
     voxel_size : float
         In Å.
@@ -216,7 +216,7 @@ def radial_cross_spectrum(first, second, voxel_size, highest_frequency=np.inf, t
         The same of ``|F_second|^2``.
     """
     voxel_size = _positive(voxel_size, "voxel size")
-    first, second = as_volume(first), as_volume(second)
+    first, second = (part if isinstance(part, Sections) else as_volume(part) for part in (first, second))
     shape, n_x = first.shape, first.shape[2]
     step = 1 / (min(shape) * voxel_size)
     # a shell reaches half a step beyond its centre

@@ -11,13 +11,15 @@ import numpy as np
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation import fourier
+from occupy_jit.estimation.sections import Sections
 from occupy_jit.kernels.sphere import section_inside
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
 """Between the map and the mean of the halves, low-passed, in content: below the first they do not belong together,
 below the second the map was changed in other ways than by filters of its spectrum."""
 
-_FLATTENED = 0.5
+_FLATTENED = 0.5  # of the quiet voxels
+_MASKED = 0.05  # of all voxels
 _STRIDE_VOXELS = 40_000
 
 
@@ -44,7 +46,8 @@ def gain(volume, mean, voxel_size, highest_frequency=np.inf, threads=None):
     """Factor of each shell that brings the mean of the halves to the map.
 
     The least squares one, ``sum Re(F_map conj F_mean) / sum |F_mean|^2``; that of the shell of the mean, which the zero
-    level takes care of, is that of the next.
+    level takes care of, is that of the next. Where the map was flattened the mean is taken to be, too: noise that is in
+    one of them only would lower the factor in all shells in which there is much noise.
 
     Parameters
     ----------
@@ -59,11 +62,24 @@ def gain(volume, mean, voxel_size, highest_frequency=np.inf, threads=None):
     -------
     Gain
     """
+    value, share = _most_frequent(volume)
+    if share > _MASKED:
+        mean = _flattened_alike(volume, value, mean)
     frequency, cross, power = fourier.radial_cross_spectrum(volume, mean, voxel_size, highest_frequency, threads)
     factor = np.maximum(cross, 0) / np.where(power > 0, power, 1)
     if factor.size > 1:
         factor[0] = factor[1]
     return Gain(frequency, factor)
+
+
+def _flattened_alike(volume, value, mean):
+    """The mean of the halves with its level in solvent wherever the map has the value of flattened solvent."""
+    total, number = 0.0, 0
+    for section, of_mean in zip(volume, mean, strict=True):
+        flat = of_mean[section == value]
+        total, number = total + flat.sum(dtype=np.float64), number + flat.size
+    level = np.float32(total / max(number, 1))
+    return Sections(mean.shape, lambda first, last: np.where(volume[first:last] == value, level, mean[first:last]))
 
 
 def zero_level(volume, quiet, known=None):
@@ -85,7 +101,7 @@ def zero_level(volume, quiet, known=None):
     flattened : float
         Share of the quiet voxels that were flattened in the map, and not in the halves.
     """
-    value = _most_frequent(volume)
+    value, _ = _most_frequent(volume)
     total, number, flat, only = 0.0, 0, 0, 0
     for z, section in enumerate(volume):
         calm = quiet.section(z)
@@ -102,10 +118,10 @@ def zero_level(volume, quiet, known=None):
 
 
 def _most_frequent(volume):
-    """The most frequent value in an even sample of the map."""
+    """The most frequent value in an even sample of the map, and its share."""
     stride = max(1, round((volume.size / _STRIDE_VOXELS) ** (1 / 3)))
     values, counts = np.unique(volume[::stride, ::stride, ::stride], return_counts=True)
-    return float(values[counts.argmax()])
+    return float(values[counts.argmax()]), float(counts.max() / counts.sum())
 
 
 def correlation(first, second, quiet):

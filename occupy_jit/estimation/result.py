@@ -62,6 +62,8 @@ class Result:
         voxels.
     half_maps : dict or None
         What the half maps were judged by.
+    half_gain : occupy_jit.estimation.main_map.Gain or None
+        What brings half maps to the spectrum of the map, where that is another than their mean.
     reference : occupy_jit.estimation.reference.Reference or None
         Where full scale is that of a mask: what that told.
     flexibility : occupy_jit.estimation.flexibility.Flexibility or None
@@ -97,6 +99,7 @@ class Result:
     half_difference: np.ndarray | None = None
     local_noise: object = None
     half_maps: dict | None = None
+    half_gain: object = None
     reference: object = None
     flexibility: object = None
     floor_is_local: bool = False

@@ -140,8 +140,11 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
     # Half of the difference of half maps, and three kinds of noise on cells; the error of the scale may take the place
     # of the difference.
     halves = bool(options.half_maps)
-    always += beside_halves
-    always += halves * (1 + 3 / 8)
+    # The mean of halves beside the map is low-passed in place.
+    always += beside_halves and not want.volume
+    by_bands = want.confidence and any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
+    # The difference is needed as it was, too, where bands are measured.
+    always += halves * (1 + 3 / 8 + by_bands)
     # Of one map, two maps of noise; where solvent is, and where its whole ball is, while they are made.
     nearby = settings.noise_floor == LOCAL and not halves
     always += 2 * nearby

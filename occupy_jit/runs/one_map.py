@@ -84,6 +84,7 @@ def _run(plan, log):
             raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
     if result.half_maps is not None:
         half_maps.tell_factor(result, inputs.half_factor)
+        inputs = inputs._replace(half_mean=None, half_difference=None)  # nobody else asks for them
     for code, sentence in result.verdicts:
         log.verdict(code, sentence)
     targets = _targets(plan, inputs.volume, result, log)

@@ -5,8 +5,11 @@ import pytest
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.fourier import filter_radially
 from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
+from occupy_jit.estimation.modify import modified
 from occupy_jit.kernels.cells import values_between
+from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
 
@@ -203,3 +206,90 @@ def test_noise_over_cells_is_that_of_every_voxel(made, halves):
         apart = np.abs(everywhere(values, made) - every)[inner]
         bent = sum(np.abs(np.diff(every, 2, axis)).max() for axis in range(3)) / 2
         assert apart.max() < bent + 0.003 * 2 * every.max()
+
+
+# The noise that halves show, in confidence and bands ------------------------------------------------------------------
+
+
+def falling(made):
+    """Weights of noise that is three times as strong in the middle of the box as from half of its edge on."""
+    n = made.map.shape[0]
+    axis = np.arange(n) - (n - 1) / 2
+    radius = np.sqrt(axis[:, None, None]**2 + axis[:, None]**2 + axis**2)
+    return np.clip(1.5 - radius / (n / 2), 0.5, 1.5).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def uneven(made):
+    """Mean and half difference of halves with such noise."""
+    one, two = (made.signal + falling(made) * np.sqrt(2) * 1.3 * _noise(made, seed).astype(np.float32)
+                for seed in (1, 2))
+    return (one + two) / 2, (one - two) / 2
+
+
+def amplified(mean, difference, made, settings):
+    """Estimate and modified map; without a difference as from one map."""
+    difference = None if difference is None else difference.copy()
+    found = estimate(mean, settings, voxel_size=made.voxel_size, half_difference=difference)
+    return found, modified(mean, found, settings, requested(settings)[0])
+
+
+def test_confidence_and_amplification_follow_the_noise(made, uneven):
+    """Where noise falls with the radius one threshold lets noise of the middle pass; measured noise does not."""
+    settings = Settings(amplify=True)
+    mean, difference = uneven
+    (plain, out_plain), (halves, out_halves) = (amplified(mean, d, made, settings) for d in (None, difference))
+    solvent, content = made.distance > 8, made.distance < 3
+    noisy = solvent & (falling(made) > 1)
+    assert halves.confidence[noisy].mean() < 0.5 * plain.confidence[noisy].mean()
+    gains = [out[noisy].std() / mean[noisy].std() for out in (out_plain, out_halves)]
+    assert abs(gains[1] - 1) < 0.5 * abs(gains[0] - 1)
+    overlap = [2 * np.minimum(r.confidence, content).sum() / (r.confidence.sum() + content.sum())
+               for r in (plain, halves)]
+    assert overlap[1] > overlap[0]
+    full = simulated.complex_with_occupancies(3.0, seed=1, occupancies=(1.0,) * 5).signal
+    agreement = [np.corrcoef(out[content], full[content])[0, 1] for out in (mean, out_plain, out_halves)]
+    assert agreement[2] > agreement[1] and agreement[2] > agreement[0]
+
+
+def test_even_noise_measured_by_halves_changes_little(made, halves):
+    settings = Settings(amplify=True)
+    mean, difference = (halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2
+    (plain, out_plain), (local, out_local) = (amplified(mean, d, made, settings) for d in (None, difference))
+    content = made.distance < 3
+    assert np.corrcoef(out_plain[content], out_local[content])[0, 1] > 0.995
+    assert np.abs(plain.confidence[content].mean() - local.confidence[content].mean()) < 0.05
+    resolved = slice(1, 6)
+    np.testing.assert_allclose(local.bands.noise[resolved], plain.bands.noise[resolved], rtol=0.4)
+    variances = local.bands.noise_variance[:]
+    assert variances.shape == made.map.shape and 0.5 < np.median(variances[content]) < 2
+
+
+def test_noise_of_the_bands_is_that_of_the_map_beside_its_halves(made, halves):
+    """Sharpened and flattened: the solvent of the map tells nothing, the halves, at its spectrum, all."""
+    mean, difference = (halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2
+
+    def sharper(volume):
+        return filter_radially(volume, lambda s: 2 * np.exp(40 * s * s / 4), made.voxel_size)
+
+    settings = Settings(amplify=True)
+    expected = estimate(sharper(mean), settings, voxel_size=made.voxel_size, half_difference=sharper(difference))
+    flattened = np.where(made.distance < 6, sharper(mean), np.float32(0))
+    kept = difference.copy()
+    found = estimate(flattened, settings, voxel_size=made.voxel_size, half_mean=mean, half_difference=difference)
+    assert np.array_equal(difference, kept)
+    np.testing.assert_allclose(found.bands.noise[1:6], expected.bands.noise[1:6], rtol=0.1)
+    assert "plain-factors" not in {code for code, _ in found.verdicts}
+    spent = estimate(flattened, settings, voxel_size=made.voxel_size, half_mean=mean, half_difference=difference,
+                     overwrite_halves=True, with_error=True, keep_lowpass=False)
+    assert np.array_equal(spent.bands.noise, found.bands.noise) and np.array_equal(spent.scale, found.scale)
+    assert np.array_equal(spent.confidence, found.confidence)
+
+
+def test_halves_that_were_masked_alike_still_tell_the_noise_of_the_bands(made, halves):
+    tight = made.distance < 6
+    one, two = (np.where(tight, half, np.float32(0)) for half in halves)
+    found = estimate((one + two) / 2, Settings(amplify=True), voxel_size=made.voxel_size,
+                     half_difference=(one - two) / 2)
+    codes_found = {code for code, _ in found.verdicts}
+    assert "plain-factors" not in codes_found and found.bands is not None and np.all(found.bands.noise[1:6] > 0)
