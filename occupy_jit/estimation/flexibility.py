@@ -217,8 +217,8 @@ def _apart(result, bands, kept, weight, of_map):
                              _samples(band.low, band.high), of_map)
     b_factor = band_slopes.relative_b_factor(sums)
     del sums
-    height = result.lowpass - np.float32(result.zero)
-    whole = cells.smoothed_cells(cells.cell_power(height, 0.0), WINDOW_ANGSTROM / result.voxel_size)
+    kept.clear()
+    whole = cells.smoothed_cells(cells.cell_power(result.lowpass, result.zero), WINDOW_ANGSTROM / result.voxel_size)
     noise = result.noise ** 2
     if result.half_difference is not None:
         noise = _mean(cells.smoothed_cells(cells.cell_power(result.half_difference, 0.0),

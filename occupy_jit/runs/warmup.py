@@ -124,8 +124,17 @@ def _run_everything(rest):
 
 def _run_rest(volume, result, settings):
     """What only some runs need; that these are no half maps does not matter to the kernels."""
+    import numpy as np
+
     from occupy_jit.estimation import equalise, half_maps, modify
     from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
+    from occupy_jit.estimation.nearby_noise import nearby_noise
+    from occupy_jit.kernels import cells
+    from occupy_jit.kernels.band_slopes import (
+        add_band_to_slope,
+        occupancy_without_flexibility,
+        relative_b_factor,
+    )
     from occupy_jit.kernels.fields import part_of
     from occupy_jit.kernels.map_pairs import join, pair_sums, share_of_zeros
     from occupy_jit.kernels.standard_error import scale_error
@@ -139,6 +148,10 @@ def _run_rest(volume, result, settings):
     part_of(noise.variance, mean.shape, tuple(slice(0, n // 2) for n in mean.shape))
     scale_error(mean, result.zero, noise.floor, noise.maximum_variance, result.full_scale, 0.0)
     occupancy_of_masks(result, [("all", result.confidence)])
+    nearby_noise(volume, volume, result.zero, result.quiet, result.ball, result.voxel_size)
+    sums = np.zeros((5, *volume.shape), np.float32)
+    add_band_to_slope(sums, volume, 0.1, 1.0, 0.01, 50, of_map=True)
+    occupancy_without_flexibility(result.scale.copy(), cells.cell_mean(relative_b_factor(sums)), [1.0], [0.01], 1.0)
     for kind in requested(settings):
         modify.applied_factor(result, settings, kind)
         if result.bands is not None and equalise.applies(result, settings, kind):
