@@ -126,7 +126,7 @@ class Writer:
 
             largest = B_FACTOR_COLOURS[-1][0]
             panels += [("occupancy without flexibility", result.flexibility.occupancy, "viridis", 0, 1),
-                       ("relative B factor, Å$^2$", result.flexibility.b_factor, "coolwarm", -largest, largest)]
+                       ("relative B factor, Å²", result.flexibility.b_factor, "coolwarm", -largest, largest)]
         if result.error is not None:
             from occupy_jit.reports.chimerax import ERROR_COLOURS
 
