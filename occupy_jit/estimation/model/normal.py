@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 
+_DENSE = 4000
+"""Groups of pseudo-atoms up to which a dense factor is faster than a sparse one with as many right sides as parts."""
+
+
 @dataclass
 class Normal:
     """N step = right side, for the parameters (occupancies and offsets of parts; occupancies of pseudo-atoms).
@@ -29,19 +33,29 @@ class Normal:
         right : ndarray (m + groups,)
         """
         import scipy.linalg as dense
-        import scipy.sparse.linalg as sparse
 
         m = len(self.main)
-        if not self.inner.shape[0]:
-            factor = dense.cho_factor(_safe(self.main))
-            return dense.cho_solve(factor, right), dense.cho_solve(factor, np.eye(m))
-        lu = sparse.splu(self.inner.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        carried = lu.solve(np.ascontiguousarray(self.cross.T.toarray()))
+        eliminate = self._eliminator()
+        carried = eliminate(self.cross.T.toarray())
         complement = self.main - self.cross @ carried
-        factor = dense.cho_factor(_safe((complement + complement.T) / 2))
-        step = dense.cho_solve(factor, right[:m] - carried.T @ right[m:])
-        rest = lu.solve(right[m:]) - carried @ step
-        return np.concatenate([step, rest]), dense.cho_solve(factor, np.eye(m))
+        factor = dense.cho_factor(_safe((complement + complement.T) / 2), check_finite=False)
+        step = dense.cho_solve(factor, right[:m] - carried.T @ right[m:], check_finite=False)
+        rest = eliminate(right[m:]) - carried @ step
+        return np.concatenate([step, rest]), dense.cho_solve(factor, np.eye(m), check_finite=False)
+
+    def _eliminator(self):
+        """Function that solves for the pseudo-atoms alone: dense, unless there are very many."""
+        import scipy.linalg as dense
+        import scipy.sparse.linalg as sparse
+
+        n = self.inner.shape[0]
+        if not n:
+            return lambda right: right
+        if n > _DENSE:
+            lu = sparse.splu(self.inner.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+            return lambda right: lu.solve(np.ascontiguousarray(right))
+        factor = dense.cho_factor(_safe(self.inner.toarray()), overwrite_a=True, check_finite=False)
+        return lambda right: dense.cho_solve(factor, right, check_finite=False)
 
 
 def _safe(matrix):
