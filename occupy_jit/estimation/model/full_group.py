@@ -2,9 +2,12 @@
 
 import numpy as np
 
+_SUPPORT = 0.03
+"""Share of the atoms that must reach a level before it counts as full: of many small parts the highest is an accident."""
+
 
 def full_group(occupancy, se, size):
-    """The parts that agree with the highest one that is well determined, and their weights in full scale.
+    """The parts that agree with the highest level that is well determined, and their weights in full scale.
 
     Parameters
     ----------
@@ -17,10 +20,15 @@ def full_group(occupancy, se, size):
     weights : ndarray (parts,), float64
         They sum to 1.
     """
-    candidates = (se < 0.15 * np.maximum(occupancy, 1e-9)) & (size >= min(0.02 * size.sum(), 0.5 * size.max()))
+    by_size = np.argsort(size, kind="stable")
+    typical = size[by_size[np.searchsorted(np.cumsum(size[by_size]), 0.5 * size.sum())]]
+    candidates = (se < 0.15 * np.maximum(occupancy, 1e-9)) & (size >= min(0.02 * size.sum(), 0.25 * typical))
     if not candidates.any():
         candidates = size == size.max()
-    top = np.flatnonzero(candidates)[np.argmax((occupancy - 1.5 * se)[candidates])]
+    order = np.flatnonzero(candidates)
+    order = order[np.argsort(-(occupancy - 1.5 * se)[order], kind="stable")]
+    reached = np.cumsum(size[order])
+    top = order[min(np.searchsorted(reached, _SUPPORT * size.sum()), len(order) - 1)]
     reference = occupancy[top]
     for _ in range(5):
         tolerance = np.clip(2.5 * np.hypot(se, se[top]), 0.07 * reference, 0.12 * reference)

@@ -9,6 +9,7 @@ from occupy_jit.kernels.columns import project, project_in_blocks
 
 _FLOOR = 0.01
 _ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
+_UNTOLD_OFFSET = 60.0  # Å^2: how far offsets scatter that are held at 0 where they are not resolved
 _PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
 
 
@@ -50,9 +51,18 @@ def solve_with_errors(design, lattice, state, parts, with_offsets=True):
     scores = block_scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
     meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
     covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
+    covariance += np.diag(_of_untold_offsets(lattice, step, len(parts)) ** 2)
     return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
                     _of_ice(design, lattice, state, step, len(parts), with_offsets), step,
                     scores @ step.covariance[:, :len(parts)])
+
+
+def _of_untold_offsets(lattice, step, n):
+    """What offsets may change in each occupancy that the map does not resolve; 0 for the offsets."""
+    main = step.normal.main
+    own = np.arange(n)
+    rate = main[own, own + n] / np.maximum(main[own, own], 1e-30)
+    return np.concatenate([(1 - lattice.resolved) * _UNTOLD_OFFSET * rate, np.zeros(n)])
 
 
 def _of_ice(design, lattice, state, step, n, with_offsets):
