@@ -3,7 +3,7 @@
 import numpy as np
 
 _SUPPORT = 0.03
-"""Share of the atoms that must reach a level before it counts as full: of many small parts the highest is an accident."""
+"""Share of the atoms that must reach a level before it is full: of many small parts the highest is an accident."""
 
 
 def full_group(occupancy, se, size):

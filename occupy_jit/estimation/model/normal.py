@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 _DENSE = 4000
 """Groups of pseudo-atoms up to which a dense factor is faster than a sparse one with as many right sides as parts."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from occupy_jit.estimation.model.turns import solve_once
 from occupy_jit.kernels.columns import project, project_in_blocks
 
-_FLOOR = 0.01
+_OF_FORM_FACTORS = 0.01  # of the occupancy: as well as two Gaussians stand for them
 _ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
 _UNTOLD_OFFSET = 60.0  # Å^2: how far offsets scatter that are held at 0 where they are not resolved
 _PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
@@ -114,7 +114,7 @@ def relative_to_full(occupancy, covariance, weights):
 def standard_errors(occupancy, covariance, offset, reference_offset, of_ice):
     """Square root of the sum of the squares of all that is uncertain."""
     of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
-    variance = np.maximum(np.diag(covariance), 0) + _FLOOR**2 * (1 + occupancy**2) + of_blur**2 + of_ice**2
+    variance = np.maximum(np.diag(covariance), 0) + (_OF_FORM_FACTORS * occupancy) ** 2 + of_blur**2 + of_ice**2
     return np.sqrt(variance)
 
 
@@ -130,4 +130,4 @@ def difference_error(difference, variance, blurred, of_ice):
         Offset times occupancy, and what the contrast of nucleic acid may change, in either map.
     """
     of_blur = _PER_OFFSET * (blurred[0] - blurred[1])
-    return np.sqrt(variance + (_FLOOR * difference) ** 2 + of_blur**2 + (of_ice[0] - of_ice[1]) ** 2)
+    return np.sqrt(variance + (_OF_FORM_FACTORS * difference) ** 2 + of_blur**2 + (of_ice[0] - of_ice[1]) ** 2)
