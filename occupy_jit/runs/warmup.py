@@ -1,6 +1,7 @@
 """Loading, or compiling, every kernel that a run needs, ahead of the first large array."""
 
 import contextlib
+import importlib.util
 import logging
 import threading
 
@@ -39,7 +40,7 @@ def ready():
 def _load_quietly(announce, rest):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):
-        load(announce, rest)
+        load(announce, rest, model=False)
 
 
 def remarks():
@@ -70,13 +71,15 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce=None, rest=True):
+def load(announce=None, rest=True, model=True):
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
     announce, rest
         As for `start`.
+    model : bool
+        Also those that only atomic models need, if what these need is installed.
     """
     with _listening():
         from occupy_jit.kernels.jit import cache
@@ -85,8 +88,11 @@ def load(announce=None, rest=True):
         if reason is not None:
             _remarks.append(reason)
             if announce is not None:
-                announce("compiling the kernels for this machine: takes ten to twenty seconds, once")
+                announce("compiling the kernels for this machine: takes "
+                         f"{'up to a minute' if model else 'ten to twenty seconds'}, once")
         _run_everything(rest)
+        if model and all(importlib.util.find_spec(name) for name in ("gemmi", "scipy")):
+            _run_model()
 
 
 def _run_everything(rest):
@@ -156,3 +162,25 @@ def _run_rest(volume, result, settings):
         modify.applied_factor(result, settings, kind)
         if result.bands is not None and equalise.applies(result, settings, kind):
             equalise.applied_factor(result, settings, kind, result.bands, 0, result.scale)
+
+
+def _run_model():
+    """Fit a small model, with residues and what half maps say, to a map of its own atoms."""
+    import numpy as np
+
+    from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
+    from occupy_jit.files.models import PROTEIN, AtomicModel, Residue
+
+    n, voxel_size = 26, 1.5
+    at = np.stack(np.indices((7, 7, 7)), -1).reshape(-1, 3)
+    xyz = 11 + 2.6 * at + np.sin(at[:, ::-1] * 7.1 + np.sin(at * 5.3) * 3)
+    residues = [Residue("AB"[i > 20], "UNK", str(i), True) for i in range(len(at) // 8 + 1)]
+    ones = np.ones(len(at))
+    model = AtomicModel(None, xyz, np.full(len(at), "C"), np.full(len(at), "CX"), 20 * ones, ones,
+                        np.full(len(at), PROTEIN, np.uint8), np.arange(len(at), dtype=np.int32) // 8,
+                        np.arange(len(at)), residues)
+    counts, _ = np.histogramdd(xyz[:, ::-1] / voxel_size + 0.5, [np.arange(n + 1)] * 3)
+    squares = [np.fft.fftfreq(n)[:, None, None] ** 2, np.fft.fftfreq(n)[:, None] ** 2, np.fft.rfftfreq(n) ** 2]
+    volume = np.fft.irfftn(np.fft.rfftn(counts) * np.exp(-20 * sum(squares)), counts.shape, axes=(0, 1, 2))
+    volume = volume.astype(np.float32)
+    occupancy_of_parts(volume, model, voxel_size=voxel_size, residues=True, half_difference=0.1 * volume[::-1].copy())
