@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import shutil
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -122,3 +124,19 @@ def test_half_maps_of_different_grey_scale_are_brought_to_one(halves, tmp_path):
     assert plain.returncode == 0
     scales = [values(tmp_path / name) for name in ("scale_a_half1.mrc", f"scale_{one.name}")]
     assert np.abs(scales[0] - scales[1]).max() < 0.02
+
+
+def test_other_grids_are_refused(halves, tmp_path):
+    """Half maps of another voxel size, or that begin elsewhere, in one line that names the file."""
+    one, two = names(halves)
+    shifted = tmp_path / "shifted_half2.mrc"
+    write(tmp_path / "coarse_half2.mrc", values(two), 2.5)
+    shutil.copy(two, shifted)
+    with mrcfile.open(shifted, "r+") as file:
+        file.header.origin.x = 30.0
+    for wrong in ("coarse_half2.mrc", "shifted_half2.mrc"):
+        ran = run("--half-maps", one, tmp_path / wrong, "--output-dir", tmp_path / "out")
+        assert ran.returncode == 3 and wrong in ran.stderr and "Traceback" not in ran.stderr, ran.stderr
+        ran = run("-i", one, "--half-maps", tmp_path / wrong, two, "--output-dir", tmp_path / "out")
+        assert ran.returncode == 3 and wrong in ran.stderr, ran.stderr
+        assert not (tmp_path / "out").exists()

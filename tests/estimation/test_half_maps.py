@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import InputError
+from occupy_jit.estimation import half_maps
 from occupy_jit.estimation.estimate import estimate
 from occupy_jit.estimation.fourier import filter_radially
 from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
@@ -175,10 +176,44 @@ def test_tight_masks_are_told_and_round_ones_left_out(made, halves):
     assert ratio == pytest.approx(1, abs=0.1)
 
 
-def test_filtered_alike_is_harmless(made, halves):
+@pytest.mark.parametrize("resolution", [7.5, 10.0])
+def test_filtered_alike_is_harmless(made, halves, resolution):
     from occupy_jit.estimation.fourier import lowpass
 
-    assert codes(*(lowpass(half, 7.5, made.voxel_size) for half in halves), made) == set()
+    assert codes(*(lowpass(half, resolution, made.voxel_size) for half in halves), made) == set()
+
+
+def test_noise_that_is_opposed_is_told(made, halves):
+    """More of it in the difference than in the mean: what one half has too much the other has too little."""
+    noise = halves[0] - made.signal
+    opposed = (made.signal - 0.4 * noise + np.sqrt(1 - 0.4**2) * (halves[1] - made.signal)).astype(np.float32)
+    assert codes(halves[0], opposed, made) == {"half-maps-differ"}
+
+
+@pytest.mark.parametrize("factor", [0.25, 0.9, 1.2, 3.0])
+def test_halves_are_joined_on_one_grey_scale(made, halves, factor):
+    """Beyond a quarter the second is brought to the first; within that it may be what makes them differ."""
+    one, two = halves[0].copy(), (factor * halves[1]).astype(np.float32)
+    multiplied = half_maps.join(one, two)
+    if 0.8 < factor < 1.25:
+        assert multiplied == 1
+        expected = halves[0] + factor * halves[1]
+    else:
+        assert multiplied == pytest.approx(1 / factor, rel=0.03)  # sampling noise of either half
+        expected = halves[0] + multiplied * factor * halves[1]
+    np.testing.assert_allclose(one, expected / 2, atol=1e-5)
+    found = estimate(one, voxel_size=made.voxel_size, half_difference=two, with_confidence=False)
+    half_maps.tell_factor(found, multiplied)
+    assert {code for code, _ in found.verdicts} == (set() if multiplied == 1 else {"half-maps-scaled"})
+    assert found.half_maps["second_multiplied_with"] == multiplied
+    assert found.half_maps["ratio"] == pytest.approx(factor * multiplied, rel=0.05)
+
+
+def test_joining_keeps_what_was_masked_equal(made, halves):
+    tight = made.distance < 5
+    one, two = (np.where(tight, half, np.float32(0)) for half in (halves[0], 2 * halves[1]))
+    half_maps.join(one, two)
+    assert not two[~tight].any()
 
 
 def test_noise_over_cells_is_that_of_every_voxel(made, halves):
