@@ -90,7 +90,7 @@ def test_the_manual_page_describes_every_option_and_section():
                     "CITATION"):
         assert text.count(f"\n.SH {section}\n") == 1, section
     for variable in ("OCCUPY_CACHE_DIR", "XDG_CACHE_HOME", "SLURM_CPUS_PER_TASK", "NUMBA_NUM_THREADS",
-                     "OCCUPY_EMDB_DIR", "OCCUPY_EMDB_URL"):
+                     "OMP_WAIT_POLICY", "OCCUPY_EMDB_DIR", "OCCUPY_EMDB_URL"):
         assert f".B {variable}\n" in text
 
 

@@ -25,6 +25,8 @@ def run(settings, options, console):
     """
     # numba starts as many threads as the machine has processors unless it is told before it is loaded
     os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(options.threads)))
+    # waiting threads of OpenMP spin otherwise, after every kernel, and take the processors from those that work
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # sums of linear algebra are rounded otherwise by other numbers of threads, and the matrices here are small
     os.environ.update(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     if options.warm_up:

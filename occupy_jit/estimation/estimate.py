@@ -44,7 +44,7 @@ def derived_lowpass(settings, voxel_size):
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
              overwrite=False, full_scale=None, half_difference=None, half_mean=None, overwrite_halves=False,
-             with_error=False, reference_mask=None, thread_count=None):
+             with_error=False, reference_mask=None, value_range=None, thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -75,6 +75,8 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         Whether the standard error of the scale is wanted.
     reference_mask : (nz, ny, nx) array, optional
         Marks (soft or binary) a part that is fully occupied: full scale is what it reads.
+    value_range : (low, high), optional
+        Smallest and largest value, where they are known and finite: they are not looked for again.
     thread_count : int, optional
         Never changes the result.
 
@@ -109,7 +111,7 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         bands_wanted = with_confidence and not overwrite and equalise.wanted(settings)
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
                            full_scale, half_difference, half_mean, overwrite_halves, with_error, reference_mask,
-                           bands_wanted, thread_count)
+                           bands_wanted, value_range, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             noise = half_difference
@@ -182,9 +184,9 @@ def _checked(volume, voxel_size):
     return as_volume(volume), float(voxel_size)
 
 
-def _require_content(volume):
+def _require_content(volume, known=None):
     """Smallest and largest value, if there is anything to estimate."""
-    lowest, highest, not_finite = moments.volume_range(volume)
+    lowest, highest, not_finite = moments.volume_range(volume) if known is None else (*known, 0)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:
@@ -196,8 +198,9 @@ def _require_content(volume):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, half_mean, overwrite_halves, with_error, reference_mask, bands_wanted, thread_count):
-    lowest, highest = _require_content(volume)
+              difference, half_mean, overwrite_halves, with_error, reference_mask, bands_wanted, value_range,
+              thread_count):
+    lowest, highest = _require_content(volume, value_range)
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume if half_mean is None else half_mean)
     lowpass_angstrom = derived_lowpass(settings, voxel_size)

@@ -160,10 +160,12 @@ def _wait_for_kernels(log):
 def _estimate(plan, inputs, workers):
     from occupy_jit.estimation.estimate import estimate
 
-    want = wanted(plan.settings, plan.options)
-    return estimate(inputs.volume, plan.settings, solvent_mask=inputs.solvent_mask, with_confidence=want.confidence,
-                    keep_lowpass=want.lowpass, overwrite=not want.volume, full_scale=plan.full_scale,
-                    half_difference=inputs.half_difference, half_mean=inputs.half_mean, overwrite_halves=True,
+    want, volume = wanted(plan.settings, plan.options), inputs.volume
+    value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
+    return estimate(volume, plan.settings, value_range=value_range, solvent_mask=inputs.solvent_mask,
+                    with_confidence=want.confidence, keep_lowpass=want.lowpass, overwrite=not want.volume,
+                    full_scale=plan.full_scale, half_difference=inputs.half_difference,
+                    half_mean=inputs.half_mean, overwrite_halves=True,
                     with_error=plan.path_of(Role.ERROR) is not None, reference_mask=inputs.reference_mask,
                     thread_count=workers)
 

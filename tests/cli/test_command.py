@@ -522,6 +522,17 @@ def maps_in(directory):
     return {key: value for key, value in listing(directory).items() if key.endswith(".mrc")}
 
 
+@pytest.mark.parametrize(("given", "in_force"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
+def test_waiting_threads_leave_the_processors_to_others(given, in_force, good, tmp_path, monkeypatch):
+    """As OpenMP itself says when it is loaded, where numba uses it; the user's own setting stays."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    ran = run("-i", good, "--quiet", "--output-dir", tmp_path, env={"OMP_DISPLAY_ENV": "true", **given})
+    assert ran.returncode == 0
+    if "OMP_WAIT_POLICY" not in ran.stderr:
+        pytest.skip("numba does not use OpenMP here: it was NOT checked how its threads wait")
+    assert f"OMP_WAIT_POLICY = '{in_force}'" in ran.stderr
+
+
 def test_bits_do_not_depend_on_threads(good, tmp_path):
     options = ["-i", good, "--amplify", "--attenuate-gamma", "2", "--save-all-maps", "--quiet"]
     for threads in (1, 2):

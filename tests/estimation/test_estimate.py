@@ -394,3 +394,12 @@ def test_an_inverted_solvent_definition_is_told(particle):
 def test_a_large_kernel_is_told():
     found = estimate(simulated.blobs((24, 24, 24)), voxel_size=VOXEL_SIZE)
     assert "kernel-large" in {code for code, _ in found.verdicts}
+
+
+def test_a_known_range_is_taken_as_it_is_and_judged_all_the_same():
+    volume = simulated.blobs((24, 25, 26), 3)
+    looked = estimate(volume, voxel_size=VOXEL_SIZE)
+    known = estimate(volume, voxel_size=VOXEL_SIZE, value_range=(float(volume.min()), float(volume.max())))
+    assert known.range == looked.range and np.array_equal(known.scale, looked.scale)
+    with pytest.raises(InputError, match="constant"):
+        estimate(volume, voxel_size=VOXEL_SIZE, value_range=(1.0, 1.0))
