@@ -202,6 +202,22 @@ def test_one_subunit_of_several_is_said_to_leave_density(simulated):
     assert any("away from the model" in sentence for sentence in found.warnings)
 
 
+def test_b_factors_that_vary_inside_chains_are_those_of_the_file():
+    model = structure(3)
+    # every chain has a rigid half and a mobile one, not all the same share of it
+    x = model.xyz[:, 0] - np.repeat([model.xyz[k:k + 200, 0].mean() for k in range(0, 800, 200)], 200)
+    b = np.where(x > np.repeat([-3.0, 0.0, 3.0, 1.0], 200), 120.0, 20.0)
+    volume = sum(density(AtomicModel(**{**model.__dict__, "xyz": model.xyz[own], "residue": model.residue[own]}),
+                         OCCUPANCY, b_factor=level) for level in (20.0, 120.0) for own in [b == level])
+    volume += 0.02 * volume.std() * np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+    model.b_factor = b
+    found = occupancy_of_parts(volume, model, voxel_size=VOXEL)
+    flat = occupancy_of_parts(volume, model, voxel_size=VOXEL, b_factors="flat")
+    assert found.b_factors == "model" and found.explained > flat.explained
+    off = [np.abs(r.occupancy - truth(r.names)).max() for r in (found, flat)]
+    assert off[0] < 3 * found.se.max() and off[0] < off[1]
+
+
 def test_coarse_maps_are_fitted_without_offsets():
     model = structure(2)
     volume = density(model, OCCUPANCY, b_factor=900.0)[::1]
