@@ -112,6 +112,7 @@ class RunLog:
     def __init__(self, listener=None, clock=None):
         self.lines, self.warnings, self.verdicts, self.timings = [], [], [], {}
         self._clock = clock or time.perf_counter
+        self._results = None  # title of the results that the last line belongs to
         # so that times of logs that were kept by different processes go together
         self._epoch = 0.0 if clock else time.time() - time.perf_counter()
         self._start = self._clock()
@@ -124,6 +125,7 @@ class RunLog:
     # what is kept, what is printed ---------------------------------------------------------------------------------
 
     def _tell(self, level, logged, printed=None, aside=False, stamped=True):
+        self._results = None
         now = self._clock() + self._epoch if stamped else None
         self._logger.log(level, "%s", logged if printed is None else printed,
                          extra={"logged": logged, "printed": printed, "aside": aside, "at": now})
@@ -213,9 +215,14 @@ class RunLog:
 
     def results(self, rows, title="results"):
         """What was found: rows of (name, value) or (name, value, unit)."""
-        self.section(title)
+        rows = list(rows)
+        if not rows:
+            return
+        if self._results != title:  # rows that follow on those of the same title stand under one heading
+            self.section(title)
         self._rows(_columns((_one_line(name), " ".join([value_text(value), *map(_one_line, unit)]))
                             for name, value, *unit in rows), NORMAL)
+        self._results = title
 
     def table(self, title, rows, level=NORMAL):
         """Rows of equal length, the first of them the heading; numbers as `value_text` has them."""

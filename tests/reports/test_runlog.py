@@ -170,3 +170,18 @@ def test_a_stream_that_breaks_does_not_end_the_run():
                                          (np.array([1, 2]), "1, 2"), ("a\nb", "a b"), (float("nan"), "nan")])
 def test_values_as_people_read_them(value, text):
     assert value_text(value) == text
+
+
+def test_results_that_follow_on_results_stand_under_one_heading():
+    log = RunLog(clock=Clock())
+    log.results([("full scale", 1.5)])
+    log.results([])
+    log.results([("occupancy of A", 0.5)])
+    log.say("something else")
+    log.results([("occupancy of B", 0.25)])
+    lines = log.text().splitlines()
+    heads = [i for i, line in enumerate(lines) if line.endswith("RESULTS")]
+    assert len(heads) == 2
+    assert lines[heads[0] + 1].split() == ["full", "scale", "1.5"]
+    assert lines[heads[0] + 2].split() == ["occupancy", "of", "A", "0.5"]
+    assert lines[heads[1] + 1].split() == ["occupancy", "of", "B", "0.25"]
