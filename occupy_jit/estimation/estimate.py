@@ -184,13 +184,13 @@ def _checked(volume, voxel_size):
     return as_volume(volume), float(voxel_size)
 
 
-def _require_content(volume, known=None):
+def _require_content(volume, known=None, what="the map"):
     """Smallest and largest value, if there is anything to estimate."""
     lowest, highest, not_finite = moments.volume_range(volume) if known is None else (*known, 0)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
     if not lowest < highest:
-        raise InputError(f"the map is constant ({lowest:g}): there is nothing to estimate")
+        raise InputError(f"{what} is constant ({lowest:g}): there is nothing to estimate")
     if not SMALLEST_RANGE < highest - lowest < LARGEST_VALUE:
         raise InputError(f"the values span {highest - lowest:g}, too {'little' if highest - lowest < 1 else 'much'} to "
                          "compute with in single precision: multiply the map by a suitable number")
@@ -200,7 +200,8 @@ def _require_content(volume, known=None):
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
               difference, half_mean, overwrite_halves, with_error, reference_mask, bands_wanted, value_range,
               thread_count):
-    lowest, highest = _require_content(volume, value_range)
+    is_mean = difference is not None and half_mean is None
+    lowest, highest = _require_content(volume, value_range, "the mean of the half maps" if is_mean else "the map")
     on_raw_map = settings.scale_mode == "resolution"
     repeated = verdicts.repeated_value_share(volume if half_mean is None else half_mean)
     lowpass_angstrom = derived_lowpass(settings, voxel_size)
@@ -335,7 +336,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                     floor_is_local=locally)
     result.content_noise = source_noise / full
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
-    verdicts.judge(result, repeated, whole)
+    verdicts.judge(result, repeated, whole, given)
     return result
 
 

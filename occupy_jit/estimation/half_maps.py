@@ -178,7 +178,10 @@ def judge(source, difference, zero, quiet, equal, verdicts):
     product, first, second, noise, solvent, differing, power = sums
     if differing <= _IDENTICAL * power:
         raise InputError("the half maps are the same map twice: give the other half")
-    correlation = product / np.sqrt(max(first * second, 1e-300))
+    if not first * second > 0:
+        raise InputError("nothing in the half maps stands out from solvent: they are not two halves of one map, or the "
+                         "box is too small to hold both content and solvent")
+    correlation = product / np.sqrt(first * second)
     # of all voxels: that of independent noise alone is 0; content of inverted contrast is in the difference, and the
     # mean shows none
     overall = (power - differing) / (power + differing)

@@ -62,7 +62,7 @@ def usable_levels(full, quantile, floor, floor_given, verdicts):
     return full, floor
 
 
-def judge(result, repeated_share, whole):
+def judge(result, repeated_share, whole, floor_given=False):
     """Append to ``result.verdicts`` what the estimate itself shows.
 
     Parameters
@@ -73,15 +73,18 @@ def judge(result, repeated_share, whole):
     whole : occupy_jit.estimation.solvent.SolventModel
         Of the whole inscribed sphere: where the solvent's side of a mask made ``result.solvent``, that has no content
         to look at.
+    floor_given : bool
+        Whether the noise floor is not what was measured, and tells nothing of the solvent.
     """
     say = result.verdicts
     model = result.solvent
     if repeated_share > _FLATTENED:
         say.append(("solvent-flattened", f"{repeated_share:.0%} of the voxels are exactly equal: the solvent was "
                     "flattened or masked, its noise is not known; use the map before masking"))
-    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result, whole):
+    elif result.quiet_share < _FEWEST_QUIET or _quiet_holds_content(result, whole, floor_given):
         say.append(("no-solvent", "hardly any solvent inside the box to compare with: zero level and noise floor come "
                     "from content; use the map before it was cropped"))
+        _forget_independence(result)
     if _content_is_dark(whole):
         say.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; multiply "
                     "the map by -1"))
@@ -105,6 +108,13 @@ def judge(result, repeated_share, whole):
                         "from content"))
 
 
+def _forget_independence(result):
+    """Without solvent nothing says how much the half maps should differ by."""
+    if result.half_maps is not None:
+        result.half_maps["independence"] = None
+        result.verdicts[:] = [one for one in result.verdicts if one[0] != "half-maps-dependent"]
+
+
 def covered_share(confidence):
     """Share of the box with confidence above one half."""
     return sum(np.count_nonzero(section > 0.5) for section in confidence) / confidence.size
@@ -120,9 +130,9 @@ def _content_is_dark(model):
     return bool(below > 2 * above and model.counts[height < -4].sum() > LEAST_DARK_SHARE * model.counts.sum())
 
 
-def _quiet_holds_content(result, model):
+def _quiet_holds_content(result, model, floor_given):
     """Whether the voxels taken for solvent are content, for want of solvent."""
     if model.fitted and model.sigma < NARROW_PEAK * result.noise:
         return True
-    wide = 2 * result.ball.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
+    wide = not floor_given and 2 * result.ball.radius * result.voxel_size > 0.99 * result.lowpass_angstrom
     return bool(wide and result.scale_noise * result.full_scale > UNEVEN_MAXIMUM * result.floor > 0)

@@ -180,8 +180,10 @@ def tell(log, told):
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
     if found["half_maps"] is not None:
         halves = found["half_maps"]
+        independence = ("not known, for want of solvent" if halves["independence"] is None
+                        else f"{halves['independence']:.2f} (1 is ideal)")
         log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
-                                   f"as strong, independence of the noise {halves['independence']:.2f} (1 is ideal)")])
+                                   f"as strong, independence of the noise {independence}")])
         if "map_correlation" in halves:
             log.results([("of this map", f"their mean, at its spectrum, correlates with it by "
                                          f"{halves['map_correlation']:.3f} in content")])

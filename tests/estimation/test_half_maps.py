@@ -328,3 +328,28 @@ def test_halves_that_were_masked_alike_still_tell_the_noise_of_the_bands(made, h
                      half_difference=(one - two) / 2)
     codes_found = {code for code, _ in found.verdicts}
     assert "plain-factors" not in codes_found and found.bands is not None and np.all(found.bands.noise[1:6] > 0)
+
+
+def test_without_solvent_halves_are_not_said_to_depend_on_each_other(made, halves):
+    """What solvent shows is the measure, and a box of content alone has none: content is no noise."""
+    middle = tuple(slice(n // 2 - 14, n // 2 + 14) for n in made.map.shape)
+    one, two = (np.ascontiguousarray(half[middle]) for half in halves)
+    result = run(one, two, made)
+    codes = [code for code, _ in result.verdicts]
+    assert "no-solvent" in codes and "half-maps-dependent" not in codes
+    assert result.half_maps["independence"] is None
+
+
+def test_a_noise_floor_that_is_given_says_nothing_of_solvent(made, halves, good):
+    result = run(*halves, made, settings=Settings(noise_floor=0.2 * good.floor))
+    assert result.verdicts == []
+
+
+def test_halves_without_content_are_told_so():
+    block = np.zeros((8, 8, 8), np.float32)
+    block[2:6, 2:6, 2:6] = 5
+    one, two = (block + 0.3 * np.random.default_rng(seed).standard_normal(block.shape).astype(np.float32)
+                for seed in (1, 2))
+    for pair, told in (((one, two), "stands out"), ((one, -one), "mean of the half maps is constant")):
+        with pytest.raises(InputError, match=told):
+            estimate((pair[0] + pair[1]) / 2, voxel_size=1.0, half_difference=(pair[0] - pair[1]) / 2)
