@@ -19,6 +19,10 @@ _FEWEST = 1000
 """Voxels that either side must have, and that must be left to judge confidence by."""
 
 
+class UnusableDefinition(InputError):
+    """The solvent definition does not tell solvent from the rest."""
+
+
 @dataclass(frozen=True)
 class Definition:
     """A solvent definition that has been looked at.
@@ -58,7 +62,7 @@ def understand(lowpassed, mask, verdict_list):
 
     Raises
     ------
-    InputError
+    UnusableDefinition
         One side has hardly any voxels.
     ValueError
         Shapes differ.
@@ -74,8 +78,8 @@ def understand(lowpassed, mask, verdict_list):
         parts = [(v.size, (v - origin).sum(), np.square(v - origin).sum()) for v in definition.side(lowpassed, marked)]
         count, total, squares = np.sum(parts, axis=0)
         if count < _FEWEST:
-            raise InputError(f"the solvent definition marks everything or nothing: it must leave at least {_FEWEST} "
-                             "voxels on either side")
+            raise UnusableDefinition("the solvent definition marks everything or nothing: it must leave at least "
+                                     f"{_FEWEST} voxels on either side")
         spread[marked] = squares / count - (total / count) ** 2
     if spread[True] < spread[False]:
         verdict_list.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))

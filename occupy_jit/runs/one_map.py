@@ -71,6 +71,7 @@ def _run(plan, log):
         inputs = _read(plan, log)
     from occupy_jit.estimation import half_maps
     from occupy_jit.estimation.reference import UnusableReference
+    from occupy_jit.estimation.solvent_definition import UnusableDefinition
 
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
@@ -79,6 +80,8 @@ def _run(plan, log):
             result = _estimate(plan, inputs, workers)
         except UnusableReference as error:
             raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
+        except UnusableDefinition as error:
+            raise InputError(f"{shown(plan.options.solvent_def)}: {error}") from error
         except InputError as error:
             names = dict.fromkeys((plan.path, *plan.halves))
             raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
