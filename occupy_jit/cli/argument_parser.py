@@ -77,7 +77,8 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$", re.ASCII)
 
     def error(self, message):
-        raise UsageError(message.removeprefix("argument "))
+        message = message.removeprefix("argument ")
+        raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, but \1 was given", message))
 
     def parse_known_args(self, args=None, namespace=None):
         if args is not None:

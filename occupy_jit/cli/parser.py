@@ -74,7 +74,8 @@ def _output(add):
         text="also write the low-passed map, the confidence, the standard error and the modification applied")
     add("--save-error", action="store_true",
         text="write sd_NAME.mrc, the standard error of the scale (with --half-maps or --save-all-maps: always)")
-    add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png: histogram and solvent model")
+    add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png, histogram and solvent "
+        "model, and slices_NAME.png, central slices; with --model also parts_NAME.png")
     add("--report", "--no-report", action=Switch,
         text="write report_NAME.html: what was found, in one file for any browser (with --demo: on)")
     add("--report-paths", action="store_true", text="show whole paths in the report, not only the names of files")
@@ -250,20 +251,19 @@ def parse(argv):
 def _with_half_maps(options):
     """The first of two half maps is the map that the run is named after."""
     halves = options.half_maps
+    if halves and (options.relion_classes or options.common_scale):
+        raise UsageError("--half-maps cannot be used for maps on one common scale")
     if not halves or halves == ("auto",):
         if halves and not (options.input_map or options.emdb or options.rerun):
             raise UsageError("--half-maps auto: give maps after -i, one of each pair of halves or beside one, or an "
                              "entry with --emdb")
-        if halves and (options.relion_classes or options.common_scale):
-            raise UsageError("--half-maps cannot be used for maps on one common scale")
         return options
     if len(halves) != 2:
-        raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} names")
-    if options.emdb or options.demo or options.relion_classes or options.rerun:
+        raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} "
+                         f"{'name' if len(halves) == 1 else 'names'}")
+    if options.emdb or options.demo or options.rerun:
         raise UsageError("--half-maps H1 H2 are the map themselves, their mean, or those of one map after -i: leave "
                          "out what else names maps")
-    if options.common_scale:
-        raise UsageError("--half-maps cannot be used for maps on one common scale")
     if len(options.input_map) > 1:
         raise UsageError(f"--half-maps H1 H2 are those of one map, not of the {len(options.input_map)} after -i; for "
                          "more use --half-maps auto")
