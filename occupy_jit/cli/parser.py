@@ -60,7 +60,7 @@ def _input(add):
     add("--half-maps", metavar="MAP", nargs="+", path="file",
         text="two half maps: run on their mean, with the noise that they show, or after -i MAP on that map, with their "
              "scale; or auto: each map after -i is a half whose name tells that of the other, or a map beside its "
-             "halves; with --emdb those of the entry")
+             "halves, also of classes; with --emdb those of the entry")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -251,10 +251,8 @@ def parse(argv):
 def _with_half_maps(options):
     """The first of two half maps is the map that the run is named after."""
     halves = options.half_maps
-    if halves and (options.relion_classes or options.common_scale):
-        raise UsageError("--half-maps cannot be used for maps on one common scale")
     if not halves or halves == ("auto",):
-        if halves and not (options.input_map or options.emdb or options.rerun):
+        if halves and not (options.input_map or options.emdb or options.rerun or options.relion_classes):
             raise UsageError("--half-maps auto: give maps after -i, one of each pair of halves or beside one, or an "
                              "entry with --emdb")
         return options
@@ -264,6 +262,8 @@ def _with_half_maps(options):
     if options.emdb or options.demo or options.rerun:
         raise UsageError("--half-maps H1 H2 are the map themselves, their mean, or those of one map after -i: leave "
                          "out what else names maps")
+    if options.common_scale or options.relion_classes:
+        raise UsageError("--half-maps H1 H2 are those of one map, not of several on one scale: use --half-maps auto")
     if len(options.input_map) > 1:
         raise UsageError(f"--half-maps H1 H2 are those of one map, not of the {len(options.input_map)} after -i; for "
                          "more use --half-maps auto")

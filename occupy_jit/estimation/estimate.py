@@ -44,7 +44,8 @@ def derived_lowpass(settings, voxel_size):
 
 def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_confidence=True, keep_lowpass=True,
              overwrite=False, full_scale=None, half_difference=None, half_mean=None, overwrite_halves=False,
-             with_error=False, reference_mask=None, value_range=None, thread_count=None):
+             with_error=False, with_noise_error=False, reference_mask=None, strongest_corner=None, value_range=None,
+             thread_count=None):
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -73,8 +74,13 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         `half_difference` and `half_mean` may be used as working space.
     with_error : bool
         Whether the standard error of the scale is wanted.
+    with_noise_error : bool
+        Whether that of noise alone is, which is what two maps of one structure differ by.
     reference_mask : (nz, ny, nx) array, optional
         Marks (soft or binary) a part that is fully occupied: full scale is what it reads.
+    strongest_corner : (z, y, x), optional
+        With `full_scale`: first voxel of the cube that this map's own full scale would be read in, where errors see how
+        uneven content is.
     value_range : (low, high), optional
         Smallest and largest value, where they are known and finite: they are not looked for again.
     thread_count : int, optional
@@ -110,8 +116,8 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     with threads(thread_count):
         bands_wanted = with_confidence and not overwrite and equalise.wanted(settings)
         result = _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite,
-                           full_scale, half_difference, half_mean, overwrite_halves, with_error, reference_mask,
-                           bands_wanted, value_range, thread_count)
+                           full_scale, half_difference, half_mean, overwrite_halves, with_error, with_noise_error,
+                           reference_mask, strongest_corner, bands_wanted, value_range, thread_count)
         if with_confidence and not overwrite:
             # now that the estimate's own working space is free
             noise = half_difference
@@ -198,8 +204,8 @@ def _require_content(volume, known=None, what="the map"):
 
 
 def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_lowpass, overwrite, known_full_scale,
-              difference, half_mean, overwrite_halves, with_error, reference_mask, bands_wanted, value_range,
-              thread_count):
+              difference, half_mean, overwrite_halves, with_error, with_noise_error, reference_mask, strongest_corner,
+              bands_wanted, value_range, thread_count):
     is_mean = difference is not None and half_mean is None
     lowest, highest = _require_content(volume, value_range, "the mean of the half maps" if is_mean else "the map")
     on_raw_map = settings.scale_mode == "resolution"
@@ -263,7 +269,8 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     found = levels.full_scale(source, zero, source_noise, ball, voxel_size, settings.tau, settings.tile_size_angstrom,
                               settings.naive_normalisation, known_full_scale, local and local.variance)
     full_error = errors_of_scale.full_scale_error(source, source_noise, found)
-    of_source = errors_of_scale.defining_values(source, found, reference_mask) if with_error else None
+    strongest = found if strongest_corner is None else found._replace(corner=tuple(strongest_corner))
+    of_source = errors_of_scale.defining_values(source, strongest, reference_mask) if with_error else None
     if maximum is None and in_place(source.shape, with_confidence,
                                     keep_lowpass or on_raw_map or reference_mask is not None):
         maximum = overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
@@ -289,13 +296,15 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
     locally = locally and floor > 0
     if locally:
         floors, floor = local.floor, max(quiet.median_of(local.floor), 0.0)
-    error = None
+    error = noise_error = None
+    of_map = difference is None
+    variance = source_noise ** 2
+    if local is not None:
+        variance = local.variance if of_map else local.maximum_variance
+    if with_noise_error:
+        noise_error = scale_error(maximum, zero, floors, variance, full, 0.0, of_map)
     if with_error:
-        of_map = difference is None
-        variance = source_noise ** 2
-        if local is not None:
-            variance = local.variance if of_map else local.maximum_variance
-        structure = errors_of_scale.structural_variation(of_source, maximum, floors, variance, found, full, of_map,
+        structure = errors_of_scale.structural_variation(of_source, maximum, floors, variance, strongest, full, of_map,
                                                          reference_mask)
         room = None if of_map or keep_lowpass or on_raw_map else difference
         error = scale_error(maximum, zero, floors, variance, full, structure, of_map, out=room)
@@ -333,7 +342,7 @@ def _estimate(volume, settings, voxel_size, solvent_mask, with_confidence, keep_
                     error=error, half_difference=difference if keep_lowpass else None,
                     local_noise=local if keep_lowpass or judged is not None else None, half_maps=judged,
                     half_gain=gain, reference=told,
-                    floor_is_local=locally)
+                    floor_is_local=locally, noise_error=noise_error)
     result.content_noise = source_noise / full
     result.solvent_limit = levels.solvent_limit(floor_measured, spread, floor, full)
     verdicts.judge(result, repeated, whole, given)

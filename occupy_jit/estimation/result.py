@@ -55,6 +55,8 @@ class Result:
         Signal and noise in bands of the spectrum, where a modification amplifies by them.
     error : (nz, ny, nx) float32 array or None
         Standard error of the scale, not limited to 1, at each voxel, given full scale.
+    noise_error : (nz, ny, nx) float32 array or None
+        What noise alone adds to it.
     half_difference : (nz, ny, nx) float32 array or None
         Half of the difference of the half maps, low-passed: a sample of the noise.
     local_noise : occupy_jit.estimation.half_maps.LocalNoise or None
@@ -96,6 +98,7 @@ class Result:
     full_scale_error: float = 0.0
     bands: object = None
     error: np.ndarray | None = None
+    noise_error: np.ndarray | None = None
     half_difference: np.ndarray | None = None
     local_noise: object = None
     half_maps: dict | None = None

@@ -43,14 +43,18 @@ def partner(path):
     return None
 
 
-def pairs_beside(path):
+def pairs_beside(path, named_alike=False):
     """Pairs of half maps in the directory of a map, by name.
 
-    Where names of some begin with all of the map's, up to its first dot, only those are meant.
+    Where the name of a pair without the mark of a half is the map's (run_it025_half1_class001.mrc of
+    run_it025_class001.mrc, with or without _unfil), that is meant; else, where names of some begin with all of the
+    map's, up to its first dot, only those.
 
     Parameters
     ----------
     path : str
+    named_alike : bool
+        Whether only pairs count whose names tell that they are this map's.
 
     Returns
     -------
@@ -69,5 +73,19 @@ def pairs_beside(path):
         if other in there and name < other:
             pairs.append((name, other))
     stem = os.path.basename(path).split(".")[0]
-    alike = [pair for pair in pairs if pair[0].startswith(stem)]
-    return [tuple(os.path.join(directory, name) for name in pair) for pair in alike or pairs]
+    chosen = [pair for pair in pairs if _without_mark(pair[0]) == stem]
+    # class1 is not what the name of class10_half1 begins with
+    chosen = chosen or [pair for pair in pairs if pair[0].startswith(stem) and not pair[0][len(stem):][:1].isalnum()]
+    if not named_alike:
+        chosen = chosen or pairs
+    return [tuple(os.path.join(directory, name) for name in pair) for pair in chosen]
+
+
+def _without_mark(name):
+    """Name of a half map up to its first dot, without what says that it is one."""
+    found = list(_HALF.finditer(name))
+    if found:
+        start, stop = found[-1].span()
+        before, after = name[:start].rstrip("_-"), name[stop:]
+        name = before + (after if before else after.lstrip("_-"))
+    return name.split(".")[0].removesuffix("_unfil")

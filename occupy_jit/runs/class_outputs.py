@@ -69,8 +69,11 @@ def _compare(group, outputs):
     usable, common = group.usable, group.common
     header = usable[0].plan.header
     found = [entry.record["results"] for entry in usable]
-    noises = [comparison.NoiseOfScale(results["noise_floor"] / common, results["noise_of_content"])
-              for results in found]
+    noises = []
+    for entry, results in zip(usable, found, strict=True):
+        path = entry.plan.path_of(Role.NOISE_ERROR)
+        noises.append(comparison.NoiseOfScale(results["noise_floor"] / common, results["noise_of_content"])
+                      if path is None else view_map(path))
     occupied = [results["occupied_above_scale"] for results in found]
     scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
     path = group.path_of(Role.SCALE_SPREAD)
@@ -127,7 +130,7 @@ def _place(xyz):
 
 def _noise_unknown(group):
     """Labels of the classes whose solvent was masked: their noise is not seen there."""
-    return [entry.label for entry in group.usable
+    return [entry.label for entry in group.usable if not entry.plan.halves
             if any(verdict["code"] == "solvent-flattened" for verdict in entry.record["verdicts"])]
 
 
@@ -147,7 +150,7 @@ def _show(rows, differences, union, common, unknown, log):
     log.say(f"full scale of all {common:.6g}; union of all classes {union:.0f} Å^3")
     if unknown:
         log.warning(f"the noise of {', '.join(unknown)} is not known, as the solvent was flattened: how sure "
-                    "differences of the scale are is not told; use maps from before masking")
+                    "differences of the scale are is not told; use maps from before masking, or --half-maps auto")
     if not differences:
         return
     some = sorted((row for row in differences if row["volume_angstrom3"] > 0), key=lambda row: -row["volume_angstrom3"])

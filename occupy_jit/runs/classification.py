@@ -111,7 +111,7 @@ def _measure(group, log, listener, executor):
 
 def _run_classes(group, log, listener, executor):
     """Second pass: every class with the common full scale."""
-    plans = [entry.plan.with_full_scale(group.common) for entry in group.usable]
+    plans = [entry.plan.with_full_scale(group.common, entry.own.corner) for entry in group.usable]
     for entry, outcome in _by_class(group, run_one, plans, log, listener, executor):
         entry.record, entry.report = outcome.record, outcome.report
         entry.parts, entry.targets = outcome.parts, outcome.targets

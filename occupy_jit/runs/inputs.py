@@ -9,8 +9,8 @@ from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.modifications import TABLE
 
 # What the program puts in front of the name of a map for its own ones.
-_OUR_PREFIXES = (*(row.prefix for row in TABLE), "scale_", "lowpass_", "conf_", "sd_", "occ_", "flex_", "factor_",
-                 "around_", "solventdef_", "subtraction_", "map_", "classvar_")
+_OUR_PREFIXES = (*(row.prefix for row in TABLE), "scale_", "lowpass_", "conf_", "sd_", "noise_", "occ_", "flex_",
+                 "factor_", "around_", "solventdef_", "subtraction_", "map_", "classvar_")
 _MAX_LIST_BYTES = 50_000_000
 
 

@@ -102,7 +102,8 @@ def of_model(model, voxel_size, residues):
                                   residues * _BYTES_PER_ATOM_OF_RESIDUES * model.atoms)
 
 
-def needed(shape, voxel_size, settings, options, model=None, beside_halves=False):
+def needed(shape, voxel_size, settings, options, model=None, beside_halves=False,
+           of_group=False):
     """Bytes of memory that a run takes at its peak.
 
     Counts the volumes, float32, that are alive at the same time; the largest of the moments counts.
@@ -118,6 +119,8 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
         Where the options name one.
     beside_halves : bool
         The map is another than the mean of its half maps.
+    of_group : bool
+        The map is one of several on one scale, whose differences are tested.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
     always += beside_halves and not want.volume
     by_bands = want.confidence and any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
     # The difference is needed as it was, too, where bands are measured.
-    always += halves * (1 + 3 / 8 + by_bands)
+    always += halves * (1 + 3 / 8 + by_bands) + (of_group and halves)
     # Of one map, two maps of noise; where solvent is, and where its whole ball is, while they are made.
     nearby = settings.noise_floor == LOCAL and not halves
     always += 2 * nearby

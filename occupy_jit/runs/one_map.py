@@ -1,5 +1,6 @@
 """One map: read, estimate, modify, write. Prints nothing, and can run in another process: plan in, outcome out."""
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from occupy_jit.errors import InputError
@@ -70,21 +71,11 @@ def _run(plan, log):
     with log.timed("read"):
         inputs = _read(plan, log)
     from occupy_jit.estimation import half_maps
-    from occupy_jit.estimation.reference import UnusableReference
-    from occupy_jit.estimation.solvent_definition import UnusableDefinition
 
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
-        try:
-            result = _estimate(plan, inputs, workers)
-        except UnusableReference as error:
-            raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
-        except UnusableDefinition as error:
-            raise InputError(f"{shown(plan.options.solvent_def)}: {error}") from error
-        except InputError as error:
-            names = dict.fromkeys((plan.path, *plan.halves))
-            raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
+        result = _estimate(plan, inputs, workers)
     if result.half_maps is not None:
         half_maps.tell_factor(result, inputs.half_factor)
         inputs = inputs._replace(half_mean=None, half_difference=None)  # nobody else asks for them
@@ -165,12 +156,32 @@ def _estimate(plan, inputs, workers):
 
     want, volume = wanted(plan.settings, plan.options), inputs.volume
     value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
-    return estimate(volume, plan.settings, value_range=value_range, solvent_mask=inputs.solvent_mask,
-                    with_confidence=want.confidence, keep_lowpass=want.lowpass, overwrite=not want.volume,
-                    full_scale=plan.full_scale, half_difference=inputs.half_difference,
-                    half_mean=inputs.half_mean, overwrite_halves=True,
-                    with_error=plan.path_of(Role.ERROR) is not None, reference_mask=inputs.reference_mask,
-                    thread_count=workers)
+    with _named(plan):
+        return estimate(volume, plan.settings, value_range=value_range, solvent_mask=inputs.solvent_mask,
+                        with_confidence=want.confidence, keep_lowpass=want.lowpass, overwrite=not want.volume,
+                        full_scale=plan.full_scale, half_difference=inputs.half_difference,
+                        half_mean=inputs.half_mean, overwrite_halves=True,
+                        with_error=plan.path_of(Role.ERROR) is not None,
+                        with_noise_error=plan.path_of(Role.NOISE_ERROR) is not None,
+                        reference_mask=inputs.reference_mask, strongest_corner=plan.strongest_corner,
+                        thread_count=workers)
+
+
+@contextmanager
+def _named(plan):
+    """Errors about what was read say which files these are."""
+    from occupy_jit.estimation.reference import UnusableReference
+    from occupy_jit.estimation.solvent_definition import UnusableDefinition
+
+    try:
+        yield
+    except UnusableReference as error:
+        raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
+    except UnusableDefinition as error:
+        raise InputError(f"{shown(plan.options.solvent_def)}: {error}") from error
+    except InputError as error:
+        names = dict.fromkeys((plan.path, *plan.halves))
+        raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
 
 
 def _targets(plan, volume, result, log):
@@ -230,6 +241,8 @@ def _measure(plan, log):
     from occupy_jit.files.map_reading import read_map
 
     check_memory(plan)
+    if plan.halves:
+        return _measure_halves(plan, log)
     with log.timed("read"):
         volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=True)
     if volume.minimum == volume.maximum:
@@ -237,13 +250,27 @@ def _measure(plan, log):
                          "file is no map")
     mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    from occupy_jit.estimation.reference import UnusableReference
+    with log.timed("measure full scale"), _named(plan):
+        found = measure_full_scale(volume, plan.settings, overwrite=True, reference_mask=mask,
+                                   thread_count=thread_count(plan.options.threads))
+    return _told_full_scale(plan, found, log)
 
-    with log.timed("measure full scale"):
-        try:
-            found = measure_full_scale(volume, plan.settings, overwrite=True, reference_mask=mask,
-                                       thread_count=thread_count(plan.options.threads))
-        except UnusableReference as error:
-            raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
+
+def _measure_halves(plan, log):
+    """The full scale of a map with half maps: that of the whole estimate, without what comes after."""
+    from occupy_jit.estimation.estimate import estimate
+    from occupy_jit.estimation.result import FullScale
+
+    with log.timed("read"):
+        inputs = _read(plan, log)
+    with log.timed("measure full scale"), _named(plan):
+        result = estimate(inputs.volume, plan.settings, with_confidence=False, keep_lowpass=False, overwrite=True,
+                          half_difference=inputs.half_difference, half_mean=inputs.half_mean, overwrite_halves=True,
+                          reference_mask=inputs.reference_mask, thread_count=thread_count(plan.options.threads))
+    return _told_full_scale(plan, FullScale(result.full_scale, result.full_scale_corner, result.tile, result.zero,
+                                            result.tau, result.full_scale_quantile), log)
+
+
+def _told_full_scale(plan, found, log):
     log.detail(f"{plan.label}: full scale of its own {found.value:.6g}")
     return {"full_scale": found}

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.estimation.flexibility_bands import bands_of
-from occupy_jit.files import half_names
 from occupy_jit.files.paths import file_identity, shown
 from occupy_jit.machine import free_memory
 from occupy_jit.modifications import Modification, requested
 from occupy_jit.runs import memory_need
+from occupy_jit.runs.halves_by_name import half_maps_of
 from occupy_jit.runs.names import Names, is_compressed_name, names_for
 from occupy_jit.settings import Options, Settings
 
@@ -21,6 +21,7 @@ class Role(enum.Enum):
 
     SCALE = "scale"
     ERROR = "standard error of the scale"
+    NOISE_ERROR = "standard error of the scale by noise alone"
     OCCUPANCY = "occupancy without flexibility"
     FLEXIBILITY = "relative B factor"
     MODIFIED = "modified map"
@@ -61,9 +62,9 @@ class Role(enum.Enum):
 FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
 """Of a modification by plain factors, and of one band by band."""
 
-MAPS = frozenset((Role.SCALE, Role.ERROR, Role.OCCUPANCY, Role.FLEXIBILITY, Role.MODIFIED, Role.LOWPASS,
-                  Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD, Role.SOLVENT_DEFINITION, Role.SUBTRACTION_MASK,
-                  Role.PLAIN_COPY, Role.SCALE_SPREAD))
+MAPS = frozenset((Role.SCALE, Role.ERROR, Role.NOISE_ERROR, Role.OCCUPANCY, Role.FLEXIBILITY, Role.MODIFIED,
+                  Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD, Role.SOLVENT_DEFINITION,
+                  Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
 """Roles of files that are maps."""
 
 
@@ -116,6 +117,8 @@ class Plan:
         What a map of a group is called there; what tells of it is then written for the group, not for the map.
     full_scale : float or None
         Common to several maps; searched if None.
+    strongest_corner : (z, y, x) or None
+        Of the cube that its own full scale was read in.
     page : str or None
         Of several maps, which leads to the report of this one.
     halves : tuple of str
@@ -131,6 +134,7 @@ class Plan:
     options: Options
     label: str | None = None
     full_scale: float | None = None
+    strongest_corner: tuple | None = None
     page: str | None = None
     halves: tuple = ()
 
@@ -149,9 +153,9 @@ class Plan:
         """bool : Whether the map stands for the mean of half maps, and is the first of them."""
         return self.path in self.halves[:1]
 
-    def with_full_scale(self, value):
-        """The same plan, with a full scale that is common to several maps."""
-        return replace(self, full_scale=value)
+    def with_full_scale(self, value, corner=None):
+        """The same plan, with a full scale that is common to several maps, and the cube of its own."""
+        return replace(self, full_scale=value, strongest_corner=corner)
 
 
 def plan_map(path, settings, options, label=None, page=None):
@@ -182,7 +186,7 @@ def plan_map(path, settings, options, label=None, page=None):
 
     names = names_for(path, options.output_dir, options.output_map)
     header = read_header(path, options.voxel_size)
-    halves = half_maps_of(path, options)
+    halves = half_maps_of(path, options, of_group=label is not None)
     for half in halves:
         if not os.path.exists(half):
             raise InputError(f"{shown(half)}: no such file; it should be a half map of {shown(path)}")
@@ -198,40 +202,16 @@ def plan_map(path, settings, options, label=None, page=None):
     outputs = _outputs(names, settings, options, compressed)
     if label is None:
         outputs += told(names, options)
+    elif halves:
+        outputs.append(Output(Role.NOISE_ERROR, names.path("noise_", ".mrc")))
     model = None
     if options.model is not None:
         from occupy_jit.runs.model_read import size_of
 
         model = size_of(options)
     needs = memory_need.needed(header.shape, header.voxel_size, settings, options, model,
-                               beside_halves=bool(halves) and path not in halves)
+                               beside_halves=bool(halves) and path not in halves, of_group=label is not None)
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
-
-
-def half_maps_of(path, options):
-    """Paths of the two half maps of a map, which may be the first of them; none where they are not asked for.
-
-    Raises
-    ------
-    InputError
-        Names do not tell.
-    """
-    if not options.half_maps:
-        return ()
-    if options.half_maps != ("auto",):
-        first, second = options.half_maps
-        # a half map that is the input stands for the mean
-        return (path, second) if file_identity(first) == file_identity(path) else (first, second)
-    partner = half_names.partner(path)
-    if partner is not None:
-        return path, partner
-    pairs = half_names.pairs_beside(path)
-    if len(pairs) != 1:
-        found = "none lies beside it" if not pairs else (f"{len(pairs)} pairs lie beside it, such as "
-                                                         f"{shown(pairs[0][0])} and {shown(pairs[1][0])}")
-        raise InputError(f"{shown(path)}: --half-maps auto cannot tell its half maps by name: {found}; name both: "
-                         "--half-maps H1 H2")
-    return pairs[0]
 
 
 def masks(options):

@@ -238,6 +238,7 @@ def write_maps(writer, result, workers):
     if result.flexibility is not None:
         writer.map(Role.OCCUPANCY, result.flexibility.occupancy, "occupancy without flexibility")
         writer.map(Role.FLEXIBILITY, result.flexibility.b_factor, "relative B factor in A^2, above 0 less sharp")
+    writer.map(Role.NOISE_ERROR, result.noise_error, "standard error of the scale by noise alone")
     writer.map(Role.LOWPASS, result.lowpass, "low-passed map")
     writer.map(Role.CONFIDENCE, result.confidence, "confidence")
     slices = _write_modified(writer, result, modifications, workers)

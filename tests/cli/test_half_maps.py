@@ -1,5 +1,6 @@
 """--half-maps in the whole command: the standard error that it writes, and what is refused."""
 
+import csv
 import gzip
 import json
 import shutil
@@ -8,7 +9,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from tests.command import particle, run, values, write
+from tests import classification
+from tests.command import listing, particle, run, values, write
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +144,62 @@ def test_other_grids_are_refused(halves, tmp_path):
         ran = run("-i", one, "--half-maps", tmp_path / wrong, two, "--output-dir", tmp_path / "out")
         assert ran.returncode == 3 and wrong in ran.stderr, ran.stderr
         assert not (tmp_path / "out").exists()
+
+
+HALF = "Class3D/job012/run_it025_half{}_class{:03d}.mrc"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Three classes, of which two have half maps; the third has none."""
+    root = tmp_path_factory.mktemp("project")
+    random = np.random.default_rng(3)
+    signals = [particle(noise=0.0), particle(noise=0.0), particle(noise=0.0)]
+    signals[1][:, :, 24:] *= 0.3
+    maps = []
+    for number, signal in enumerate(signals, 1):
+        pair = [(signal + random.normal(0, 0.1, signal.shape)).astype(np.float32) for _ in (1, 2)]
+        maps.append((pair[0] + pair[1]) / 2)
+        if number < 3:
+            (root / HALF).parent.mkdir(parents=True, exist_ok=True)
+            for half, data in enumerate(pair, 1):
+                write(root / HALF.format(half, number), data, 1.5)
+    classification.write_project(root, maps, voxel_size=1.5, box=48)
+    return root
+
+
+def test_classes_with_half_maps_are_compared_with_the_noise_that_these_show(project, tmp_path):
+    maps = [project / f"Class3D/job012/run_it025_class{k:03d}.mrc" for k in (1, 2)]
+    ran = run("-i", *maps, "--common-scale", "--half-maps", "auto", "--output-dir", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    scales, errors, noises = ([values(tmp_path / f"{prefix}_run_it025_class{k:03d}.mrc") for k in (1, 2)]
+                              for prefix in ("scale", "sd", "noise"))
+    for scale, error, noise in zip(scales, errors, noises, strict=True):
+        assert (noise > 0).all() and (noise <= error * 1.0001).all()
+        # noise alone is nearly the same everywhere; what differs from place to place at equal occupancy grows with it
+        assert (error - noise)[scale > 0.8].mean() > (error - noise)[scale < 0.1].mean()
+    with open(tmp_path / "classdiff_run_it025.csv", newline="") as file:
+        differences = {(row["more"][-1], row["less"][-1]): row for row in csv.DictReader(file)}
+    more = differences["1", "2"]
+    # what class 2 lacks lies at x above 24 voxels
+    assert float(more["centre_x_angstrom"]) > 36 and 0.2 < float(more["peak"]) < 0.5
+    at = tuple(round(float(more[f"peak_{axis}_angstrom"]) / 1.5) for axis in "zyx")
+    assert float(more["peak_error"]) == pytest.approx(np.hypot(noises[0][at], noises[1][at]), rel=1e-5)
+    # the cut through the particle is sharp, and low-passed dips below on its far side
+    assert float(differences["2", "1"]["volume_angstrom3"]) < 0.2 * float(more["volume_angstrom3"])
+
+
+def test_a_class_without_half_maps_is_left_out_and_the_others_run(project, tmp_path):
+    star = project / "Class3D/job012/run_it025_model.star"
+    ran = run("--relion-classes", star, "--half-maps", "auto", "--no-amplify", "--output-dir", tmp_path, "--quiet")
+    assert ran.returncode == 3 and "Traceback" not in ran.stderr
+    (line,) = [line for line in ran.stderr.splitlines() if "error" in line]
+    assert "class 3" in line and "none of its name lies beside it" in line and "leave --half-maps out" in line
+    assert {name for name in listing(tmp_path) if name.startswith("sd_")} == {
+        f"sd_run_it025_class{k:03d}.mrc" for k in (1, 2)}
+
+
+def test_half_maps_of_several_maps_are_not_named_on_the_command_line(halves, tmp_path):
+    one, two = names(halves)
+    ran = run("-i", one, two, "--common-scale", "--half-maps", one, two, "--output-dir", tmp_path / "out")
+    assert ran.returncode == 2 and "--half-maps auto" in ran.stderr and not (tmp_path / "out").exists()

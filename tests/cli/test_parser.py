@@ -341,9 +341,10 @@ WORDS = st.one_of(st.sampled_from(sorted(OPTIONS)), st.sampled_from(["-i", "-o",
 
 @given(st.lists(WORDS, max_size=6))
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_arguments_end_in_a_status(pipeline, monkeypatch, argv):
+def test_any_arguments_end_in_a_status(pipeline, monkeypatch, tmp_path, argv):
     """No argument list ends in a traceback, and no refused one reaches the pipeline."""
     monkeypatch.setattr(completion, "run", lambda show, install: 0)
+    monkeypatch.chdir(tmp_path)  # an argument may name a directory to write to
     pipeline.calls.clear()
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -1,5 +1,7 @@
 """The other half map, by name."""
 
+import os
+
 import pytest
 
 from occupy_jit.files.half_names import pairs_beside, partner
@@ -45,3 +47,20 @@ def test_pairs_beside_a_map_are_found_by_its_name_first(tmp_path):
     assert pairs_beside(path) == [tuple(str(folder / f"emd_7_half_map_{n}.map.gz") for n in (1, 2))]
     assert pairs_beside(str(folder / "other.mrc")) == [pairs_beside(path)[0], run]
     assert pairs_beside(str(tmp_path / "no" / "x.mrc")) == []
+
+
+def test_the_pair_of_a_class_is_that_of_its_number(tmp_path):
+    for name in ("run_it025_half{}_class001.mrc", "run_it025_half{}_class002_unfil.mrc", "volume_class10_half{}.mrc"):
+        for half in (1, 2):
+            (tmp_path / name.format(half)).touch()
+
+    def found(name):
+        pairs = pairs_beside(str(tmp_path / name), named_alike=True)
+        return [[os.path.basename(half) for half in pair] for pair in pairs]
+
+    assert found("run_it025_class001.mrc") == [[f"run_it025_half{n}_class001.mrc" for n in (1, 2)]]
+    assert found("run_it025_class002.mrc") == [[f"run_it025_half{n}_class002_unfil.mrc" for n in (1, 2)]]
+    assert found("run_it025_class003.mrc") == [] == found("volume_class1.mrc")
+    assert found("volume_class10.mrc") == [[f"volume_class10_half{n}.mrc" for n in (1, 2)]]
+    # of a map that is alone, whatever lies there may be meant
+    assert len(pairs_beside(str(tmp_path / "run_it025_class003.mrc"))) == 3
