@@ -54,7 +54,7 @@ def test_what_are_no_halves_is_refused_in_one_line(halves, tmp_path):
                               (("-i", one, two, "--half-maps", one, two), 2),
                               (("-i", halves / "small.mrc", "--half-maps", one, two), 3),
                               (("-i", two, "--half-maps", one, halves / "missing.mrc"), 3),
-                              (("--relion-classes", "run_it001_model.star", "--half-maps", "auto"), 2),
+                              (("--relion-classes", "run_it001_model.star", "--half-maps", one, two), 2),
                               (("--half-maps", one, two, "--save-error=yes"), 2),
                               (("--common-scale", "-i", two, "--half-maps", one, two), 2)):
         ran = run(*arguments, "--output-dir", tmp_path / "out")
