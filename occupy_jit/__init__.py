@@ -15,6 +15,7 @@ _LAZY = {
     "Settings": "settings",
     "read_map": "files.map_reading",
     "write_map": "files.map_writing",
+    "join_half_maps": "estimation.half_maps",
     "get_map_occupancy": "occupancy",
     "occupancy_of_parts": "estimation.model.parts_fit",
     "compare_parts": "estimation.model.part_comparison",

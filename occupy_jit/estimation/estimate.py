@@ -66,7 +66,7 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
         Use this full scale (classes that share one) instead of searching.
     half_difference : (nz, ny, nx) float32 array, optional
         Half of the difference of two half maps whose mean `volume` is: noise is then known at every place. See
-        `occupy_jit.estimation.half_maps.join`.
+        `occupy_jit.join_half_maps`.
     half_mean : (nz, ny, nx) float32 array, optional
         The mean of the half maps, where `volume` is another map that was made of them: scale and confidence are then
         those of the halves, brought to the spectrum and the zero level of `volume`.

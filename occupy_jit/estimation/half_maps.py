@@ -68,7 +68,7 @@ class _Average:
         return np.maximum(means, 0, out=means)
 
 
-def join(one, two):
+def join_half_maps(one, two):
     """Make two half maps their mean and half of their difference, on the grey scale of the first.
 
     Halves whose structure differs by more than a quarter in strength are not of one grey scale, and the second is
@@ -93,7 +93,7 @@ def join(one, two):
 
 
 def tell_factor(result, factor):
-    """Note in a result what `join` multiplied the second half map with."""
+    """Note in a result what `join_half_maps` multiplied the second half map with."""
     result.half_maps["second_multiplied_with"] = factor
     if factor != 1:
         result.verdicts.append(("half-maps-scaled", f"the second half map is {1 / factor:.2f} times as strong as the "

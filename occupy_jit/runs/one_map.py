@@ -128,7 +128,7 @@ def _halves(plan, volume):
     """
     if not plan.halves:
         return None, None, 1.0
-    from occupy_jit.estimation.half_maps import join
+    from occupy_jit.estimation.half_maps import join_half_maps
     from occupy_jit.files.map_reading import read_map
     from occupy_jit.files.maps import check_same_grid
 
@@ -138,7 +138,7 @@ def _halves(plan, volume):
         check_same_grid(volume, first, plan.halves[0])
     second = read_map(plan.halves[1], plan.options.voxel_size)
     check_same_grid(volume, second, plan.halves[1])
-    factor = join(first.data, second.data)
+    factor = join_half_maps(first.data, second.data)
     if first is not volume:
         return first.data, second.data, factor
     volume.minimum = volume.maximum = None

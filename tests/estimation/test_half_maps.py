@@ -194,7 +194,7 @@ def test_noise_that_is_opposed_is_told(made, halves):
 def test_halves_are_joined_on_one_grey_scale(made, halves, factor):
     """Beyond a quarter the second is brought to the first; within that it may be what makes them differ."""
     one, two = halves[0].copy(), (factor * halves[1]).astype(np.float32)
-    multiplied = half_maps.join(one, two)
+    multiplied = half_maps.join_half_maps(one, two)
     if 0.8 < factor < 1.25:
         assert multiplied == 1
         expected = halves[0] + factor * halves[1]
@@ -212,7 +212,7 @@ def test_halves_are_joined_on_one_grey_scale(made, halves, factor):
 def test_joining_keeps_what_was_masked_equal(made, halves):
     tight = made.distance < 5
     one, two = (np.where(tight, half, np.float32(0)) for half in (halves[0], 2 * halves[1]))
-    half_maps.join(one, two)
+    half_maps.join_half_maps(one, two)
     assert not two[~tight].any()
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.estimation.half_maps import join
+from occupy_jit.estimation.half_maps import join_half_maps
 from occupy_jit.estimation.main_map import LEAST_CORRELATION
 from occupy_jit.estimation.model.lattice import detail_used, fourier_crop
 from occupy_jit.estimation.model.part_errors import block_scores, change_with
@@ -93,7 +93,7 @@ def _joined(shape, half_maps):
     one, two = (np.array(getattr(half, "data", half), np.float32, order="C") for half in half_maps)
     if not one.shape == two.shape == shape:
         raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} are not that of the map, {shape}")
-    join(one, two)
+    join_half_maps(one, two)
     if float(np.square(two, dtype=float).mean()) <= _IDENTICAL * float(np.square(one, dtype=float).mean()):
         raise InputError("half_maps: they are the same map twice; give the other half")
     return one, two
