@@ -203,7 +203,8 @@ def _write_chimerax(group, options, outputs, log):
     usable = group.usable
     directory = options.output_dir
     variance = group.path_of(Role.SCALE_SPREAD)
-    classes = [chimerax.ShownClass(entry.label, entry.path, entry.plan.path_of(Role.SCALE), entry.modified,
+    classes = [chimerax.ShownClass(entry.label, entry.plan.path_of(Role.PLAIN_COPY) or entry.path,
+                                   entry.plan.path_of(Role.SCALE), entry.modified,
                                    entry.own.zero + SHOWN_LEVEL * group.common) for entry in usable]
     for path in [variance, *(p for c in classes for p in (c.input_path, c.scale_path, c.modified_path))]:
         reason = None if path is None else chimerax.cannot_open(path, directory)

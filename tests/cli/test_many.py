@@ -266,3 +266,14 @@ def test_an_entry_of_the_emdb(maps, tmp_path):
         assert ran.returncode == 2 and ran.stderr.count("\n") == 1
     assert not (tmp_path / "no").exists()
     assert run("--emdb", "4321", cwd=tmp_path, env={**env, "OCCUPY_EMDB_URL": "http://example.org"}).returncode == 2
+
+
+def test_compressed_maps_on_one_scale_are_shown_in_their_uncompressed_copies(maps, tmp_path):
+    for number in (0, 1):
+        (tmp_path / f"m{number}.mrc.gz").write_bytes(gzip.compress((maps / "in" / f"m{number}.mrc").read_bytes()))
+    ran = run("-i", "m0.mrc.gz", "m1.mrc.gz", "--common-scale", "--output-dir", "out", "--quiet", cwd=tmp_path)
+    assert ran.returncode == 0 and ran.stderr == "", ran.stderr
+    script = next((tmp_path / "out").glob("chimX_*.cxc")).read_text()
+    for number in (0, 1):
+        assert f'open "./map_m{number}.map"' in script
+        assert (tmp_path / "out" / f"map_m{number}.map").exists()
