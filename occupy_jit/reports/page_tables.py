@@ -43,9 +43,17 @@ def results(data):
     if found.get("flexibility"):
         low, middle, high = found["flexibility"]["b_factor_quantiles"].values()
         if middle is not None:
-            rows.append(("relative B factor", f"{middle:.0f}",
-                         f"Å², median of what is occupied; {low:.0f} to {high:.0f} in "
+            rows.append(("relative B factor", words.whole(middle),
+                         f"Å², median of what is occupied; {words.whole(low)} to {words.whole(high)} in "
                          "nine tenths of it"))
+    halves = found.get("half_maps")
+    if halves:
+        independence = ("independence of their noise not known, for want of solvent" if halves["independence"] is None
+                        else f"independence of their noise {halves['independence']:.2f} (1 is ideal)")
+        rows.append(("half maps", f"{halves['correlation']:.3f}", f"correlation in content; {independence}"))
+        if "map_correlation" in halves:
+            rows.append(("map and half maps", f"{halves['map_correlation']:.3f}", "correlation of the map and their "
+                         "mean, at its spectrum, in content"))
     if found.get("reference"):
         rows.insert(5, ("region of full scale", "mask", f"{found['reference']['blocks']:.0f} independent blocks; a "
                         f"search would give {number(found['reference']['searched'])}"))

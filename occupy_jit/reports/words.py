@@ -113,19 +113,54 @@ def methods(record, modified):
     settings, derived, found = record["settings"], record["derived"], record["results"]
     voxel = record["input"]["voxel_size_angstrom"]
     text = [f"The local scale of the map was estimated with OccuPy (occupy_jit {__version__}; Forsberg et al., "
-            f"2023) from the map low-passed to {derived['lowpass_angstrom']:.1f} Å, as the maximum over a sphere "
-            f"of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
-            + _full_scale(settings, found) + "."]
+            f"2023) from {_measured(found)} low-passed to {derived['lowpass_angstrom']:.1f} Å, as the maximum over a "
+            f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
+            + _full_scale(settings, found) + "." + _noise(settings, found)]
     if modified:
         by_bands = "band by band, so that noise was not amplified " if found.get("bands") else ""
         text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"
                     + ("; solvent was suppressed)." if settings["exclude_solvent"] else ")."))
+    text += _parts(found)
     core = found.get("core")
     if core:
         text.append(f"Of the core of the map (without a rim of one kernel radius), {core['weaker_than_half']:.0%} "
                     f"has a scale below 0.5 and {core['scale_of_08_or_more']:.0%} one of 0.8 or more; the median is "
                     f"{core['median_scale']:.2f}.")
     return " ".join(text)
+
+
+def _measured(found):
+    """Which map the scale is that of."""
+    halves = found.get("half_maps")
+    if halves is None:
+        return "the map"
+    return "the mean of its half maps" + (", brought to its spectrum and" if "map_correlation" in halves else "")
+
+
+def _noise(settings, found):
+    """Where the noise that is not that of all solvent was taken from."""
+    if found.get("half_maps") is not None:
+        return " Its noise, at every place, was taken from the difference of the half maps."
+    if settings.get("noise_floor") == "local":
+        return " Noise, and what it adds to the maximum, were taken from the solvent nearby."
+    return ""
+
+
+def _parts(found):
+    """What was told of flexibility, masks and models: sentences."""
+    text = []
+    if found.get("flexibility"):
+        used = [band for band in found["flexibility"]["bands"] if band["used"]]
+        text.append("Occupancy and flexibility were told apart by the power around each place, relative to that in the "
+                    f"region of full scale, in {len(used)} bands from {used[0]['from_angstrom']:g} to "
+                    f"{used[-1]['to_angstrom']:g} Å.")
+    if found.get("targets"):
+        text.append("The occupancy inside a mask is the median of the scale over the peaks of the low-passed map "
+                    "there; its error is the standard error of that median, given full scale.")
+    if found.get("parts"):
+        text.append("Occupancies of the parts of an atomic model were fitted to the map, all together and each with a "
+                    "B factor of its own, relative to the parts at full occupancy.")
+    return text
 
 
 def _full_scale(settings, found):
@@ -143,6 +178,12 @@ def _full_scale(settings, found):
 def mass(kilodalton):
     """A mass, with a unit that keeps it short."""
     return f"{kilodalton / 1000:.2f} MDa" if kilodalton >= 1000 else f"{kilodalton:.0f} kDa"
+
+
+def whole(value):
+    """A number without decimals, and without the sign of one that is rounded to 0."""
+    text = f"{value:.0f}"
+    return "0" if text == "-0" else text
 
 
 def number(value):

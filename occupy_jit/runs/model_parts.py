@@ -91,8 +91,9 @@ def write(plan, fitted, rows, outputs, log):
     from occupy_jit.reports import parts_files as reports
 
     if fitted.halves is not None:
-        log.results([("half maps of parts", f"their answers differ by {fitted.halves.disagreement:.2f} standard "
-                      f"errors: noise alone, so by at most 1 (by chance {fitted.halves.most:.2f}) where these hold")])
+        log.results([("half maps of parts", f"half of the difference of their answers is "
+                      f"{fitted.halves.disagreement:.2f} standard errors; were it above {fitted.halves.most:.2f}, "
+                      "these would be too small")])
     with log.timed("write"):
         _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
         _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))

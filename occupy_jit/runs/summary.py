@@ -6,6 +6,7 @@ import platform
 
 from occupy_jit.files.paths import shown
 from occupy_jit.reports.runlog import VERBOSE
+from occupy_jit.reports.words import whole
 from occupy_jit.settings import recorded
 
 # Scale above which a voxel counts as occupied.
@@ -199,8 +200,8 @@ def _tell_flexibility(log, found):
     low, middle, high = found["b_factor_quantiles"].values()
     used = [band for band in found["bands"] if band["used"]]
     if middle is not None:
-        log.results([("relative B factor", f"{middle:.0f} Å^2 in the median of what is occupied, {low:.0f} to "
-                      f"{high:.0f} in nine tenths of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
+        log.results([("relative B factor", f"{whole(middle)} Å^2 in the median of what is occupied, {whole(low)} to "
+                      f"{whole(high)} in nine tenths of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
                       f"{used[-1]['to_angstrom']:g} Å")])
     log.table("bands that flexibility is read from, in the region of full scale",
               [("from, Å", "to, Å", "signal over noise", "used"),
@@ -238,4 +239,4 @@ def _of_part(row):
     full = ", full" if row["full"] else ""
     if "half1" in row:
         full += f"; halves {row['half1']:.3f} {row['half2']:.3f}, noise ± {row['se_noise']:.3f}"
-    return f"{row['occupancy']:.3f} ± {row['se']:.3f}, dB {row['dB']:.0f} Å^2, cc {row['cc']:.2f}{full}"
+    return f"{row['occupancy']:.3f} ± {row['se']:.3f}, dB {whole(row['dB'])} Å^2, cc {row['cc']:.2f}{full}"

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from occupy_jit.estimation.core import Core
-from occupy_jit.reports import charts, index_page, page, png, words
+from occupy_jit.reports import charts, index_page, page, page_tables, png, words
 from tests.reports.sample import HOSTILE, report_data
 
 WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline"}
@@ -283,3 +283,31 @@ def test_the_text_for_a_paper_says_what_was_done():
     data.record["settings"]["exclude_solvent"] = True
     text = words.methods(data.record, ["amplify"])
     assert "band by band, so that noise was not amplified (amplify; solvent was suppressed)" in text
+
+
+def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
+    data = report_data()
+    found = data.record["results"]
+    plain = words.methods(data.record, [])
+    assert "from the map low-passed" in plain
+    assert not any(word in plain for word in ("half maps", "nearby", "B factor", "inside a mask", "flexibility"))
+    data.record["settings"]["noise_floor"] = "local"
+    assert "from the solvent nearby" in words.methods(data.record, [])
+    found["half_maps"] = {"correlation": 0.8125, "ratio": 1.0, "independence": 1.03}
+    found["flexibility"] = {"b_factor_quantiles": {"0.05": -5.0, "0.5": 3.0, "0.95": 11.0}, "bands": [
+        {"from_angstrom": 24.0, "to_angstrom": 12.0, "used": True},
+        {"from_angstrom": 12.0, "to_angstrom": 8.0, "used": True},
+        {"from_angstrom": 8.0, "to_angstrom": 6.0, "used": False}]}
+    found["targets"], found["parts"] = [{}], [{}]
+    text = words.methods(data.record, [])
+    assert "from the mean of its half maps low-passed" in text and "nearby" not in text
+    assert "in 2 bands from 24 to 8 Å" in text and "median of the scale" in text and "fitted to the map" in text
+    assert ("half maps", "0.812", "correlation in content; independence of their noise 1.03 (1 is ideal)") in (
+        page_tables.results(data))
+    found["half_maps"] |= {"map_correlation": 0.95, "independence": None}
+    assert "the mean of its half maps, brought to its spectrum and low-passed" in words.methods(data.record, [])
+    assert "for want of solvent" in [row for row in page_tables.results(data) if row[0] == "half maps"][0][2]
+
+
+def test_whole_numbers_have_no_sign_at_zero():
+    assert [words.whole(value) for value in (-0.4, 0.0, 0.6, -3.2, np.float32(-0.1))] == ["0", "0", "1", "-3", "0"]
