@@ -59,10 +59,11 @@ def occupancy_of_masks(result, masks):
         if mask.shape != result.scale.shape:
             raise ValueError(f"mask {name}: shape {np.shape(mask)} differs from the map's {result.scale.shape}")
         if samples is None:
-            samples = [peaks(result)] if result.half_difference is None else crossed(result)
+            samples = [(peaks(result), None)] if result.half_difference is None else crossed(result)
             noise = common_noise.CommonNoise(result.half_difference, edge) if result.half_difference is not None \
                 else common_noise.of_solvent(result.lowpass, result.zero, result.quiet, edge)
-        parts = [covered(mask, values, edge) for values in samples]
+        parts = [covered(mask if height is None else np.clip(mask, 0, 1) * height, values, edge)
+                 for values, height in samples]
         found = with_common_noise(with_leak(weighted_median(parts)), parts, noise, result.floor, result.full_scale,
                                   result.half_difference is not None)
         total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
@@ -122,13 +123,14 @@ def peaks(result):
 
 
 def crossed(result):
-    """Scale of each half map, not limited to 1, where the other half is on a peak, and -1 elsewhere.
+    """Scale of each half map, not limited to 1, where the other half is on a peak, and -1 elsewhere; that one's height.
 
-    Values and the choice of their places then have independent noise: a voxel that noise lifts is not chosen for it.
+    Values, and the choice of their places and weights, then have independent noise: a voxel that noise lifts is not
+    chosen for it. The height, at most 1, is a weight: of a wide mask most peaks are noise in solvent.
 
     Returns
     -------
-    list of (nz, ny, nx) float32 arrays
+    list of (values, height), (nz, ny, nx) float32 arrays
     """
     if result.lowpass is None:
         raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
@@ -138,16 +140,20 @@ def crossed(result):
 
 def crossed_halves(mean, difference, zero, floor, full, ball):
     """What `crossed` does, of the mean and half of the difference of two half maps."""
-    values, elsewhere = [], []
+    values, elsewhere, heights = [], [], []
     floor = floor * np.float32(math.sqrt(2))  # a half has twice the noise power of the mean
     for sign in (1, -1):
         half = mean + np.float32(sign) * difference
         maximum = sliding_maximum(half, ball.radius, ball.size)
         elsewhere.append(_between_peaks(half, maximum, np.float32(zero)))
         values.append(scale_on_peaks(half, maximum, zero, floor, full, out=maximum, everywhere=True))
+        half -= np.float32(zero)
+        np.maximum(half, 0, out=half)
+        half /= max(float(half.max()), float(np.finfo(np.float32).tiny))
+        heights.append(half)
     for own, other in zip(values, reversed(elsewhere), strict=True):
         own[other] = NOT_ON_A_PEAK
-    return values
+    return list(zip(values, reversed(heights), strict=True))
 
 
 def _between_peaks(volume, maximum, zero):

@@ -82,8 +82,8 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ba
     if difference is None:
         samples = [covered(mask, scale_on_peaks(source, maximum, zero, floor, 1.0), edge)]
     else:
-        samples = [covered(mask, values, edge)
-                   for values in crossed_halves(source, difference, zero, floor, 1.0, ball)]
+        samples = [covered(np.clip(mask, 0, 1) * height, values, edge)
+                   for values, height in crossed_halves(source, difference, zero, floor, 1.0, ball)]
     median = weighted_median(samples)
     level = float(np.median(floor)) if np.ndim(floor) else floor
     if not median.value > 0:

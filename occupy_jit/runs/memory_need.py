@@ -164,7 +164,7 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
     moments = [sliding + 2 * nearby, measuring + 3 * piece * halves]
     if options.reference_mask is not None:
         # what the mask covers on the peaks, sorted; of half maps one half, its maximum and the values of the other
-        moments.append(sliding + 4)
+        moments.append(sliding + (6 if options.half_maps else 4))
     if in_place(shape, want.confidence, want.lowpass or on_raw_map or nearby or options.reference_mask is not None):
         scale = 0
         moments = [before_error + lowpassed + power + 2 * piece, always + power, measuring + 3 * piece * halves]

@@ -113,7 +113,8 @@ def test_errors_of_masks_hold_it(of_halves):
     found = estimate((made.signal + noise).astype(np.float32), voxel_size=made.voxel_size, with_confidence=False,
                      **options)
     edge = block_edge(found.voxel_size)
-    parts = [covered(mask, values, edge) for values in (crossed(found) if of_halves else [peaks(found)])]
+    samples = crossed(found) if of_halves else [(peaks(found), 1)]
+    parts = [covered(mask * np.float32(1) * height, values, edge) for values, height in samples]
     plain = with_leak(weighted_median(parts))
     (row,) = occupancy_of_masks(found, [("full", mask)])
     sample = found.half_difference if of_halves else found.lowpass - np.float32(found.zero)
