@@ -138,8 +138,8 @@ def _show(rows, differences, union, common, unknown, log):
     """Both tables, for the terminal and the log."""
     from occupy_jit.estimation.comparison import FALSE_SHARE, LEAST_DIFFERENCE
 
-    heading = ("class", "particles", "resolution", "own full scale", "± by noise", "scale above", "volume Å^3", "kDa",
-               "mean scale in union")
+    heading = ("class", "particles", "resolution", "own full scale", "noise of scale", "scale above", "volume Å^3",
+               "kDa", "mean scale in union")
     log.table("classes on one scale", [heading] + [
         (row["class"], _text(row["share_of_particles"], ".1%"),
          _text(row["resolution_angstrom"], ".2f"), _text(row["own_full_scale"], ".4g"),
