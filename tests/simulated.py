@@ -115,6 +115,19 @@ def complex_with_occupancies(signal_to_noise, seed=0, box=84, voxel_size=1.2, oc
                    distance, voxel_size)
 
 
+def noise_like(made, seed):
+    """Noise with the spectrum of a simulated map's, another sample of it."""
+    amplitude = np.abs(np.fft.rfftn(made.map - made.signal))
+    white = np.fft.rfftn(np.random.default_rng(seed).standard_normal(made.map.shape))
+    phases = white / np.maximum(np.abs(white), 1e-30)
+    return np.fft.irfftn(amplitude * phases, made.map.shape, axes=(0, 1, 2))
+
+
+def half_maps(made, seeds=(1, 2)):
+    """Two maps whose mean has as much noise as the simulated map."""
+    return [(made.signal + np.sqrt(2) * noise_like(made, seed)).astype(np.float32) for seed in seeds]
+
+
 def _binned(places, weights, box):
     """Every weight shared out between the eight voxels around its place."""
     volume = np.zeros((box,) * 3)

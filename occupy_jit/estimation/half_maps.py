@@ -200,8 +200,9 @@ def judge(source, difference, zero, quiet, equal, verdicts):
     independence = float(noise / max(solvent, 1e-300))
     if equal <= EQUAL_SHARE and independence < _INDEPENDENCE[0]:
         factor = 1 / np.sqrt(max(independence, 1e-6))
-        verdicts.append(("half-maps-dependent", "the noise of the half maps is correlated, or one contains the other: "
-                         f"errors are too small by up to {factor:.1f} times"))
+        verdicts.append(("half-maps-dependent", "the half maps share more in solvent than independent noise does: it "
+                         f"is correlated, or one contains the other, and errors are too small by up to {factor:.1f} "
+                         "times; or both show the same faint density there, and the errors hold"))
     elif equal <= EQUAL_SHARE and independence > _INDEPENDENCE[1]:
         verdicts.append(("half-maps-differ", "the half maps differ by more than the noise in solvent: misaligned, or "
                          "sharpened differently; errors are too large"))

@@ -112,8 +112,10 @@ def methods(record, modified):
     """
     settings, derived, found = record["settings"], record["derived"], record["results"]
     voxel = record["input"]["voxel_size_angstrom"]
+    filtered = ("without a filter" if settings["scale_mode"] == "resolution" else
+                f"low-passed to {derived['lowpass_angstrom']:.1f} Å")
     text = [f"The local scale of the map was estimated with OccuPy (occupy_jit {__version__}; Forsberg et al., "
-            f"2023) from {_measured(found)} low-passed to {derived['lowpass_angstrom']:.1f} Å, as the maximum over a "
+            f"2023) from {_measured(found)} {filtered}, as the maximum over a "
             f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
             + _full_scale(settings, found) + "." + _noise(settings, found)]
     if modified:

@@ -146,7 +146,8 @@ class Plan:
     def also_read(self):
         """tuple of str : Files that are read besides the map."""
         model = () if self.options.model is None else (self.options.model,)
-        return (*masks(self.options), *model, *self.halves[self.is_first_half:])
+        paths = (*masks(self.options), *model, *self.halves[self.is_first_half:])
+        return tuple(dict.fromkeys(paths))  # one mask may serve two ends
 
     @property
     def is_first_half(self):

@@ -33,7 +33,7 @@ def test_the_mask_sets_full_scale_and_is_told(here, tmp_path):
     reference, target = found["results"]["reference"], found["results"]["targets"][0]
     assert target["occupancy"] == pytest.approx(1, abs=1e-5)
     assert reference["blocks"] == pytest.approx(target["blocks"], rel=1e-5)
-    assert str(here / "full.mrc") in [entry["path"] for entry in found["also_read"]]
+    assert [entry["path"] for entry in found["also_read"]] == [str(here / "full.mrc")], "once, though it serves twice"
     said = next(line for line in (tmp_path / "log_a.txt").read_text().splitlines() if " full scale " in line)
     assert "full.mrc" in said and f"{reference['blocks']:.0f} blocks" in said
     assert "taken to be fully occupied" in (tmp_path / "report_a.html").read_text()

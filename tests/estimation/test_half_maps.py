@@ -15,14 +15,6 @@ from occupy_jit.settings import Settings
 from tests import simulated
 
 
-def _noise(made, seed):
-    """Noise with the spectrum of the simulated map's, another sample of it."""
-    amplitude = np.abs(np.fft.rfftn(made.map - made.signal))
-    white = np.fft.rfftn(np.random.default_rng(seed).standard_normal(made.map.shape))
-    phases = white / np.maximum(np.abs(white), 1e-30)
-    return np.fft.irfftn(amplitude * phases, made.map.shape, axes=(0, 1, 2))
-
-
 @pytest.fixture(scope="module")
 def made():
     return simulated.complex_with_occupancies(3.0, seed=1)
@@ -30,7 +22,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def halves(made):
-    return [(made.signal + np.sqrt(2) * _noise(made, seed)).astype(np.float32) for seed in (1, 2)]
+    return simulated.half_maps(made)
 
 
 def run(one, two, made, **options):
@@ -85,7 +77,8 @@ def test_bits_do_not_depend_on_threads(made, halves, good):
 def test_local_noise_is_seen_where_it_is(made):
     """Noise three times as strong on one side: the floor follows, and solvent reads alike on both."""
     ramp = np.linspace(0.5, 1.5, made.map.shape[0])[:, None, None]
-    one, two = ((made.signal + ramp * np.sqrt(2) * _noise(made, seed)).astype(np.float32) for seed in (1, 2))
+    one, two = ((made.signal + ramp * np.sqrt(2) * simulated.noise_like(made, seed)).astype(np.float32)
+                for seed in (1, 2))
     local = run(one, two, made)
     plain = estimate((one + two) / 2, voxel_size=made.voxel_size, with_confidence=False)
     low, high = slice(12, 24), slice(60, 72)
@@ -147,7 +140,7 @@ def test_a_half_with_the_whole_map_is_told(made, halves):
 
 
 def test_common_noise_is_told(made, halves):
-    common = np.sqrt(2) * _noise(made, 3).astype(np.float32)
+    common = np.sqrt(2) * simulated.noise_like(made, 3).astype(np.float32)
     mixed = [made.signal.astype(np.float32) + np.sqrt(0.5).astype(np.float32) * (half - made.signal.astype(np.float32))
              + np.sqrt(0.5).astype(np.float32) * common for half in halves]
     assert codes(*mixed, made) == {"half-maps-dependent"}
@@ -257,7 +250,7 @@ def falling(made):
 @pytest.fixture(scope="module")
 def uneven(made):
     """Mean and half difference of halves with such noise."""
-    one, two = (made.signal + falling(made) * np.sqrt(2) * 1.3 * _noise(made, seed).astype(np.float32)
+    one, two = (made.signal + falling(made) * np.sqrt(2) * 1.3 * simulated.noise_like(made, seed).astype(np.float32)
                 for seed in (1, 2))
     return (one + two) / 2, (one - two) / 2
 

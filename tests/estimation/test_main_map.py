@@ -10,7 +10,6 @@ from occupy_jit.estimation import fourier, main_map
 from occupy_jit.estimation.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import simulated
-from tests.estimation.test_half_maps import _noise
 
 B_FACTOR, GREY, OFFSET = 60.0, 3.7, 11.0
 
@@ -22,7 +21,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def halves(made):
-    return [(made.signal + np.sqrt(2) * _noise(made, seed)).astype(np.float32) for seed in (1, 2)]
+    return simulated.half_maps(made)
 
 
 def sharpened(volume, made):
@@ -110,7 +109,7 @@ def test_a_flattened_map_takes_its_noise_from_the_halves(made, halves):
 
 def test_what_was_changed_by_more_than_a_filter_is_told(made, halves):
     mean = (halves[0] + halves[1]) / 2
-    changed = mean + 2.2 * fourier.lowpass(_noise(made, 5).astype(np.float32), 7.2, made.voxel_size)
+    changed = mean + 2.2 * fourier.lowpass(simulated.noise_like(made, 5).astype(np.float32), 7.2, made.voxel_size)
     found = run(changed.astype(np.float32), halves, made)
     assert "half-maps-of-another" in {code for code, _ in found.verdicts}
     assert main_map.LEAST_CORRELATION < found.half_maps["map_correlation"] < main_map.GOOD_CORRELATION

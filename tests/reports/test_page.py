@@ -283,6 +283,8 @@ def test_the_text_for_a_paper_says_what_was_done():
     data.record["settings"]["exclude_solvent"] = True
     text = words.methods(data.record, ["amplify"])
     assert "band by band, so that noise was not amplified (amplify; solvent was suppressed)" in text
+    data.record["settings"]["scale_mode"] = "resolution"
+    assert "from the map without a filter, as the maximum" in words.methods(data.record, [])
 
 
 def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
