@@ -34,7 +34,11 @@ def run(settings, options, console):
     if options.collect:
         return many.collect(options.collect, console)
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
-        warmup.start(console.say, rest=bool(options.half_maps))
+        from occupy_jit.runs.memory_need import wanted
+
+        bare = not (options.rerun or options.relion_classes or options.common_scale or options.demo
+                    or any(wanted(settings, options)))
+        warmup.start(console.say, rest=bool(options.half_maps), scale_only=bare)
     if options.rerun:
         from occupy_jit.cli.rerun import repeated
 

@@ -9,7 +9,7 @@ _loading = None
 _remarks = []
 
 
-def start(announce=None, rest=False):
+def start(announce=None, rest=False, scale_only=False):
     """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
 
     Parameters
@@ -18,10 +18,14 @@ def start(announce=None, rest=False):
         Called once, with a sentence, if the kernels have to be compiled.
     rest : bool
         Also those that only half maps, regions and maps of factors need.
+    scale_only : bool
+        Only those that the scale of a map needs, if kernels are kept: loading the others takes as long as the work on
+        a small map. Where they have to be compiled all are, so that this happens once.
     """
     global _loading
     if _loading is None:
-        _loading = threading.Thread(target=_load_quietly, args=(announce, rest), name="kernels", daemon=True)
+        _loading = threading.Thread(target=_load_quietly, args=(announce, rest, scale_only), name="kernels",
+                                    daemon=True)
         _loading.start()
 
 
@@ -37,10 +41,10 @@ def ready():
     wait()
 
 
-def _load_quietly(announce, rest):
+def _load_quietly(announce, rest, scale_only):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):
-        load(announce, rest, model=False)
+        load(announce, rest, False, scale_only)
 
 
 def remarks():
@@ -71,12 +75,12 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce=None, rest=True, model=True):
+def load(announce=None, rest=True, model=True, scale_only=False):
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
-    announce, rest
+    announce, rest, scale_only
         As for `start`.
     model : bool
         Also those that only atomic models need, if what these need is installed.
@@ -90,17 +94,16 @@ def load(announce=None, rest=True, model=True):
             if announce is not None:
                 announce("compiling the kernels for this machine: takes "
                          f"{'up to a minute' if model else 'ten to twenty seconds'}, once")
-        _run_everything(rest)
+        _run_everything(rest, scale_only and reason is None)
         if model and all(importlib.util.find_spec(name) for name in ("gemmi", "scipy")):
             _run_model()
 
 
-def _run_everything(rest):
+def _run_everything(rest, scale_only):
     import numpy as np
 
     from occupy_jit.estimation import fourier, modify
     from occupy_jit.estimation.estimate import estimate
-    from occupy_jit.estimation.quiet import Quiet
     from occupy_jit.kernels import cells
     from occupy_jit.kernels.shared_density import shared_density
     from occupy_jit.kernels.voxelwise import confidence_from_evidence
@@ -112,20 +115,34 @@ def _run_everything(rest):
     ripple = np.sin(z * 7.1 + np.sin(y * 5.3) * 3 + np.cos(x * 9.7) * 2)
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
     volume = (blob + 0.05 * ripple).astype(np.float32)
+    if scale_only:
+        estimate(volume, Settings(), voxel_size=1.0, with_confidence=False, keep_lowpass=False)
+        _run_on_cells(volume)
+        return
     settings = Settings(amplify=True, attenuate_gamma=2.0)
     result = estimate(volume, settings, voxel_size=1.0)
     for kind in requested(settings):  # band by band, and by plain factors
         modify.modified(volume, result, settings, kind)
     fourier.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
-    # what large maps have on cells
-    power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
-    Quiet(power, np.inf, volume.shape).survey(volume)
+    power = _run_on_cells(volume)
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
     for alone in (False, True):
         cells.values_between(power, volume.shape, alone=alone)
     if rest:
         _run_rest(volume, result, settings)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
+
+
+def _run_on_cells(volume):
+    """What large maps have on cells; their power."""
+    import numpy as np
+
+    from occupy_jit.estimation.quiet import Quiet
+    from occupy_jit.kernels import cells
+
+    power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
+    Quiet(power, np.inf, volume.shape).survey(volume)
+    return power
 
 
 def _run_rest(volume, result, settings):
