@@ -162,7 +162,8 @@ def compare(scales, noises, occupied, spread=None, slab_voxels=SLAB_VOXELS):
 def _in_errors(difference, error):
     """Difference in standard errors, at most what the bins hold; without noise any difference is sure."""
     unknown = np.where(difference > 0, _LARGEST, 0.0)
-    return np.minimum(np.divide(difference, error, out=unknown, where=error > 0), _LARGEST)
+    countable = error * _LARGEST > np.abs(difference)  # nothing else is divided: it may be too large for a number
+    return np.minimum(np.divide(difference, error, out=unknown, where=countable), _LARGEST)
 
 
 @dataclass

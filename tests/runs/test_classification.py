@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -519,6 +519,7 @@ def test_common_names(stems, name):
 @hypothesis_settings(deadline=None, max_examples=60)
 @given(arrays(np.float32, st.tuples(st.integers(1, 4), *[st.integers(1, 6)] * 3), elements=st.floats(0, 1, width=16)),
        st.floats(0, 0.3), st.booleans(), st.floats(0.1, 0.9), st.integers(1, 100))
+@example(np.arange(2, dtype=np.float32).reshape(2, 1, 1, 1), 2e-313, False, 0.5, 1)  # more errors than a number holds
 def test_comparison_as_anyone_would_write_it(scales, noise, local, occupied, slab):
     noises = [comparison.NoiseOfScale(0.1, noise) for _ in scales]
     errors = np.array([noise_.at(scale.astype(float)) for noise_, scale in zip(noises, scales, strict=True)])
