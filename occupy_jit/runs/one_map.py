@@ -260,13 +260,17 @@ def _measure_halves(plan, log):
     """The full scale of a map with half maps: that of the whole estimate, without what comes after."""
     from occupy_jit.estimation.estimate import estimate
     from occupy_jit.estimation.result import FullScale
+    from occupy_jit.files.map_reading import read_map
 
     with log.timed("read"):
-        inputs = _read(plan, log)
+        volume = read_map(plan.path, plan.options.voxel_size)
+        mean, difference, _ = _halves(plan, volume)
+        mask = _reference_mask(plan, volume)
+        _wait_for_kernels(log)
     with log.timed("measure full scale"), _named(plan):
-        result = estimate(inputs.volume, plan.settings, with_confidence=False, keep_lowpass=False, overwrite=True,
-                          half_difference=inputs.half_difference, half_mean=inputs.half_mean, overwrite_halves=True,
-                          reference_mask=inputs.reference_mask, thread_count=thread_count(plan.options.threads))
+        result = estimate(volume, plan.settings, with_confidence=False, keep_lowpass=False, overwrite=True,
+                          half_difference=difference, half_mean=mean, overwrite_halves=True,
+                          reference_mask=mask, thread_count=thread_count(plan.options.threads))
     return _told_full_scale(plan, FullScale(result.full_scale, result.full_scale_corner, result.tile, result.zero,
                                             result.tau, result.full_scale_quantile), log)
 

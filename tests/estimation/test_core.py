@@ -1,8 +1,5 @@
 """The core of a map: which voxels, how they are averaged, and that the shares are true."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +10,7 @@ from occupy_jit import estimate
 from occupy_jit.estimation.ball import Ball
 from occupy_jit.estimation.core import BINS, SMOOTHING_RADII, core_mask, measure_core, self_weighted
 from tests import naive, simulated
-from tests.data_folder import FOLDER
+from tests.data_folder import simulator
 
 SHAPES = st_numpy.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9)
 SHARES = st.floats(0, 1, width=32)
@@ -113,27 +110,12 @@ def test_a_fully_occupied_complex_has_next_to_no_weak_core(signal_to_noise):
     assert (found.scale[found.confidence > 0.5] < 0.5).mean() > 0.15
 
 
-def _simulate():
-    for name in ("gemmi", "scipy"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: the shares of the core were NOT compared with known ones")
-    source = FOLDER / "groundtruth" / "simulate.py"
-    specification = importlib.util.spec_from_file_location("groundtruth_simulate", source)
-    module = importlib.util.module_from_spec(specification)
-    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        specification.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = keep
-    return module.simulate
-
-
 @pytest.mark.test_data
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("noise", ["good", "mid", "poor"])
 def test_the_share_of_a_protein_is_the_true_one(noise):
     """Full chains: below 3 %; known occupancies: within 5 points of the truth in the same voxels."""
-    simulate = _simulate()
+    simulate = simulator().simulate
     for seed, occupancies in ((0, dict.fromkeys("AICJEKGL", 1.0)), (0, None)):
         made = simulate("rubisco", noise, occ_set=seed, occupancies=occupancies)
         found = estimate(made["full"], voxel_size=made["vox"])

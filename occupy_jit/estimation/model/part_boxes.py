@@ -85,21 +85,21 @@ class PartBoxes:
         table = transfer * np.exp(-offset * s * s / 4)
         return np.stack([table, -s * s / 4 * table], 1).astype(np.float32)
 
-    def _images(self, part, tables, only_ice=False):
-        """Column and derivative of a part on its box: (2, z, y, x), float32."""
-        import scipy.fft as fft
-
+    def _filtered(self, part, tables, only_ice=False):
+        """Transforms of the column of a part and of its derivative, or of its ice alone, and the shape of its box."""
         _, shape, frequencies, transform, ice = self.boxes[part]
-        filtered = kernels.filter_twice(ice if only_ice else transform, frequencies, tables, self.lattice.s[1])
-        return fft.irfftn(filtered, shape, axes=(1, 2, 3))
+        return kernels.filter_twice(ice if only_ice else transform, frequencies, tables, self.lattice.s[1]), shape
 
     def fill(self, pattern, coordinates, transfer, offsets, values):
         """Write the columns and their derivatives to their places in `values`."""
+        import scipy.fft as fft
+
         def task(part):
             entries = slice(pattern.column_start[part], pattern.column_start[part + 1])
             if self.boxes[part] is None or entries.start == entries.stop:
                 return
-            box, slope = self._images(part, self._tables(transfer, offsets[part]))
+            filtered, shape = self._filtered(part, self._tables(transfer, offsets[part]))
+            box, slope = fft.irfftn(filtered, shape, axes=(1, 2, 3))
             kernels.gather(box, slope, self.boxes[part][0], coordinates, pattern.voxel[entries], pattern.place[entries],
                            values)
 
@@ -112,11 +112,10 @@ class PartBoxes:
         import scipy.fft as fft
 
         def image(part):
-            _, shape, frequencies, transform, ice = self.boxes[part]
             tables = self._tables(transfer, offsets[part])
             tables[:, 1] = 0
-            filtered = kernels.filter_twice(ice if only_ice else transform, frequencies, tables, self.lattice.s[1])[0]
-            return fft.irfftn(filtered, shape)
+            filtered, shape = self._filtered(part, tables, only_ice)
+            return fft.irfftn(filtered[0], shape)
 
         parts = [k for k in range(len(self)) if self.boxes[k] and not (only_ice and self.boxes[k][4] is None)]
         # few at a time: the boxes of all parts together may be much more than the map
