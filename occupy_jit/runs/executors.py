@@ -274,10 +274,18 @@ def _begin_process(environment):
 
 
 def _end_with(sentinel):
-    """End this process, in good order, as soon as its parent is gone: nobody else would ever tell it to."""
+    """End this process, in good order, as soon as its parent is gone: nobody else would ever tell it to.
+
+    One signal is not enough: where it comes while files get their names it becomes an exception at the end of that,
+    which the pool keeps as the result of the task; and between the last look at signals and a read that waits for the
+    next task it goes unseen. The pool would then wait for ever for a task of a parent that is gone.
+    """
     import os
     import signal
+    import time
     from multiprocessing.connection import wait
 
     wait([sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)

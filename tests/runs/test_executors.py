@@ -190,23 +190,28 @@ def test_a_task_that_kills_every_process_is_given_up():
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_processes_end_with_their_parent(tmp_path, signum):
+@pytest.mark.parametrize("moment", ["at work", "giving names"])
+def test_processes_end_with_their_parent(tmp_path, signum, moment):
     """Otherwise every run that is killed would leave processes behind that wait for ever."""
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent("""
-        import os, sys, time
+        import contextlib, os, sys, time
+        from occupy_jit.files.signals import signals_wait
         from occupy_jit.runs.executors import Processes, distribute
 
         def slow(folder):
-            open(os.path.join(folder, f"pid-{os.getpid()}"), "w").close()
-            time.sleep(120)
+            names = sys.argv[2] == "giving names"
+            with signals_wait() if names else contextlib.nullcontext():
+                open(os.path.join(folder, f"pid-{os.getpid()}"), "w").close()
+                time.sleep(1 if names else 120)
 
         if __name__ == "__main__":
-            list(distribute(slow, [sys.argv[1]] * 2, Processes(2)))
+            list(distribute(slow, [sys.argv[1]] * 4, Processes(2)))
     """))
     said = tmp_path / "stderr"
-    with open(said, "w") as stderr, subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=stderr,
-                                                     env={**os.environ, "PYTHONPATH": ROOT}) as parent:
+    words = [sys.executable, str(script), str(tmp_path), moment]
+    with (open(said, "w") as stderr,
+          subprocess.Popen(words, stderr=stderr, env={**os.environ, "PYTHONPATH": ROOT}) as parent):
         deadline = time.monotonic() + 60
         while len(found := list(tmp_path.glob("pid-*"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
