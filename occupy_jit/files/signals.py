@@ -97,6 +97,11 @@ def check_interrupted():
         raise Interrupted(_interrupted)
 
 
+def is_interrupted():
+    """Whether a signal came while renames were under way: the program is on its way to its end."""
+    return _interrupted is not None
+
+
 @contextlib.contextmanager
 def signals_wait():
     """Signals that come inside are raised at the end: between two renames of one run there is no good moment."""

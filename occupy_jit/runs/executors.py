@@ -238,7 +238,14 @@ class Processes:
         return found
 
     def close(self):
-        """End the processes; what they still do is waited for."""
+        """End the processes; what they still do is waited for, unless a signal ends the program."""
+        import multiprocessing
+
+        from occupy_jit.files.signals import is_interrupted
+
+        if is_interrupted():
+            for child in multiprocessing.active_children():
+                child.terminate()
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
         self._pools = {}

@@ -1,6 +1,7 @@
 """Many tasks at once: which results come back, and what happens when workers die."""
 
 import collections
+import functools
 import os
 import signal
 import subprocess
@@ -142,10 +143,6 @@ def test_an_exception_is_the_tasks_own():
 # Real processes ------------------------------------------------------------------------------------------------------
 
 
-def process_number(task):
-    return os.getpid()
-
-
 def kill_the_first_time(marker):
     """A task that kills its process where the file is not there yet."""
     if marker is not None:
@@ -167,8 +164,22 @@ def variable(name):
     return os.environ.get(name)
 
 
-def test_processes_are_others_and_as_many():
-    found = dict(distribute(process_number, range(12), Processes(2)))
+def arrive_with_another(folder):
+    """A preparation that lasts until two processes are there: the first could do everything before the second comes."""
+    open(os.path.join(folder, str(os.getpid())), "w").close()
+    deadline = time.monotonic() + 100
+    while len(os.listdir(folder)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def process_number_after_a_while(task):
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def test_processes_are_others_and_as_many(tmp_path):
+    together = functools.partial(arrive_with_another, str(tmp_path))
+    found = dict(distribute(process_number_after_a_while, range(12), Processes(2), together))
     assert len(found) == 12 and len(set(found.values())) == 2 and os.getpid() not in found.values()
 
 
@@ -206,24 +217,46 @@ def test_processes_end_with_their_parent(tmp_path, signum, moment):
                 time.sleep(1 if names else 120)
 
         if __name__ == "__main__":
-            list(distribute(slow, [sys.argv[1]] * 4, Processes(2)))
+            list(distribute(slow, [sys.argv[1]] * 40, Processes(2)))
     """))
     said = tmp_path / "stderr"
     words = [sys.executable, str(script), str(tmp_path), moment]
     with (open(said, "w") as stderr,
           subprocess.Popen(words, stderr=stderr, env={**os.environ, "PYTHONPATH": ROOT}) as parent):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while len(found := list(tmp_path.glob("pid-*"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         parent.send_signal(signum)
     pids = [int(path.name[4:]) for path in found]
     assert len(pids) == 2
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while any(map(_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, pids))
     time.sleep(0.3)  # for a last word of anybody
     assert said.read_text() == ""
+
+
+def test_a_signal_while_the_parent_gives_names_does_not_wait_for_the_processes(tmp_path):
+    """It becomes an exception there, which ends the loop over results: what the processes do may last for hours."""
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent("""
+        import os, signal, sys, time
+        from occupy_jit.files.signals import install_signal_handlers, signals_wait
+        from occupy_jit.runs.executors import Processes, distribute
+
+        def work(seconds):
+            time.sleep(seconds)
+
+        if __name__ == "__main__":
+            install_signal_handlers()
+            for _ in distribute(work, [0, 1000, 1000], Processes(2)):
+                with signals_wait():
+                    os.kill(os.getpid(), signal.SIGTERM)
+    """))
+    ran = subprocess.run([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True,
+                         text=True, timeout=120)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (143, "", "")
 
 
 def _alive(pid):
