@@ -52,7 +52,7 @@ class Slurm:
             "SlurmdLogFile": f"{self.folder}/log/slurmd", "SlurmctldPort": _free_port(), "SlurmdPort": _free_port(),
             "ProctrackType": "proctrack/linuxproc", "TaskPlugin": "task/none", "SelectType": "select/cons_tres",
             "SelectTypeParameters": "CR_Core", "SchedulerParameters": "sched_interval=1,batch_sched_delay=0",
-            "ReturnToService": 2, "SlurmdParameters": "config_overrides", "KillWait": 5, "OverTimeLimit": 0,
+            "ReturnToService": 2, "SlurmdParameters": "config_overrides", "KillWait": 30, "OverTimeLimit": 0,
             "JobAcctGatherType": "jobacct_gather/none", "AccountingStorageType": "accounting_storage/none",
         }
         with open(self.environment["SLURM_CONF"], "w") as file:

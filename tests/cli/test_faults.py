@@ -278,7 +278,10 @@ def test_signals_while_kernels_are_compiled(number, folder, tmp_path):
     with subprocess.Popen(command("-i", folder / "map.mrc", "--quiet", "--output-dir", tmp_path / "out"),
                           env=environment(OCCUPY_CACHE_DIR=str(tmp_path / "cold")), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as child:
-        time.sleep(3)
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("cold/*/lock")) and time.monotonic() < deadline:  # of the first kernel
+            time.sleep(0.05)
+        time.sleep(1)
         child.send_signal(number)
         _, errors = child.communicate(timeout=120)
     assert child.returncode == 128 + number, errors

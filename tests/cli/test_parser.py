@@ -426,7 +426,7 @@ def test_signals_end_the_run_with_their_status(number, status):
                           text=True) as child:
         assert child.stdout.readline() == "ready\n"
         child.send_signal(number)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=120)
     assert child.returncode == status
     assert err.startswith("OccuPy: error: ") and err.count("\n") == 1
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.command import ROOT, environment, particle, run, values, write
+from tests.command import ROOT, environment, in_time, particle, run, values, write
 
 PROGRAMS = ("relion_project", "relion_reconstruct", "relion_refine", "relion_pipeliner", "relion_star_printtable")
 _MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -185,20 +185,30 @@ def test_an_external_job_on_classes_and_refinement_from_them(project):
 def test_abort(project):
     """RELION makes a file; what it started has to go away within two seconds and say so."""
     write(project / "large.mrc", np.tile(particle(), (7, 7, 7)), VOXEL_SIZE)
-    job = "External/job500/"
     run("--warm-up")
-    words = [project / "occupy.sh", "--o", job, "--in_3dref", "large.mrc", "--j", "1", "--amplify"]
-    with subprocess.Popen(words, cwd=project, env=environment(), stdout=subprocess.DEVNULL) as child:
-        while not (project / job).is_dir():
-            assert child.poll() is None
-            time.sleep(0.02)
-        time.sleep(0.5)  # into the work: it takes some seconds
-        assert child.poll() is None
-        (project / job / "RELION_JOB_ABORT_NOW").touch()
-        start = time.monotonic()
-        child.wait(60)
-        assert time.monotonic() - start < 2
-    assert os.listdir(project / job) == ["RELION_JOB_EXIT_ABORTED"]
+
+    @in_time
+    def seconds(attempt):
+        job = project / f"External/job5{attempt:02}"
+        job.mkdir(parents=True)
+        (job / "RELION_OUTPUT_NODES.star").touch()  # of an earlier run: the program removes it when it begins
+        words = [project / "occupy.sh", "--o", f"External/{job.name}/", "--in_3dref", "large.mrc", "--j", "1",
+                 "--amplify"]
+        with subprocess.Popen(words, cwd=project, env=environment(), stdout=subprocess.DEVNULL) as child:
+            while (job / "RELION_OUTPUT_NODES.star").exists():
+                assert child.poll() is None
+                time.sleep(0.02)
+            time.sleep(0.5)  # into the work: it takes some seconds
+            (job / "RELION_JOB_ABORT_NOW").touch()
+            start = time.monotonic()
+            child.wait(60)
+            seconds = time.monotonic() - start
+        if (job / "RELION_JOB_EXIT_SUCCESS").exists():
+            return None
+        assert os.listdir(job) == ["RELION_JOB_EXIT_ABORTED"]
+        return seconds if seconds < 2 else None  # the machine may have been busy
+
+    assert seconds < 2
 
 
 def test_a_call_that_cannot_be_obeyed(project):

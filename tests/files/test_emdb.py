@@ -118,7 +118,7 @@ def test_faults_that_pass_give_the_same_file(server, tmp_path, faults):
     server.files["/elsewhere.gz"] = server.files[MAP]
     server.script[MAP] = [(kind, *(str(v).replace("SAME", server.url) if isinstance(v, str) else v for v in rest))
                           for kind, *rest in faults]
-    entry = _fetch(server, tmp_path, timeout=1)
+    entry = _fetch(server, tmp_path, timeout=1 if faults[0][0] == "silent" else 30)
     assert _bytes(entry.map) == server.files[MAP]
     assert _names(tmp_path) == ["emd-4321.xml", "emd_4321.map.gz"], "nothing else is left"
 
@@ -131,7 +131,7 @@ def test_a_download_goes_on_where_it_stopped(server, tmp_path):
 
 def test_a_killed_process_leaves_what_the_next_one_takes_up(server, tmp_path):
     """The whole way: a process that is killed in the middle, then another one."""
-    server.script[MAP] = [("slow", 40, 0.2)]
+    server.script[MAP] = [("slow", 400, 0.2)]
     code = ("import sys; from occupy_jit.files import emdb; "
             "emdb.fetch_entry(4321, sys.argv[1], archive=sys.argv[2])")
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), server.url]) as child:

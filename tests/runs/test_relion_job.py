@@ -12,7 +12,7 @@ import pytest
 
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.runs.relion_job import ABORT_NOW, ABORTED, FAILURE, NODES, SUCCESS, ExternalJob
-from tests.command import ROOT
+from tests.command import ROOT, in_time
 
 
 @pytest.fixture
@@ -105,13 +105,20 @@ def test_abort_now_stops_even_a_computation_that_hears_no_signal(tmp_path):
             while True:  # restarted by nobody: one call that lasts, outside of the interpreter
                 libc.sleep(60)
     """))
-    folder = tmp_path / "job"
-    with subprocess.Popen([sys.executable, str(script), str(folder)], env={**os.environ, "PYTHONPATH": ROOT}) as child:
-        deadline = time.monotonic() + 60
-        while not (folder.is_dir() and os.listdir(folder)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        (folder / ABORT_NOW).touch()
-        start = time.monotonic()
-        assert child.wait(30) == 143
-    assert time.monotonic() - start < 2
-    assert os.listdir(folder) == [ABORTED]
+
+    @in_time
+    def seconds(attempt):
+        folder = tmp_path / f"job{attempt}"
+        with subprocess.Popen([sys.executable, str(script), str(folder)],
+                              env={**os.environ, "PYTHONPATH": ROOT}) as child:
+            deadline = time.monotonic() + 100
+            while not (folder.is_dir() and os.listdir(folder)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            (folder / ABORT_NOW).touch()
+            start = time.monotonic()
+            assert child.wait(100) == 143
+            seconds = time.monotonic() - start
+        assert os.listdir(folder) == [ABORTED]
+        return seconds if seconds < 2 else None  # the machine may have been busy
+
+    assert seconds < 2
