@@ -13,6 +13,7 @@ from occupy_jit.modifications import Modification, requested
 from occupy_jit.runs import memory_need
 from occupy_jit.runs.halves_by_name import half_maps_of
 from occupy_jit.runs.names import Names, is_compressed_name, names_for
+from occupy_jit.runs.output_directory import check_directory, check_lengths
 from occupy_jit.settings import Options, Settings
 
 
@@ -205,6 +206,7 @@ def plan_map(path, settings, options, label=None, page=None):
         outputs += told(names, options)
     elif halves:
         outputs.append(Output(Role.NOISE_ERROR, names.path("noise_", ".mrc")))
+    check_lengths(path, outputs)
     model = None
     if options.model is not None:
         from occupy_jit.runs.model_read import size_of
@@ -334,29 +336,11 @@ def check_options(options):
         for name in ("gemmi", "scipy"):
             if importlib.util.find_spec(name) is None:
                 raise UsageError(f'--model needs {name}; install it with: pip install "occupy_jit[model]"')
-    _check_directory(options.output_dir)
+    check_directory(options.output_dir)
     if options.model is not None:
         from occupy_jit.runs.model_read import parts_of
 
         parts_of(options)
-
-
-def _check_directory(directory):
-    """Check that the output directory is one or can be made; it is not made yet."""
-    name = shown(directory)
-    try:
-        place = os.path.abspath(directory)
-    except OSError as error:
-        raise OccupyError(f"{name}: the current directory does not exist any more; change to another") from error
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    if not os.path.isdir(place):
-        inside = "" if place == os.path.abspath(directory) else f" in {shown(place)}, which is no directory"
-        raise OccupyError(f"{name}: {'the output directory cannot be made' if inside else 'is not a directory'}{inside}"
-                          "; choose another --output-dir")
-    if not os.access(place, os.W_OK | os.X_OK):
-        reason = "the file system is read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else "no permission"
-        raise OccupyError(f"{name}: cannot be written to: {reason}; choose another --output-dir")
 
 
 def check_memory(plan):

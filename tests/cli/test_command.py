@@ -306,16 +306,29 @@ def test_nothing_is_overwritten_that_should_not(prepare, good, tmp_path):
 
 
 def test_output_directories_that_cannot_be(good, tmp_path):
-    """Status 1, one line, nothing written."""
+    """Status 1, one line, nothing written, and told before anything is estimated."""
     here = tmp_path / "here"
     (here / "file").write_text("in the way")
     (here / "dangling").symlink_to("nowhere/at/all")
     before = listing(tmp_path)
     for directory in ("file", "file/below", "dangling", "/proc", "/proc/below", "/dev/null", "x" * 300):
-        ran = run("-i", "good.mrc", "--output-dir", directory, "--quiet", cwd=here)
+        ran = run("-i", "good.mrc", "--output-dir", directory, cwd=here)
         refused(ran, 1)
-        assert directory in ran.stderr
+        assert directory in ran.stderr and "good.mrc" not in ran.stdout + ran.stderr
         assert listing(tmp_path) == before
+
+
+def test_a_name_too_long_for_the_outputs_is_told_before_the_work(tmp_path):
+    name = "x" * 248 + ".mrc"
+    write(tmp_path / name, particle())
+    write(tmp_path / "short.mrc", particle())
+    before = listing(tmp_path)
+    ran = run("-i", name, cwd=tmp_path)
+    refused(ran, 3)
+    assert "too long" in ran.stderr and "full scale" not in ran.stdout
+    assert listing(tmp_path) == before
+    ran = run("-i", name, "short.mrc", cwd=tmp_path)
+    assert ran.returncode == 3 and "1 of 2 maps done" in ran.stdout
 
 
 def without_privileges(*arguments):
