@@ -34,14 +34,17 @@ def write_index(outcomes, options):
     Returns
     -------
     tuple of Output
-        What was written.
+        What was written; nothing where no map has a report, as there is nothing to lead to.
     """
     planned = index_of(options, len(outcomes))
-    if not planned or not os.path.isdir(options.output_dir):  # no map got as far as that
+    if not planned:
+        return ()
+    entries = [_entry(outcome, options) for outcome in outcomes]
+    if all(entry.summary is None for entry in entries):
         return ()
     from occupy_jit.reports.index_page import render_index
 
-    html = render_index([_entry(outcome, options) for outcome in outcomes])
+    html = render_index(entries)
     with Outputs() as outputs, outputs.open(planned[0].path) as file:
         file.write(html)
     return planned

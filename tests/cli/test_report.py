@@ -44,6 +44,7 @@ def test_report_and_record_say_the_same(maps, tmp_path):
     assert summary["occupied_volume_angstrom3"] == record["results"]["occupied_volume_angstrom3"]
     tree = Tree(html)
     text = "".join(tree.texts)
+    assert "Settings and options (3 given)" in text and text.count("output dir") == 1
     for entry in (record["input"], *record["outputs"]):
         assert os.path.basename(entry["path"]) in tree.texts
         assert entry["sha256"] is None or entry["sha256"] in tree.texts
@@ -124,6 +125,14 @@ def test_an_index_leads_to_the_reports_of_many_maps(maps, tmp_path):
         report = (tmp_path / f"report_map_{number}.html").read_text()
         assert json_of(report, "summary")["sentence"] in text
         assert ("href", "./index.html") in Tree(report).attributes
+
+
+def test_there_is_no_index_where_there_are_no_reports(maps, tmp_path):
+    (tmp_path / "other.mrc").write_bytes(b"no map")
+    (tmp_path / "out").mkdir()
+    ran = run("-i", maps / "cut off.mrc", tmp_path / "other.mrc", "--report", "--output-dir", tmp_path / "out")
+    assert ran.returncode == 3 and "0 of 2 maps done" in ran.stdout and "index of the reports" not in ran.stdout
+    assert not (tmp_path / "out" / "index.html").exists()
 
 
 def test_the_index_of_an_array_is_written_when_it_is_collected(maps, tmp_path):
