@@ -235,6 +235,11 @@ def parts_long(rows):
             for cells in rows for part in cells["parts"]]
 
 
+def _cell(text):
+    """A name as it is, unless a spreadsheet would take it for a formula."""
+    return "'" + text if text[:1] in tuple("=+-@") else text
+
+
 def _csv(rows, first):
     names = dict.fromkeys(first)
     for line in rows:
@@ -242,6 +247,6 @@ def _csv(rows, first):
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _text(value) if isinstance(value, str) else value for key, value in line.items()}
+    writer.writerows({key: _cell(_text(value)) if isinstance(value, str) else value for key, value in line.items()}
                      for line in rows)
     return text.getvalue()

@@ -51,6 +51,16 @@ def test_wide_and_long(tmp_path):
     assert maps_table.read_table(str(tmp_path / "occupy_summary.json"))[0] == _rows()
 
 
+def test_a_name_like_a_formula_is_text_for_a_spreadsheet(tmp_path):
+    rows = [maps_table.row(k, name, maps_table.DONE, record=RECORD, parts=PARTS)
+            for k, name in enumerate(("=1+1.mrc", "-x.mrc", "@a.mrc", "+b.mrc", "plain.mrc"))]
+    maps_table.write_table(str(tmp_path), rows)
+    for table in ("occupy_summary.csv", "occupy_summary_parts.csv"):
+        names = [(row["name"], row["map"]) for row in _read(tmp_path / table)]
+        assert {cell[:1] for row in names for cell in row} == {"'", "p"}, table
+    assert maps_table.read_table(str(tmp_path / "occupy_summary.json"))[0] == rows
+
+
 def test_without_parts_there_is_no_table_of_them(tmp_path):
     maps_table.write_table(str(tmp_path), _rows()[1:])
     assert sorted(os.listdir(tmp_path)) == ["occupy_summary.csv", "occupy_summary.json"]
