@@ -12,8 +12,10 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from occupy_jit.reports import colours, page
+from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 
-_PARTS_SHOWN = 60
+_TARGETS_SHOWN = 60
+_PARTS_SHOWN = 500  # all but some of them on demand
 _SUMMARY = re.compile(rb'<script type="application/json" id="summary">(.*?)</script>', re.DOTALL)
 
 
@@ -118,8 +120,8 @@ def render_classes(name, entries, rows, differences, union_nm3, parts=None, targ
             "rows": table, "columns": ["mean scale in the union of all classes", *(_base(mask) for mask in masks)],
             "union": f"{union_nm3:,.0f}", "parts": None if parts is None else _parts(parts),
             "differences": [_difference(row) for row in large[:most_differences]],
-            "targets": [_target(row) for row in targets[:_PARTS_SHOWN]], "comparisons": len(targets),
-            "more_targets": max(0, len(targets) - _PARTS_SHOWN),
+            "targets": [_target(row) for row in targets[:_TARGETS_SHOWN]], "comparisons": len(targets),
+            "more_targets": max(0, len(targets) - _TARGETS_SHOWN),
             "more": max(0, len(large) - most_differences)})
     return text.encode("utf-8", "backslashreplace")
 
@@ -178,19 +180,19 @@ def _cell(value, error):
 
 def _parts(found):
     """Parts of a model in all classes: those that differ first."""
-    sure = {}
-    for row in found.significant:
-        sure.setdefault(row.part, row.p_corrected)
-    order = sorted((k for k in range(len(found.names)) if found.atoms[k]), key=lambda k: sure.get(found.names[k], 2))
+    surest = surest_differences(found)
+    sure = {row.part: row.p_corrected for row in surest}
     rows = [{"name": found.names[k], "reference": bool(found.reference[k]),
              "cells": [_cell(float(o), float(s)) for o, s in zip(found.occupancy[:, k], found.se[:, k], strict=True)],
-             "p": _p(sure[found.names[k]]) if found.names[k] in sure else None} for k in order]
+             "p": _p(sure[found.names[k]]) if found.names[k] in sure else None}
+            for k in those_that_differ_first(found)]
     differences = [{"part": row.part, "more": row.more, "less": row.less,
                     "difference": f"{row.difference:.3f} ± {row.se:.3f}", "p": _p(row.p_corrected)}
-                   for row in found.significant]
+                   for row in surest]
     names = [name for name, full in zip(found.names, found.reference, strict=True) if full]
-    return {"classes": found.classes, "rows": rows[:_PARTS_SHOWN], "more": max(0, len(rows) - _PARTS_SHOWN),
-            "differences": differences[:_PARTS_SHOWN], "more_differences": max(0, len(differences) - _PARTS_SHOWN),
+    return {"classes": found.classes, "rows": rows[:SHOWN], "others": rows[SHOWN:_PARTS_SHOWN],
+            "more": max(0, len(rows) - _PARTS_SHOWN), "differences": differences[:SHOWN],
+            "more_differences": len(found.significant) - len(differences[:SHOWN]),
             "reference": ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else ""),
             "comparisons": len(found.differences), "warnings": found.warnings}
 

@@ -74,15 +74,23 @@ def _entry(told):
 
 
 def settings(data, paths):
-    """All settings with their origin: given ones first, then derived ones, then defaults."""
+    """All settings with their origin, and the options given: given ones first, then derived ones, then defaults."""
     record = data.record
     given = set(record["given"])
     rows = [{"name": name.replace("_", " "), "value": paths.word(words.number(value)),
              "origin": "given" if name in given or name.removesuffix("_angstrom") in given else "default"}
             for name, value in record["settings"].items()]
+    rows += [{"name": name.replace("_", " "), "value": _option(value, paths), "origin": "given"}
+             for name, value in record["options"].items() if name in given]
     rows += [{"name": name.replace("_", " "), "value": words.number(value), "origin": "derived"}
              for name, value in record["derived"].items()]
     return sorted(rows, key=lambda row: ("given", "derived", "default").index(row["origin"]))
+
+
+def _option(value, paths):
+    """An option, which may be several files."""
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return ", ".join(paths.word(words.number(word)) for word in several)
 
 
 def parts(data):

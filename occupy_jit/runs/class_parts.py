@@ -1,8 +1,8 @@
 """The parts of a model in all classes: on one scale, compared, told."""
 
+from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 from occupy_jit.runs.plan import Output, Role
 
-_PARTS_SHOWN, _DIFFERENCES_SHOWN = 40, 24
 _DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "occupancy_more": 4, "occupancy_less": 4,
            "difference": 4}
 
@@ -121,31 +121,31 @@ def record_of(found):
 
 def show(found, log):
     """Both tables, for the terminal and the log."""
-    sure = {}
-    for row in found.significant:
-        sure.setdefault(row.part, row.p_corrected)
-    order = [k for k in range(len(found.names)) if found.atoms[k]]
-    order.sort(key=lambda k: sure.get(found.names[k], 2))  # stable: otherwise as in the model
+    differences = surest_differences(found)
+    sure = {row.part: row.p_corrected for row in differences}
+    order = those_that_differ_first(found)
     rows = [("part", *found.classes, "differs")]
-    for k in order[:_PARTS_SHOWN]:
+    for k in order[:SHOWN]:
         name = found.names[k]
         rows.append((name + (", reference" if found.reference[k] else ""),
                      *(f"{o:.3f} ± {s:.3f}" for o, s in zip(found.occupancy[:, k], found.se[:, k], strict=True)),
                      p_in_words(sure[name]) if name in sure else "-"))
     log.table("parts of the model in the classes", rows)
-    if len(order) > _PARTS_SHOWN:
-        log.say(f"and {len(order) - _PARTS_SHOWN} more, in the table of parts in classes")
+    if len(order) > SHOWN:
+        others = max(0, len(differences) - SHOWN)
+        log.say(f"and {len(order) - SHOWN} more, of which {others or 'none'} {'differ' if others > 1 else 'differs'}, "
+                "in the table of parts in classes")
     log.say(f"occupancy 1, in all classes: {reference_in_words(found)}")
-    differences = found.significant
     if not differences:
         log.say(f"no part differs between two classes by more than chance explains, among {len(found.differences)} "
                 "comparisons")
         return
     log.table("parts that differ between classes", [("part", "more in", "than in", "difference", "p")] + [
         (row.part, row.more, row.less, f"{row.difference:.3f} ± {row.se:.3f}", p_in_words(row.p_corrected))
-        for row in differences[:_DIFFERENCES_SHOWN]])
-    if len(differences) > _DIFFERENCES_SHOWN:
-        log.say(f"and {len(differences) - _DIFFERENCES_SHOWN} more, in the table of differences of parts")
+        for row in differences[:SHOWN]])
+    more = len(found.significant) - len(differences[:SHOWN])
+    if more:
+        log.say(f"and {more} more, also of the same parts between other classes, in the table of differences of parts")
     log.say(f"p is corrected for {len(found.differences)} comparisons (Holm): the chance that any of these is none is "
             f"at most {found.level:g}; what errors of the model do to all classes alike is not in these errors")
 

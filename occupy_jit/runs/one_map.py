@@ -219,7 +219,7 @@ def _write(plan, inputs, result, targets, outputs, log, workers):
     writer.slices(result, slices)
     writer.chimerax(result)
     record = summary.record(plan, inputs.volume, result, results, workers, inputs.files)
-    summary.tell(log, record)
+    summary.tell(log, record, of_group=plan.label is not None)
     writer.record_and_log(record, workers)
     return record, writer.report_summary, parts
 

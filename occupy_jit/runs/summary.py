@@ -5,6 +5,7 @@ import os
 import platform
 
 from occupy_jit.files.paths import shown
+from occupy_jit.reports.part_order import lowest
 from occupy_jit.reports.runlog import VERBOSE
 from occupy_jit.reports.words import whole
 from occupy_jit.settings import recorded
@@ -15,6 +16,8 @@ _OCCUPIED = 0.2
 DALTON_PER_CUBIC_ANGSTROM = 0.813
 # Scales at which the factors of the bands are told.
 FACTOR_SCALES = (0.1, 0.2, 0.4)
+# Parts of a model that are told of; of a class fewer, as a table of all classes follows.
+_PARTS_TOLD, _CLASS_PARTS_TOLD = 60, 12
 
 
 def framed(settings, options, outputs, inputs, found, verdicts, warnings):
@@ -149,7 +152,7 @@ def record(plan, volume, result, found, workers, files_read):
                   result.verdicts, volume.warnings)
 
 
-def tell(log, told):
+def tell(log, told, of_group=False):
     """Settings and results of a record, as rows of the log."""
     derived = told["derived"]
     given = set(told["given"])
@@ -177,8 +180,7 @@ def tell(log, told):
                   level=VERBOSE)
     if found["flexibility"] is not None:
         _tell_flexibility(log, found["flexibility"])
-    for row in found.get("parts", ()):
-        log.results([(f"occupancy of {row['part']}", _of_part(row))])
+    _tell_parts(log, found.get("parts", ()), _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
     if found["half_maps"] is not None:
         halves = found["half_maps"]
         independence = ("not known, for want of solvent" if halves["independence"] is None
@@ -193,6 +195,15 @@ def tell(log, told):
     if targets:
         log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
                                      "occupancies have in common")])
+
+
+def _tell_parts(log, parts, most):
+    """Occupancies of the parts of a model: the lowest, where there are many."""
+    shown_parts = lowest(parts, most)
+    for row in shown_parts:
+        log.results([(f"occupancy of {row['part']}", _of_part(row))])
+    if len(shown_parts) < len(parts):
+        log.say(f"these are the lowest of {len(parts)} parts; all are in the table of parts")
 
 
 def _tell_flexibility(log, found):

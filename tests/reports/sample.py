@@ -22,7 +22,9 @@ def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/dat
     counts = np.histogram(volume, edges)[0]
     record = {
         "command_line": ["OccuPy", "-i", f"{folder}/{name}.mrc", "--amplify"],
-        "input": {"path": f"{folder}/{name}.mrc", "voxel_size_angstrom": 1.5}, "given": ["amplify"],
+        "input": {"path": f"{folder}/{name}.mrc", "voxel_size_angstrom": 1.5},
+        "given": ["amplify", "target_mask"], "options": {"target_mask": [f"{folder}/arm.mrc", f"{folder}/leg.mrc"],
+                                                         "plot": False},
         "settings": {"amplify": True, "exclude_solvent": False, "naive_normalisation": False, "scale_mode": "occupancy",
                      "tile_size_angstrom": 30.0},
         "derived": {"lowpass_angstrom": 9.0, "kernel_radius": 1.0, "kernel_size": 3},

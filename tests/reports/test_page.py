@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -255,6 +256,33 @@ def test_a_page_of_classes(rendered):
     text = "".join(tree.texts)
     assert "0.30 ± 0.05" in text and "arm.mrc" in text and "And 17 smaller ones" in text
     assert "img" in tree.elements and not any(name.startswith("on") for name, _ in tree.attributes)
+
+
+def test_options_that_were_given_are_told_of_with_the_settings():
+    data = report_data()
+    rows = [(row["name"], row["value"]) for row in page_tables.settings(data, page_tables.Paths(data, False))
+            if row["origin"] == "given"]
+    assert rows == [("amplify", "yes"), ("target mask", "arm.mrc, leg.mrc")]
+
+
+def test_a_page_of_classes_with_many_parts_shows_those_that_differ_and_folds_the_others(rendered):
+    _, _, summary = rendered
+    names = [f"chain{k}" for k in range(100)]
+    pairs = [SimpleNamespace(part=names[k], more="a", less=less, difference=0.5, se=0.01, p_corrected=1e-9,
+                             significant=True) for k in (90, 50) for less in "bc"]
+    found = SimpleNamespace(classes=list("abc"), names=names, atoms=np.ones(100, int), warnings=[],
+                            occupancy=np.ones((3, 100)), se=np.full((3, 100), 0.01), reference=np.zeros(100, bool),
+                            differences=pairs, significant=pairs)
+    rows = [{"class": label, "share_of_particles": None, "resolution_angstrom": None, "problem": None,
+             "occupied_volume_angstrom3": 5000.0, "mean_scale_in_union": 0.4} for label in "abc"]
+    entries = [index_page.Entry(label, summary, f"report_{label}.html") for label in "abc"]
+    html = index_page.render_classes("run", entries, rows, [], 7.0, found).decode()
+    Tree(html)
+    shown, folded = html.split("<details>")
+    assert shown.index("chain90") < shown.index("chain50") < shown.index("chain0<")
+    assert "76 more parts" in folded and folded.count("1.00 ± 0.01") == 3 * 76 and "chain99" not in shown
+    differences = folded[folded.index("Parts that differ between classes"):]
+    assert differences.count("chain90") == differences.count("chain50") == 1 and "And 2 more" in differences
 
 
 def test_a_png_is_what_it_was_made_of():
