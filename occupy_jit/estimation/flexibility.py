@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import fourier
+from occupy_jit.estimation import band_power
 from occupy_jit.estimation.flexibility_bands import (
     FEWEST,
     bands_of,
@@ -108,8 +108,9 @@ def separate(volume, difference, result, reference_mask=None, thread_count=None)
     """
     weight = _reference_weight(result, reference_mask)
     bands, kept = [], []
-    for low, high in bands_of(result.voxel_size):
-        power, noise = _power(volume, difference, result, low, high, thread_count)
+    limits = bands_of(result.voxel_size)
+    for (low, high), (power, noise) in zip(limits, _powers(volume, difference, result, limits, thread_count),
+                                           strict=False):
         band = _reference_band(power, noise, weight, low, high, difference is None)
         if not band.signal > _SIGNIFICANT * band.deviation:
             bands.append(band)
@@ -168,28 +169,42 @@ def _mean(values, weight):
     return float((values * weight).sum() / weight.sum())
 
 
-def _power(volume, difference, result, low, high, thread_count):
-    """Power of the signal around each cell in a band, and that of the noise: a number for one map."""
-    sigma = WINDOW_ANGSTROM / result.voxel_size
-    band = _filtered(volume, low, high, result.voxel_size, thread_count)
-    power = cells.smoothed_cells(cells.cell_power(band, 0.0), sigma)
+def _powers(volume, difference, result, limits, thread_count):
+    """Of each band, as it is asked for: power of the signal around each cell, and that of the noise.
+
+    That is a number for one map. Of half maps all bands of their mean are first, so that one transform is held.
+    """
     if difference is None:
-        noise = result.quiet.mean_and_deviation(band)[1] ** 2
-        power -= np.float32(noise)
-        return power, noise
-    band = _filtered(difference, low, high, result.voxel_size, thread_count)
-    noise = cells.smoothed_cells(cells.cell_power(band, 0.0), sigma)
-    power -= noise  # the product of the halves
-    noise *= np.float32(2)  # the noise of one half
-    return power, noise
+        for power, noise in _of_bands(volume, result, limits, result.quiet, thread_count):
+            power -= np.float32(noise)
+            yield power, noise
+        return
+    powers = [power for power, _ in _of_bands(volume, result, limits, None, thread_count)]
+    for noise, _ in _of_bands(difference, result, limits, None, thread_count):
+        power = powers.pop(0)
+        power -= noise  # the product of the halves
+        noise *= np.float32(2)  # the noise of one half
+        yield power, noise
 
 
-def _filtered(volume, low, high, voxel_size, thread_count):
+def _of_bands(volume, result, limits, quiet, thread_count):
+    """Smoothed power of each band, and its variance over what is quiet, as they are asked for."""
+    spectrum = band_power.Spectrum(volume, result.voxel_size, _end(limits[-1][1]), thread_count)
+    for low, high in limits:
+        yield band_power.smoothed_power(spectrum, _transfer(low, high), _end(high), WINDOW_ANGSTROM, quiet)
+
+
+def _end(high):
+    """Frequency where the flank of a band reaches 0."""
+    return 1 / high + _EDGE / 2
+
+
+def _transfer(low, high):
+    """Factors of a band with flanks of a raised cosine: a function of frequencies in 1/Å."""
     def edge(frequency, limit):
         return 0.5 + 0.5 * np.cos(np.pi * np.clip((frequency - 1 / limit) / _EDGE + 0.5, 0, 1))
 
-    return fourier.filter_radially(volume, lambda s: edge(s, high) * (1 - edge(s, low)), voxel_size,
-                                   1 / high + _EDGE / 2, threads=thread_count)
+    return lambda s: edge(s, high) * (1 - edge(s, low))
 
 
 def _samples(low, high):

@@ -87,7 +87,7 @@ def sections_of_cells(n, cells_at_a_time):
         yield slice(first, last), slice(int(starts[first]), int(starts[last]))
 
 
-def cell_mean_of_sections(sections, cells, n_z, out):
+def cell_mean_of_sections(sections, cells, n_z, out, squared=False):
     """Mean over the cells of some sections of a volume.
 
     Parameters
@@ -100,9 +100,11 @@ def cell_mean_of_sections(sections, cells, n_z, out):
         Sections of the whole volume.
     out : ndarray, float32, C-contiguous
         Where the means of these cells go.
+    squared : bool
+        Whether the mean square is meant.
     """
     y, x = (_starts(n) for n in sections.shape[1:])
-    launch(_cell_means, as_volume(sections), np.float32(0), False, section_starts(n_z, cells), y, x, out)
+    launch(_cell_means, as_volume(sections), np.float32(0), squared, section_starts(n_z, cells), y, x, out)
 
 
 def section_starts(n, cells=None):

@@ -177,7 +177,7 @@ def needed(shape, voxel_size, settings, options, model=None, beside_halves=False
             moments.append(sliding + 1 + (not room))
     held = always + power + scale + want.confidence * confidence + (lowpassed if want.lowpass else 0)
     if settings.separate_flexibility:
-        # a band and its transform, and its power on cells; later the two maps that come of it
+        # the transform, a band of it half way back, and powers on cells; later the two maps that come of it
         moments.append(held + 3.5)
         held += 2
     if modifies:
