@@ -12,6 +12,7 @@ import numpy as np
 from occupy_jit.errors import InputError
 from occupy_jit.estimation import fourier
 from occupy_jit.estimation.sections import Sections
+from occupy_jit.estimation.verdicts import even_sample, most_frequent_value
 from occupy_jit.kernels.sphere import section_inside
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
@@ -20,7 +21,6 @@ below the second the map was changed in other ways than by filters of its spectr
 
 _FLATTENED = 0.5  # of the quiet voxels
 _MASKED = 0.05  # of all voxels
-_STRIDE_VOXELS = 40_000
 
 
 class Gain(NamedTuple):
@@ -62,7 +62,7 @@ def gain(volume, mean, voxel_size, highest_frequency=np.inf, threads=None):
     -------
     Gain
     """
-    value, share = _most_frequent(volume)
+    value, share, _ = most_frequent_value(even_sample(volume)[0])  # of the whole box: masks flatten its corners
     if share > _MASKED:
         mean = _flattened_alike(volume, value, mean)
     frequency, cross, power = fourier.radial_cross_spectrum(volume, mean, voxel_size, highest_frequency, threads)
@@ -101,7 +101,7 @@ def zero_level(volume, quiet, known=None):
     flattened : float
         Share of the quiet voxels that were flattened in the map, and not in the halves.
     """
-    value, _ = _most_frequent(volume)
+    value, _, _ = most_frequent_value(even_sample(volume)[0])
     total, number, flat, only = 0.0, 0, 0, 0
     for z, section in enumerate(volume):
         calm = quiet.section(z)
@@ -115,13 +115,6 @@ def zero_level(volume, quiet, known=None):
     if share <= _FLATTENED and number + flat:
         total, number = total + value * flat, number + flat
     return float(total / number if number else value), share
-
-
-def _most_frequent(volume):
-    """The most frequent value in an even sample of the map, and its share."""
-    stride = max(1, round((volume.size / _STRIDE_VOXELS) ** (1 / 3)))
-    values, counts = np.unique(volume[::stride, ::stride, ::stride], return_counts=True)
-    return float(values[counts.argmax()]), float(counts.max() / counts.sum())
 
 
 def correlation(first, second, quiet):

@@ -6,6 +6,8 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from occupy_jit.estimation import verdicts
 from tests.command import particle, run, write
@@ -162,3 +164,12 @@ def test_share_of_repeated_values():
     # of the sphere of radius 20 the shell beyond 16 holds 1 - 0.8^3; the sample has some thousand voxels
     assert verdicts.repeated_value_share(data) == pytest.approx(1 - 0.8 ** 3, abs=0.05)
     assert verdicts.repeated_value_share(np.round(random.normal(size=(40, 40, 40)) * 3).astype(np.float32)) == 0
+
+
+@given(st.lists(st.integers(0, 5), min_size=1))
+def test_the_most_frequent_value_is_that_of_counting(values):
+    value, share, times = verdicts.most_frequent_value(np.array(values, np.float32))
+    count = {v: values.count(v) for v in values}
+    assert count[int(value)] == max(count.values()) and share == count[int(value)] / len(values)
+    following = sorted(count.values())[-2] if len(count) > 1 else 0
+    assert times == (count[int(value)] / following if following else np.inf)
