@@ -93,12 +93,12 @@ def estimate(volume, settings=None, *, voxel_size=None, solvent_mask=None, with_
     Raises
     ------
     TypeError, ValueError
-        If `volume` is not a 3-D array of real numbers, or no voxel size is known; if full scale is both given and
-        to be that of a mask; if flexibility is to be told from occupancy without what that needs.
+        If `volume` is not a 3-D array of real numbers, or `settings` are none, or no voxel size is known; if full scale
+        is both given and to be that of a mask; if flexibility is to be told from occupancy without what that needs.
     InputError
         If the map is constant or not finite, or the reference mask holds too little, or flexibility cannot be told.
     """
-    settings = Settings() if settings is None else settings
+    settings = _settings(settings)
     volume, voxel_size = _checked(volume, voxel_size)
     if reference_mask is not None and full_scale is not None:
         raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
@@ -150,7 +150,7 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
     TypeError, ValueError, InputError
         As `estimate` does.
     """
-    settings = Settings() if settings is None else settings
+    settings = _settings(settings)
     volume, voxel_size = _checked(volume, voxel_size)
     with threads(thread_count):
         _require_content(volume)
@@ -178,6 +178,12 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, overwrite=Fals
             floor = max(quiet.median(maximum, zero), 0.0)
         return reference.full_scale_in_mask(reference_mask, source, maximum, None, zero, floor, quiet, ball, voxel_size,
                                             found)[0]
+
+
+def _settings(settings):
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings must be occupy_jit.Settings(...), not {type(settings).__name__}")
+    return settings or Settings()
 
 
 def _checked(volume, voxel_size):

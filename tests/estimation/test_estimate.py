@@ -403,3 +403,8 @@ def test_a_known_range_is_taken_as_it_is_and_judged_all_the_same():
     assert known.range == looked.range and np.array_equal(known.scale, looked.scale)
     with pytest.raises(InputError, match="constant"):
         estimate(volume, voxel_size=VOXEL_SIZE, value_range=(1.0, 1.0))
+
+
+def test_settings_that_are_none_are_refused_in_words():
+    with pytest.raises(TypeError, match="must be occupy_jit.Settings.*not dict"):
+        estimate(np.zeros((8, 8, 8), np.float32), {"tau": 0.9}, voxel_size=1.0)
