@@ -8,7 +8,7 @@ from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.names import names_for
 from occupy_jit.runs.one_map import run_one
 from occupy_jit.runs.outcome import failed
-from occupy_jit.runs.plan import check_names, check_options, masks, plan_map
+from occupy_jit.runs.plan import both_would_write, check_names, check_options, masks, plan_map
 from occupy_jit.runs.report_index import index_of
 
 
@@ -69,8 +69,7 @@ def check_maps(maps, options, tables):
             raise UsageError(f"{shown(path)}: its record would have the name of the table of all maps; rename it")
         other = taken.setdefault(names.scale, path)
         if other is not path:
-            raise UsageError(f"{shown(path)} and {shown(other)} would both write {shown(names.scale)}; run them with "
-                             "different --output-dir, or rename one")
+            raise both_would_write(path, other, names.scale)
 
 
 def in_turn(work, plans, listener=None):

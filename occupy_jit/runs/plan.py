@@ -321,8 +321,16 @@ def check_names(writers, inputs):
             if other == index:
                 raise UsageError(f"{shown(output.path)}: two outputs would have this name; use another -o, or rename "
                                  "the input")
-            raise UsageError(f"{shown(who)} and {shown(writers[other][0])} would both write {shown(output.path)}; "
-                             "run them with different --output-dir, or rename one")
+            raise both_would_write(who, writers[other][0], output.path)
+
+
+def both_would_write(one, other, path):
+    """The UsageError of two inputs whose outputs would have one name; they may be one file."""
+    if os.path.exists(one) and file_identity(one) == file_identity(other):
+        return UsageError(f"{shown(one)} and {shown(other)} are one map, and would both write {shown(path)}; name it "
+                          "once")
+    return UsageError(f"{shown(one)} and {shown(other)} would both write {shown(path)}; run them with different "
+                      "--output-dir, or rename one")
 
 
 def check_options(options):
