@@ -342,10 +342,11 @@ def test_a_map_that_was_sharpened_and_masked_has_the_noise_of_its_halves(halved)
     axes = [np.fft.fftfreq(n, VOXEL) for n in SHAPE[:2]] + [np.fft.rfftfreq(SHAPE[2], VOXEL)]
     s2 = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
     sharpened = np.fft.irfftn(np.fft.rfftn(volume) * 40 * np.exp(30 * s2 / 4), SHAPE, (0, 1, 2)).astype(np.float32)
-    inside = np.linalg.norm(np.stack(np.indices(SHAPE), -1) - np.array(SHAPE) / 2, axis=-1) < 17
+    inside = np.linalg.norm(np.stack(np.indices(SHAPE), -1) - np.array(SHAPE) / 2, axis=-1) < 19.5
     for map_, tolerance in ((sharpened, 0.05), (sharpened * inside, 0.3)):
         other = occupancy_of_parts(map_, model, voxel_size=VOXEL, half_maps=halves)
-        # a filter changes nothing; a mask takes noise from around the model, which weighs less than that at it
+        # a filter changes nothing; a mask, though no fit voxel lies outside of it, takes noise from around the model,
+        # which weighs less than that at it
         assert np.abs(other.halves.se_noise / found.halves.se_noise - 1).max() < tolerance
         apart = [r.halves.occupancy[0] - r.halves.occupancy[1] for r in (found, other)]
         assert np.abs(apart[1] - apart[0]).max() < tolerance * found.halves.se_noise.max() * 4

@@ -12,6 +12,8 @@ SMALL_PART = 80  # atoms: smaller parts have no offset of their own to speak of
 _SMOOTHING = 0.01  # 1/Å
 _FIRST_SPREAD = 60.0  # Å^2, of the offsets
 _SMALL_SPREAD = 25.0
+_LEAST_SPREAD, _MOST_SPREAD = 4.0, 150.0
+_LONGEST_STEP = 40.0  # Å^2, of an offset in one turn
 WHITENING_TURNS = 4
 
 
@@ -153,11 +155,40 @@ def solve_once(design, lattice, y, state, parts, with_offsets=True):
         right.append(share.T @ sums[:, 1] - weights * (offset - np.where(parts.small, offset[parts.parent], 0)))
     normal = assemble(design, design.products(values), share, n, np.concatenate(prior), with_offsets)
     step, covariance = normal.solve(np.concatenate([*right, sums[n:, 0]]))
-    of_offsets = np.clip(step[n:2 * n], -40, 40) if with_offsets else np.zeros(n)
+    of_offsets = np.clip(step[n:2 * n], -_LONGEST_STEP, _LONGEST_STEP) if with_offsets else np.zeros(n)
     of_occupancy = np.concatenate([step[:n], step[len(covariance):]])
     fit = y - residual + combine(design.pattern, values, np.stack([of_occupancy, share @ of_offsets], 1))
     new = replace(state, occupancy=occupancy + of_occupancy, offset=np.clip(offset + of_offsets, -150, 400))
     return new, Step(normal, covariance, fit, values, share, np.concatenate(prior))
+
+
+def told_by_map(variance, prior):
+    """Share of each offset that the map tells; the prior tells the rest (MacKay 1992).
+
+    Parameters
+    ----------
+    variance : ndarray (parts,)
+        Of the offsets, after the fit.
+    prior : float
+        Their standard deviation before it, Å^2.
+
+    Returns
+    -------
+    ndarray (parts,)
+        0 to 1. An offset is that share of what the map alone says, so that sum of offsets / sum of shares is their
+        mean, weighted with 1 / (variance in the map + prior variance).
+    """
+    return np.clip(1 - variance / prior**2, 0, 1)
+
+
+def spread_of_offsets(offset, told):
+    """Standard deviation of the offsets before the fit, of the greatest evidence: MacKay's fixed point.
+
+    The mean of square and variance after the fit has the same fixed point but comes near it too slowly where the map
+    tells little of the single offset: parts that do not differ would keep offsets that errors of the model are fitted
+    with.
+    """
+    return float(np.clip(np.sqrt((offset**2).sum() / max(told.sum(), 1.0)), _LEAST_SPREAD, _MOST_SPREAD))
 
 
 @dataclass
@@ -195,15 +226,16 @@ def turn(design, lattice, state, parts, with_offsets=True):
     spread = state.spread
     if with_offsets:
         big = ~parts.small
-        square = (offset[big] ** 2 + variance[n:2 * n][big]).mean() if big.sum() >= 4 else _FIRST_SPREAD**2
-        spread = float(np.clip(np.sqrt(square), 4, 150))
+        told = told_by_map(variance[n:2 * n][big], spread * max(lattice.resolved, 1e-3))
+        if big.sum() >= 4:
+            spread = spread_of_offsets(offset[big], told)
     state = _new_spectra(state, lattice, y, fit)
     full, _ = full_group(occupancy[:n], np.sqrt(variance[:n]), parts.size)
     scale = occupancy[:n][full].mean()
     gain = state.gain * scale
     occupancy = occupancy / scale
     if with_offsets:  # an offset common to all belongs to the gain
-        common = np.average(offset[~parts.small], weights=np.maximum(occupancy[:n][~parts.small], 0.01))
+        common = float(np.clip(offset[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
         offset = offset - common
         gain = gain * np.exp(-common * lattice.s**2 / 4)
     change = max(np.abs(occupancy - before.occupancy)[:n].max(), np.abs(offset - before.offset).max() / 500)
