@@ -21,12 +21,17 @@ class Checksum:
         Readable file descriptor; it is duplicated, and its position neither used nor moved.
     path : str
         Name for messages.
+    growing : bool
+        The file is still being written, from its start to its end: read only what `grown` says is there, until
+        `complete`.
     """
 
-    def __init__(self, descriptor, path):
+    def __init__(self, descriptor, path, growing=False):
         self._path = path
         self._error = None
         self._digest = hashlib.sha256()
+        self._there = 0 if growing else None  # so many bytes can be read; None: all
+        self._more = threading.Condition()
         self._descriptor = os.dup(descriptor)
         self._thread = threading.Thread(target=self._run, name="checksum", daemon=True)
         self._thread.start()
@@ -35,13 +40,29 @@ class Checksum:
         try:
             position = 0
             piece = memoryview(bytearray(_PIECE))  # one, as fresh memory for every piece costs more than hashing it
-            while count := os.preadv(self._descriptor, [piece], position):
+            while count := os.preadv(self._descriptor, [piece[:self._readable(position)]], position):
                 self._digest.update(piece[:count])
                 position += count
         except OSError as error:
             self._error = error
         finally:
             os.close(self._descriptor)
+
+    def _readable(self, position):
+        """Wait until there is something to read after `position`; how much of a piece, None for all."""
+        with self._more:
+            self._more.wait_for(lambda: self._there is None or self._there > position)
+            return None if self._there is None else self._there - position
+
+    def grown(self, there):
+        """Say that so many bytes, from the start, are written and stay as they are."""
+        with self._more:
+            self._there = there
+            self._more.notify()
+
+    def complete(self):
+        """Say that nothing more will be written."""
+        self.grown(None)
 
     def hexdigest(self):
         """Wait until it is complete and return 64 hexadecimal digits; `OccupyError` if the file could not be read."""

@@ -1,5 +1,6 @@
 """The one place that writes maps, slab by slab and without a second copy of the volume."""
 
+import itertools
 import os
 
 import numpy as np
@@ -9,7 +10,6 @@ from occupy_jit.files import mrc_header
 from occupy_jit.files.checksum import Checksum
 from occupy_jit.files.map_layout import in_file_order, slabs, to_file_order
 from occupy_jit.files.maps import Map
-from occupy_jit.files.mrc_header import HEADER_BYTES
 from occupy_jit.files.outputs import replaced
 from occupy_jit.files.paths import same_file, shown
 
@@ -56,7 +56,6 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
     source = in_file_order(data, like.axis_order)
     if source.shape != file_shape:
         raise ValueError(f"data of shape {data.shape} for a map of {file_shape} (sections, rows, columns)")
-    wanted = np.dtype("<f4")
     # Loading compiled code takes longer than all that needs none of it: checking files, --dry-run.
     from occupy_jit.kernels.moments import moments
 
@@ -64,22 +63,31 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
     if statistics.non_finite:
         raise OccupyError(f"{shown(path)}: not written: the result holds NaN or infinity; check the input's values "
                           "and the settings")
-    buffer = None
-    result = None
+    header = mrc_header.output_header(record, extended, statistics, (label, *more_labels))
     with (outputs.open(path) if outputs is not None else replaced(path)) as file:
-        file.write(bytes(HEADER_BYTES))
-        file.write(extended)
-        for start, stop in slabs(file_shape, like.axis_order, wanted.itemsize):
-            slab = source[start:stop]
-            if slab.dtype != wanted or not slab.flags.c_contiguous:
-                if buffer is None:
-                    buffer = np.empty(slab.shape, wanted)
-                to_file_order(buffer[:stop - start], slab, like.axis_order)
-                slab = buffer[:stop - start]
-            file.write(slab.reshape(-1).view(np.uint8))
-        file.seek(0)
-        file.write(mrc_header.output_header(record, extended, statistics, (label, *more_labels)))
-        file.flush()
-        if checksum:
-            result = Checksum(file.fileno(), path)
+        # beside the writing: both take their time
+        result = Checksum(file.fileno(), path, growing=True) if checksum else None
+        try:
+            for piece in itertools.chain((header, extended), _pieces(source, file_shape, like.axis_order)):
+                file.write(piece)
+                file.flush()
+                if result is not None:
+                    result.grown(file.tell())
+        finally:
+            if result is not None:
+                result.complete()
     return result
+
+
+def _pieces(source, file_shape, axis_order):
+    """The voxels as they go into the file, slab by slab; each is valid until the next."""
+    wanted = np.dtype("<f4")
+    buffer = None
+    for start, stop in slabs(file_shape, axis_order, wanted.itemsize):
+        slab = source[start:stop]
+        if slab.dtype != wanted or not slab.flags.c_contiguous:
+            if buffer is None:
+                buffer = np.empty(slab.shape, wanted)
+            to_file_order(buffer[:stop - start], slab, axis_order)
+            slab = buffer[:stop - start]
+        yield slab.reshape(-1).view(np.uint8)

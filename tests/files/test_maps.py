@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import tracemalloc
 import warnings
 
@@ -225,6 +227,37 @@ def test_checksum_is_that_of_the_file_as_it_lies_there(put, tmp_path, monkeypatc
     assert loaded.checksum.hexdigest() == hashlib.sha256(content).hexdigest()
     written = write_map(tmp_path / "o.mrc", loaded.data, loaded, "x", checksum=True)
     assert written.hexdigest() == hashlib.sha256((tmp_path / "o.mrc").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("axes", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_hashed_while_it_is_written_piece_by_piece(put, tmp_path, monkeypatch, axes, dtype):
+    loaded = read_map(put(build(values((33, 10, 40)), axes=axes)))
+    assert loaded.axis_order == axes
+    write_map(tmp_path / "whole.mrc", loaded.data, loaded, "x")
+    monkeypatch.setattr("occupy_jit.files.map_layout._SLAB_BYTES", 3000)
+    monkeypatch.setattr("occupy_jit.files.checksum._PIECE", 1000)
+    written = write_map(tmp_path / "pieces.mrc", loaded.data.astype(dtype), loaded, "x", checksum=True)
+    content = (tmp_path / "pieces.mrc").read_bytes()
+    assert content == (tmp_path / "whole.mrc").read_bytes()
+    np.testing.assert_array_equal(read_map(tmp_path / "pieces.mrc").data, loaded.data)
+    assert written.hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+def test_a_write_that_fails_ends_its_checksum(put, tmp_path, monkeypatch):
+    loaded = read_map(put(build(values())))
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("occupy_jit.files.map_writing.slabs", fails)
+    with pytest.raises(OccupyError, match="disk is full"):
+        write_map(tmp_path / "o.mrc", loaded.data, loaded, "x", checksum=True)
+    deadline = time.monotonic() + 30
+    while any(thread.name == "checksum" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "the thread waits for more of the file"
+        time.sleep(0.01)
+    assert not (tmp_path / "o.mrc").exists()
 
 
 def test_memory_is_one_map_and_little_more(put, tmp_path):
