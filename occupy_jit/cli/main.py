@@ -1,6 +1,5 @@
 """The command ``OccuPy``: from arguments to a run, and from whatever happens to an exit status."""
 
-import gc
 import os
 import sys
 
@@ -66,16 +65,13 @@ def _run(settings, options):
 
 
 def entry():
-    """`main`, with the handling that belongs to a process of its own."""
+    """`main`, with the handling that belongs to a process of its own, which ends here."""
     from occupy_jit.files.signals import install_signal_handlers
 
     install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
     sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
-    # Looking for garbage once more while the process ends takes time and frees nothing the system would not.
-    gc.disable()
-    gc.freeze()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -84,14 +80,14 @@ def entry():
     except OSError as error:
         _silence(sys.stdout)
         status = status or _fail(f"standard output: {error.strerror}", 1)
-    _leave_threads(status)
-    return status
+    _end(status)
 
 
-def _leave_threads(status):
-    """End the process at once if a thread is still busy: compiling a kernel for a run that will not be.
+def _end(status):
+    """End the process with this status, without taking the interpreter apart, which takes time and gives nothing.
 
-    The interpreter would wait for the compiler, or take it apart while it works, which ends in a crash.
+    Where a thread is still busy, compiling a kernel for a run that will not be, the interpreter would wait for the
+    compiler, or take it apart while it works, which ends in a crash.
     """
     import threading
 
@@ -99,7 +95,16 @@ def _leave_threads(status):
         from occupy_jit.files.temporaries import remove_temporaries
 
         remove_temporaries()
-        os._exit(status)
+    else:
+        import atexit
+
+        atexit._run_exitfuncs()  # what others left to be done at the end
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody listens
+    os._exit(status)
 
 
 def _hint():
