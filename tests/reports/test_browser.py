@@ -222,10 +222,10 @@ def test_a_narrow_screen_has_no_sideways_scroll(visit):
     one = visit(width=390, height=844, has_touch=True, device_scale_factor=2).ready()
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert one.page.locator(".plane:visible").count() == 1
-    # no word of the headings of rows is broken: every one of them lies in one box
-    assert one.page.evaluate("""() => [...document.querySelectorAll("#numbers tbody th")].flatMap(cell => {
+    # no word of the tables of numbers and parts is broken: every one of them lies in one box
+    assert one.page.evaluate("""() => [...document.querySelectorAll("tbody th, .plain td, #parts td")].flatMap(cell => {
         const text = cell.firstChild, range = document.createRange(), broken = []
-        for (const word of text.data.matchAll(/\\S+/g)) {
+        for (const word of (text?.data ?? "").matchAll(/\\S+/g)) {
             range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length)
             if (range.getClientRects().length > 1) broken.push(word[0])
         }
