@@ -5,11 +5,15 @@ nobody wants any more can hold the result. The sections next to each piece are d
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+_WORTH_A_THREAD = 1 << 23  # bytes
 
 
 def _reach(radius, size):
@@ -67,14 +71,26 @@ def overwrite_with_maximum(volume, radius, size, sections):
     """
     n_z, halo = len(volume), _reach(radius, size)
     sections = max(sections, halo)
-    shape = (min(n_z, sections + 2 * halo), *volume.shape[1:])
-    source, result = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    behind = volume[:0].copy()  # what the sections before a piece held
+    buffer = np.empty((min(n_z, sections + 2 * halo), *volume.shape[1:]), np.float32)
+    held = volume[:0].copy()  # results that wait, as the next piece still needs what lies in their place
     for start in range(0, n_z, sections):
-        stop, last, before = min(start + sections, n_z), min(start + sections + halo, n_z), len(behind)
-        source[:before] = behind
-        source[before:before + last - start] = volume[start:last]
-        found = sliding_maximum(source[:before + last - start], radius, size, out=result[:before + last - start])
-        behind = volume[max(start, stop - halo):stop].copy()
-        volume[start:stop] = found[before:before + stop - start]
+        stop, first, last = min(start + sections, n_z), max(start - halo, 0), min(start + sections + halo, n_z)
+        found = sliding_maximum(volume[first:last], radius, size, out=buffer[:last - first])[start - first:stop - first]
+        volume[start - len(held):start] = held
+        ready = stop - start if stop == n_z else max(stop - start - halo, 0)
+        _copy(volume[start:start + ready], found[:ready])
+        held = found[ready:].copy()
     return volume
+
+
+def _copy(target, source):
+    """Copy sections, in two threads where there may be two: one alone does not reach the memory's rate."""
+    with threads(None) as number:
+        if number == 1 or source.nbytes < _WORTH_A_THREAD:
+            np.copyto(target, source)
+            return
+    middle = len(source) // 2
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(np.copyto, target[:middle], source[:middle])
+        np.copyto(target[middle:], source[middle:])
+        first.result()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import maxima_of_sections, overwrite_with_maximum
 
@@ -25,4 +26,14 @@ def test_sections_together_are_the_whole(shape, ball, sections, seed):
     minima = [piece.copy() for piece in maxima_of_sections(volume, *ball, pieces, np.negative)]
     assert np.array_equal(np.concatenate(minima), sliding_maximum(-volume, *ball))
     assert overwrite_with_maximum(volume, *ball, sections) is volume
+    assert np.array_equal(volume, wanted)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_large_sections_are_put_in_place_by_two_threads(monkeypatch, number):
+    monkeypatch.setattr("occupy_jit.kernels.sliding_sections._WORTH_A_THREAD", 0)
+    volume = np.random.default_rng(1).standard_normal((31, 9, 10), dtype=np.float32)
+    wanted = sliding_maximum(volume, 2.4, 5)
+    with threads(number):
+        overwrite_with_maximum(volume, 2.4, 5, 7)
     assert np.array_equal(volume, wanted)
