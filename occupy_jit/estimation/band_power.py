@@ -92,8 +92,9 @@ class Spectrum:
                 for axis, n in zip(axes, self.shape, strict=True)]
 
         def task(ky):
-            factor = np.asarray(transfer(pruned.frequencies(axes, ky, x_axis.low)), np.float64)
-            factor[pruned.frequencies(axes, ky, x_axis.low) > highest_frequency * (1 + 1e-9)] = 0
+            frequency = pruned.frequencies(axes, ky, x_axis.low)
+            factor = np.asarray(transfer(frequency), np.float64)
+            factor[frequency > highest_frequency * (1 + 1e-9)] = 0
             factor = factor * gain * turn[2]
             mirrored = 0 < ky <= y_axis.high
             for plane, source, of_y in [(ky, ky, turn[1][ky]), (-ky, -ky, turn[1][ky].conj())][:1 + mirrored]:
