@@ -10,8 +10,8 @@ from unittest import mock
 
 import numpy as np
 
-from occupy_jit.estimation import confidence, verdicts
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale import confidence, verdicts
+from occupy_jit.estimation.scale.estimate import estimate
 from tests import simulated
 
 LEVELS = (1.5, 3.0, 6.0)

@@ -5,8 +5,8 @@ import statistics
 import numpy as np
 
 from bench.measure import VOXEL_SIZE, Row, compare, fft_pair, in_turns, particle, seconds
-from occupy_jit.estimation import modify as modification
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.modification import modify as modification
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.measure import Row, compare, fft_pair, in_turns, seconds
-from occupy_jit.estimation.fourier import lowpass
+from occupy_jit.estimation.fourier.filters import lowpass
 
 GOAL = 0.6
 

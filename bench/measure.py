@@ -184,7 +184,7 @@ def run_ours(arguments, folder, **variables):
 
 def particle(n):
     """Something like a map: a textured blob, away from the centre, in low-passed noise; (n, n, n) float32."""
-    from occupy_jit.estimation.fourier import lowpass
+    from occupy_jit.estimation.fourier.filters import lowpass
 
     rng = np.random.default_rng(0)
     z, y, x = np.ogrid[[slice(-0.47, 0.53, n * 1j)] * 3]

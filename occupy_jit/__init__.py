@@ -11,15 +11,15 @@ PROGRAM = "OccuPy"
 
 # name -> module that defines it; None for a module of that name
 _LAZY = {
-    "estimate": "estimation.estimate",
+    "estimate": "estimation.scale.estimate",
     "Settings": "settings",
-    "read_map": "files.map_reading",
-    "write_map": "files.map_writing",
-    "join_half_maps": "estimation.half_maps",
+    "read_map": "files.maps.reading",
+    "write_map": "files.maps.writing",
+    "join_half_maps": "estimation.noise.half_maps",
     "get_map_occupancy": "occupancy",
-    "occupancy_of_parts": "estimation.model.parts_fit",
-    "compare_parts": "estimation.model.part_comparison",
-    "read_model": "files.models",
+    "occupancy_of_parts": "estimation.parts.fit",
+    "compare_parts": "estimation.comparison.parts",
+    "read_model": "files.models.reading",
     "occupancy": None,
     "kernels": None,
     "estimation": None,

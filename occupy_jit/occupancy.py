@@ -71,8 +71,8 @@ def get_map_occupancy(data, occ_kernel, sol_mask=None, sol_threshold=None, save_
         where = list(map(int, corner))
         print(f"tau {tau:.4f}, full scale {full:.6g} in the cube of {edge} voxels at [z, y, x] = {where}")
     if save_occ_map:
-        from occupy_jit.files.map_writing import write_map
-        from occupy_jit.files.maps import map_from_array
+        from occupy_jit.files.maps.maps import map_from_array
+        from occupy_jit.files.maps.writing import write_map
 
         name = "occupancy.mrc" if save_occ_map is True else save_occ_map
         write_map(name, occ, map_from_array(occ, 1.0), "occupy_jit: occupancy")

@@ -101,8 +101,8 @@ def particle(n=48, noise=0.05, seed=2):
 
 def write(path, data, voxel_size=1.5, axis_order=(1, 2, 3), **fields):
     """Write an array [z, y, x] as a map; `fields` are set in its header. Returns the path."""
-    from occupy_jit.files.map_writing import write_map
-    from occupy_jit.files.maps import map_from_array
+    from occupy_jit.files.maps.maps import map_from_array
+    from occupy_jit.files.maps.writing import write_map
 
     like = map_from_array(data, voxel_size)
     if axis_order != (1, 2, 3):
@@ -118,6 +118,6 @@ def write(path, data, voxel_size=1.5, axis_order=(1, 2, 3), **fields):
 
 def values(path, voxel_size=None):
     """Data of a map [z, y, x]; with a voxel size where the header may have none."""
-    from occupy_jit.files.map_reading import read_map
+    from occupy_jit.files.maps.reading import read_map
 
     return read_map(path, voxel_size, may_be_constant=True).data

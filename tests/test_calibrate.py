@@ -3,8 +3,8 @@
 import pytest
 
 from bench import calibrate
-from occupy_jit.estimation import confidence, verdicts
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale import confidence, verdicts
+from occupy_jit.estimation.scale.estimate import estimate
 from tests import simulated
 
 SEED = 11  # none of those that the constants are printed for by default

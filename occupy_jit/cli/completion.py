@@ -6,7 +6,7 @@ import sys
 from occupy_jit import PROGRAM
 from occupy_jit.cli.parser import SHELLS, build_parser
 from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.files.outputs import replaced, write_error
+from occupy_jit.files.output.transaction import replaced, write_error
 
 # A file with this line is ours and may be replaced; any other content stays.
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"

@@ -43,7 +43,7 @@ def main(argv=None):
     except Exception as error:
         from occupy_jit.cli.console import Console
         from occupy_jit.reports.runlog import RunLog
-        from occupy_jit.runs.outcome import failed
+        from occupy_jit.runs.one_map.outcome import failed
 
         return failed("", error, RunLog(Console(verbosity))).status
 
@@ -66,7 +66,7 @@ def _run(settings, options):
 
 def entry():
     """`main`, with the handling that belongs to a process of its own, which ends here."""
-    from occupy_jit.files.signals import install_signal_handlers
+    from occupy_jit.files.output.signals import install_signal_handlers
 
     install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
@@ -92,7 +92,7 @@ def _end(status):
     import threading
 
     if threading.active_count() > 1:
-        from occupy_jit.files.temporaries import remove_temporaries
+        from occupy_jit.files.output.temporaries import remove_temporaries
 
         remove_temporaries()
     else:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from occupy_jit.cli import parser
 from occupy_jit.cli.progress import ProgressLine
-from occupy_jit.files.paths import shown
-from occupy_jit.runs.outcome import Outcome, worst
-from occupy_jit.runs.plan import Role
+from occupy_jit.files.names.paths import shown
+from occupy_jit.runs.one_map.outcome import Outcome, worst
+from occupy_jit.runs.plan.plan import Role
 
 # Of so many maps each is named once more at the end; of more only those that failed.
 _NAMED = 20
@@ -22,7 +22,7 @@ def with_maps(options, console):
     OccupyError
         What was named cannot be read, or fetched.
     """
-    from occupy_jit.runs.inputs import expand
+    from occupy_jit.runs.plan.inputs import expand
 
     found = expand(options.input_map)
     if found.ours:
@@ -40,8 +40,8 @@ def with_maps(options, console):
 
 
 def fetched(options, console):
-    """Entries of the EMDB, fetched where they are not here yet: list of `occupy_jit.files.emdb.Entry`."""
-    from occupy_jit.files import emdb
+    """Entries of the EMDB, fetched where they are not here yet: list of `occupy_jit.files.download.emdb.Entry`."""
+    from occupy_jit.files.download import emdb
 
     directory = options.emdb_dir or os.environ.get("OCCUPY_EMDB_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "occupy_jit", "emdb")
@@ -63,10 +63,10 @@ def fetched(options, console):
 def executor(options, console):
     """Who runs the maps: this process, several processes, or a cluster."""
     if options.cluster is None and options.jobs <= 1:
-        from occupy_jit.runs.many_maps import in_turn
+        from occupy_jit.runs.many_maps.run import in_turn
 
         return in_turn
-    from occupy_jit.runs import engines
+    from occupy_jit.runs.workers import engines
 
     if options.cluster is not None:
         return engines.dask(options.cluster, options.cluster_jobs, console.say)
@@ -77,7 +77,7 @@ def finished(plans, options, console):
     """With --resume: outcomes of the maps that are finished, and the plans of the others."""
     if not options.resume:
         return [], plans
-    from occupy_jit.runs import resume
+    from occupy_jit.runs.many_maps import resume
 
     outcomes, rest = [], []
     for plan in plans:
@@ -105,11 +105,11 @@ def run_maps(settings, options, console):
     int
         Exit status.
     """
-    from occupy_jit.runs import array_task, maps_table
-    from occupy_jit.runs.many_maps import check_maps, in_order, plan_all, run_all
-    from occupy_jit.runs.plan import described
-    from occupy_jit.runs.report_index import write_index
-    from occupy_jit.runs.writing import make_directory
+    from occupy_jit.runs.many_maps import array_task, maps_table
+    from occupy_jit.runs.many_maps.report_index import write_index
+    from occupy_jit.runs.many_maps.run import check_maps, in_order, plan_all, run_all
+    from occupy_jit.runs.one_map.writing import make_directory
+    from occupy_jit.runs.plan.plan import described
 
     maps, task = options.input_map, None
     if options.array:
@@ -184,7 +184,7 @@ def _told(outcome, number, total):
 
 def _tell_all(outcomes, options, task, console):
     """How it went; for those who want it quiet only where something went wrong."""
-    from occupy_jit.runs import maps_table
+    from occupy_jit.runs.many_maps import maps_table
 
     failed = [outcome for outcome in outcomes if outcome.status]
     lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
@@ -204,8 +204,8 @@ def _tell_all(outcomes, options, task, console):
 
 def collect(directory, console):
     """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
-    from occupy_jit.runs import array_task, maps_table
-    from occupy_jit.runs.report_index import write_collected_index
+    from occupy_jit.runs.many_maps import array_task, maps_table
+    from occupy_jit.runs.many_maps.report_index import write_collected_index
 
     found = array_task.collect(directory)
     maps_table.write_table(directory, found.rows)

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 
 from occupy_jit.errors import InputError
-from occupy_jit.files.paths import shown
+from occupy_jit.files.names.paths import shown
 from occupy_jit.settings import from_record
 
 

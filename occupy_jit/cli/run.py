@@ -6,7 +6,7 @@ from dataclasses import replace
 from occupy_jit.cli import many
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs import warmup
-from occupy_jit.runs.outcome import worst
+from occupy_jit.runs.one_map.outcome import worst
 
 
 def run(settings, options, console):
@@ -34,7 +34,7 @@ def run(settings, options, console):
     if options.collect:
         return many.collect(options.collect, console)
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
-        from occupy_jit.runs.memory_need import wanted
+        from occupy_jit.runs.plan.memory import wanted
 
         bare = not (options.rerun or options.relion_classes or options.common_scale or options.demo
                     or any(wanted(settings, options)))
@@ -58,8 +58,8 @@ def demo_map():
 
 def _run_map(settings, options, console):
     """One map."""
-    from occupy_jit.runs.many_maps import plan_all, run_all
-    from occupy_jit.runs.plan import described
+    from occupy_jit.runs.many_maps.run import plan_all, run_all
+    from occupy_jit.runs.plan.plan import described
 
     if options.demo and "report" not in options.given:
         options = replace(options, report=True)
@@ -79,7 +79,7 @@ def _run_map(settings, options, console):
 
 def _run_group(settings, options, console):
     """Maps on one common scale."""
-    from occupy_jit.runs import classification
+    from occupy_jit.runs.classes import run as classification
 
     if not options.dry_run:
         return classification.run(settings, options, console, many.executor(options, console))

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import band_power
 from occupy_jit.estimation.flexibility_bands import (
     FEWEST,
     bands_of,
     mean_square_frequency,
     share_below,
 )
-from occupy_jit.kernels import band_slopes, cells
+from occupy_jit.estimation.fourier import band_power
+from occupy_jit.kernels import band_slopes
+from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.regions import scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
@@ -88,7 +89,7 @@ def separate(volume, difference, result, reference_mask=None, thread_count=None)
         The map, or the mean of two half maps, before the low-pass.
     difference : (nz, ny, nx) float32 array or None
         Half of the difference of the half maps, before the low-pass.
-    result : occupy_jit.estimation.result.Result
+    result : occupy_jit.estimation.scale.result.Result
         Of the same map, with the low-passed map.
     reference_mask : (nz, ny, nx) array, optional
         What sets full scale, where that is no cube.
@@ -130,7 +131,7 @@ def judge(result):
 
     Parameters
     ----------
-    result : occupy_jit.estimation.result.Result
+    result : occupy_jit.estimation.scale.result.Result
         With its flexibility.
     """
     flattened = any(code == "solvent-flattened" for code, _ in result.verdicts)
@@ -162,7 +163,7 @@ def _reference_weight(result, mask):
         np.subtract(result.lowpass, np.float32(result.zero), out=weight)
         np.maximum(weight, 0, out=weight)
         weight *= np.clip(mask, 0, 1)
-    return cells.cell_mean(weight).astype(np.float64)
+    return binned.cell_mean(weight).astype(np.float64)
 
 
 def _mean(values, weight):
@@ -233,10 +234,10 @@ def _apart(result, bands, kept, weight, of_map):
     b_factor = band_slopes.relative_b_factor(sums)
     del sums
     kept.clear()
-    whole = cells.smoothed_cells(cells.cell_power(result.lowpass, result.zero), WINDOW_ANGSTROM / result.voxel_size)
+    whole = binned.smoothed_cells(binned.cell_power(result.lowpass, result.zero), WINDOW_ANGSTROM / result.voxel_size)
     noise = result.noise ** 2
     if result.half_difference is not None:
-        noise = _mean(cells.smoothed_cells(cells.cell_power(result.half_difference, 0.0),
+        noise = _mean(binned.smoothed_cells(binned.cell_power(result.half_difference, 0.0),
                                            WINDOW_ANGSTROM / result.voxel_size), weight)
     powers = [band.signal * share_below(band.low, band.high, result.lowpass_angstrom) for band in bands]
     rest = max(_mean(whole, weight) - noise - sum(powers), 0.0)

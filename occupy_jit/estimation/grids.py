@@ -24,7 +24,7 @@ def is_thin(shape):
 
 
 def cells_hold(shape, voxel_size):
-    """Whether power and evidence are kept on the grid of cells (`occupy_jit.kernels.cells`) of a map."""
+    """Whether power and evidence are kept on the grid of cells (`occupy_jit.kernels.grid.binned`) of a map."""
     return is_thin(shape) and QUIET_SMOOTHING_ANGSTROM / voxel_size >= LEAST_SIGMA
 
 

@@ -5,7 +5,7 @@ import os
 import threading
 
 from occupy_jit.errors import OccupyError
-from occupy_jit.files.paths import shown
+from occupy_jit.files.names.paths import shown
 
 _PIECE = 1 << 20
 

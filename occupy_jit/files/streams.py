@@ -6,7 +6,7 @@ import stat
 import zlib
 
 from occupy_jit.errors import InputError, OccupyError
-from occupy_jit.files.paths import shown
+from occupy_jit.files.names.paths import shown
 
 _DISK_PIECE = 1 << 17  # bytes of the file read at a time
 _PIECE = 1 << 20  # bytes inflated at a time: what is inflated is copied from a buffer of that size

@@ -12,7 +12,7 @@ _LAZY = {
     "quantiles": ("histogram", "quantile", "power_threshold", "quiet_median"),
     "regions": ("scale_on_peaks", "covered"),
     "shared_density": ("shared_density",),
-    "smoothing": ("smooth", "smoothed_power"),
+    "grid.smoothing": ("smooth", "smoothed_power"),
     "band_slopes": ("add_band_to_slope", "relative_b_factor", "occupancy_without_flexibility"),
     "band_equalisation": ("power_weighted_scale", "add_band", "equalised"),
     "standard_error": ("scale_error",),

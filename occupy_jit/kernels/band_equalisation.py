@@ -7,7 +7,7 @@ of threads nor on the rows that are handled together.
 import numpy as np
 from numba import prange
 
-from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 NOISE_STEPS_PER_OCTAVE = 2

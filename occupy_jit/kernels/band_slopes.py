@@ -1,6 +1,6 @@
 """How fast contrast falls with resolution, from its power in bands: sums over the bands, and what follows from them.
 
-All of it varies slowly and is kept on the grid of cells (`occupy_jit.kernels.cells`); only the last step, to the
+All of it varies slowly and is kept on the grid of cells (`occupy_jit.kernels.grid.binned`); only the last step, to the
 voxels, is a pass over whole volumes. Every cell and voxel is computed from its own values, so the bits do not depend
 on the number of threads.
 """
@@ -10,9 +10,9 @@ import math
 import numpy as np
 from numba import prange
 
-from occupy_jit.kernels.arguments import as_volume
-from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
-from occupy_jit.kernels.fields import flat
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between
+from occupy_jit.kernels.grid.fields import flat
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 PRIOR_B = 120.0
@@ -167,7 +167,7 @@ def occupancy_without_flexibility(scale, cells, powers, square_frequencies, rest
     scale : (nz, ny, nx) float32 array
         Not limited to 1; overwritten with the result.
     cells : float32 array
-        Relative B factor, Å^2, on the grid of cells (`occupy_jit.kernels.cells`) of the scale.
+        Relative B factor, Å^2, on the grid of cells (`occupy_jit.kernels.grid.binned`) of the scale.
     powers : (n,) array
         P_b: power of the reference in each band, as far as the low-pass leaves it.
     square_frequencies : (n,) array

@@ -13,8 +13,8 @@ import numba
 import numpy as np
 from numba.extending import overload, register_jitable
 
+from occupy_jit.kernels.grid.sphere import squared_radius
 from occupy_jit.kernels.jit.decorator import kernel, launch
-from occupy_jit.kernels.sphere import squared_radius
 
 # Columns of the table with one row per plane of cube corners: the rectangle of cubes that pass
 # (inclusive; empty if the first exceeds the last), x of the first one in [y, x] order, the

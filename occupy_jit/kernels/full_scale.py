@@ -15,7 +15,6 @@ import numba
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from occupy_jit.kernels.arguments import as_volume, require_volume
 from occupy_jit.kernels.cube_counts import (
     BEST,
     X_BEST,
@@ -27,8 +26,9 @@ from occupy_jit.kernels.cube_counts import (
     nth_largest,
     reach,
 )
+from occupy_jit.kernels.grid.arguments import as_volume, require_volume
+from occupy_jit.kernels.grid.sphere import squared_radius
 from occupy_jit.kernels.jit.decorator import kernel, threads
-from occupy_jit.kernels.sphere import squared_radius
 
 
 def full_scale_tau(n_v):

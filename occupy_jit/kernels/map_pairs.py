@@ -6,10 +6,10 @@ Every sum is taken in one fixed order, section by section, so that the bits do n
 import numba
 import numpy as np
 
-from occupy_jit.kernels.arguments import as_volume
-from occupy_jit.kernels.cells import cell_shape, section_starts, selection
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.binned import cell_shape, section_starts, selection
+from occupy_jit.kernels.grid.sphere import sphere_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
-from occupy_jit.kernels.sphere import sphere_row
 
 HALF_SUM, POWER_OF_HALF_DIFFERENCE, POWER, KNOWN = range(4)
 """What `pair_cells` takes the mean of."""
@@ -209,7 +209,7 @@ def pair_cells(first, second, kind, known=None, cells=None, n_z=None, out=None):
     Returns
     -------
     ndarray, float32
-        On the grid of cells (`occupy_jit.kernels.cells`).
+        On the grid of cells (`occupy_jit.kernels.grid.binned`).
     """
     first, second = as_volume(first), as_volume(second)
     out = np.empty(cell_shape(first.shape), np.float32) if out is None else out

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from occupy_jit.kernels.arguments import as_volume
-from occupy_jit.kernels.cells import selection
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.binned import selection
+from occupy_jit.kernels.grid.sphere import left_out, sphere_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
-from occupy_jit.kernels.sphere import left_out, sphere_row
 
 # Columns of the table with one row per slice. The last three disregard which voxels are selected.
 _COUNT, _TOTAL, _SQUARES, _LOWEST, _HIGHEST, _ODD, _COLUMNS = range(7)

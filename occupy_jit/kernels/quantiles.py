@@ -10,11 +10,11 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from occupy_jit.kernels.arguments import as_volume, require_volume
-from occupy_jit.kernels.cells import selection
+from occupy_jit.kernels.grid.arguments import as_volume, require_volume
+from occupy_jit.kernels.grid.binned import selection
+from occupy_jit.kernels.grid.sphere import left_out, sphere_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.moments import mean_inside
-from occupy_jit.kernels.sphere import left_out, sphere_row
 
 _COUNT_TASKS = 8
 _KEYS = 1 << 16  # an order statistic is found from the upper and then the lower half of the 32 bits of its value

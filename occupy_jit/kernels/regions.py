@@ -8,8 +8,8 @@ the number of threads.
 import numpy as np
 from numba import prange
 
-from occupy_jit.kernels.arguments import as_volume
-from occupy_jit.kernels.fields import field, field_row
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 NOT_ON_A_PEAK = np.float32(-1)

@@ -6,7 +6,7 @@ Voxel by voxel, in blocks of a fixed number of voxels: the bits do not depend on
 import numpy as np
 from numba import prange
 
-from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 LARGEST_GAIN = 8.0

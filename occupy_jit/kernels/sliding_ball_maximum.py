@@ -29,7 +29,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, register_jitable
 
-from occupy_jit.kernels.arguments import as_volume, require_volume
+from occupy_jit.kernels.grid.arguments import as_volume, require_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 # Rounding guard: a radius that was meant to be 3 may arrive as 2.9999999999.

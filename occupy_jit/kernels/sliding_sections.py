@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from occupy_jit.kernels.arguments import as_volume
+from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 

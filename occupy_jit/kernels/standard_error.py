@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from occupy_jit.kernels.arguments import as_volume
-from occupy_jit.kernels.fields import field, field_row
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 
@@ -50,7 +50,7 @@ def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, o
     zero, full : float
     floor, variance : float or float32 array
         Noise floor f; variance e^2 of the sliding maximum. Each one number, a volume, or means over the cells of two
-        voxels (`occupy_jit.kernels.cells`).
+        voxels (`occupy_jit.kernels.grid.binned`).
     structure : float
         c^2.
     of_map : bool

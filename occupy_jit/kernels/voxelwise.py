@@ -8,9 +8,9 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
-from occupy_jit.kernels.arguments import as_volume, require_volume
-from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
-from occupy_jit.kernels.fields import field, field_row
+from occupy_jit.kernels.grid.arguments import as_volume, require_volume
+from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between
+from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 AMPLIFY_AMOUNT, AMPLIFY_GAMMA, ATTENUATE_GAMMA, SIGMOID_GAMMA = range(4)
@@ -171,7 +171,7 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
         Zero level b in units of the map; full scale x > 0 above it.
     floor : float or float32 array
         Noise floor f >= 0 above b: one for all voxels, that of each, or means over the cells of two voxels
-        (`occupy_jit.kernels.cells`), between which it follows straight lines.
+        (`occupy_jit.kernels.grid.binned`), between which it follows straight lines.
     cap : float
         Where `depth` stops to count, above b.
     out : array, optional
@@ -212,8 +212,8 @@ def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge
     Parameters
     ----------
     evidence : float32 array
-        Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.cells`): between them it follows straight
-        lines.
+        Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.grid.binned`): between them it follows
+        straight lines.
     scale : (nz, ny, nx) float32 array
     out : (nz, ny, nx) float32 array, optional
         May be `evidence` itself where that has the same shape.

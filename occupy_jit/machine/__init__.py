@@ -1,0 +1,1 @@
+"""The machine: threads, memory, limits of control groups."""

@@ -18,7 +18,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from occupy_jit.files.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
+from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.settings import Options
 
 #: Role of an output that has the grey-scale of the input: shown, coloured by the scale, level set with the input's.

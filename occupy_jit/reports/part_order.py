@@ -11,7 +11,7 @@ def surest_differences(found):
 
     Parameters
     ----------
-    found : occupy_jit.estimation.model.part_comparison.ClassParts
+    found : occupy_jit.estimation.comparison.parts.ClassParts
 
     Returns
     -------

@@ -168,7 +168,7 @@ def class_chart(target, found, *, name, version):
     Parameters
     ----------
     target : binary file
-    found : occupy_jit.estimation.model.part_comparison.ClassParts
+    found : occupy_jit.estimation.comparison.parts.ClassParts
     name : str
         Of the group.
     version : str

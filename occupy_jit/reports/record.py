@@ -11,7 +11,7 @@ import os
 
 from occupy_jit import __version__
 from occupy_jit.errors import InputError
-from occupy_jit.files.paths import shown
+from occupy_jit.files.names.paths import shown
 
 #: Number of the layout. It grows when a reader of the old one could misread the new one.
 FORMAT = 1

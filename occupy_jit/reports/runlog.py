@@ -13,7 +13,7 @@ import shlex
 import time
 
 from occupy_jit import PROGRAM, __version__
-from occupy_jit.files.paths import shown
+from occupy_jit.files.names.paths import shown
 
 # For every user; for those who ask for more; whatever was asked for.
 NORMAL, VERBOSE, WARNING, ERROR = logging.INFO, logging.DEBUG, logging.WARNING, logging.ERROR

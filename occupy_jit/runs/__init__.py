@@ -1,0 +1,1 @@
+"""Runs of the program: from validated options to written files. Knows files, estimation and reports; prints nothing."""

@@ -13,13 +13,13 @@ import threading
 import time
 
 from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.files.outputs import Outputs, write_error
-from occupy_jit.files.paths import shown
-from occupy_jit.files.signals import on_interrupt
-from occupy_jit.files.temporaries import remove_temporaries
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.signals import on_interrupt
+from occupy_jit.files.output.temporaries import remove_temporaries
+from occupy_jit.files.output.transaction import Outputs, write_error
 from occupy_jit.modifications import TABLE
 from occupy_jit.reports.record import read_record
-from occupy_jit.runs.plan import Role
+from occupy_jit.runs.plan.plan import Role
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"

@@ -102,9 +102,10 @@ def load(announce=None, rest=True, model=True, scale_only=False):
 def _run_everything(rest, scale_only):
     import numpy as np
 
-    from occupy_jit.estimation import fourier, modify
-    from occupy_jit.estimation.estimate import estimate
-    from occupy_jit.kernels import cells
+    from occupy_jit.estimation.fourier import filters
+    from occupy_jit.estimation.modification import modify
+    from occupy_jit.estimation.scale.estimate import estimate
+    from occupy_jit.kernels.grid import binned
     from occupy_jit.kernels.shared_density import shared_density
     from occupy_jit.kernels.voxelwise import confidence_from_evidence
     from occupy_jit.modifications import requested
@@ -123,11 +124,11 @@ def _run_everything(rest, scale_only):
     result = estimate(volume, settings, voxel_size=1.0)
     for kind in requested(settings):  # band by band, and by plain factors
         modify.modified(volume, result, settings, kind)
-    fourier.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
+    filters.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
     power = _run_on_cells(volume)
     confidence_from_evidence(power, result.scale, 0.0, 1.0)
     for alone in (False, True):
-        cells.values_between(power, volume.shape, alone=alone)
+        binned.values_between(power, volume.shape, alone=alone)
     if rest:
         _run_rest(volume, result, settings)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
@@ -137,10 +138,10 @@ def _run_on_cells(volume):
     """What large maps have on cells; their power."""
     import numpy as np
 
-    from occupy_jit.estimation.quiet import Quiet
-    from occupy_jit.kernels import cells
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
+    from occupy_jit.kernels.grid import binned
 
-    power = cells.smoothed_cells(cells.cell_power(volume, 0.0), cells.SIGMA_OF_CELL + 1)
+    power = binned.smoothed_cells(binned.cell_power(volume, 0.0), binned.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
     return power
 
@@ -149,16 +150,17 @@ def _run_rest(volume, result, settings):
     """What only some runs need; that these are no half maps does not matter to the kernels."""
     import numpy as np
 
-    from occupy_jit.estimation import equalise, half_maps, modify
-    from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
-    from occupy_jit.estimation.nearby_noise import nearby_noise
-    from occupy_jit.kernels import cells
+    from occupy_jit.estimation.modification import equalise, modify
+    from occupy_jit.estimation.noise import half_maps
+    from occupy_jit.estimation.noise.solvent_nearby import nearby_noise
+    from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
     from occupy_jit.kernels.band_slopes import (
         add_band_to_slope,
         occupancy_without_flexibility,
         relative_b_factor,
     )
-    from occupy_jit.kernels.fields import part_of
+    from occupy_jit.kernels.grid import binned
+    from occupy_jit.kernels.grid.fields import part_of
     from occupy_jit.kernels.map_pairs import join, pair_sums, share_of_zeros
     from occupy_jit.kernels.standard_error import scale_error
     from occupy_jit.modifications import requested
@@ -174,7 +176,7 @@ def _run_rest(volume, result, settings):
     nearby_noise(volume, volume, result.zero, result.quiet, result.ball, result.voxel_size)
     sums = np.zeros((5, *volume.shape), np.float32)
     add_band_to_slope(sums, volume, 0.1, 1.0, 0.01, 50, of_map=True)
-    occupancy_without_flexibility(result.scale.copy(), cells.cell_mean(relative_b_factor(sums)), [1.0], [0.01], 1.0)
+    occupancy_without_flexibility(result.scale.copy(), binned.cell_mean(relative_b_factor(sums)), [1.0], [0.01], 1.0)
     for kind in requested(settings):
         modify.applied_factor(result, settings, kind)
         if result.bands is not None and equalise.applies(result, settings, kind):
@@ -185,8 +187,8 @@ def _run_model():
     """Fit a small model, with residues and what half maps say, to a map of its own atoms."""
     import numpy as np
 
-    from occupy_jit.estimation.model.parts_fit import occupancy_of_parts
-    from occupy_jit.files.models import PROTEIN, AtomicModel, Residue
+    from occupy_jit.estimation.parts.fit import occupancy_of_parts
+    from occupy_jit.files.models.reading import PROTEIN, AtomicModel, Residue
 
     n, voxel_size = 26, 1.5
     at = np.stack(np.indices((7, 7, 7)), -1).reshape(-1, 3)

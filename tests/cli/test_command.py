@@ -14,7 +14,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from occupy_jit.files.mrc_header import HEADER_DTYPE
+from occupy_jit.files.maps.mrc_header import HEADER_DTYPE
 from tests.command import DEMO, command, environment, listing, particle, run, values, write
 
 LINE = "OccuPy: error: "

@@ -434,8 +434,8 @@ def resident_bytes():
 def test_memory_stays_flat(tmp_path, monkeypatch):
     """One map after another through the Python interface: 0.44 MB each, so a leak of one volume each shows."""
     import occupy_jit
-    from occupy_jit.runs.one_map import run_one
-    from occupy_jit.runs.plan import plan_map
+    from occupy_jit.runs.one_map.run import run_one
+    from occupy_jit.runs.plan.plan import plan_map
     from occupy_jit.settings import Options
 
     monkeypatch.chdir(tmp_path)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import band_power, fourier
-from occupy_jit.estimation.quiet import Quiet
-from occupy_jit.kernels import cells
+from occupy_jit.estimation.fourier import band_power, filters
+from occupy_jit.estimation.solvent.quiet_voxels import Quiet
+from occupy_jit.kernels.grid import binned
 
 SIGMA = 9.0
 
@@ -57,8 +57,8 @@ def test_means_over_cells_of_a_band_come_by_sections_as_of_the_whole(shape):
     volume, transfer = noise(shape), between(0.1, 0.4)
     band = band_power.Spectrum(volume, 1.0, 0.4).band(transfer, 0.4)
     mean, square = band.on_cells()
-    assert np.array_equal(mean, cells.cell_mean(band.values()))
-    assert np.array_equal(square, cells.cell_power(band.values(), 0.0))
+    assert np.array_equal(mean, binned.cell_mean(band.values()))
+    assert np.array_equal(square, binned.cell_power(band.values(), 0.0))
 
 
 @pytest.mark.parametrize("shape", [(104, 112, 96), (105, 112, 95)])
@@ -68,12 +68,12 @@ def test_smoothed_power_is_that_of_the_band_alone(shape, low, high):
     volume, transfer = noise(shape), between(low, high)
     distance = np.sqrt(sum(x * x for x in np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in shape)]))
     volume[distance < 30] *= 3
-    quiet = Quiet(cells.cell_mean((distance < 35).astype(np.float32)), 0.5, shape)
+    quiet = Quiet(binned.cell_mean((distance < 35).astype(np.float32)), 0.5, shape)
     spectrum = band_power.Spectrum(volume, 1.0, 0.33)
     assert spectrum.held_by_cells(high, SIGMA) == (shape[0] % 2 == 0 and high <= 0.2)
     power, variance = band_power.smoothed_power(spectrum, transfer, high, SIGMA, quiet)
-    filtered = fourier.filter_radially(volume, transfer, 1.0, high)
-    expected = cells.smoothed_cells(cells.cell_power(filtered, 0.0), SIGMA)
+    filtered = filters.filter_radially(volume, transfer, 1.0, high)
+    expected = binned.smoothed_cells(binned.cell_power(filtered, 0.0), SIGMA)
     # three sigma off the faces: a Gaussian that is cut off there lets aliases through; a kernel for 9 voxels and one
     # for 4.5 cells are cut at other distances
     middle = (slice(14, -14),) * 3

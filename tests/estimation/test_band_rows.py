@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.band_rows import BandRows
-from occupy_jit.estimation.pruned_transform import Workers
+from occupy_jit.estimation.fourier.band_rows import BandRows
+from occupy_jit.estimation.fourier.pruned_transform import Workers
 from tests.estimation.test_fourier import frequencies, noise, tolerance
 
 

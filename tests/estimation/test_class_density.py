@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import fourier
-from occupy_jit.estimation.class_density import classes_on_mean, mean_map
-from occupy_jit.estimation.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
 from occupy_jit.settings import Settings
 from tests import classification
 from tests.classification import VOXEL_SIZE
@@ -38,10 +38,10 @@ def test_the_mean_is_that_of_all(made):
 
 
 def test_every_shell_has_the_same_power_in_all_classes(made):
-    powers = [fourier.radial_spectrum(data, VOXEL_SIZE)[1] for data in made[5]]
+    powers = [filters.radial_spectrum(data, VOXEL_SIZE)[1] for data in made[5]]
     # within a shell, where power is steep, the gain is interpolated between the centres of shells
     assert np.all(np.abs(powers[0] / powers[1] - 1) < 0.05)
-    plain = [fourier.radial_spectrum(data, VOXEL_SIZE)[1] for data in made[1]]
+    plain = [filters.radial_spectrum(data, VOXEL_SIZE)[1] for data in made[1]]
     assert np.max(np.abs(plain[0] / plain[1] - 1)) > 0.1, "there was something to do"
 
 
@@ -93,7 +93,7 @@ def test_solvent_is_excluded_filtered_and_matched_on_request(made):
     # in sections without content most voxels are sure to be solvent, and what the filter of shells spreads is small
     assert np.median(np.abs(excluded[0][:4])) < 0.1 * np.median(np.abs(found[0][:4]))
     filtered = references(mean, scales, full, replace(SETTINGS, lowpass_amplified_angstrom=12.0))
-    assert np.allclose(filtered[1], fourier.lowpass(found[1], 12.0, VOXEL_SIZE), atol=1e-5 * np.abs(mean).max())
+    assert np.allclose(filtered[1], filters.lowpass(found[1], 12.0, VOXEL_SIZE), atol=1e-5 * np.abs(mean).max())
     matched = references(mean, scales, full, replace(SETTINGS, match_histogram=True))
     assert np.allclose(np.sort(matched[1], axis=None)[::1000], np.sort(mean, axis=None)[::1000],
                        atol=0.01 * np.ptp(mean))

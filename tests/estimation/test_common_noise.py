@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import common_noise
-from occupy_jit.estimation.common_noise import CommonNoise
-from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.masked_occupancy import crossed, occupancy_of_masks, peaks, with_leak
-from occupy_jit.estimation.weighted import block_edge, weighted_median
+from occupy_jit.estimation.noise import common_noise
+from occupy_jit.estimation.noise.common_noise import CommonNoise
+from occupy_jit.estimation.regions.occupancy_in_masks import crossed, occupancy_of_masks, peaks, with_leak
+from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.regions import covered
 from tests import simulated
 

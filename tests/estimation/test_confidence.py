@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import confidence
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale import confidence
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import naive, simulated
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from occupy_jit import estimate
-from occupy_jit.estimation.ball import Ball
-from occupy_jit.estimation.core import BINS, SMOOTHING_RADII, core_mask, measure_core, self_weighted
+from occupy_jit.estimation.scale.ball import Ball
+from occupy_jit.estimation.scale.core import BINS, SMOOTHING_RADII, core_mask, measure_core, self_weighted
 from tests import naive, simulated
 from tests.data_folder import simulator
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import equalise, grids
-from occupy_jit.estimation.ball import choose_ball
-from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.neighbourhood import Neighbourhood, scale_in_force, smoothing_voxels
+from occupy_jit.estimation import grids
+from occupy_jit.estimation.modification import equalise
+from occupy_jit.estimation.modification.neighbourhood import Neighbourhood, scale_in_force, smoothing_voxels
+from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -243,14 +244,14 @@ def found(made):
 def test_noise_and_signal_are_those_that_were_made(made, found):
     """Noise within a tenth, signal of the full chain within a fifth, in the bands in which both are."""
     bands = equalise.measure(made.map, found)
-    noise = equalise.fourier.radial_spectrum(made.map - made.signal, made.voxel_size)[1]
+    noise = equalise.filters.radial_spectrum(made.map - made.signal, made.voxel_size)[1]
     noise = equalise._in_bands(noise, bands.frequency, made.voxel_size)
     resolved = np.arange(1, 6)  # up to 3 Å; the lowest band holds a few dozen coefficients
     assert np.allclose(bands.noise[resolved], noise[resolved], rtol=0.15)
     # power of the map without noise in the content, whose mean square of occupancy is that of the scale
     mask = equalise._content(found)
     weight, scale = equalise._mean_squares(mask, found.scale)
-    power = equalise.fourier.radial_spectrum(mask * made.signal, made.voxel_size)[1] / weight / scale
+    power = equalise.filters.radial_spectrum(mask * made.signal, made.voxel_size)[1] / weight / scale
     signal = equalise._in_bands(power, bands.frequency, made.voxel_size)
     assert np.allclose(bands.signal[resolved], signal[resolved], rtol=0.2)
     assert np.all(bands.signal >= 0)

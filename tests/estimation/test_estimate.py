@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import estimate as estimation
-from occupy_jit.estimation.ball import choose_ball
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale import estimate as estimation
+from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -311,7 +311,7 @@ def test_low_pass_and_kernel_follow_from_what_is_given():
 
 
 def test_a_map_object_brings_its_voxel_size():
-    from occupy_jit.files.maps import map_from_array
+    from occupy_jit.files.maps.maps import map_from_array
 
     volume = simulated.blobs((20, 20, 20), 1)
     found = estimate(map_from_array(volume, 1.5))

@@ -5,7 +5,7 @@ import pytest
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation import flexibility_bands as bands
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import simulated
 
@@ -128,7 +128,7 @@ def test_bands_follow_the_voxel_size():
 
 
 def test_what_cannot_be_told_is_refused(made):
-    from occupy_jit.estimation.fourier import lowpass
+    from occupy_jit.estimation.fourier.filters import lowpass
 
     whole, signal, noise = made
     # noise as fine as ever, but signal to 9 Å only

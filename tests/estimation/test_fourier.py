@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.errors import UsageError
-from occupy_jit.estimation.fourier import filter_radially, lowpass, radial_spectrum
-from occupy_jit.estimation.pruned_transform import BLOCK_VOXELS
+from occupy_jit.estimation.fourier.filters import filter_radially, lowpass, radial_spectrum
+from occupy_jit.estimation.fourier.pruned_transform import BLOCK_VOXELS
 from occupy_jit.estimation.sections import Sections
 
 SHAPES = [(32, 32, 32), (31, 31, 31), (24, 31, 40), (30, 27, 25), (17, 64, 20)]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.model.full_group import full_group
+from occupy_jit.estimation.parts.full_group import full_group
 
 
 @settings(deadline=None, max_examples=60)

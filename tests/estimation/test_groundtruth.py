@@ -8,8 +8,8 @@ what the noise floor takes off only on average.
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import modify as modification
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.modification import modify as modification
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import half_maps
-from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.fourier import filter_radially
-from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
-from occupy_jit.estimation.modify import modified
-from occupy_jit.kernels.cells import values_between
+from occupy_jit.estimation.fourier.filters import filter_radially
+from occupy_jit.estimation.modification.modify import modified
+from occupy_jit.estimation.noise import half_maps
+from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
+from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.kernels.grid.binned import values_between
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
@@ -171,7 +171,7 @@ def test_tight_masks_are_told_and_round_ones_left_out(made, halves):
 
 @pytest.mark.parametrize("resolution", [7.5, 10.0])
 def test_filtered_alike_is_harmless(made, halves, resolution):
-    from occupy_jit.estimation.fourier import lowpass
+    from occupy_jit.estimation.fourier.filters import lowpass
 
     assert codes(*(lowpass(half, resolution, made.voxel_size) for half in halves), made) == set()
 
@@ -217,9 +217,9 @@ def test_noise_over_cells_is_that_of_every_voxel(made, halves):
     """
     from scipy.ndimage import gaussian_filter
 
-    from occupy_jit.estimation.ball import choose_ball
-    from occupy_jit.estimation.fourier import lowpass
-    from occupy_jit.estimation.half_maps import WINDOW_ANGSTROM, local_noise
+    from occupy_jit.estimation.fourier.filters import lowpass
+    from occupy_jit.estimation.noise.half_maps import WINDOW_ANGSTROM, local_noise
+    from occupy_jit.estimation.scale.ball import choose_ball
     from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
     one, two = (lowpass(half, 7.2, made.voxel_size) for half in halves)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import levels
-from occupy_jit.estimation.ball import choose_ball
-from occupy_jit.estimation.quiet import Quiet, find_quiet
+from occupy_jit.estimation.scale import full_scale
+from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
-from occupy_jit.kernels.sphere import voxels_in_sphere
+from occupy_jit.kernels.grid.sphere import voxels_in_sphere
 from tests import naive, simulated
 
 SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
@@ -94,13 +94,13 @@ def test_quiet_voxels_keep_away_from_content():
 def test_full_scale_is_a_quantile_above_zero():
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
-    found = levels.full_scale(volume, 0.1, 0.0, ball, 5.0)
+    found = full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0)
     assert (found.tile, found.tau, found.zero) == (6, full_scale_tau(123), 0.1)
     wanted, where = largest_quantile(volume, found.tile, found.tau)
     assert found.quantile == pytest.approx(float(wanted) - 0.1, abs=1e-6) and found.corner == where
-    assert levels.full_scale(volume, 0.1, 0.0, ball, 5.0, tau=0.5).value < found.value
-    assert levels.full_scale(volume, 0.1, 0.3, ball, 5.0, known=2.5) == (2.5, None, 6, 0.1, found.tau, 2.5)
-    plain = levels.full_scale(volume, 0.1, 0.3, ball, 5.0, tau=0.9, naive=True)
+    assert full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0, tau=0.5).value < found.value
+    assert full_scale.full_scale(volume, 0.1, 0.3, ball, 5.0, known=2.5) == (2.5, None, 6, 0.1, found.tau, 2.5)
+    plain = full_scale.full_scale(volume, 0.1, 0.3, ball, 5.0, tau=0.9, naive=True)
     assert plain.value == plain.quantile == pytest.approx(0.9 * (float(volume.max()) - 0.1)) and plain.corner is None
 
 
@@ -108,17 +108,17 @@ def test_full_scale_is_free_of_noise():
     """Without noise it is the quantile itself; else the formula, and never less than what 5 % of signal leaves."""
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
-    clean = levels.full_scale(volume, 0.1, 0.0, ball, 5.0)
+    clean = full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0)
     assert clean.value == clean.quantile
     cube = volume[tuple(slice(c, c + clean.tile) for c in clean.corner)]
     for noise in (0.05, 0.2, 10.0):
-        found = levels.full_scale(volume, 0.1, noise, ball, 5.0)
+        found = full_scale.full_scale(volume, 0.1, noise, ball, 5.0)
         assert (found.quantile, found.corner) == (clean.quantile, clean.corner)
         assert found.value == pytest.approx(naive.without_noise(clean.quantile, cube, 0.1, noise), rel=1e-6)
     for axes in ((0, 2, 1), (2, 1, 0)):
         turned = cube[::-1].transpose(axes)
-        assert levels.without_noise(1.0, turned, 0.1, 0.05) == levels.without_noise(1.0, cube, 0.1, 0.05)
-    assert levels.without_noise(0.7, np.full((5, 5, 5), 0.8), 0.1, 0.2) == 0.7  # no variance to take any of
+        assert full_scale.without_noise(1.0, turned, 0.1, 0.05) == full_scale.without_noise(1.0, cube, 0.1, 0.05)
+    assert full_scale.without_noise(0.7, np.full((5, 5, 5), 0.8), 0.1, 0.2) == 0.7  # no variance to take any of
 
 
 def test_full_scale_of_gaussian_content_stays_under_noise():
@@ -128,7 +128,7 @@ def test_full_scale_of_gaussian_content_stays_under_noise():
     quantile = 1 + 0.5 * 1.6449
     for level in (0.0, 0.4, 0.8):
         cube = content + level * (noise - 1) / 0.5
-        found = levels.without_noise(np.quantile(cube, 0.95), cube, 0.0, level)
+        found = full_scale.without_noise(np.quantile(cube, 0.95), cube, 0.0, level)
         # the quantile of 64000 values is known within 0.01 of their spread
         assert found == pytest.approx(quantile, abs=4 * 0.01 * np.hypot(0.5, level))
 
@@ -138,12 +138,12 @@ def test_full_scale_of_gaussian_content_stays_under_noise():
 def test_the_noise_free_maximum_undoes_the_noise(clean, floor):
     """Of the form that it was derived from; the root cannot tell less than a rounding of the larger one."""
     height = (clean + np.hypot(clean, 2 * floor)) / 2
-    assert levels.noise_free_maximum(height, floor) == pytest.approx(clean, abs=1e-14 * (clean + floor) * 10)
-    assert levels.noise_free_maximum(floor, floor) == 0
-    assert levels.noise_free_maximum(-1.0, 0.0) == 0
+    assert full_scale.noise_free_maximum(height, floor) == pytest.approx(clean, abs=1e-14 * (clean + floor) * 10)
+    assert full_scale.noise_free_maximum(floor, floor) == 0
+    assert full_scale.noise_free_maximum(-1.0, 0.0) == 0
 
 
 def test_solvent_hardly_reaches_its_limit():
-    assert levels.solvent_limit(0.1, 0.05, 0.1, 1.0) == pytest.approx(0.3 - 0.1**2 / 0.3)
-    assert levels.solvent_limit(0.1, 0.05, 0.0, 1.0) == pytest.approx(0.3)
-    assert levels.solvent_limit(0.1, 5.0, 0.1, 1.0) == 1.0
+    assert full_scale.solvent_limit(0.1, 0.05, 0.1, 1.0) == pytest.approx(0.3 - 0.1**2 / 0.3)
+    assert full_scale.solvent_limit(0.1, 0.05, 0.0, 1.0) == pytest.approx(0.3)
+    assert full_scale.solvent_limit(0.1, 5.0, 0.1, 1.0) == 1.0

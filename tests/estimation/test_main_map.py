@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation import fourier, main_map
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.noise import halves_of_other_map
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import simulated
 
@@ -26,7 +27,7 @@ def halves(made):
 
 def sharpened(volume, made):
     """As a program that makes maps of half maps might do it."""
-    return fourier.filter_radially(volume, lambda s: GREY * np.exp(B_FACTOR * s * s / 4), made.voxel_size)
+    return filters.filter_radially(volume, lambda s: GREY * np.exp(B_FACTOR * s * s / 4), made.voxel_size)
 
 
 def run(volume, halves, made, **options):
@@ -40,7 +41,7 @@ def run(volume, halves, made, **options):
 def test_cross_spectrum_is_that_of_whole_transforms(shape, seed):
     rng = np.random.default_rng(seed)
     first, second = (rng.standard_normal(shape, dtype=np.float32) for _ in range(2))
-    frequency, cross, power = fourier.radial_cross_spectrum(first, second, 1.3)
+    frequency, cross, power = filters.radial_cross_spectrum(first, second, 1.3)
     along = np.meshgrid(*[np.fft.fftfreq(n, 1.3) for n in shape], indexing="ij")
     place = np.sqrt(sum(f**2 for f in along)) * min(shape) * 1.3
     shell = np.rint(place).astype(int)
@@ -50,14 +51,14 @@ def test_cross_spectrum_is_that_of_whole_transforms(shape, seed):
     for found, product in ((cross, one * two.conj()), (power, two * two.conj())):
         expected = [product.real[shell == k].mean() / first.size for k in range(frequency.size)]
         np.testing.assert_allclose(found[sure], np.array(expected)[sure], rtol=1e-4, atol=1e-4)
-    low = fourier.radial_cross_spectrum(first, second, 1.3, 0.15)
+    low = filters.radial_cross_spectrum(first, second, 1.3, 0.15)
     for part, whole in zip(low, (frequency, cross, power), strict=True):
         np.testing.assert_allclose(part, whole[:part.size], rtol=1e-4, atol=1e-5)
 
 
 def test_the_gain_is_the_filter(made, halves):
     mean = (halves[0] + halves[1]) / 2
-    gain = main_map.gain(sharpened(mean, made) + OFFSET, mean, made.voxel_size, 1 / 7.2)
+    gain = halves_of_other_map.gain(sharpened(mean, made) + OFFSET, mean, made.voxel_size, 1 / 7.2)
     shells = gain.frequency[1:-1]
     # within a shell the filter itself changes
     change = np.exp(B_FACTOR / 4 * 2 * shells * (shells[1] - shells[0]))
@@ -109,10 +110,11 @@ def test_a_flattened_map_takes_its_noise_from_the_halves(made, halves):
 
 def test_what_was_changed_by_more_than_a_filter_is_told(made, halves):
     mean = (halves[0] + halves[1]) / 2
-    changed = mean + 2.2 * fourier.lowpass(simulated.noise_like(made, 5).astype(np.float32), 7.2, made.voxel_size)
+    changed = mean + 2.2 * filters.lowpass(simulated.noise_like(made, 5).astype(np.float32), 7.2, made.voxel_size)
     found = run(changed.astype(np.float32), halves, made)
     assert "half-maps-of-another" in {code for code, _ in found.verdicts}
-    assert main_map.LEAST_CORRELATION < found.half_maps["map_correlation"] < main_map.GOOD_CORRELATION
+    correlation = found.half_maps["map_correlation"]
+    assert halves_of_other_map.LEAST_CORRELATION < correlation < halves_of_other_map.GOOD_CORRELATION
 
 
 @pytest.mark.parametrize("wrong", ["other hand", "another molecule", "shifted far"])

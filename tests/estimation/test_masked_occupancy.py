@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation.errors_of_scale import STANDARD, relative_error_of_full_scale
-from occupy_jit.estimation.estimate import estimate
-from occupy_jit.estimation.masked_occupancy import LEAK, occupancy_at_positions, occupancy_of_masks, with_leak
-from occupy_jit.estimation.weighted import Median, block_edge, weighted_quantile
-from occupy_jit.kernels import fields
+from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_at_positions, occupancy_of_masks, with_leak
+from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_quantile
+from occupy_jit.estimation.scale.errors import STANDARD, relative_error_of_full_scale
+from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.kernels.grid import fields
 from tests import naive, simulated
 
 

@@ -5,7 +5,7 @@ import pytest
 
 sparse = pytest.importorskip("scipy.sparse")
 
-from occupy_jit.estimation.model import normal  # noqa: E402
+from occupy_jit.estimation.parts import normal  # noqa: E402
 
 
 @pytest.mark.parametrize("groups", [0, 1, 40])

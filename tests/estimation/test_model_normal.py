@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("gemmi")
 pytest.importorskip("scipy")
 
-from occupy_jit.estimation.model.design import Design  # noqa: E402
-from occupy_jit.estimation.model.normal import assemble, derivative_shares  # noqa: E402
-from occupy_jit.estimation.model.turns import Parts, State, offset_prior, solve_once  # noqa: E402
+from occupy_jit.estimation.parts.columns import Design  # noqa: E402
+from occupy_jit.estimation.parts.gauss_newton import Parts, State, offset_prior, solve_once  # noqa: E402
+from occupy_jit.estimation.parts.normal import assemble, derivative_shares  # noqa: E402
 from tests.estimation.test_model_columns import case  # noqa: E402, F401
 
 OCCUPANCY, OFFSETS = np.array([1.0, 0.4, 0.02]), np.array([0.0, 30.0, -10.0])

@@ -14,11 +14,12 @@ import gemmi  # noqa: E402
 
 from occupy_jit import occupancy_of_parts  # noqa: E402
 from occupy_jit.errors import InputError, UsageError  # noqa: E402
-from occupy_jit.estimation.model import part_halves, pseudo_atoms, restored  # noqa: E402
-from occupy_jit.estimation.model.lattice import make_lattice  # noqa: E402
-from occupy_jit.estimation.model.registration import rotation_matrix  # noqa: E402
-from occupy_jit.estimation.model.turns import State  # noqa: E402
-from occupy_jit.files.models import PROTEIN, AtomicModel, Residue  # noqa: E402
+from occupy_jit.estimation.parts import halves as part_halves  # noqa: E402
+from occupy_jit.estimation.parts import restored, unmodelled_density
+from occupy_jit.estimation.parts.fit_grid import make_lattice  # noqa: E402
+from occupy_jit.estimation.parts.gauss_newton import State  # noqa: E402
+from occupy_jit.estimation.parts.registration import rotation_matrix  # noqa: E402
+from occupy_jit.files.models.reading import PROTEIN, AtomicModel, Residue  # noqa: E402
 from tests.command import ROOT, environment  # noqa: E402
 
 SHAPE = (44, 40, 48)
@@ -280,7 +281,7 @@ def test_weaker_density_counts_where_side_chains_are_absent(simulated):
 
     def found(absent):
         atoms = SimpleNamespace(part=np.zeros(len(model)), absent=absent, scatter=np.full(len(absent), 1.0))
-        return pseudo_atoms.find_pseudo_atoms(lattice.data, lattice, state, distance, atoms)[0]
+        return unmodelled_density.find_pseudo_atoms(lattice.data, lattice, state, distance, atoms)[0]
 
     anywhere = found(np.zeros((0, 3)))
     absent = (positions - lattice.corner)[::20]

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from occupy_jit.estimation.model.turns import spread_of_offsets, told_by_map  # noqa: E402
+from occupy_jit.estimation.parts.gauss_newton import spread_of_offsets, told_by_map  # noqa: E402
 
 
 @pytest.mark.parametrize("true, noise", [(8.0, 20.0), (8.0, 8.0), (30.0, 30.0), (60.0, 10.0)])

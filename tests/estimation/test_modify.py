@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from occupy_jit.estimation import equalise, fourier
-from occupy_jit.estimation import modify as modification
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.modification import equalise
+from occupy_jit.estimation.modification import modify as modification
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
@@ -130,8 +131,8 @@ def test_the_output_can_be_filtered(made, found):
     """Nothing is left beyond the edge, two shells wide, of the low-pass, but for what clipping makes."""
     plain = modified(made, found, amplify=True)
     after = modified(made, found, amplify=True, lowpass_amplified_angstrom=8.0)
-    frequency, power = fourier.radial_spectrum(after, made.voxel_size)
-    _, before = fourier.radial_spectrum(plain, made.voxel_size)
+    frequency, power = filters.radial_spectrum(after, made.voxel_size)
+    _, before = filters.radial_spectrum(plain, made.voxel_size)
     beyond = frequency > 1 / 8 + 2 / (72 * made.voxel_size)
     assert power[beyond].max() < 1e-4 * before[beyond].max()
     kept = frequency < 1 / 8 - 2 / (72 * made.voxel_size)
@@ -177,8 +178,8 @@ def test_noise_is_like_that_of_the_solvent(made, found, noise):
     # Spectrum of the noise that was added, which is known everywhere. A shell of n independent coefficients is known
     # to sqrt(2 / n) on each side; the window of the quiet voxels mixes neighbouring shells: those are averaged.
     true = made.map - made.signal
-    frequency, wanted = fourier.radial_spectrum(true * np.float32(noise.std() / true.std()), made.voxel_size)
-    _, power = fourier.radial_spectrum(noise, made.voxel_size)
+    frequency, wanted = filters.radial_spectrum(true * np.float32(noise.std() / true.std()), made.voxel_size)
+    _, power = filters.radial_spectrum(noise, made.voxel_size)
     shells = np.arange(frequency.size)
     for first in range(4, 27, 4):  # up to the resolution of the map, at shell 28
         here = (shells >= first) & (shells < first + 4)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import UsageError
-from occupy_jit.estimation.ball import choose_ball
-from occupy_jit.estimation.estimate import estimate, measure_full_scale
-from occupy_jit.estimation.nearby_noise import nearby_noise
-from occupy_jit.estimation.quiet import find_quiet
+from occupy_jit.estimation.noise.solvent_nearby import nearby_noise
+from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.solvent.quiet_voxels import find_quiet
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.settings import Settings
 from tests import naive, simulated

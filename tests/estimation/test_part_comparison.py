@@ -13,8 +13,8 @@ pytest.importorskip("scipy")
 from scipy import stats  # noqa: E402
 
 from occupy_jit import compare_parts, occupancy_of_parts  # noqa: E402
-from occupy_jit.estimation.many_comparisons import SMALLEST, holm, two_sided  # noqa: E402
-from occupy_jit.files.models import AtomicModel  # noqa: E402
+from occupy_jit.estimation.comparison.multiple_testing import SMALLEST, holm, two_sided  # noqa: E402
+from occupy_jit.files.models.reading import AtomicModel  # noqa: E402
 from tests.estimation.test_model_occupancy import VOXEL, density, structure  # noqa: E402
 
 FULL = dict.fromkeys("ABCD", 1.0)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.errors_of_scale import relative_error_of_full_scale
-from occupy_jit.estimation.estimate import estimate, measure_full_scale
-from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
-from occupy_jit.estimation.weighted import FEWEST_BLOCKS
+from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
+from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS
+from occupy_jit.estimation.scale.errors import relative_error_of_full_scale
+from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
 from occupy_jit.settings import Settings
 from tests import naive, simulated
 

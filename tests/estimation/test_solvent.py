@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import solvent
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.estimation.solvent import model as solvent
 from tests import naive, simulated
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation.estimate import estimate
+from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from tests import naive, simulated
 from tests.data_folder import simulator

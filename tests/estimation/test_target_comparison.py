@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.estimate import estimate, measure_full_scale
-from occupy_jit.estimation.masked_occupancy import occupancy_of_masks
-from occupy_jit.estimation.target_comparison import FEWEST_WINDOWS, compare_targets
+from occupy_jit.estimation.comparison.masks import FEWEST_WINDOWS, compare_targets
+from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
+from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
 from tests import classification
 from tests.classification import BOX, VOXEL_SIZE
 from tests.simulated import distance_to

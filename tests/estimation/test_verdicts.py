@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occupy_jit.estimation import verdicts
+from occupy_jit.estimation.scale import verdicts
 from tests.command import particle, run, write
 
 N = 72  # the default kernel, 7 voxels, is just below a tenth of this

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.weighted import block_edge, weighted_median, weighted_quantile
+from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median, weighted_quantile
 
 
 @settings(deadline=None, max_examples=50)

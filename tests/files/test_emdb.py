@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.files import download, emdb
+from occupy_jit.files.download import emdb, fetch
 from tests.faulty_server import FaultyServer
 
 MAP = "/structures/EMD-4321/map/emd_4321.map.gz"
@@ -52,8 +52,8 @@ def _fetch(server, tmp_path, **more):
 def no_pauses(monkeypatch):
     """Pauses between attempts are noted, not waited for."""
     pauses = []
-    real = download.fetch
-    monkeypatch.setattr(download, "fetch", lambda *a, **k: real(*a, **{**k, "sleep": pauses.append}))
+    real = fetch.fetch
+    monkeypatch.setattr(fetch, "fetch", lambda *a, **k: real(*a, **{**k, "sleep": pauses.append}))
     return pauses
 
 

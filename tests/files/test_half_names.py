@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from occupy_jit.files.half_names import pairs_beside, partner
+from occupy_jit.files.names.half_names import pairs_beside, partner
 
 
 @pytest.mark.parametrize(("one", "other"), [

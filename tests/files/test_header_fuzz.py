@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
-from occupy_jit.files.map_reading import read_header, read_map
-from occupy_jit.files.map_writing import write_map
-from occupy_jit.files.mrc_header import HEADER_DTYPE
+from occupy_jit.files.maps.mrc_header import HEADER_DTYPE
+from occupy_jit.files.maps.reading import read_header, read_map
+from occupy_jit.files.maps.writing import write_map
 from tests.files.test_maps import build, values
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "500"))

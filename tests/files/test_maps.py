@@ -20,11 +20,11 @@ import pytest
 from mrcfile.dtypes import HEADER_DTYPE as MRCFILE_HEADER_DTYPE
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.files.map_reading import read_header, read_map, read_mask
-from occupy_jit.files.map_writing import write_map
-from occupy_jit.files.maps import check_same_grid, map_from_array
-from occupy_jit.files.mrc_header import HEADER_DTYPE
-from occupy_jit.files.outputs import Outputs
+from occupy_jit.files.maps.maps import check_same_grid, map_from_array
+from occupy_jit.files.maps.mrc_header import HEADER_DTYPE
+from occupy_jit.files.maps.reading import read_header, read_map, read_mask
+from occupy_jit.files.maps.writing import write_map
+from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.files.streams import Stream
 from tests.data_folder import FOLDER
 
@@ -108,7 +108,7 @@ def test_modes_byte_orders_and_axis_orders(put, mode, order, axes):
 @pytest.mark.parametrize("shape", [(37, 21, 45), (32, 32, 45), (64, 16, 64)])  # without and with crowded strides
 @pytest.mark.parametrize("axes", list(itertools.permutations((1, 2, 3))))
 def test_maps_of_many_slabs(put, axes, shape, monkeypatch):
-    monkeypatch.setattr("occupy_jit.files.map_layout._SLAB_BYTES", 3000)
+    monkeypatch.setattr("occupy_jit.files.maps.layout._SLAB_BYTES", 3000)
     data = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     loaded = read_map(put(build(data, order=">", axes=axes)))
     np.testing.assert_array_equal(loaded.data, canonical(data, axes))
@@ -235,7 +235,7 @@ def test_what_is_hashed_while_it_is_written_piece_by_piece(put, tmp_path, monkey
     loaded = read_map(put(build(values((33, 10, 40)), axes=axes)))
     assert loaded.axis_order == axes
     write_map(tmp_path / "whole.mrc", loaded.data, loaded, "x")
-    monkeypatch.setattr("occupy_jit.files.map_layout._SLAB_BYTES", 3000)
+    monkeypatch.setattr("occupy_jit.files.maps.layout._SLAB_BYTES", 3000)
     monkeypatch.setattr("occupy_jit.files.checksum._PIECE", 1000)
     written = write_map(tmp_path / "pieces.mrc", loaded.data.astype(dtype), loaded, "x", checksum=True)
     content = (tmp_path / "pieces.mrc").read_bytes()
@@ -250,7 +250,7 @@ def test_a_write_that_fails_ends_its_checksum(put, tmp_path, monkeypatch):
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("occupy_jit.files.map_writing.slabs", fails)
+    monkeypatch.setattr("occupy_jit.files.maps.writing.slabs", fails)
     with pytest.raises(OccupyError, match="disk is full"):
         write_map(tmp_path / "o.mrc", loaded.data, loaded, "x", checksum=True)
     deadline = time.monotonic() + 30

@@ -9,9 +9,9 @@ gemmi = pytest.importorskip("gemmi")
 pytest.importorskip("scipy")
 
 from occupy_jit.errors import InputError  # noqa: E402
-from occupy_jit.estimation.model.part_selection import chains_and_ligands  # noqa: E402
-from occupy_jit.files.model_writing import with_occupancies  # noqa: E402
-from occupy_jit.files.models import read_model  # noqa: E402
+from occupy_jit.estimation.parts.selection import chains_and_ligands  # noqa: E402
+from occupy_jit.files.models.reading import read_model  # noqa: E402
+from occupy_jit.files.models.writing import with_occupancies  # noqa: E402
 from tests.files.test_models import HEAD, rows, write  # noqa: E402
 
 ATOMS = ("N", "CA", "C", "O", "CB")

@@ -9,9 +9,9 @@ pytest.importorskip("gemmi")
 pytest.importorskip("scipy")
 
 from occupy_jit.errors import InputError, UsageError  # noqa: E402
-from occupy_jit.estimation.model.part_selection import chains_and_ligands, cut_out  # noqa: E402
-from occupy_jit.files.model_writing import with_occupancies  # noqa: E402
-from occupy_jit.files.models import read_model  # noqa: E402
+from occupy_jit.estimation.parts.selection import chains_and_ligands, cut_out  # noqa: E402
+from occupy_jit.files.models.reading import read_model  # noqa: E402
+from occupy_jit.files.models.writing import with_occupancies  # noqa: E402
 
 HEAD = """data_x
 loop_

@@ -14,9 +14,9 @@ import time
 import pytest
 
 from occupy_jit.errors import OccupyError
-from occupy_jit.files.outputs import Outputs, replaced, write_error
-from occupy_jit.files.paths import same_file, shown
-from occupy_jit.files.signals import install_signal_handlers
+from occupy_jit.files.names.paths import same_file, shown
+from occupy_jit.files.output.signals import install_signal_handlers
+from occupy_jit.files.output.transaction import Outputs, replaced, write_error
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -454,6 +454,6 @@ def test_handlers_are_only_set_in_the_main_thread():
 
 
 def test_the_module_needs_no_numpy(run, tmp_path):
-    script = "import sys, occupy_jit.files.outputs\nassert 'numpy' not in sys.modules"
+    script = "import sys, occupy_jit.files.output.transaction\nassert 'numpy' not in sys.modules"
     process = run(script, tmp_path)
     assert process.communicate()[1] == "" and process.returncode == 0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.files import star, star_maps
+from occupy_jit.files.relion import class_maps, star
 from tests.classification import model_star
 from tests.data_folder import FOLDER
 
@@ -212,7 +212,7 @@ def project(root, names=NAMES, star_name="Class3D/job012/run_it025_model.star", 
 
 
 def located(path):
-    found = star_maps.locate(star.read_classes(str(path)))
+    found = class_maps.locate(star.read_classes(str(path)))
     return found, [None if p is None else os.path.abspath(p) for p in found.paths]
 
 

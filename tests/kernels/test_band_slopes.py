@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.kernels import band_slopes as kernels
-from occupy_jit.kernels.cells import cell_shape, value_row, weights_between
+from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between
 from occupy_jit.kernels.jit.decorator import threads
 from tests import naive
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.kernels import boxed_columns
+from occupy_jit.kernels.model import boxed_columns
 
 pytestmark = pytest.mark.kernel
 

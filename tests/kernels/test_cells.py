@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.kernels.cells import (
+from occupy_jit.kernels.grid.binned import (
     between,
     cell_count,
     cell_mean,

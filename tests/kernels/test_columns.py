@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.kernels import atoms, columns, radial
+from occupy_jit.kernels.model import atoms, columns, radial
 
 pytestmark = pytest.mark.kernel
 
@@ -106,7 +106,7 @@ def test_density_at_atoms_is_linear_between_voxels():
 
 def test_errors_of_blocks_are_those_of_dense_inverses():
     sparse = pytest.importorskip("scipy.sparse")
-    from occupy_jit.kernels.block_errors import block_errors
+    from occupy_jit.kernels.model.block_errors import block_errors
 
     rng = np.random.default_rng(2)
     n = 30

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.fourier import filter_radially, lowpass
+from occupy_jit.estimation.fourier.filters import filter_radially, lowpass
 from occupy_jit.kernels import direct_transform as direct
 
 pytestmark = pytest.mark.kernel

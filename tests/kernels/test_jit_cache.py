@@ -130,7 +130,7 @@ def test_why_a_run_compiles(root):
     assert (root / "why").read_text() == f"the kernels are compiled: in {base} none are kept yet\n"
     total(root, code=WHY)
     assert (root / "why").read_text() == "None\n"
-    with open(root / "occupy_jit" / "kernels" / "callee.py", "a") as file:
+    with open(root / "occupy_jit" / "kernels" / "inner" / "callee.py", "a") as file:
         file.write("# newer\n")
     total(root, code=WHY)
     assert "those that are kept are of another version or for another processor" in (root / "why").read_text()
@@ -259,7 +259,7 @@ answer(failed=failed, held=len(tiny.doubled._cache._held))
 
 def test_upgrade_of_a_called_kernel_in_another_file(root):
     old = total(root)
-    callee = root / "occupy_jit" / "kernels" / "callee.py"
+    callee = root / "occupy_jit" / "kernels" / "inner" / "callee.py"
     # Same length and same time stamp: only the content tells.
     status = callee.stat()
     callee.write_text(callee.read_text().replace("3.0", "5.0"))
@@ -271,7 +271,7 @@ def test_upgrade_of_a_called_kernel_in_another_file(root):
 
 
 def test_upgrade_while_running_is_not_mistaken_for_the_new_version(root):
-    code = f"open({str(root / 'occupy_jit' / 'kernels' / 'callee.py')!r}, 'a').write('# newer')\n"
+    code = f"open({str(root / 'occupy_jit' / 'kernels' / 'inner' / 'callee.py')!r}, 'a').write('# newer')\n"
     assert total(root, code=code)["misses"] == 1
     assert entries(root) == []
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.kernels import map_pairs as kernels
-from occupy_jit.kernels.cells import cell_of, cell_shape, sections_of_cells, values_between
-from occupy_jit.kernels.fields import field, part_of
+from occupy_jit.kernels.grid.binned import cell_of, cell_shape, sections_of_cells, values_between
+from occupy_jit.kernels.grid.fields import field, part_of
+from occupy_jit.kernels.grid.sphere import section_inside
 from occupy_jit.kernels.jit.decorator import threads
-from occupy_jit.kernels.sphere import section_inside
 from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from tests import naive

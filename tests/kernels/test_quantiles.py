@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from occupy_jit.kernels.grid.sphere import sphere_row
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.moments import moments, quiet_moments, sums_above, volume_range
 from occupy_jit.kernels.quantiles import histogram, power_threshold, quantile, quiet_median
-from occupy_jit.kernels.sphere import sphere_row
 from tests import naive
 
 pytestmark = pytest.mark.kernel

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occupy_jit.kernels.grid.smoothing import smooth, smoothed_power
 from occupy_jit.kernels.jit.decorator import threads
-from occupy_jit.kernels.smoothing import smooth, smoothed_power
 from tests import naive
 
 pytestmark = pytest.mark.kernel
@@ -141,7 +141,7 @@ def test_inside_compiled_code():
 
 @compiled_only
 def test_no_multiplication_is_fused_and_arithmetic_is_packed():
-    from occupy_jit.kernels import smoothing
+    from occupy_jit.kernels.grid import smoothing
 
     smooth(noise((4, 5, 6)), 1.0)
     flat = np.zeros(100, np.float32)

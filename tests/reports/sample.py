@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from occupy_jit.estimation.ball import Ball
-from occupy_jit.estimation.core import measure_core
-from occupy_jit.reports.display_grid import choose_grid, reduce_to
-from occupy_jit.reports.report_data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+from occupy_jit.estimation.scale.ball import Ball
+from occupy_jit.estimation.scale.core import measure_core
+from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 from tests.simulated import blobs
 
 HOSTILE = "a</script><img src=x onerror=alert(1)>&\"'{{ 7*7 }}"

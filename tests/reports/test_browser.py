@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from occupy_jit.reports import page
+from occupy_jit.reports.page import page
 from tests.reports.sample import HOSTILE, report_data
 from tests.reports.test_page import json_of, volume_of
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.reports import display_grid
-from occupy_jit.reports.display_grid import Grid
+from occupy_jit.reports.page import display_grid
+from occupy_jit.reports.page.display_grid import Grid
 
 
 def naive_reduce(grid, volume):

@@ -13,8 +13,9 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from occupy_jit.estimation.core import Core
-from occupy_jit.reports import charts, index_page, page, page_tables, png, words
+from occupy_jit.estimation.scale.core import Core
+from occupy_jit.reports import png
+from occupy_jit.reports.page import charts, index, page, tables, words
 from tests.reports.sample import HOSTILE, report_data
 
 WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline"}
@@ -184,7 +185,7 @@ def test_paths_stay_at_home_unless_asked_for():
 def test_names_that_are_no_text():
     html, summary = page.render(report_data(name="odd\udcff", everything=False))
     assert b"odd\\udcff" in html
-    index_page.render_index([index_page.Entry("odd\udcff", summary, "report_odd\udcff.html")])
+    index.render_index([index.Entry("odd\udcff", summary, "report_odd\udcff.html")])
 
 
 def test_everything_optional_may_be_missing(rendered):
@@ -219,10 +220,10 @@ def test_a_map_without_content_has_a_report_all_the_same():
 def test_an_index_says_what_failed_first(rendered):
     _, _, summary = rendered
     warned = summary | {"name": "warned", "verdicts": [{"code": "a", "sentence": "is odd"}]}
-    html = index_page.render_index([
-        index_page.Entry("fine", summary, "report_fine.html"),
-        index_page.Entry("warned", warned, "report_warned.html"),
-        index_page.Entry(HOSTILE, None, None, f"{HOSTILE}: is cut off")]).decode()
+    html = index.render_index([
+        index.Entry("fine", summary, "report_fine.html"),
+        index.Entry("warned", warned, "report_warned.html"),
+        index.Entry(HOSTILE, None, None, f"{HOSTILE}: is cut off")]).decode()
     tree = Tree(html)
     heads = [text for text in tree.texts if text in ("fine", "warned", HOSTILE)]
     assert heads == [HOSTILE, "warned", "fine"]
@@ -231,15 +232,15 @@ def test_an_index_says_what_failed_first(rendered):
 
 
 def test_addresses_of_reports_are_quoted():
-    assert index_page.Entry("x", {}, "report_a b#?.html").address == "./report_a%20b%23%3F.html"
+    assert index.Entry("x", {}, "report_a b#?.html").address == "./report_a%20b%23%3F.html"
 
 
 def test_a_summary_is_read_back(tmp_path, rendered):
     _, html, summary = rendered
     (tmp_path / "report.html").write_bytes(html)
-    assert index_page.read_summary(tmp_path / "report.html") == summary
+    assert index.read_summary(tmp_path / "report.html") == summary
     (tmp_path / "other.html").write_bytes(b"<p>no report</p>")
-    assert index_page.read_summary(tmp_path / "other.html") is None
+    assert index.read_summary(tmp_path / "other.html") is None
 
 
 def test_a_page_of_classes(rendered):
@@ -250,8 +251,8 @@ def test_a_page_of_classes(rendered):
             for k, problem in enumerate((None, HOSTILE))]
     differences = [{"more": "class 0", "less": "class 1", "volume_angstrom3": 1000.0 * k, "mass_kda": 1.0, "peak": 0.5,
                     "peak_error": 0.1, "share_of_union": 0.1, "centre_xyz_angstrom": None} for k in range(30)]
-    entries = [index_page.Entry("class 0", summary, "report_0.html"), index_page.Entry("class 1", None, None, HOSTILE)]
-    html = index_page.render_classes(HOSTILE, entries, rows, differences, 7.0)
+    entries = [index.Entry("class 0", summary, "report_0.html"), index.Entry("class 1", None, None, HOSTILE)]
+    html = index.render_classes(HOSTILE, entries, rows, differences, 7.0)
     tree = Tree(html.decode())
     text = "".join(tree.texts)
     assert "0.30 ± 0.05" in text and "arm.mrc" in text and "And 17 smaller ones" in text
@@ -260,7 +261,7 @@ def test_a_page_of_classes(rendered):
 
 def test_options_that_were_given_are_told_of_with_the_settings():
     data = report_data()
-    rows = [(row["name"], row["value"]) for row in page_tables.settings(data, page_tables.Paths(data, False))
+    rows = [(row["name"], row["value"]) for row in tables.settings(data, tables.Paths(data, False))
             if row["origin"] == "given"]
     assert rows == [("amplify", "yes"), ("target mask", "arm.mrc, leg.mrc")]
 
@@ -275,8 +276,8 @@ def test_a_page_of_classes_with_many_parts_shows_those_that_differ_and_folds_the
                             differences=pairs, significant=pairs)
     rows = [{"class": label, "share_of_particles": None, "resolution_angstrom": None, "problem": None,
              "occupied_volume_angstrom3": 5000.0, "mean_scale_in_union": 0.4} for label in "abc"]
-    entries = [index_page.Entry(label, summary, f"report_{label}.html") for label in "abc"]
-    html = index_page.render_classes("run", entries, rows, [], 7.0, found).decode()
+    entries = [index.Entry(label, summary, f"report_{label}.html") for label in "abc"]
+    html = index.render_classes("run", entries, rows, [], 7.0, found).decode()
     Tree(html)
     shown, folded = html.split("<details>")
     assert shown.index("chain90") < shown.index("chain50") < shown.index("chain0<")
@@ -333,10 +334,10 @@ def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
     assert "from the mean of its half maps low-passed" in text and "nearby" not in text
     assert "in 2 bands from 24 to 8 Å" in text and "median of the scale" in text and "fitted to the map" in text
     assert ("half maps", "0.812", "correlation in content; independence of their noise 1.03 (1 is ideal)") in (
-        page_tables.results(data))
+        tables.results(data))
     found["half_maps"] |= {"map_correlation": 0.95, "independence": None}
     assert "the mean of its half maps, brought to its spectrum and low-passed" in words.methods(data.record, [])
-    assert "for want of solvent" in [row for row in page_tables.results(data) if row[0] == "half maps"][0][2]
+    assert "for want of solvent" in [row for row in tables.results(data) if row[0] == "half maps"][0][2]
 
 
 def test_whole_numbers_have_no_sign_at_zero():

@@ -15,21 +15,22 @@ from hypothesis.extra.numpy import arrays
 
 from occupy_jit.cli.console import Console
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.estimation import comparison
-from occupy_jit.estimation import modify as modification
-from occupy_jit.estimation.class_density import classes_on_mean, mean_map
-from occupy_jit.estimation.estimate import estimate, measure_full_scale
-from occupy_jit.files.map_reading import read_map, view_map
-from occupy_jit.files.map_writing import write_map
-from occupy_jit.files.maps import map_from_array
-from occupy_jit.files.signals import Interrupted
+from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+from occupy_jit.estimation.comparison import scales as comparison
+from occupy_jit.estimation.modification import modify as modification
+from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.files.maps.maps import map_from_array
+from occupy_jit.files.maps.reading import read_map, view_map
+from occupy_jit.files.maps.writing import write_map
+from occupy_jit.files.output.signals import Interrupted
 from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.modifications import requested
 from occupy_jit.reports.record import read_record
-from occupy_jit.runs import classification as classes
-from occupy_jit.runs import one_map, writing
-from occupy_jit.runs.class_group import common_name
-from occupy_jit.runs.many_maps import in_turn
+from occupy_jit.runs.classes import run as classes
+from occupy_jit.runs.classes.group import common_name
+from occupy_jit.runs.many_maps.run import in_turn
+from occupy_jit.runs.one_map import run as one_map
+from occupy_jit.runs.one_map import writing
 from occupy_jit.settings import CLASSES_AMOUNT, Options, Settings
 from tests import classification, naive
 from tests.classification import OCCUPANCIES, VOXEL_SIZE
@@ -297,7 +298,7 @@ def small(tmp_path, monkeypatch):
 
 
 def references(out):
-    from occupy_jit.files import star
+    from occupy_jit.files.relion import star
 
     return [c.reference for c in star.read_classes(out / "out_run_it025_model.star").classes]
 

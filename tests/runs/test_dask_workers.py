@@ -12,8 +12,8 @@ import pytest
 
 from occupy_jit import __version__
 from occupy_jit.errors import OccupyError, UsageError
-from occupy_jit.runs import dask_workers
-from occupy_jit.runs.executors import Lost, distribute
+from occupy_jit.runs.workers import dask as dask_workers
+from occupy_jit.runs.workers.distribute import Lost, distribute
 from tests.command import ROOT
 
 pytest.importorskip("distributed", reason="dask is not installed")

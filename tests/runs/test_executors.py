@@ -12,7 +12,7 @@ import time
 import pytest
 
 from occupy_jit.errors import OccupyError
-from occupy_jit.runs.executors import Dead, Lost, Processes, distribute, here
+from occupy_jit.runs.workers.distribute import Dead, Lost, Processes, distribute, here
 from tests.command import ROOT
 
 

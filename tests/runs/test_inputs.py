@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError
-from occupy_jit.runs.inputs import expand, stem_of
+from occupy_jit.runs.plan.inputs import expand, stem_of
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1, max_size=20)
 

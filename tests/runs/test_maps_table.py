@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.runs import array_task, maps_table
+from occupy_jit.runs.many_maps import array_task, maps_table
 
 RECORD = {
     "input": {"shape_zyx": [10, 11, 12], "voxel_size_angstrom": 1.5}, "derived": {"lowpass_angstrom": 9.0},

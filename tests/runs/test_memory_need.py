@@ -100,14 +100,14 @@ def test_the_estimate_is_right_within_10_percent(name, options, large, tmp_path)
 
 def test_too_large_a_map_is_refused_with_both_numbers(tmp_path, monkeypatch):
     """Before it is read: what it needs, and what there is."""
-    from occupy_jit.runs.one_map import run_one
-    from occupy_jit.runs.plan import check_memory, plan_map
+    from occupy_jit.runs.one_map.run import run_one
+    from occupy_jit.runs.plan.plan import check_memory, plan_map
     from occupy_jit.settings import Options, Settings
 
     path = write(tmp_path / "map.mrc", np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32))
     plan = plan_map(path, Settings(), Options(output_dir=str(tmp_path / "out")))
     monkeypatch.setattr(free_memory, "available", lambda: plan.memory_bytes - 1)
-    monkeypatch.setattr("occupy_jit.files.map_reading.read_map", lambda *_, **__: pytest.fail("the map was read"))
+    monkeypatch.setattr("occupy_jit.files.maps.reading.read_map", lambda *_, **__: pytest.fail("the map was read"))
     outcome = run_one(plan)
     assert outcome.status == 1 and re.search(r"map.mrc: needs about .* of memory, .* available", outcome.message)
     assert os.listdir(tmp_path) == ["map.mrc"]

@@ -10,8 +10,8 @@ import pytest
 
 from occupy_jit.errors import InputError
 from occupy_jit.reports.chimerax import script_path
-from occupy_jit.runs.one_map import measure_one, run_one
-from occupy_jit.runs.plan import Role, plan_map
+from occupy_jit.runs.one_map.run import measure_one, run_one
+from occupy_jit.runs.plan.plan import Role, plan_map
 from occupy_jit.settings import Options, Settings
 from tests.command import listing, particle, values, write
 
@@ -75,7 +75,7 @@ def test_whatever_happens_ends_in_an_outcome(make, status, kind, here, monkeypat
     def fails(*_, **__):
         raise make
 
-    monkeypatch.setattr("occupy_jit.estimation.estimate.estimate", fails)
+    monkeypatch.setattr("occupy_jit.estimation.scale.estimate.estimate", fails)
     outcome = run_one(plan_map("a.mrc", Settings(), Options(output_dir="out")))
     assert (outcome.status, outcome.kind) == (status, kind)
     assert (outcome.traceback is not None) == (kind == "internal error")

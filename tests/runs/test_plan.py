@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.modifications import TABLE, requested
-from occupy_jit.runs.many_maps import plan_all
-from occupy_jit.runs.plan import FACTORS, MAPS, Output, Role, check_names, described, plan_map
+from occupy_jit.runs.many_maps.run import plan_all
+from occupy_jit.runs.plan.plan import FACTORS, MAPS, Output, Role, check_names, described, plan_map
 from occupy_jit.settings import Options, Settings
 from tests.command import particle, write
 

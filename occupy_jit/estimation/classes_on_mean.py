@@ -1,0 +1,92 @@
+"""Classes on one density: what they differ in is occupancy, and not noise (manual: CLASSIFICATION).
+
+A class map of a 3D classification holds the noise of the very particles that are in it. Taken as a reference it
+attracts them again, more strongly than their composition moves them elsewhere. The mean of the classes has the same
+noise for all; multiplied, place by place, with the ratio of a class's scale to the mean scale it has the class's
+occupancy, from an estimate that averages over the ball.
+
+Equal power in every shell is what keeps a class from attracting all particles: where references differ in power, the
+correlation with an average particle does, too.
+"""
+
+import numpy as np
+
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.modification.modify import match_histogram
+from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.kernels.jit.decorator import threads
+from occupy_jit.kernels.shared_density import shared_density
+
+
+def mean_map(volumes):
+    """Mean of maps, or scales, of the classes, every class with the same weight.
+
+    Parameters
+    ----------
+    volumes : iterable of (nz, ny, nx) float32 arrays
+        One at a time is in memory if it makes them as it goes.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+    """
+    total, count = None, 0
+    for volume in volumes:
+        total = volume.astype(np.float32) if total is None else np.add(total, volume, out=total)
+        count += 1
+    total *= np.float32(1 / count)
+    return total
+
+
+def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count=None):
+    """The classes, one after the other, as the mean map with the occupancy of each, and with equal power.
+
+    Confidence and zero level are those of the mean map, where noise is least. Every shell of Fourier space is scaled
+    so that its power is the mean over the classes.
+
+    Parameters
+    ----------
+    mean : (nz, ny, nx) float32 array
+        From `mean_map`; it is not changed.
+    scales : sequence of (nz, ny, nx) float32 arrays
+        Scale of every class on the common full scale. They are read three times: memory maps will do.
+    settings : occupy_jit.settings.Settings
+        With a negative amount.
+    voxel_size : float
+        Å.
+    full_scale : float
+        Common to all classes.
+    thread_count : int, optional
+        Never changes the result.
+
+    Yields
+    ------
+    (nz, ny, nx) float32 array
+        The same array every time.
+    """
+    amount = settings.amplify_amount
+    result = estimate(mean, settings, voxel_size=voxel_size, full_scale=full_scale, keep_lowpass=False,
+                      thread_count=thread_count)
+    zero, confidence = result.zero, result.confidence
+    del result
+    mean_scale = mean_map(scales)
+    out = np.empty_like(mean)
+
+    def with_occupancy_of(scale):
+        with threads(thread_count):
+            return shared_density(mean, scale, mean_scale, confidence, zero, amount, settings.amplify_limit,
+                                  settings.exclude_solvent, out)
+
+    spectra = [filters.radial_spectrum(with_occupancy_of(scale), voxel_size, threads=thread_count) for scale in scales]
+    frequency = spectra[0][0]
+    powers = np.array([power for _, power in spectra])
+    gains = np.sqrt(powers.mean(axis=0) / np.where(powers > 0, powers, 1))
+    for scale, gain in zip(scales, gains, strict=True):
+        with_occupancy_of(scale)
+        filters.filter_radially(out, lambda s, gain=gain: np.interp(s, frequency, gain), voxel_size,
+                                threads=thread_count, out=out)
+        if settings.lowpass_amplified_angstrom is not None:
+            filters.lowpass(out, settings.lowpass_amplified_angstrom, voxel_size, threads=thread_count, out=out)
+        if settings.match_histogram:
+            match_histogram(out, mean, out=out)
+        yield out

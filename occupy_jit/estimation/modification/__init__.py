@@ -1,0 +1,1 @@
+"""Modified maps: equalising, exaggerating or attenuating partial occupancy, band by band or by plain factors."""

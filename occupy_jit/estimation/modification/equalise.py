@@ -1,0 +1,391 @@
+"""Equalising without amplifying noise: what should be equal everywhere is the power in every band of the spectrum.
+
+Where a part of the map has the scale S, its signal has S^2 of the power P that it has at scale 1, but the noise N is
+the same: dividing by S would lift the noise above that of the full parts. In a band of the spectrum with P and N,
+
+    f(S) = sqrt((P + N) / (S^2 P + N))
+
+gives the part the power, signal and noise together, that full parts have. Without noise that is 1/S, without signal 1,
+and f(1) = 1 always. Any other factor above 1 is a power of 1/S, and becomes the same power of this one; factors below
+1 amplify nothing and stay as they are.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation import grids
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.modification.band_changes import changes
+from occupy_jit.estimation.modification.neighbourhood import SECTIONS, Neighbourhood
+from occupy_jit.estimation.sections import Sections
+from occupy_jit.kernels import band_equalisation as kernels
+from occupy_jit.kernels import voxelwise
+from occupy_jit.kernels.grid import binned
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.smoothing import smooth
+from occupy_jit.kernels.jit.decorator import threads
+from occupy_jit.modifications import requested
+
+BANDS = 8
+"""Of equal width, from 0 to the Nyquist frequency. With 4 the result is worse, with 16 no better."""
+
+CONTENT_SCALE = 0.15
+"""Scale above which a voxel tells about the signal."""
+
+NOTHING_TO_EQUALISE = 10.0
+"""Noise over signal. Above it in every band, a part at scale .1 would be lifted by less than 5 %."""
+
+_INTERVALS = 1024  # of the tables
+_LEAST_SCALE = 0.01  # below it factors are those at it
+_NEGLIGIBLE = 0.02  # what a band changes, as a share of the amplitude of full parts: less is not worth a transform
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Signal and noise of a map in bands of its spectrum.
+
+    Attributes
+    ----------
+    signal, noise : (BANDS,) float64 arrays
+        Power of the signal at scale 1 and of the noise, per voxel: white noise of variance v has v in every band.
+    voxel_size : float
+        Å.
+    frequency, signal_spectrum, noise_spectrum : (shells,) float64 arrays
+        The same in shells, at frequencies in 1/Å; the signal's may fall below 0 where it is lost in the noise.
+    noise_variance : (nz, ny, nx) float32 array or `Sections`, or None
+        Local variance of the noise relative to `noise`; None where it is the same everywhere.
+    reading : float
+        What the scale of the neighbourhood reads of the scale itself, on average over the power of the content.
+    neighbourhood : occupy_jit.estimation.modification.neighbourhood.Neighbourhood or None
+        That of the map they were measured on.
+    """
+
+    signal: np.ndarray
+    noise: np.ndarray
+    voxel_size: float
+    frequency: np.ndarray
+    signal_spectrum: np.ndarray
+    noise_spectrum: np.ndarray
+    noise_variance: np.ndarray | None = None
+    reading: float = 1.0
+    neighbourhood: Neighbourhood | None = None
+
+    @property
+    def edges(self):
+        """(BANDS + 1,) float64 array : Frequencies in 1/Å between which the bands lie, at half of their flanks."""
+        return np.linspace(0, 0.5 / self.voxel_size, BANDS + 1)
+
+    @property
+    def noise_over_signal(self):
+        """(BANDS,) float64 array : Infinite where there is no signal."""
+        with np.errstate(divide="ignore"):
+            return np.where(self.signal > 0, self.noise / np.where(self.signal > 0, self.signal, 1), np.inf)
+
+    def factor(self, band, scale, noise_variance=1.0):
+        """f(S) of a band."""
+        signal, noise = self.signal[band], self.noise[band] * noise_variance
+        if signal <= 0:
+            return np.ones(np.broadcast_shapes(np.shape(scale), np.shape(noise_variance)))
+        scale = np.maximum(scale, _LEAST_SCALE)
+        return np.sqrt((signal + noise) / (np.square(scale) * signal + noise))
+
+    def range_text(self, band):
+        """The resolutions of a band, for people."""
+        low, high = self.edges[band:band + 2]
+        return f"{'infinity' if band == 0 else f'{1 / low:.3g}'} to {1 / high:.3g} Å"
+
+    def response(self, band, frequency):
+        """How much of each frequency belongs to a band: cos^2 flanks, which add up to 1 over the bands."""
+        return response(band, frequency, self.voxel_size)
+
+    def highest_frequency(self, band):
+        """Beyond which a band is 0; the last one holds all that lies beyond the Nyquist frequency."""
+        return np.inf if band == BANDS - 1 else (band + 1.25) * 0.5 / self.voxel_size / BANDS
+
+    @property
+    def hopeless(self):
+        """bool : Whether noise outweighs the signal so far in every band that nothing can be equalised."""
+        return bool(np.all(self.noise_over_signal > NOTHING_TO_EQUALISE))
+
+    def most_telling(self):
+        """The two bands that say most: the lowest, and the one in which scale .5 is lifted most nearly by 1.5."""
+        others = [abs(float(self.factor(band, 0.5)) - 1.5) for band in range(1, BANDS)]
+        return 0, 1 + int(np.argmin(others))
+
+
+def applies(result, settings, kind):
+    """Whether a modification is done band by band: it amplifies, plain factors are not asked for, noise is known."""
+    return kind.amplifies and not settings.plain_factors and not _flattened(result)
+
+
+def wanted(settings):
+    """Whether a modification that `settings` ask for is done band by band, where the noise is known."""
+    return any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
+
+
+def prepare(volume, result, settings, noise=None, thread_count=None):
+    """Measure the bands of a map, into ``result.bands``, if a modification that `settings` ask for needs them.
+
+    What the user should know of them is added to ``result.verdicts``.
+
+    Parameters
+    ----------
+    volume, result, thread_count
+        As for `measure`.
+    settings : occupy_jit.settings.Settings
+    noise : (nz, ny, nx) float32 array, optional
+        From half maps: then it, and the local noise of `result`, are what the bands go by.
+    """
+    if not wanted(settings):
+        return
+    if _flattened(result):
+        result.verdicts.append(("plain-factors", "the noise is not known, as the solvent was flattened: amplified by "
+                                                 "plain factors, noise and all"))
+        return
+    variance = None if noise is None else result.local_noise.variance
+    result.bands = measure(volume, result, noise, variance, thread_count)
+    if result.bands.hopeless:
+        result.verdicts.append(("nothing-to-equalise", "noise is more than ten times the signal in every band of the "
+                                                       "spectrum: hardly anything is amplified"))
+
+
+def _flattened(result):
+    """Whether solvent was flattened, and no half maps tell the noise."""
+    return result.half_maps is None and any(code == "solvent-flattened" for code, _ in result.verdicts)
+
+
+def response(band, frequency, voxel_size):
+    """Share of each frequency, in 1/Å, that belongs to a band: flanks of cos^2, half a band wide."""
+    place = np.asarray(frequency, np.float64) * (2 * voxel_size * BANDS) - band  # 0 to 1 within the band
+
+    def flank(position):
+        return np.sin(np.pi / 2 * np.clip(2 * position + 0.5, 0, 1)) ** 2
+
+    rise = 1.0 if band == 0 else flank(place)
+    fall = 1.0 if band == BANDS - 1 else 1 - flank(place - 1)
+    return rise * fall * np.ones_like(place)
+
+
+def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
+    """Signal and noise of a map in bands.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The unfiltered map.
+    result : occupy_jit.estimation.scale.result.Result
+        With confidence.
+    noise : (nz, ny, nx) float32 array, optional
+        A sample of the noise in the map, content included (half the difference of half maps). Without it
+        the noise is that of the quiet voxels.
+    noise_variance : float32 array, optional
+        Local variance of the noise, of each voxel or over cells of two, in any unit: `noise` in the bands is then that
+        of its mean over the content.
+    thread_count : int, optional
+
+    Returns
+    -------
+    Bands
+
+    Notes
+    -----
+    The noise: power of the map over the quiet voxels, divided by their share. The signal: power of the map times a soft
+    mask of its content, divided by the mean square of the mask, less the noise; to have it at scale 1, divided by the
+    mean square of the scale under the mask.
+    """
+    volume = as_volume(volume)
+    voxel_size = result.voxel_size
+    with threads(thread_count):
+        if noise is None:
+            mean, _, count = result.quiet.mean_and_deviation(volume)
+            alone = result.quiet.sections_alone(volume, mean)
+            frequency, noise_power = filters.radial_spectrum(alone, voxel_size, thread_count)
+            noise_power = noise_power * (volume.size / max(count, 1))
+        neighbourhood = Neighbourhood(result.scale, result.ball)
+        reading = _reading(result, neighbourhood)
+        mask = _content(result)
+        mask_power, scale_power = _mean_squares(mask, result.scale)
+        if noise is not None:
+            frequency, noise_power = filters.radial_spectrum(_times(mask, noise), voxel_size, thread_count)
+            noise_power = noise_power / max(mask_power, np.finfo(np.float32).tiny)
+        if noise_variance is not None:
+            mean = _weighted_mean(mask, _of_cells(noise_variance, volume.shape))
+            noise_variance = _of_cells(noise_variance / np.float32(mean), volume.shape)
+        _, power = filters.radial_spectrum(_times(mask, volume, result.zero), voxel_size, thread_count)
+    signal_power = (power / mask_power - noise_power) / scale_power if mask_power > 0 else np.zeros_like(power)
+    signal, noise_level = (_in_bands(spectrum, frequency, voxel_size) for spectrum in (signal_power, noise_power))
+    return Bands(np.maximum(signal, 0), noise_level, voxel_size, frequency, signal_power, noise_power, noise_variance,
+                 reading, neighbourhood)
+
+
+def _reading(result, neighbourhood):
+    """Mean of the neighbourhood's scale over that of the scale, where there is confidence, weighted by its square."""
+    sums = np.zeros(2)
+    for first in range(0, result.scale.shape[0], SECTIONS):
+        part = slice(first, first + SECTIONS)
+        scale = result.scale[part]
+        weight = np.where(scale > CONTENT_SCALE, result.confidence[part], np.float32(0)) * np.square(scale)
+        if weight.any():
+            around = neighbourhood.sections(first, first + len(scale))
+            sums += [np.multiply(weight, values, dtype=np.float64).sum() for values in (around, scale)]
+    return float(sums[0] / sums[1]) if sums[0] > 0 else 1.0
+
+
+def _content(result):
+    """Confidence where the scale is not among the lowest, softened so that its edge adds nothing to the spectrum."""
+    shape, sigma = result.scale.shape, max(grids.SOFTENING_ANGSTROM / result.voxel_size, 0.5)
+
+    def hard(part):
+        return np.where(result.scale[part] > CONTENT_SCALE, result.confidence[part], np.float32(0))
+
+    if not (grids.is_thin(shape) and sigma >= grids.LEAST_SIGMA):
+        mask = hard(slice(None))
+        return smooth(mask, sigma, out=mask)
+    coarse = np.empty(binned.cell_shape(shape), np.float32)
+    for of_cells, voxels in binned.sections_of_cells(shape[0], SECTIONS // 2):
+        binned.cell_mean_of_sections(hard(voxels), of_cells, shape[0], coarse[of_cells])
+    binned.smoothed_cells(coarse, sigma)
+    return _of_cells(coarse, shape)
+
+
+def _of_cells(values, shape):
+    """What is known over cells as a volume that is made section by section; a volume as it is."""
+    if values.shape == shape:
+        return values
+    return Sections(shape, lambda first, last: binned.values_between(values, shape, binned.sections(first, last), True))
+
+
+def _times(mask, volume, zero=0.0):
+    """A volume above its zero level, times a mask, section by section."""
+    def make(first, last):
+        height = volume[first:last] - np.float32(zero)
+        height *= mask[first:last]
+        return height
+
+    return Sections(volume.shape, make)
+
+
+def _mean_squares(mask, scale):
+    """Mean over the box of the squared mask, and under the mask of the squared scale."""
+    squares = []
+    for z in range(len(mask)):
+        m = mask[z:z + 1]
+        squares.append((np.square(m, dtype=np.float64).sum(), np.square(m * scale[z:z + 1], dtype=np.float64).sum()))
+    weight, total = np.sum(squares, axis=0)
+    return weight / mask.size, total / weight if weight > 0 else 1.0
+
+
+def _weighted_mean(mask, values):
+    """Mean of values under the squared mask."""
+    return _mean_squares(mask, Sections(values.shape, lambda first, last: np.sqrt(values[first:last])))[1]
+
+
+def _in_bands(spectrum, frequency, voxel_size):
+    """Mean of a spectrum over each band: shells count by their surface and by the square of the band's share."""
+    weights = np.array([frequency ** 2 * response(band, frequency, voxel_size) ** 2 for band in range(BANDS)])
+    total = weights.sum(axis=1)
+    return (weights @ spectrum) / np.where(total > 0, total, 1)
+
+
+def gains(bands, kind, settings):
+    """Tables for the kernel: the factor of each band, minus 1, at evenly spaced scales.
+
+    Returns
+    -------
+    (BANDS, noise variances, scales) float32 array
+        One noise variance where it is the same everywhere.
+    """
+    scale = np.maximum(np.linspace(0, 1, _INTERVALS + 1), _LEAST_SCALE)
+    plain = plain_factor(scale, kind, settings)
+    above = (plain > 1) & (scale < 1)
+    exponent = np.zeros_like(scale)
+    exponent[above] = np.log(plain[above]) / -np.log(scale[above])
+    variances = np.ones(1)
+    if bands.noise_variance is not None:
+        variances = 2.0 ** ((np.arange(kernels.NOISE_ROWS) - kernels.NOISE_ROWS // 2) / kernels.NOISE_STEPS_PER_OCTAVE)
+    tables = [np.where(above, bands.factor(band, scale, variances[:, None]) ** exponent, plain) - 1
+              for band in range(BANDS)]
+    return np.array(tables).astype(np.float32)
+
+
+def plain_factor(scale, kind, settings):
+    """f(S) of a modification without regard to noise, at any scales: (n,) float64 arrays."""
+    ones = np.ones((1, 1, scale.size), np.float32)
+    factor = voxelwise.modify(ones, scale.reshape(ones.shape), ones, 0.0, getattr(voxelwise, kind.factor),
+                              kind.strength, 0.0, settings.pivot)
+    return factor.reshape(-1).astype(np.float64)
+
+
+def equalised(volume, result, settings, kind, bands, value_range=None, out=None, thread_count=None):
+    """Apply a modification that amplifies, band by band.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The unfiltered map.
+    result : occupy_jit.estimation.scale.result.Result
+        With confidence.
+    settings : occupy_jit.settings.Settings
+    kind : occupy_jit.modifications.Kind
+    bands : Bands
+    value_range : (low, high), optional
+        The result is clipped to it.
+    out : array, optional
+        May be the confidence itself.
+    thread_count : int, optional
+        Never changes the result.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        ``rho + c sum_j (f_j - 1) B_j``, the input bit for bit where no factor differs from 1; without solvent
+        ``c (rho - b + sum_j (f_j - 1) B_j)``.
+    """
+    volume = as_volume(volume)
+    out = np.empty_like(volume) if out is None else out
+    tables = gains(bands, kind, settings)
+    changing = changing_bands(bands, tables, settings.amplify_limit)
+    with threads(thread_count):
+        for part, change in changes(volume, result, bands, tables, changing, settings.amplify_limit, thread_count):
+            kernels.equalised(volume[part], change, result.confidence[part], result.zero, settings.exclude_solvent,
+                              value_range, out[part])
+    return out
+
+
+def changing_bands(bands, tables, limit):
+    """Bands that change by an amplitude worth mentioning at any scale from `limit` on: (n,) int array."""
+    scale = np.linspace(0, 1, _INTERVALS + 1)
+    volumes = np.diff(np.arange(BANDS + 1.0) ** 3)
+    amplitude = np.sqrt(volumes[:, None] * (bands.signal[:, None] * np.square(scale) + bands.noise[:, None]))
+    change = (np.abs(tables).max(axis=1) * amplitude)[:, scale >= limit].max(axis=1, initial=0)
+    return np.flatnonzero(change > _NEGLIGIBLE * math.sqrt(np.square(amplitude[:, -1]).sum()))
+
+
+def applied_factor(result, settings, kind, bands, band, scale, out=None):
+    """What a band of a voxel's height above the zero level is multiplied with: ``1 + c (f_j - 1)``, or c f_j.
+
+    Parameters
+    ----------
+    result, settings, kind, bands, out
+        As in `equalised`.
+    band : int
+    scale : (nz, ny, nx) float32 array
+        From `scale_in_force`.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+    """
+    out = np.empty_like(scale) if out is None else out
+    out.fill(0)
+    table, noise = gains(bands, kind, settings)[band], None
+    for first in range(0, len(scale), SECTIONS):
+        part = slice(first, min(first + SECTIONS, len(scale)))
+        ones = np.ones_like(scale[part])
+        if bands.noise_variance is not None:
+            noise = kernels.noise_position(bands.noise_variance[part], kernels.NOISE_ROWS)
+        kernels.add_band(out[part], ones, scale[part], table, settings.amplify_limit, noise)
+        kernels.equalised(ones, out[part], result.confidence[part], 0.0, settings.exclude_solvent, out=out[part])
+    return out

@@ -1,0 +1,81 @@
+"""The scale of the neighbourhood: what a part of the map reads, without what the ball made of it."""
+
+import numpy as np
+
+from occupy_jit.estimation import grids
+from occupy_jit.kernels import band_equalisation as kernels
+from occupy_jit.kernels.grid import binned
+from occupy_jit.kernels.grid.smoothing import smooth
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.sliding_sections import maxima_of_sections
+
+SECTIONS = 16
+"""Worked on at a time, so that no volumes are needed besides the result."""
+
+
+class Neighbourhood:
+    """Scale of the neighbourhood: what a part reads, without what the ball made of it.
+
+    ``G(C^3) / G(C^2)``, C the closing of the scale: the sliding minimum, over the same ball, of what is a sliding
+    maximum, so that a strong part does not reach over into a weak one. G is a Gaussian as wide as the ball's radius: no
+    facets of balls are left to be imprinted on the map. Weighted by its power, the scale stays that of
+    the content up to its edge, where a plain mean would fall to that of solvent and amplify most.
+
+    Of large maps it is held on the grid of cells (`occupy_jit.kernels.grid.binned`), where that holds what the Gaussian
+    leaves, and follows straight lines in between.
+
+    Parameters
+    ----------
+    scale : (nz, ny, nx) float32 array
+    ball : occupy_jit.estimation.scale.ball.Ball
+    """
+
+    def __init__(self, scale, ball):
+        self._scale, self._ball = scale, ball
+        self._sigma = smoothing_voxels(ball)
+        self._cells = None
+        if grids.is_thin(scale.shape) and self._sigma >= grids.LEAST_SIGMA:
+            self._cells = self._on_cells()
+
+    def sections(self, first=0, last=None):
+        """Sections first ... last - 1: (last - first, ny, nx) float32 array."""
+        last = self._scale.shape[0] if last is None else last
+        if self._cells is not None:
+            return binned.values_between(self._cells, self._scale.shape, binned.sections(first, last))
+        out = np.empty((last - first, *self._scale.shape[1:]), np.float32)
+        reach = max(1, int(3 * self._sigma + 0.5)) + self._ball.size // 2
+        # slab by slab: no more volumes than the result
+        for begin in range(first, last, SECTIONS):
+            end = min(last, begin + SECTIONS)
+            start = max(0, begin - reach)
+            depth = sliding_maximum(np.negative(self._scale[start:end + reach]), self._ball.radius, self._ball.size)
+            squares, cubes = kernels.squares_and_cubes(depth, out=depth)
+            wanted = slice(begin - start, end - start)
+            cubes, squares = (smooth(powers, self._sigma, out=powers)[wanted] for powers in (cubes, squares))
+            kernels.power_weighted_scale(cubes, squares, out=out[begin - first:end - first])
+        return out
+
+    def _on_cells(self):
+        shape = self._scale.shape
+        squares, cubes = (np.empty(binned.cell_shape(shape), np.float32) for _ in range(2))
+        pieces = list(binned.sections_of_cells(shape[0], grids.sections_at_a_time(shape[0]) // 2))
+        closed = maxima_of_sections(self._scale, self._ball.radius, self._ball.size, [voxels for _, voxels in pieces],
+                                    np.negative)
+        for (of_cells, _), depth in zip(pieces, closed, strict=True):
+            for powers, out in zip(kernels.squares_and_cubes(depth, out=depth), (squares, cubes), strict=True):
+                binned.cell_mean_of_sections(powers, of_cells, shape[0], out[of_cells])
+        cubes, squares = (binned.smoothed_cells(powers, self._sigma) for powers in (cubes, squares))
+        return kernels.power_weighted_scale(cubes, squares, out=squares)
+
+
+def smoothing_voxels(ball):
+    """Sigma of the Gaussian of the neighbourhood's scale."""
+    return max(ball.radius, 0.5)
+
+
+def scale_in_force(result, bands, first=0, last=None):
+    """The scale that factors are taken at: that of the neighbourhood, on the average level of the scale itself."""
+    neighbourhood = bands.neighbourhood or Neighbourhood(result.scale, result.ball)
+    scale = neighbourhood.sections(first, last)
+    scale /= np.float32(bands.reading)
+    return np.minimum(scale, np.float32(1), out=scale)

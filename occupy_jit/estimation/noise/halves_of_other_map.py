@@ -1,0 +1,158 @@
+"""A map that was made of two half maps, sharpened or masked since: its scale is that of the halves.
+
+Noise can be told from the halves only, so the scale is estimated on their mean. For that they are brought to the
+spectrum of the map, shell by shell, and to its zero level: levels of the scale then are levels of the map, and the
+noise of the halves is that of the map.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.scale.verdicts import even_sample, most_frequent_value
+from occupy_jit.estimation.sections import Sections
+from occupy_jit.kernels.grid.sphere import section_inside
+
+LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
+"""Between the map and the mean of the halves, low-passed, in content: below the first they do not belong together,
+below the second the map was changed in other ways than by filters of its spectrum."""
+
+_FLATTENED = 0.5  # of the quiet voxels
+_MASKED = 0.05  # of all voxels
+
+
+class Gain(NamedTuple):
+    """What each shell of Fourier space of the halves is multiplied with.
+
+    Attributes
+    ----------
+    frequency : (shells,) float64 array
+        1/Å.
+    factor : (shells,) float64 array
+        Never negative.
+    """
+
+    frequency: np.ndarray
+    factor: np.ndarray
+
+    def __call__(self, frequency):
+        """Factor at any frequencies, in 1/Å."""
+        return np.interp(frequency, self.frequency, self.factor)
+
+
+def gain(volume, mean, voxel_size, highest_frequency=np.inf, threads=None):
+    """Factor of each shell that brings the mean of the halves to the map.
+
+    The least squares one, ``sum Re(F_map conj F_mean) / sum |F_mean|^2``; that of the shell of the mean, which the zero
+    level takes care of, is that of the next. Where the map was flattened the mean is taken to be, too: noise that is in
+    one of them only would lower the factor in all shells in which there is much noise.
+
+    Parameters
+    ----------
+    volume, mean : (nz, ny, nx) float32 arrays
+    voxel_size : float
+        Å.
+    highest_frequency : float
+        1/Å, up to which it is needed.
+    threads : int, optional
+
+    Returns
+    -------
+    Gain
+    """
+    value, share, _ = most_frequent_value(even_sample(volume)[0])  # of the whole box: masks flatten its corners
+    if share > _MASKED:
+        mean = _flattened_alike(volume, value, mean)
+    frequency, cross, power = filters.radial_cross_spectrum(volume, mean, voxel_size, highest_frequency, threads)
+    factor = np.maximum(cross, 0) / np.where(power > 0, power, 1)
+    if factor.size > 1:
+        factor[0] = factor[1]
+    return Gain(frequency, factor)
+
+
+def _flattened_alike(volume, value, mean):
+    """The mean of the halves with its level in solvent wherever the map has the value of flattened solvent."""
+    total, number = 0.0, 0
+    for section, of_mean in zip(volume, mean, strict=True):
+        flat = of_mean[section == value]
+        total, number = total + flat.sum(dtype=np.float64), number + flat.size
+    level = np.float32(total / max(number, 1))
+    return Sections(mean.shape, lambda first, last: np.where(volume[first:last] == value, level, mean[first:last]))
+
+
+def zero_level(volume, quiet, known=None):
+    """Zero level of the map: its mean over the quiet voxels of the halves, without those where it was flattened.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The map itself.
+    quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
+        Of the halves.
+    known : (nz, ny, nx) array of bool, optional
+        Where the halves differ.
+
+    Returns
+    -------
+    zero : float
+        The flattened value where nothing else is quiet.
+    flattened : float
+        Share of the quiet voxels that were flattened in the map, and not in the halves.
+    """
+    value, _, _ = most_frequent_value(even_sample(volume)[0])
+    total, number, flat, only = 0.0, 0, 0, 0
+    for z, section in enumerate(volume):
+        calm = quiet.section(z)
+        even = calm & (section == value)
+        rest = section[calm & ~even]
+        total += rest.sum(dtype=np.float64)
+        number += rest.size
+        flat += np.count_nonzero(even)
+        only += np.count_nonzero(even if known is None else even & known[z])
+    share = float(only / max(number + flat, 1))
+    if share <= _FLATTENED and number + flat:
+        total, number = total + value * flat, number + flat
+    return float(total / number if number else value), share
+
+
+def correlation(first, second, quiet):
+    """Correlation of two volumes over the voxels of the inscribed sphere that are not quiet."""
+    sums = np.zeros(6)
+    for z in range(first.shape[0]):
+        content = section_inside(first.shape, z) & ~quiet.section(z)
+        one, two = (volume[z][content].astype(np.float64) for volume in (first, second))
+        sums += (one.size, one.sum(), two.sum(), one @ two, one @ one, two @ two)
+    n, one, two, product, first_squared, second_squared = sums
+    variances = (n * first_squared - one * one) * (n * second_squared - two * two)
+    return float((n * product - one * two) / np.sqrt(variances)) if variances > 0 else 0.0
+
+
+def judge(agreement, flattened, verdicts):
+    """Say where the map is not that of the halves, or was flattened.
+
+    Parameters
+    ----------
+    agreement : float
+        From `correlation`.
+    flattened : float
+        From `zero_level`.
+    verdicts : list of (code, sentence)
+
+    Raises
+    ------
+    InputError
+        If they do not belong together.
+    """
+    if not agreement >= LEAST_CORRELATION:
+        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only where there is "
+                         "content: the half maps are not those of this map, or not aligned with it")
+    if agreement < GOOD_CORRELATION:
+        verdicts.append(("half-maps-of-another", f"the map and the mean of the half maps correlate by {agreement:.2f} "
+                         "where there is content, even after the same low-pass: the map was changed by more than a "
+                         "filter, or is of another reconstruction; the errors are those of the half maps"))
+    if flattened > _FLATTENED:
+        verdicts.append(("map-flattened", f"{flattened:.0%} of the solvent was flattened in the map, and not in the "
+                         "half maps: noise and noise floor are theirs, the zero level is that of the solvent that is "
+                         "left"))

@@ -1,0 +1,109 @@
+"""Noise around each voxel, from one map: that of the quiet voxels nearby.
+
+Noise of real maps is not the same everywhere: it falls towards the rim of the box, where fewer orientations meet. What
+solvent near a place shows is closer to the noise there than the mean over all solvent, though not that inside content,
+which half maps alone tell.
+"""
+
+import numpy as np
+
+from occupy_jit.estimation.noise.half_maps import LocalNoise
+from occupy_jit.kernels.grid import binned
+from occupy_jit.kernels.grid.smoothing import smooth
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+WINDOW_ANGSTROM = 20.0
+"""Sigma of the Gaussian that solvent is averaged with."""
+
+_WIDER = 1.6
+_TIMES = 4
+_LEAST_WEIGHT = 0.02  # of the window in solvent: below it the next wider one is asked
+_ENOUGH = 0.2  # of the quiet voxels whose whole ball is quiet: below it all of them are taken
+_FINE = 4.0  # sigma in voxels from which on a grid of half as many points an axis holds the average
+
+
+def nearby_noise(source, maximum, zero, quiet, ball, voxel_size):
+    """Noise floor and noise around each voxel.
+
+    Averages of the sliding maximum and of the square of the map over quiet voxels whose whole ball is quiet, so that no
+    content reaches into it, weighted with a Gaussian of 20 Å; where hardly any solvent lies in that, with ones 1.6
+    times as wide each, and at last over all solvent. The floor is scaled by what the median of the maximum is of its
+    mean over all quiet voxels: the median is what a floor for the whole map would be.
+
+    Parameters
+    ----------
+    source, maximum : (nz, ny, nx) float32 arrays
+        The map that the sliding maximum is taken from, and that.
+    zero : float
+        Zero level.
+    quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
+    ball : occupy_jit.estimation.scale.ball.Ball
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    LocalNoise
+        Without the variance of the maximum, which solvent does not tell.
+    """
+    mask = np.array([quiet.section(z) for z in range(source.shape[0])], np.float32)
+    wholly = _wholly(mask, ball)
+    if wholly.sum(dtype=np.float64) > _ENOUGH * mask.sum(dtype=np.float64):
+        mask = wholly
+    del wholly
+    average = _Average(mask, WINDOW_ANGSTROM / voxel_size)
+    height = source - np.float32(zero)
+    variance = average(np.square(height, out=height))
+    np.subtract(maximum, np.float32(zero), out=height)
+    floor = average(height)
+    mean = quiet.mean_and_deviation(maximum, smooth=True)[0] - zero
+    median = max(quiet.median(maximum, zero), 0.0)
+    floor *= np.float32(median / mean if mean > 0 else 0.0)
+    return LocalNoise(np.maximum(floor, 0, out=floor), np.maximum(variance, 0, out=variance), None)
+
+
+def _wholly(mask, ball):
+    """Where the whole ball lies in the mask."""
+    outside = sliding_maximum(np.subtract(1, mask), ball.radius, ball.size)
+    return np.subtract(1, outside, out=outside)
+
+
+class _Average:
+    """Mean over the voxels of a mask near each voxel.
+
+    On ever coarser grids as long as they hold the Gaussian: what is averaged over so many voxels varies slowly.
+    """
+
+    def __init__(self, mask, sigma):
+        self._mask, self._sigma = mask, sigma
+        self._shapes = []
+        shape, self._done = mask.shape, 0.0  # variance that means over cells have, in points of their grid
+        while self._sigma >= _FINE:
+            self._shapes.append(shape)
+            shape, self._sigma = binned.cell_shape(shape), self._sigma / 2
+            self._done = (self._done + binned.SIGMA_OF_CELL ** 2) / 4
+        self._weight = self._coarse(mask)
+
+    def _coarse(self, volume):
+        for _ in self._shapes:
+            volume = binned.cell_mean(volume)
+        return volume
+
+    def __call__(self, volume):
+        """Mean of a volume, which is overwritten: a new one."""
+        volume *= self._mask
+        values = self._coarse(volume)
+        total = self._weight.sum(dtype=np.float64)
+        out = np.full(values.shape, values.sum(dtype=np.float64) / total if total > 0 else 0.0, np.float32)
+        missing = np.ones(values.shape, bool)
+        for step in range(_TIMES):
+            sigma = max((self._sigma * _WIDER ** step) ** 2 - self._done, 0.25) ** 0.5
+            weight, near = smooth(self._weight, sigma), smooth(values, sigma)
+            here = missing & (weight > _LEAST_WEIGHT)
+            np.divide(near, weight, out=out, where=here)
+            missing &= ~here
+            if not missing.any():
+                break
+        for shape in reversed(self._shapes):
+            out = binned.values_between(out, shape)
+        return out

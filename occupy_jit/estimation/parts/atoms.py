@@ -1,0 +1,104 @@
+"""The atoms that are fitted, and what is known of the parts they make up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation.parts.gauss_newton import SMALL_PART, Parts
+from occupy_jit.estimation.parts.restored import missing_side_chains
+from occupy_jit.estimation.parts.scattering import atom_types
+
+_B_PERCENTILE, _B_LARGEST = 5, 150.0
+
+
+@dataclass
+class Atoms:
+    """Atoms that are fitted: those of the model inside the box; and where side chains may be that it lacks.
+
+    Attributes
+    ----------
+    positions : ndarray (atoms, 3), float64
+        In voxels [z, y, x].
+    weights : ndarray (atoms,)
+    types : ndarray (atoms,), int32
+        Index into `kinds`.
+    b_factor : ndarray (atoms,)
+        Of the file, Å^2.
+    part, residue : ndarray (atoms,), int
+    kinds : list of (element, kind)
+    absent : ndarray (n, 3), float64
+        Mean places of absent side-chain atoms, in voxels [z, y, x].
+    scatter : ndarray (n,), float64
+        Å, rms, about them.
+    n_outside : int
+        Atoms of the model outside of the box.
+    """
+
+    positions: np.ndarray
+    weights: np.ndarray
+    types: np.ndarray
+    b_factor: np.ndarray
+    part: np.ndarray
+    residue: np.ndarray
+    kinds: list
+    absent: np.ndarray
+    scatter: np.ndarray
+    n_outside: int = 0
+
+    def b_of(self, use_file):
+        """B factors beyond that of the map: those of the file, or none."""
+        if not use_file:
+            return np.zeros(len(self.part))
+        return np.clip(self.b_factor - np.percentile(self.b_factor, _B_PERCENTILE), 0, _B_LARGEST)
+
+
+def collect_atoms(model, part, to_voxels, shape):
+    """Atoms inside the box.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    part : ndarray (atoms,), int
+    to_voxels : callable
+        From xyz in Å to voxels [z, y, x].
+    shape : tuple of int
+
+    Returns
+    -------
+    Atoms
+    """
+    types, index = atom_types(model.element, model.kind)
+    absent, scatter = missing_side_chains(model)
+    atoms = Atoms(to_voxels(model.xyz), model.weight, index, model.b_factor, part, model.residue, types,
+                  to_voxels(absent), scatter)
+    inside = ((atoms.positions > 0) & (atoms.positions < np.array(shape) - 1)).all(1)
+    atoms.n_outside = int(np.count_nonzero(~inside))
+    for name in ("positions", "weights", "types", "b_factor", "part", "residue"):
+        setattr(atoms, name, getattr(atoms, name)[inside])
+    return atoms
+
+
+def describe_parts(atoms, spacing, n_parts):
+    """Sizes of the parts, which are small, and the large part beside every small one.
+
+    Returns
+    -------
+    parts : Parts
+    tree : scipy.spatial.cKDTree
+        Of the atoms of large parts, in Å.
+    owner : ndarray
+        Part of each of those.
+    """
+    from scipy.spatial import cKDTree
+
+    size = np.bincount(atoms.part, atoms.weights, n_parts)
+    small = size < SMALL_PART
+    if small.all():
+        small[np.argmax(size)] = False
+    parent = np.arange(n_parts)
+    large = ~small[atoms.part]
+    tree, owner = cKDTree(atoms.positions[large] * spacing), atoms.part[large]
+    for k in np.flatnonzero(small & (size > 0)):
+        nearest = tree.query(atoms.positions[atoms.part == k] * spacing)[1]
+        parent[k] = np.bincount(owner[nearest]).argmax()
+    return Parts(size, small, parent), tree, owner

@@ -1,0 +1,133 @@
+"""Standard errors: noise and model error seen by the scatter over space, and what the method may be off by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation.parts.gauss_newton import solve_once
+from occupy_jit.kernels.model.columns import project, project_in_blocks
+
+_OF_FORM_FACTORS = 0.01  # of the occupancy: as well as two Gaussians stand for them
+_ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
+_UNTOLD_OFFSET = 60.0  # Å^2: how far offsets scatter that are held at 0 where they are not resolved
+_PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
+
+
+@dataclass
+class Solution:
+    """The last solution at the final gain and whitening.
+
+    Attributes
+    ----------
+    occupancy : ndarray (columns,)
+    offset : ndarray (parts,)
+    covariance : ndarray (2 parts, 2 parts)
+        Of both for the parts, rows scaled so that each variance is the larger of the formula's and the sandwich's.
+    y, fit : ndarray (voxels,)
+    state : State
+    of_ice : ndarray (parts,)
+        What the uncertain contrast of nucleic acid may change.
+    step : Step
+    influence : ndarray (blocks, parts)
+        What the residual in each block of space adds to each occupancy; the sum over blocks is 0.
+    """
+
+    occupancy: np.ndarray
+    offset: np.ndarray
+    covariance: np.ndarray
+    y: np.ndarray
+    fit: np.ndarray
+    state: object
+    of_ice: np.ndarray
+    step: object
+    influence: np.ndarray
+
+
+def solve_with_errors(design, lattice, state, parts, with_offsets=True):
+    """Two more Gauss-Newton steps at a fixed gain and whitening, and the covariance of their result."""
+    y = lattice.at_fit_voxels(state.whitening * lattice.band)
+    for _ in range(2):
+        state, step = solve_once(design, lattice, y, state, parts, with_offsets)
+    scores = block_scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
+    meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
+    covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
+    covariance += np.diag(_of_untold_offsets(lattice, step, len(parts)) ** 2)
+    return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
+                    _of_ice(design, lattice, state, step, len(parts), with_offsets), step,
+                    scores @ step.covariance[:, :len(parts)])
+
+
+def _of_untold_offsets(lattice, step, n):
+    """What offsets may change in each occupancy that the map does not resolve; 0 for the offsets."""
+    main = step.normal.main
+    own = np.arange(n)
+    rate = main[own, own + n] / np.maximum(main[own, own], 1e-30)
+    return np.concatenate([(1 - lattice.resolved) * _UNTOLD_OFFSET * rate, np.zeros(n)])
+
+
+def _of_ice(design, lattice, state, step, n, with_offsets):
+    """By how much occupancies change with the ice that nucleic acid displaces, times what that may be off by."""
+    if not design.mixed:
+        return np.zeros(n)
+    transfer = state.gain * state.whitening * lattice.band
+    column = design.ice_of_nucleic_acid(transfer, state.offset, state.occupancy)
+    sums = project(design.pattern, step.values, column)
+    right = [sums[:n, 0]] + ([step.share.T @ sums[:, 1]] if with_offsets else []) + [sums[n:, 0]]
+    return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]
+
+
+def change_with(design, solution, difference, n):
+    """By how much the occupancies of the parts change with the map, one step from the solution.
+
+    Parameters
+    ----------
+    difference : ndarray (voxels,)
+        Of the whitened map.
+    """
+    step = solution.step
+    sums = project(design.pattern, step.values, difference)
+    return step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))[0][:n]
+
+
+def block_scores(design, lattice, step, residual, n, with_offsets):
+    """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
+    scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
+    columns = [scores[:, :n, 0]]
+    if with_offsets:
+        columns.append(np.asarray(scores[:, :, 1] @ step.share))
+    return np.concatenate(columns, 1)
+
+
+def _larger(formula, sandwich):
+    """The sandwich, its rows and columns scaled so that no variance is smaller than the formula's."""
+    factor = np.sqrt(np.maximum(np.diag(formula) / np.maximum(np.diag(sandwich), 1e-30), 1))
+    return sandwich * factor[:, None] * factor[None, :]
+
+
+def relative_to_full(occupancy, covariance, weights):
+    """Occupancies divided by full scale, and their covariance: full scale varies with the parts that define it."""
+    reference = float(weights @ occupancy)
+    gradient = np.eye(len(occupancy)) / reference - np.outer(occupancy / reference**2, weights)
+    return occupancy / reference, gradient @ covariance @ gradient.T, reference
+
+
+def standard_errors(occupancy, covariance, offset, reference_offset, of_ice):
+    """Square root of the sum of the squares of all that is uncertain."""
+    of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
+    variance = np.maximum(np.diag(covariance), 0) + (_OF_FORM_FACTORS * occupancy) ** 2 + of_blur**2 + of_ice**2
+    return np.sqrt(variance)
+
+
+def difference_error(difference, variance, blurred, of_ice):
+    """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
+
+    Parameters
+    ----------
+    difference : ndarray (parts,)
+    variance : ndarray (parts,)
+        By noise, and by what errors of the model do not have in common.
+    blurred, of_ice : pair of ndarray (parts,)
+        Offset times occupancy, and what the contrast of nucleic acid may change, in either map.
+    """
+    of_blur = _PER_OFFSET * (blurred[0] - blurred[1])
+    return np.sqrt(variance + (_OF_FORM_FACTORS * difference) ** 2 + of_blur**2 + (of_ice[0] - of_ice[1]) ** 2)

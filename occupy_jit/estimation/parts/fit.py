@@ -1,0 +1,298 @@
+"""Occupancies of the parts of a model in a map: the steps in their order, as the manual has them."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.parts import registration, unmodelled_density
+from occupy_jit.estimation.parts.atoms import Atoms, collect_atoms, describe_parts
+from occupy_jit.estimation.parts.columns import Design
+from occupy_jit.estimation.parts.errors import relative_to_full, solve_with_errors, standard_errors
+from occupy_jit.estimation.parts.fit_grid import Lattice, detail_used, fourier_crop, make_lattice
+from occupy_jit.estimation.parts.full_group import full_group
+from occupy_jit.estimation.parts.gauss_newton import first_state, run_turns
+from occupy_jit.estimation.parts.halves import coarse_halves, judge_halves, noise_of
+from occupy_jit.estimation.parts.residues import correlations, fit_residues
+from occupy_jit.estimation.parts.result import Evidence, PartsResult, ResidueOccupancy
+from occupy_jit.estimation.parts.selection import model_name as _name
+from occupy_jit.estimation.parts.selection import select_parts
+from occupy_jit.files.models.reading import AtomicModel, read_model
+
+B_FACTORS = ("auto", "flat", "model")
+_LEAST_EXPLAINED, _LITTLE_EXPLAINED = 0.05, 0.15
+_MOST_OUTSIDE = 0.5
+_TRIAL_TURNS, _GROUP_TURNS, _MOST_TURNS, _SETTLED = 3, 2, 10, 0.003
+_PSEUDO_ATOM_ROUNDS = 2
+_MUCH_UNCOVERED = 0.3
+_FEWEST_ATOMS = 30
+_ADVICE = "fit it into the map first (ChimeraX: fitmap #2 inMap #1)"
+
+
+class _Prepared(NamedTuple):
+    """Map and model on one grid."""
+
+    lattice: Lattice
+    atoms: Atoms
+    frame: registration.Frame
+    uncovered: float
+
+
+def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
+                       half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None):
+    """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
+
+    Parameters
+    ----------
+    volume : occupy_jit.files.maps.maps.Map or ndarray (z, y, x)
+    structure : AtomicModel, str or path-like
+        Read by `occupy_jit.read_model`, or the name of its file.
+    parts : sequence of str
+        ``NAME=CHAIN:FIRST-LAST[,...]``; what they leave is divided into chains and ligands.
+    reference : sequence of str
+        Parts that are fully occupied; found if none is named.
+    residues : bool
+        Also every residue.
+    b_factors : {"auto", "flat", "model"}
+        Whether those of the file are used: auto takes what explains more.
+    half_maps : pair of arrays or maps (z, y, x), optional
+        That the map was made of. What each of them says is told as well, and how much of the errors is noise.
+    half_difference, half_mean : ndarray (z, y, x), optional
+        Half of their difference instead of them, and their mean if that is not the map, as `estimate` takes them.
+    voxel_size : float, optional
+        In Å; of an array it is needed.
+    position : (x, y, z), optional
+        Of the first voxel in the model's frame, Å. Of a `Map` that of its header.
+    progress : callable, optional
+        Called with a sentence before every step.
+
+    Returns
+    -------
+    PartsResult
+
+    Raises
+    ------
+    InputError
+        The model does not lie in the map, or the half maps are not its halves.
+        A part is named that the model does not have.
+    UsageError
+        A part cannot be understood, or the extra is not installed.
+    """
+    say = progress or (lambda sentence: None)
+    if b_factors not in B_FACTORS:
+        raise UsageError(f"b_factors {b_factors}: must be one of {', '.join(B_FACTORS)}")
+    model = structure if isinstance(structure, AtomicModel) else read_model(structure)
+    data, voxel_size, frames = _map_of(volume, voxel_size, position)
+    names, part, wanted = select_parts(model, parts, reference)
+    halves = coarse_halves(data.shape, voxel_size, half_maps, half_difference, half_mean)
+    say("model: where it lies in the map")
+    prepared = _best_frame(data, voxel_size, frames, model, part)
+    lattice, atoms = prepared.lattice, prepared.atoms
+    if halves is not None:
+        lattice.noise = noise_of(halves, lattice)
+    known, tree, owner = describe_parts(atoms, lattice.spacing, len(names))
+    say("model: parts")
+    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
+    n_pseudo = 0
+    if lattice.resolved > 0:
+        for _ in range(_PSEUDO_ATOM_ROUNDS):
+            say("model: density without atoms")
+            design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms)
+            n_pseudo += found
+    state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED, tell=_counted(say, "occupancies"))
+    say("model: errors")
+    solution = solve_with_errors(design, lattice, state, known)
+    explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
+    if explained < _LEAST_EXPLAINED:
+        raise InputError(f"{_name(model)}: does not lie in the density: it explains {100 * explained:.1f} % of the "
+                         f"map at its atoms; {_ADVICE}, or check that it is the model of this map")
+    result, reference_value, weights = _result(model, names, part, lattice, known, solution, wanted, design)
+    result.explained, result.pseudo_atoms, result.frame = explained, n_pseudo, prepared.frame
+    result.b_factors = "model" if used else "flat"
+    if halves is not None:
+        result.halves = judge_halves(lattice, design, solution, result, weights)
+    if residues:
+        say("model: residues")
+        _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
+    _warn(result, model, prepared)
+    return result
+
+
+def _counted(say, what):
+    """For `run_turns`: says which turn it is."""
+    return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
+
+
+def _map_of(volume, voxel_size, position):
+    """Data, voxel size and the places where the first voxel may lie."""
+    if isinstance(volume, np.ndarray):
+        if voxel_size is None:
+            raise UsageError("voxel_size: an array has none of its own; give it in Å")
+        return volume, float(voxel_size), [np.zeros(3) if position is None else np.asarray(position, float)]
+    voxel_size = volume.voxel_size if voxel_size is None else float(voxel_size)
+    if position is not None:
+        return volume.data, voxel_size, [np.asarray(position, float)]
+    header = volume.header
+    start = dict(zip(volume.axis_order, (int(header[n]) for n in ("nxstart", "nystart", "nzstart")), strict=True))
+    frames = [np.array(volume.position, float), np.array([start[axis] * voxel_size for axis in (1, 2, 3)], float)]
+    return volume.data, voxel_size, frames[:1] if np.allclose(*frames) else frames
+
+
+def _best_frame(data, voxel_size, frames, model, part):
+    """Try the frames that the header allows; refuse a model that lies in none of them."""
+    if len(model) < _FEWEST_ATOMS:
+        raise InputError(f"{_name(model)}: {len(model)} atoms are too few to be fitted; at least "
+                         f"{_FEWEST_ATOMS} are needed")
+    voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)
+    detail = detail_used(voxel_size)
+    coarse, spacing = fourier_crop(np.asarray(data), voxel_size, detail)
+    best = None
+    for origin in frames:
+        atoms = collect_atoms(model, part, lambda xyz, o=origin: (xyz - o)[:, ::-1] / spacing, coarse.shape)
+        if atoms.n_outside > _MOST_OUTSIDE * len(model) or len(atoms.part) < _FEWEST_ATOMS:
+            continue
+        frame = registration.find_frame(coarse, spacing, atoms.positions, atoms.weights, detail)
+        if best is None or frame.score_here > best[1].score_here:
+            best = (atoms, frame)
+        if not frame.refused:
+            break
+    if best is None:
+        low, high = model.xyz.min(0), model.xyz.max(0)
+        ends = [f"{a:.0f} to {b:.0f}" for a, b in zip(low, high, strict=True)]
+        raise InputError(f"{_name(model)}: most of its atoms lie outside of the map: they span {', '.join(ends)} Å "
+                         f"(x, y, z), the map begins at {', '.join(f'{v:.0f}' for v in frames[0])}; fit the model into "
+                         "the map first (ChimeraX: fitmap #2 inMap #1)")
+    atoms, frame = best
+    _refuse_frame(model, frame, detail)
+    uncovered = registration.uncovered_share(coarse, spacing, atoms.positions, detail)
+    lattice = make_lattice(coarse, spacing, atoms.positions, detail)
+    atoms.positions, atoms.absent = atoms.positions - lattice.corner, atoms.absent - lattice.corner
+    return _Prepared(lattice, atoms, frame, uncovered)
+
+
+def _refuse_frame(model, frame, detail):
+    """Refuse a model that lies elsewhere, or nowhere, in the map."""
+    if frame.refused:
+        where = "no shift helps: another molecule, hand or orientation?"
+        if frame.best_score > 12 and np.linalg.norm(frame.shift) > detail:
+            where = "it would after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
+        raise InputError(f"{_name(model)}: does not lie in the density (score {frame.score_here:.1f}, elsewhere up to "
+                         f"{frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
+    if frame.too_far(detail):
+        raise InputError(f"{_name(model)}: lies turned in the density: rotated by {frame.rotation:.1f} degrees its "
+                         f"atoms move by {frame.displacement:.1f} Å into {frame.gain:.1f} times the density; {_ADVICE}")
+
+
+def _choose_b_factors(lattice, atoms, known, b_factors, tell):
+    """A few turns without and with the file's B factors; what leaves less unexplained goes on."""
+    choices = {"auto": (False, True), "flat": (False,), "model": (True,)}[b_factors]
+    if np.ptp(atoms.b_factor) < 1:
+        choices = (False,)
+    tried = []
+    for use in choices:
+        design = Design(lattice, atoms.positions, atoms.weights, atoms.types, atoms.b_of(use), atoms.part,
+                        np.arange(len(known)), atoms.kinds, boxes=len(known))
+        state = run_turns(design, lattice, first_state(design, lattice, len(known)), known, _TRIAL_TURNS,
+                          tell=tell)
+        tried.append((state.unexplained, use, design, state))
+    _, use, design, state = min(tried, key=lambda trial: trial[0])
+    return design, state, use
+
+
+def _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms):
+    """Columns for density without model; returns design, state and the number of new pseudo-atoms."""
+    residual = unmodelled_density.residual_map(design, lattice, state)
+    distance = unmodelled_density.distance_to_columns(design, lattice)
+    voxels, amplitude = unmodelled_density.find_pseudo_atoms(residual, lattice, state, distance, atoms)
+    if not len(voxels):
+        return design, state, 0
+    near = owner[tree.query(voxels * lattice.spacing)[1]]
+    group = unmodelled_density.groups_of((voxels + lattice.corner) * lattice.spacing, near, lattice.detail)
+    first = np.unique(group, return_index=True)[1]
+    design = design.with_carbons(voxels.astype(float), amplitude, group, near[first])
+    state = replace(state, occupancy=np.concatenate([state.occupancy, np.ones(len(first))]))
+    return design, run_turns(design, lattice, state, known, _GROUP_TURNS), len(voxels)
+
+
+def _result(model, names, part, lattice, known, solution, wanted, design):
+    """Occupancies relative to full scale, full scale itself, and the weights of the parts in it."""
+    n = len(names)
+    occupancy, covariance = solution.occupancy[:n], solution.covariance[:n, :n]
+    if wanted is None:
+        full, weights = full_group(occupancy, np.sqrt(np.diag(covariance)), known.size)
+    else:
+        full = np.isin(np.arange(n), wanted)
+        weights = full * known.size
+        if not weights.sum() > 0 or not weights @ occupancy > 0:
+            raise InputError(f"{_name(model)}: the parts named with --reference-part have no density in this map; name "
+                             "others, or leave it out")
+        weights = weights / weights.sum()
+    relative, spread, value = relative_to_full(occupancy, covariance, weights)
+    of_ice = solution.of_ice / value - relative * float(weights @ solution.of_ice) / value
+    zero = float(weights @ solution.offset)
+    se = standard_errors(relative, spread, solution.offset, zero, of_ice)
+    gain = solution.state.gain[np.flatnonzero(lattice.band > 0.3)[0]]
+    return PartsResult(names, known.size.round().astype(int), relative, se, solution.offset - zero,
+                       np.sqrt(np.diag(solution.covariance))[n:2 * n], correlations(design.pattern, solution.y,
+                                                                                     solution.fit)[:n],
+                       full, spread, 0.0, 0, "", lattice.detail, float(gain * value), None, model=model,
+                       part_of_atom=part, evidence=_evidence(solution, lattice, n, value)), value, weights
+
+
+def _evidence(solution, lattice, n, value):
+    """What a comparison with other maps needs, at a full scale of 1."""
+    grid = (lattice.data.shape, tuple(map(int, lattice.corner)), lattice.n_fit,
+            tuple(round(float(step), 6) for step in lattice.spacing))
+    return Evidence(solution.covariance[:n, :n] / value**2, solution.step.covariance[:n, :n] / value**2,
+                    (solution.influence / value).astype(np.float32), (solution.y - solution.fit).astype(np.float32),
+                    solution.of_ice / value, grid)
+
+
+def _add_residues(result, model, names, lattice, atoms, used, solution, design, value):
+    found = fit_residues(lattice, atoms, atoms.b_of(used), solution, design, len(names), value, model.residues)
+    result.residue_of_table = found.index
+    for i, k in enumerate(found.index):
+        r = model.residues[k]
+        result.residues.append(ResidueOccupancy(r.chain, r.name, r.number, names[found.part[i]],
+                                                float(found.occupancy[i]), float(found.se[i]), float(found.cc[i])))
+
+
+def _warn(result, model, prepared):
+    """Sentences about what the user should know."""
+    say = result.warnings.append
+    result.warnings.extend(model.remarks)
+    atoms = prepared.atoms
+    if atoms.n_outside:
+        say(f"{atoms.n_outside} atoms of the model lie outside of the map and are left out")
+    if result.explained < _LITTLE_EXPLAINED:
+        say(f"the model explains only {100 * result.explained:.0f} % of the map at its atoms; check how it fits")
+    shift = float(np.linalg.norm(prepared.frame.shift))
+    if shift > 1.5 * float(prepared.lattice.spacing.max()):
+        say("the model fits better after a shift by " + ", ".join(f"{v:.1f}" for v in prepared.frame.shift)
+            + " Å (x, y, z)")
+    elif prepared.frame.rotated:
+        say(f"the model fits better rotated by {prepared.frame.rotation:.1f} degrees: its atoms move by "
+            f"{prepared.frame.displacement:.1f} Å, rms; {_ADVICE}")
+    if prepared.uncovered > _MUCH_UNCOVERED:
+        copies = max(model.assemblies.values(), default=1)
+        help_ = f"; --assembly makes up to {copies} copies of it" if copies > 1 and model.copies == 1 else ""
+        say(f"{100 * prepared.uncovered:.0f} % of the density lies away from the model: of a symmetric map give all "
+            f"subunits{help_}")
+    if result.full.sum() == 1 and len(result) > 1:
+        say(f"{result.names[int(np.argmax(result.full))]} alone defines full scale")
+    absent = [name for name, size in zip(result.names, result.atoms, strict=True) if not size]
+    if absent:
+        say(f"outside of the map, so without an occupancy: {', '.join(absent[:10])}")
+    for name, se, cc in zip(result.names, result.se, result.cc, strict=True):
+        if name not in absent and se > 0.25:
+            say(f"{name} is not determined (standard error {se:.2f})")
+        elif name not in absent and cc < 0.2:
+            say(f"the density does not resemble {name} (correlation {cc:.2f}): absent, or misplaced")
+    if result.halves is not None and result.halves.disagreement > result.halves.most:
+        say(f"the half maps differ by {result.halves.disagreement:.1f} standard errors of the parts, which noise alone "
+            "should keep below 1: they are no independent halves, or the errors are too small")
+    if result.pseudo_atoms > 0.1 * len(atoms.part):
+        say(f"density without model: {result.pseudo_atoms} pseudo-atoms were needed beside {len(atoms.part)} atoms")
+    if prepared.lattice.resolved == 0:
+        say(f"at details of {prepared.lattice.detail:.0f} Å flexibility is not told from occupancy: dB is held at 0")

@@ -1,0 +1,244 @@
+"""The grid that a model is fitted on: the map at the detail used, cut out around the atoms, and voxels near them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.kernels.model.atoms import distance_to_atoms
+from occupy_jit.kernels.model.radial import shell_products, times_radial
+
+FINEST_DETAIL = 4.0
+"""Å. Finer detail depends on errors of the model more than on its occupancies."""
+_VOXELS_PER_DETAIL = 2.8
+_LEAST_VOXELS = 2.4
+MASK_RADIUS = 0.6
+"""Of the detail: fit voxels lie within it of an atom."""
+_COARSEST = 7.5  # details (30 Å)
+_EDGE = 0.4  # width of the band's upper edge, in 1/detail
+_RESOLVED, _UNRESOLVED = 6.0, 9.0
+"""Å. Up to the first detail, shells tell gain, whitening and offsets apart; from the second on they do not."""
+_GUARD = 4.0
+_BLOCK = 3.0
+
+
+def workers():
+    from occupy_jit.machine.threads import thread_count
+
+    return thread_count()
+
+
+def detail_used(voxel_size):
+    """Finest detail that is fitted, in Å: 4, or what a map of these voxels holds."""
+    return max(FINEST_DETAIL, _LEAST_VOXELS * float(np.max(voxel_size)))
+
+
+def fourier_crop(volume, voxel_size, detail):
+    """The map on a coarser grid, about `detail` / 2.8 per voxel, by cutting its Fourier transform.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), float32
+    voxel_size : ndarray (3,)
+        Along z, y, x in Å.
+    detail : float
+
+    Returns
+    -------
+    coarse : ndarray (z, y, x), float32
+    spacing : ndarray (3,), float64
+    """
+    import scipy.fft as fft
+
+    n = np.array(volume.shape)
+    length = n * voxel_size
+    new = np.array([min(int(a), fft.next_fast_len(int(np.ceil(size * _VOXELS_PER_DETAIL / detail)), real=True))
+                    for a, size in zip(n, length, strict=True)])
+    if (new == n).all():
+        return np.ascontiguousarray(volume, np.float32), length / n
+    half = fft.rfft(np.asarray(volume, np.float32), axis=2, workers=workers())[:, :, :new[2] // 2 + 1]
+    for axis in (1, 0):
+        half = fft.fft(half, axis=axis, workers=workers())
+        half = np.take(half, np.rint(np.fft.fftfreq(new[axis]) * new[axis]).astype(int), axis=axis)
+    if new[2] < n[2] and new[2] % 2 == 0:
+        half[:, :, -1] = half[:, :, -1].real
+    coarse = fft.irfftn(half, tuple(new), workers=workers())
+    return np.ascontiguousarray(coarse * np.float32(np.prod(new / n))), length / new
+
+
+def soft_step(s, centre, width):
+    """1 below the centre, 0 above it, a raised cosine over `width`."""
+    return 0.5 + 0.5 * np.cos(np.pi * np.clip((s - centre) / width + 0.5, 0, 1))
+
+
+@dataclass
+class Lattice:
+    """Everything about the grid that stays fixed during a fit.
+
+    Attributes
+    ----------
+    data : ndarray (z, y, x), float32
+    spacing : ndarray (3,), float64
+        Å along z, y, x.
+    corner : ndarray (3,), int64
+        First voxel [z, y, x] on the coarse map's grid.
+    detail : float
+        Å.
+    distance : ndarray (z, y, x), float32
+        To the nearest atom, up to 1.5 details.
+    fit_index : ndarray (z, y, x), int32
+        Number of a fit voxel, else -1.
+    n_fit : int
+    block : ndarray (n_fit,), int32
+        Which cube of 3 details a fit voxel lies in.
+    n_blocks : int
+    s : ndarray (shells,), float64
+        Frequencies of the radial tables, 1/Å.
+    band : ndarray (shells,), float64
+        Which of them are fitted: 0..1.
+    transform : ndarray, complex64
+        Of `data`.
+    resolved : float
+        1 where the detail tells gain, whitening and offsets apart, 0 where it is too coarse for that.
+    cut : callable
+        Cuts the same box out of another coarse map.
+    noise : ndarray, complex64, or None
+        Transform of half of the difference of half maps.
+    place, shell, in_shell
+        Of every coefficient its place in the radial tables, the nearest shell, and how many lie in each.
+    """
+
+    data: np.ndarray
+    spacing: np.ndarray
+    corner: np.ndarray
+    detail: float
+    distance: np.ndarray
+    fit_index: np.ndarray
+    n_fit: int
+    block: np.ndarray
+    n_blocks: int
+    s: np.ndarray
+    band: np.ndarray
+    transform: np.ndarray
+    resolved: float
+    cut: object
+    place: np.ndarray
+    shell: np.ndarray
+    in_shell: np.ndarray
+    noise: np.ndarray = None
+
+    def transform_of(self, coarse):
+        """Transform of another map on the same coarse grid, cut out like this one."""
+        import scipy.fft as fft
+
+        return fft.rfftn(self.cut(coarse), workers=workers())
+
+    def spread(self, values):
+        """Fit voxels put into the grid, 0 elsewhere, and transformed."""
+        import scipy.fft as fft
+
+        grid = np.zeros(self.data.shape, np.float32)
+        grid[self.fit_index >= 0] = values
+        return fft.rfftn(grid, workers=workers())
+
+    def filtered(self, table, transform=None):
+        """The map times a radial function of Fourier space, on the whole grid."""
+        import scipy.fft as fft
+
+        transform = self.transform if transform is None else transform
+        return fft.irfftn(times_radial(transform, self.place, table), self.data.shape, workers=workers())
+
+    def at_fit_voxels(self, table, transform=None):
+        """The same at the fit voxels (float64)."""
+        return self.filtered(table, transform)[self.fit_index >= 0].astype(np.float64)
+
+    def power(self, first, second):
+        """Sums of the product of two transforms over the shells."""
+        return shell_products(first, second, self.shell, self.data.shape[2], len(self.s))
+
+
+def make_lattice(coarse, spacing, positions, detail):
+    """Cut the surroundings of the atoms out of the coarse map and set up shells, mask and blocks.
+
+    Parameters
+    ----------
+    coarse, spacing
+        From `fourier_crop`.
+    positions : ndarray (atoms, 3), float64
+        In voxels [z, y, x] of the coarse map; atoms inside of it.
+    detail : float
+        Å.
+
+    Returns
+    -------
+    Lattice
+    """
+    import scipy.fft as fft
+
+    cut, corner = _cutter(coarse, spacing, positions, detail)
+    data = cut(coarse)
+    shape = data.shape
+    distance = distance_to_atoms(shape, positions - corner, spacing, 1.5 * detail)
+    mask = distance <= MASK_RADIUS * detail
+    n_fit = int(np.count_nonzero(mask))
+    fit_index = np.full(shape, -1, np.int32)
+    fit_index[mask] = np.arange(n_fit, dtype=np.int32)
+    cubes = [((np.arange(n) + c) * step // (_BLOCK * detail)).astype(np.int64)
+             for n, c, step in zip(shape, corner, spacing, strict=True)]
+    cubes = [c - c.min() for c in cubes]
+    number = (cubes[0][:, None, None] * (cubes[1][-1] + 1) + cubes[1][None, :, None]) * (cubes[2][-1] + 1) + cubes[2]
+    used, block = np.unique(number[mask], return_inverse=True)
+    step = 1 / max(float((shape * spacing).max()), 15 * detail)
+    s = np.arange(0, (1 + _EDGE / 2) / detail + 3 * step, step)
+    resolved = float(np.clip((_UNRESOLVED - detail) / (_UNRESOLVED - _RESOLVED), 0, 1))
+    low = resolved / (_COARSEST * detail)
+    # The edge is soft so that the functions about atoms are compact: a sharp one rings beyond the reach of the columns.
+    band = soft_step(s, 1 / detail, _EDGE / detail)
+    if low > 0:
+        band *= 1 - soft_step(s, low, 0.9 * low)
+    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
+    place = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2).astype(np.float32)
+    place /= np.float32(step)
+    shell = np.minimum(np.rint(place), len(s) - 1).astype(np.int16)
+    transform = fft.rfftn(data, workers=workers())
+    lattice = Lattice(data, spacing, corner, detail, distance, fit_index, n_fit, block.ravel().astype(np.int32),
+                      len(used), s, band, transform, resolved, cut, place, shell, np.ones(len(s)))
+    ones = np.ones_like(transform)
+    lattice.in_shell = np.maximum(lattice.power(ones, ones), 1)
+    return lattice
+
+
+def _cutter(coarse, spacing, positions, detail):
+    """Function that cuts the box of the atoms, with a margin that fades out, from a map, and the box's first voxel.
+
+    Where that is not much smaller than the map, the whole of it. What a map adds everywhere is taken out first: it
+    must not become a step where the box fades out.
+    """
+    import scipy.fft as fft
+
+    shape = np.array(coarse.shape)
+    margin = np.ceil(_GUARD * detail / spacing)
+    low = np.floor(positions.min(0) - margin).astype(int)
+    high = np.ceil(positions.max(0) + margin).astype(int) + 1
+    size = np.array([fft.next_fast_len(int(n), real=True) for n in high - low])
+    solvent = distance_to_atoms(coarse.shape, positions, spacing, 2 * detail) >= 2 * detail
+
+    def level(volume):
+        return np.float32(np.median(volume[solvent])) if solvent.any() else np.float32(0)
+
+    if size.prod() > 0.7 * coarse.size:
+        return lambda volume: volume - level(volume), np.zeros(3, int)
+    low = low - (size - (high - low)) // 2
+    source = [slice(max(0, a), min(n, a + m)) for a, m, n in zip(low, size, shape, strict=True)]
+    target = [slice(s.start - a, s.stop - a) for s, a in zip(source, low, strict=True)]
+    fade = np.ceil(2 * detail / spacing).astype(int)
+
+    def cut(volume):
+        out = np.zeros(size, np.float32)
+        out[tuple(target)] = volume[tuple(source)] - level(volume)
+        for axis, n in enumerate(size):
+            edge = np.minimum(np.arange(n), np.arange(n)[::-1])
+            ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip((edge + 0.5) / fade[axis], 0, 1))
+            out *= ramp.astype(np.float32).reshape([-1 if i == axis else 1 for i in range(3)])
+        return out
+
+    return cut, low

@@ -1,0 +1,258 @@
+"""The turns of the fit: occupancies and offsets at a gain and a whitening, then gain and whitening at those."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from occupy_jit.estimation.parts.full_group import full_group
+from occupy_jit.estimation.parts.normal import assemble, derivative_shares
+from occupy_jit.kernels.model.columns import combine, project
+
+SMALL_PART = 80  # atoms: smaller parts have no offset of their own to speak of
+_SMOOTHING = 0.01  # 1/Å
+_FIRST_SPREAD = 60.0  # Å^2, of the offsets
+_SMALL_SPREAD = 25.0
+_LEAST_SPREAD, _MOST_SPREAD = 4.0, 150.0
+_LONGEST_STEP = 40.0  # Å^2, of an offset in one turn
+WHITENING_TURNS = 4
+
+
+@dataclass
+class State:
+    """What the turns change.
+
+    Attributes
+    ----------
+    occupancy : ndarray (columns,)
+        On the scale of the gain.
+    offset : ndarray (parts,)
+        Å^2.
+    gain, whitening : ndarray (shells,)
+    spread : float
+        Of the offsets, Å^2.
+    turns : int
+        Done so far.
+    unexplained : float
+        Share of the whitened map's power at the fit voxels.
+    """
+
+    occupancy: np.ndarray
+    offset: np.ndarray
+    gain: np.ndarray
+    whitening: np.ndarray
+    spread: float = _FIRST_SPREAD
+    turns: int = 0
+    unexplained: float = 1.0
+
+
+@dataclass
+class Parts:
+    """What is known of the parts beforehand.
+
+    Attributes
+    ----------
+    size : ndarray (parts,)
+        Atoms.
+    small : ndarray (parts,), bool
+    parent : ndarray (parts,), int
+        To whose offset that of a small part is drawn.
+    """
+
+    size: np.ndarray
+    small: np.ndarray
+    parent: np.ndarray
+
+    def __len__(self):
+        return len(self.size)
+
+
+def smooth_shells(values, lattice):
+    """Gaussian mean over neighbouring shells."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(values, _SMOOTHING / (lattice.s[1] - lattice.s[0]), mode="nearest")
+
+
+def _held(values, lattice):
+    """Constant beyond the shells that are fitted."""
+    inside = np.flatnonzero(lattice.band > 0.3)
+    values[:inside[0]] = values[inside[0]]
+    values[inside[-1]:] = values[inside[-1]]
+    return values
+
+
+def first_state(design, lattice, n_parts):
+    """All parts full, the gain and the whitening that fit those."""
+    masked = lattice.spread(lattice.data[lattice.fit_index >= 0])
+    power = lattice.power(masked, masked)
+    power = smooth_shells(power, lattice) / smooth_shells(lattice.in_shell, lattice) / lattice.n_fit
+    whitening = np.maximum(power, 1e-12 * power.max()) ** (-0.5 * lattice.resolved)
+    state = State(np.ones(design.n_columns), np.zeros(n_parts), np.ones(len(lattice.s)), whitening)
+    values = design.values(state.gain * state.whitening * lattice.band, state.offset)
+    y = lattice.at_fit_voxels(state.whitening * lattice.band)
+    return _new_spectra(state, lattice, y, design.fit(values, state.occupancy), first=True)
+
+
+def _new_spectra(state, lattice, y, fit, first=False):
+    """Gain and whitening at the present fit."""
+    observed, modelled = lattice.spread(y), lattice.spread(fit)
+    cross, own = lattice.power(observed, modelled), lattice.power(modelled, modelled)
+    ratio = _held(smooth_shells(cross, lattice) / np.maximum(smooth_shells(own, lattice), 1e-30), lattice)
+    ratio = np.clip(ratio, 1e-3 * ratio.max(), None) if first else np.clip(ratio, 0.3, 3)
+    gain = _two_parameters(state.gain * ratio, own * lattice.band**2, lattice)
+    whitening = state.whitening
+    if state.turns < WHITENING_TURNS:
+        left = np.maximum(lattice.power(observed, observed) - cross**2 / np.maximum(own, 1e-30), 0)
+        power = smooth_shells(left, lattice) / smooth_shells(lattice.in_shell, lattice) / lattice.n_fit
+        power = _held(power / np.maximum(lattice.band, 0.3) ** 2, lattice)
+        power = np.maximum(power, 1e-12 * power.max())
+        # Where nothing is resolved the residual is not whitened, only brought to variance 1.
+        mean = (left.sum() / lattice.in_shell.sum() / lattice.n_fit if lattice.resolved < 1 else 1.0)
+        whitening = whitening / np.sqrt(power**lattice.resolved * mean ** (1 - lattice.resolved))
+    return replace(state, gain=gain, whitening=whitening)
+
+
+def _two_parameters(gain, weights, lattice):
+    """The gain, drawn to a scale and a B factor by as much as shells are not resolved."""
+    if lattice.resolved == 1:
+        return gain
+    square = lattice.s**2
+    use = lattice.band > 0.3
+    weights = weights[use] / weights[use].sum()
+    logarithm = np.log(gain[use])
+    centre, mean = weights @ square[use], weights @ logarithm
+    slope = weights @ ((square[use] - centre) * (logarithm - mean)) / (weights @ (square[use] - centre) ** 2)
+    curve = np.exp(mean + min(slope, 0.0) * (square - centre))
+    return gain**lattice.resolved * curve ** (1 - lattice.resolved)
+
+
+def offset_prior(parts, spread, resolved=1.0):
+    """Weights 1/variance of the offsets. Their spread goes to 0 where the map does not resolve what they change."""
+    return np.where(parts.small, _SMALL_SPREAD, spread) ** -2.0 / max(resolved, 1e-3) ** 2
+
+
+def solve_once(design, lattice, y, state, parts, with_offsets=True):
+    """One Gauss-Newton step at a fixed gain and whitening.
+
+    Returns
+    -------
+    state : State
+        With the new occupancies and offsets.
+    step : Step
+    """
+    n = len(parts)
+    transfer = state.gain * state.whitening * lattice.band
+    values = design.values(transfer, state.offset)
+    occupancy, offset = state.occupancy, state.offset
+    residual = y - design.fit(values, occupancy)
+    weights = offset_prior(parts, state.spread, lattice.resolved)
+    prior = [np.zeros(n)]
+    sums = project(design.pattern, values, residual)
+    share = derivative_shares(design, occupancy, n)
+    right = [sums[:n, 0]]
+    if with_offsets:
+        prior.append(weights)
+        right.append(share.T @ sums[:, 1] - weights * (offset - np.where(parts.small, offset[parts.parent], 0)))
+    normal = assemble(design, design.products(values), share, n, np.concatenate(prior), with_offsets)
+    step, covariance = normal.solve(np.concatenate([*right, sums[n:, 0]]))
+    of_offsets = np.clip(step[n:2 * n], -_LONGEST_STEP, _LONGEST_STEP) if with_offsets else np.zeros(n)
+    of_occupancy = np.concatenate([step[:n], step[len(covariance):]])
+    fit = y - residual + combine(design.pattern, values, np.stack([of_occupancy, share @ of_offsets], 1))
+    new = replace(state, occupancy=occupancy + of_occupancy, offset=np.clip(offset + of_offsets, -150, 400))
+    return new, Step(normal, covariance, fit, values, share, np.concatenate(prior))
+
+
+def told_by_map(variance, prior):
+    """Share of each offset that the map tells; the prior tells the rest (MacKay 1992).
+
+    Parameters
+    ----------
+    variance : ndarray (parts,)
+        Of the offsets, after the fit.
+    prior : float
+        Their standard deviation before it, Å^2.
+
+    Returns
+    -------
+    ndarray (parts,)
+        0 to 1. An offset is that share of what the map alone says, so that sum of offsets / sum of shares is their
+        mean, weighted with 1 / (variance in the map + prior variance).
+    """
+    return np.clip(1 - variance / prior**2, 0, 1)
+
+
+def spread_of_offsets(offset, told):
+    """Standard deviation of the offsets before the fit, of the greatest evidence: MacKay's fixed point.
+
+    The mean of square and variance after the fit has the same fixed point but comes near it too slowly where the map
+    tells little of the single offset: parts that do not differ would keep offsets that errors of the model are fitted
+    with.
+    """
+    return float(np.clip(np.sqrt((offset**2).sum() / max(told.sum(), 1.0)), _LEAST_SPREAD, _MOST_SPREAD))
+
+
+@dataclass
+class Step:
+    """What a Gauss-Newton step leaves behind.
+
+    Attributes
+    ----------
+    normal : Normal
+    covariance : ndarray (m, m)
+        Of the parts' occupancies and offsets.
+    fit : ndarray (voxels,)
+        Of the linearised model after the step.
+    values, share
+        The matrix: columns, and how derivatives make up those of offsets.
+    prior : ndarray (m,)
+    """
+
+    normal: object
+    covariance: np.ndarray
+    fit: np.ndarray
+    values: np.ndarray
+    share: object
+    prior: np.ndarray
+
+
+def turn(design, lattice, state, parts, with_offsets=True):
+    """One turn; returns the new state and by how much the parts changed."""
+    n = len(parts)
+    y = lattice.at_fit_voxels(state.whitening * lattice.band)
+    before = state
+    state, step = solve_once(design, lattice, y, state, parts, with_offsets)
+    occupancy, offset, fit = state.occupancy, state.offset, step.fit
+    variance = np.diag(step.covariance)
+    spread = state.spread
+    if with_offsets:
+        big = ~parts.small
+        told = told_by_map(variance[n:2 * n][big], spread * max(lattice.resolved, 1e-3))
+        if big.sum() >= 4:
+            spread = spread_of_offsets(offset[big], told)
+    state = _new_spectra(state, lattice, y, fit)
+    full, _ = full_group(occupancy[:n], np.sqrt(variance[:n]), parts.size)
+    scale = occupancy[:n][full].mean()
+    gain = state.gain * scale
+    occupancy = occupancy / scale
+    if with_offsets:  # an offset common to all belongs to the gain
+        common = float(np.clip(offset[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
+        offset = offset - common
+        gain = gain * np.exp(-common * lattice.s**2 / 4)
+    change = max(np.abs(occupancy - before.occupancy)[:n].max(), np.abs(offset - before.offset).max() / 500)
+    unexplained = float(((y - fit) ** 2).mean() / (y * y).mean())
+    return replace(state, occupancy=occupancy, offset=offset, gain=gain, spread=spread, turns=state.turns + 1,
+                   unexplained=unexplained), change
+
+
+def run_turns(design, lattice, state, parts, number, with_offsets=True, until=0.0, tell=None):
+    """Several turns, fewer when the parts change by less than `until` (and the whitening stands).
+
+    `tell` is called before each, with its number and that of the last one.
+    """
+    for i in range(number):
+        if tell is not None:
+            tell(i + 1, number)
+        state, change = turn(design, lattice, state, parts, with_offsets)
+        if change < until and state.turns >= WHITENING_TURNS:
+            break
+    return state

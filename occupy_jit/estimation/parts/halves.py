@@ -1,0 +1,168 @@
+"""What two half maps say of the parts of a model: either's answer, the noise, and whether the errors hold."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.noise.half_maps import join_half_maps
+from occupy_jit.estimation.noise.halves_of_other_map import LEAST_CORRELATION
+from occupy_jit.estimation.parts.errors import block_scores, change_with
+from occupy_jit.estimation.parts.fit_grid import detail_used, fourier_crop
+from occupy_jit.estimation.parts.gauss_newton import smooth_shells
+from occupy_jit.kernels.model.radial import times_radial
+
+_IDENTICAL = 1e-8  # of the power of the map
+_SURE = 3.09  # normal deviate that chance exceeds once in a thousand times
+
+
+@dataclass
+class PartHalves:
+    """What either half map says, and the noise that shows in their difference.
+
+    Attributes
+    ----------
+    occupancy : ndarray (2, parts), float64
+        Of either half, relative to its own full scale; gain, whitening and all else as for the whole map.
+    se_noise : ndarray (parts,), float64
+        Standard error of the whole map's occupancies by noise alone: what the error of the model adds is not in it.
+    disagreement : float
+        Half the difference of the answers in standard errors: root mean square over parts, correlations considered. It
+        is noise alone, so it should not exceed 1.
+    most : float
+        Above it, it does so by more than chance (once in a thousand times).
+    """
+
+    occupancy: np.ndarray
+    se_noise: np.ndarray
+    disagreement: float
+    most: float
+
+
+class CoarseHalves(NamedTuple):
+    """Half maps at the detail used.
+
+    Attributes
+    ----------
+    difference : ndarray (z, y, x)
+        Half of it.
+    mean : ndarray (z, y, x) or None
+        Where the map is not their mean itself.
+    """
+
+    difference: np.ndarray
+    mean: np.ndarray | None
+
+
+def coarse_halves(shape, voxel_size, half_maps=None, half_difference=None, half_mean=None):
+    """Half maps at the detail used; None without them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the map.
+    voxel_size : float or (3,)
+        Å.
+    half_maps : pair of arrays or maps, optional
+    half_difference, half_mean : ndarray (z, y, x), optional
+        Half of their difference instead, and their mean if that is not the map, on the grid of the map or at the
+        detail used already.
+
+    Raises
+    ------
+    InputError
+        They are the same map twice.
+    UsageError
+        They are not two, or of another box.
+    """
+    if half_maps is not None:
+        half_mean, half_difference = _joined(shape, half_maps)
+    if half_difference is None:
+        return None
+    voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)
+    return CoarseHalves(*(None if volume is None else
+                          fourier_crop(volume, voxel_size * np.array(shape) / volume.shape, detail_used(voxel_size))[0]
+                          for volume in (half_difference, half_mean)))
+
+
+def _joined(shape, half_maps):
+    """Mean and half of the difference of two half maps."""
+    if len(half_maps) != 2:
+        raise UsageError(f"half_maps: give two, not {len(half_maps)}")
+    one, two = (np.array(getattr(half, "data", half), np.float32, order="C") for half in half_maps)
+    if not one.shape == two.shape == shape:
+        raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} are not that of the map, {shape}")
+    join_half_maps(one, two)
+    if float(np.square(two, dtype=float).mean()) <= _IDENTICAL * float(np.square(one, dtype=float).mean()):
+        raise InputError("half_maps: they are the same map twice; give the other half")
+    return one, two
+
+
+def noise_of(halves, lattice):
+    """Transform of the noise of the map on the lattice.
+
+    Where the map was made of the halves, sharpened or masked, they are brought to it shell by shell.
+
+    Raises
+    ------
+    InputError
+        The map does not resemble the mean of the halves.
+    """
+    noise = lattice.transform_of(halves.difference)
+    if halves.mean is None:
+        return noise
+    mean = lattice.transform_of(halves.mean)
+    own = smooth_shells(lattice.power(mean, mean), lattice)
+    gain = np.maximum(smooth_shells(lattice.power(lattice.transform, mean), lattice), 0) / np.maximum(own, 1e-30)
+    one, two = lattice.at_fit_voxels(lattice.band), lattice.at_fit_voxels(lattice.band * gain, mean)
+    agreement = float(np.corrcoef(one, two)[0, 1]) if two.any() else 0.0
+    if not agreement >= LEAST_CORRELATION:
+        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only at the model: the "
+                         "half maps are not those of this map, or not aligned with it")
+    return times_radial(noise, lattice.place, gain)
+
+
+def judge_halves(lattice, design, solution, result, weights):
+    """What the halves say beside the solution for the whole map.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        With `noise`.
+    design : Design
+    solution : Solution
+    result : PartsResult
+        Of the whole map.
+    weights : ndarray (parts,)
+        Of the parts in full scale.
+
+    Returns
+    -------
+    PartHalves
+    """
+    n = len(result)
+    noise = lattice.at_fit_voxels(solution.state.whitening * lattice.band, lattice.noise)
+    occupancy = solution.occupancy[:n]
+    change = change_with(design, solution, noise, n)
+    halves = np.array([_relative(occupancy + sign * change, weights) for sign in (1, -1)])
+    full = float(weights @ occupancy)
+    gradient = np.eye(n) / full - np.outer(occupancy / full**2, weights)
+    scores = block_scores(design, lattice, solution.step, noise, n, with_offsets=True)
+    in_blocks = scores @ solution.step.covariance[:, :n] @ gradient.T
+    se_noise = np.sqrt(np.square(in_blocks).sum(0))
+    known = result.atoms > 0
+    apart = ((halves[0] - halves[1]) / 2)[known]
+    told = result.covariance[np.ix_(known, known)].copy()
+    told[np.diag_indices(len(told))] += np.maximum(result.se[known] ** 2 - np.diag(told), 0)
+    disagreement = float(np.sqrt(apart @ np.linalg.solve(told, apart) / len(apart)))
+    return PartHalves(halves, se_noise, disagreement, _most(len(apart)))
+
+
+def _relative(occupancy, weights):
+    return occupancy / float(weights @ occupancy)
+
+
+def _most(n):
+    """Root of chi square per degree of freedom that chance seldom exceeds (Wilson and Hilferty 1931)."""
+    return float((1 - 2 / (9 * n) + _SURE * np.sqrt(2 / (9 * n))) ** 1.5)

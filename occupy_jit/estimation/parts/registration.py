@@ -1,0 +1,190 @@
+"""Whether the model lies in the density: over all shifts, and over rotations that a person would not notice."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation.parts.fit_grid import soft_step, workers
+from occupy_jit.kernels.model.atoms import density_at, spread_atoms
+
+_LEAST_SCORE = 8.0
+_OVER_ELSEWHERE = 1.5
+_ANGLES = (6.0, 12.0, 18.0)  # degrees
+_COARSE = 2.5  # details: what rotations are searched at
+_MOST_ATOMS = 2000
+_BETTER = 1.25
+_NOTICED, _TOO_FAR = 0.2, 0.5  # details, rms
+
+
+@dataclass
+class Frame:
+    """How a model lies in a map.
+
+    Attributes
+    ----------
+    score_here, score_elsewhere : float
+        Correlation with the whitened map within a detail of no shift, and farther than three from it; in standard
+        deviations over all shifts.
+    best_score : float
+        Over all shifts.
+    shift : ndarray (3,)
+        Best shift of the model along x, y, z in Å.
+    rotation : float
+        Degrees by which the model would fit better, 0 if as it is.
+    displacement : float
+        Å, rms, of the atoms by that rotation and shift.
+    gain : float
+        By what factor the density at the atoms would rise.
+    """
+
+    score_here: float
+    score_elsewhere: float
+    best_score: float
+    shift: np.ndarray
+    rotation: float = 0.0
+    displacement: float = 0.0
+    gain: float = 1.0
+
+    @property
+    def refused(self):
+        """Whether the model does not lie in the density."""
+        return self.score_here < max(_LEAST_SCORE, _OVER_ELSEWHERE * self.score_elsewhere)
+
+    @property
+    def rotated(self):
+        """Whether it lies there turned away from where it belongs."""
+        return self.gain > _BETTER
+
+    def too_far(self, detail):
+        """Whether by more than what the fit bears."""
+        return self.rotated and self.displacement > _TOO_FAR * detail
+
+
+def find_frame(coarse, spacing, positions, weights, detail):
+    """Compare the model with the map as it is, shifted and rotated.
+
+    Parameters
+    ----------
+    coarse : ndarray (z, y, x), float32
+        Map at the detail used.
+    spacing : ndarray (3,)
+        Å.
+    positions : ndarray (atoms, 3), float64
+        In voxels [z, y, x].
+    weights : ndarray (atoms,)
+        Scattering of every atom, in any unit.
+    detail : float
+        Å.
+
+    Returns
+    -------
+    Frame
+    """
+    import scipy.fft as fft
+
+    shape = coarse.shape
+    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
+    s = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2).astype(np.float32)
+    step = 1 / float((np.array(shape) * spacing).max())
+    shell = np.rint(s / step).astype(np.int32)
+    band = soft_step(s, 1 / detail, 0.4 / detail) * (1 - soft_step(s, 0.13 / detail, 0.12 / detail))
+    gaussian = _atoms_as_gaussians(shape, spacing, positions, weights, detail)
+    spectra = []
+    for grid in (coarse - np.float32(np.median(coarse)), gaussian):
+        transform = fft.rfftn(grid, workers=workers())
+        power = np.bincount(shell.ravel(), np.abs(transform).ravel() ** 2) / np.bincount(shell.ravel())
+        spectra.append(transform * (band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32))
+    observed, modelled = spectra
+    score = fft.irfftn(observed * np.conj(modelled), shape, workers=workers())
+    score /= score.std()
+    away = [np.minimum(np.arange(n), n - np.arange(n)) * d for n, d in zip(shape, spacing, strict=True)]
+    away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
+    best = np.array(np.unravel_index(np.argmax(score), shape))
+    best = np.where(best > np.array(shape) // 2, best - shape, best) * spacing
+    frame = Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)), float(score.max()),
+                  best[::-1])
+    if not frame.refused:
+        _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail)
+    return frame
+
+
+def _atoms_as_gaussians(shape, spacing, positions, weights, detail):
+    """The model at about the detail used."""
+    sigma = 0.35 * detail
+    reach = 4 * sigma
+    entries = 512
+    per_entry = (entries - 2) / reach**2
+    table = np.exp(-0.5 * np.arange(entries) / per_entry / sigma**2)
+    table[-2:] = 0
+    tables = np.repeat(table.astype(np.float32)[None, :, None], 2, 2)
+    rows = np.zeros(len(positions), np.int32)
+    return np.ascontiguousarray(spread_atoms(shape, positions, weights, rows, tables, per_entry, spacing)[..., 0])
+
+
+def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail):
+    """Rotate and shift the atoms in coarse density, refine there, and compare in full detail."""
+    import scipy.fft as fft
+    from scipy.optimize import minimize
+
+    coarse = fft.irfftn(observed * np.exp(-(np.pi * 0.35 * _COARSE * detail * s) ** 2), shape, workers=workers())
+    fine = fft.irfftn(observed, shape, workers=workers())
+    some = np.arange(0, len(positions), max(1, len(positions) // _MOST_ATOMS))
+    xyz = positions[some] * spacing
+    centre = xyz.mean(0)
+    size = np.sqrt(((xyz - centre) ** 2).sum(1).mean())
+    weight = weights[some]
+
+    def density(grid, pose):
+        return float(weight @ density_at(grid, moved(pose) / spacing))
+
+    def moved(pose):
+        # rotations are measured by the way that an atom at the radius of gyration goes, so that all six are lengths
+        return (xyz - centre) @ rotation_matrix(pose[:3] / size).T + centre + pose[3:]
+
+    axes = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) != (0, 0, 0)])
+    axes = axes / np.linalg.norm(axes, axis=1)[:, None]
+    poses = [np.zeros(6)] + [np.concatenate([np.deg2rad(angle) * size * axis, np.zeros(3)])
+                             for angle in _ANGLES for axis in axes]
+    best = max(poses, key=lambda pose: density(coarse, pose))
+    for grid in (coarse, fine):
+        simplex = np.concatenate([best[None], best + np.eye(6) * detail])
+        best = minimize(lambda pose, g=grid: -density(g, pose), best, method="Nelder-Mead",
+                        options={"initial_simplex": simplex, "maxfev": 200, "xatol": 0.05, "fatol": 0.0}).x
+    displacement = float(np.sqrt(((moved(best) - xyz) ** 2).sum(1).mean()))
+    here, there = density(fine, np.zeros(6)), density(fine, best)
+    if displacement > _NOTICED * detail and there > _BETTER * max(here, 0):
+        frame.rotation = float(np.rad2deg(np.linalg.norm(best[:3] / size)))
+        frame.displacement = displacement
+        frame.gain = there / max(here, 1e-30)
+
+
+def rotation_matrix(vector):
+    """Rotation about a vector by its length in radians (Rodrigues)."""
+    angle = np.linalg.norm(vector)
+    if angle == 0:
+        return np.eye(3)
+    a, b, c = vector / angle
+    cross = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def uncovered_share(coarse, spacing, positions, detail):
+    """Volume of density as high as half of what it is at the atoms, but farther than 1.5 details from them.
+
+    Returns
+    -------
+    float
+        As a share of the volume of such density in the whole map.
+    """
+    import scipy.fft as fft
+
+    from occupy_jit.kernels.model.atoms import distance_to_atoms
+
+    shape = coarse.shape
+    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
+    square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
+    blurred = fft.irfftn(fft.rfftn(coarse - np.float32(np.median(coarse)), workers=workers())
+                         * np.exp(-2 * (np.pi * detail) ** 2 * square).astype(np.float32), shape, workers=workers())
+    high = blurred > 0.5 * np.median(density_at(np.ascontiguousarray(blurred, np.float32), positions))
+    far = distance_to_atoms(shape, positions, spacing, 1.5 * detail) >= 1.5 * detail
+    return float((high & far).sum() / max(high.sum(), 1))

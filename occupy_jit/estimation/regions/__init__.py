@@ -1,0 +1,1 @@
+"""Occupancy inside masks, with its standard error."""

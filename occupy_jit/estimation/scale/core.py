@@ -1,0 +1,154 @@
+"""How much of the core of a map is how strong: what one sentence about a map can rest on.
+
+Every surface has a rim where the scale falls to 0, as wide as the ball that the scale is a maximum over. It says
+nothing about occupancy, and there is much of it: without this care a third of a fully occupied complex would
+seem to be weak. The core is what is left of the confident content when a rim of one ball's radius is taken off. Inside
+the core the scale still falls into every groove between atoms; it is therefore averaged over a neighbourhood as
+large as the ball, weighted by itself: what is between atoms counts little.
+
+In simulated maps with known occupancies the share of the core below half agrees with the true one within 0.02 to
+0.03 (root mean square) where chains are larger than the ball, and is at most 0.025 where everything is fully occupied.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.kernels.grid.smoothing import smooth
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+BINS = 40
+"""Of the histogram of the scale, from 0 to 1."""
+
+WEAK, STRONG = 0.5, 0.8
+"""Scale below which a voxel of the core is weak, and from which on it is strong."""
+
+CONFIDENT = 0.5
+SMOOTHING_RADII = 5 ** -0.5
+"""Standard deviation of the Gaussian neighbourhood, in radii of the ball: along each axis that of the ball itself."""
+
+_LEAST_SIGMA = 0.5  # voxels
+_SECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Core:
+    """The core of a map and its scale.
+
+    Attributes
+    ----------
+    volume_angstrom3 : float
+    weak_share : float
+        Share of it with a scale below `WEAK`.
+    strong_share : float
+        Share of it with a scale of `STRONG` or more.
+    median : float
+        Of the scale in it.
+    counts : (BINS,) int64 array
+        Voxels in equal bins of the scale from 0 to 1.
+    voxel_volume_angstrom3 : float
+    """
+
+    volume_angstrom3: float
+    weak_share: float
+    strong_share: float
+    median: float
+    counts: np.ndarray
+    voxel_volume_angstrom3: float
+
+    @property
+    def empty(self):
+        """bool : Whether nothing of the map is deeper than one radius of the ball."""
+        return not self.counts.sum()
+
+
+def measure_core(scale, confidence, ball, voxel_size):
+    """The core of a map, and how much of it is how strong.
+
+    Parameters
+    ----------
+    scale, confidence : (nz, ny, nx) float32 array
+        In [0, 1]; not changed.
+    ball : occupy_jit.estimation.scale.ball.Ball
+        That the scale was measured with.
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    Core
+        With shares and median of 0 if it is empty.
+    """
+    sigma = SMOOTHING_RADII * ball.radius
+    part = _around(confidence, ball.size + math.ceil(4 * sigma))
+    values = _core_values(scale[part], confidence[part], ball, sigma)
+    voxel = float(voxel_size) ** 3
+    counts = np.histogram(values, BINS, (0.0, 1.0))[0]
+    if not values.size:
+        return Core(0.0, 0.0, 0.0, 0.0, counts, voxel)
+    weak = int(np.count_nonzero(values < WEAK)) / values.size
+    strong = int(np.count_nonzero(values >= STRONG)) / values.size
+    return Core(values.size * voxel, weak, strong, float(np.median(values)), counts, voxel)
+
+
+def _core_values(scale, confidence, ball, sigma):
+    """Averaged scale of every voxel of the core, some sections at a time: no volumes are needed for it."""
+    found = []
+    reach = max(ball.size // 2, math.ceil(3 * max(sigma, _LEAST_SIGMA)) + 1)
+    for first in range(0, len(scale), _SECTIONS):
+        last = min(first + _SECTIONS, len(scale))
+        start = max(0, first - reach)
+        here = slice(start, last + reach)
+        inside = core_mask(np.ascontiguousarray(confidence[here]), ball)[first - start:last - start]
+        if inside.any():
+            averaged = self_weighted(np.ascontiguousarray(scale[here]), sigma)[first - start:last - start]
+            found.append(averaged[inside])
+    return np.concatenate(found) if found else np.empty(0, np.float32)
+
+
+def _around(confidence, margin):
+    """Box around the confident content, with a margin: nothing outside it changes what is inside its core."""
+    rows = np.zeros(confidence.shape[0], bool)
+    outline = np.zeros(confidence.shape[1:], bool)
+    for z, section in enumerate(confidence):
+        sure = section > CONFIDENT
+        rows[z] = sure.any()
+        outline |= sure
+    found = (np.flatnonzero(line) for line in (rows, outline.any(1), outline.any(0)))
+    return tuple(slice(max(0, int(on[0]) - margin), int(on[-1]) + 1 + margin) if on.size else slice(0, 1)
+                 for on in found)
+
+
+def core_mask(confidence, ball):
+    """Confident content without a rim of the ball's radius.
+
+    Returns
+    -------
+    (nz, ny, nx) bool array
+        Where confidence is above one half over the whole ball; beyond the edge of the box the nearest voxel repeats.
+    """
+    doubt = np.less_equal(confidence, CONFIDENT).astype(np.float32)
+    return sliding_maximum(doubt, ball.radius, ball.size) == 0
+
+
+def self_weighted(scale, sigma):
+    """Mean of the scale over a Gaussian neighbourhood, weighted by the scale itself: G(S^2) / G(S).
+
+    Parameters
+    ----------
+    scale : (nz, ny, nx) float32 array
+        Never negative.
+    sigma : float
+        Of the Gaussian, in voxels.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        0 where the scale is 0 all around.
+    """
+    sigma = max(float(sigma), _LEAST_SIGMA)
+    squares = np.square(scale, dtype=np.float32)
+    smooth(squares, sigma, out=squares)
+    weight = smooth(scale, sigma)
+    return np.divide(squares, weight, out=squares, where=weight > 0)

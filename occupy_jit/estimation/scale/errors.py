@@ -1,0 +1,139 @@
+"""Standard errors: of full scale, and of the scale at each voxel.
+
+Three things make the scale uncertain: noise in the sliding maximum, the maximum of equally occupied content that
+differs from place to place, and full scale, which all voxels have in common.
+"""
+
+import math
+
+import numpy as np
+
+from occupy_jit.estimation.scale import full_scale
+from occupy_jit.kernels.grid.fields import part_of
+from occupy_jit.kernels.standard_error import scale_error
+
+STANDARD = 0.03
+"""How far full scale is from what a fully occupied chain reads, relative, where there is no noise: the standard
+deviation over simulated molecules (.017 to .05)."""
+
+
+def _octants(edge):
+    halves = (slice(0, edge // 2), slice(edge // 2, None))
+    return [(z, y, x) for z in halves for y in halves for x in halves]
+
+
+def full_scale_error(volume, noise, found):
+    """Standard error of full scale from the cube that defines it.
+
+    Each eighth of the cube is left out in turn, and the quantile, free of noise, taken of the rest: a jackknife that
+    sees both noise and how uneven the content is.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The map that the sliding maximum is taken from.
+    noise : float
+        Its standard deviation in solvent, or that in the cube where it is known there.
+    found : occupy_jit.estimation.scale.result.FullScale
+
+    Returns
+    -------
+    float
+        In units of the map; 0 where there is no cube (full scale given, or the naive one) or it has no eighths.
+    """
+    if found.corner is None or found.tile < 2:
+        return 0.0
+    cube = volume[_where(found)]
+    keep = np.ones(cube.shape, bool)
+    values = []
+    for octant in _octants(found.tile):
+        keep[octant] = False
+        rest = np.sort(cube[keep])
+        keep[octant] = True
+        quantile = float(rest[min(int(found.tau * rest.size), rest.size - 1)]) - found.zero
+        values.append(full_scale.without_noise(quantile, rest, found.zero, noise))
+    values = np.array(values)
+    return math.sqrt(7 / 8 * np.square(values - values.mean()).sum())
+
+
+def _where(found, mask=None):
+    """What selects the voxels that define full scale: those of the reference mask, or else of the cube."""
+    if mask is not None:
+        return np.asarray(mask) > 0
+    return tuple(slice(start, start + found.tile) for start in found.corner)
+
+
+def defining_values(volume, found, mask=None):
+    """Values of a map where full scale is defined, (1, 1, n) array; None if it was given or is the naive one."""
+    if found.corner is None and mask is None:
+        return None
+    return volume[_where(found, mask)].reshape(1, 1, -1)
+
+
+def relative_error_of_full_scale(result):
+    """Relative standard error of full scale: what a fully occupied region may read beside 1.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.scale.result.Result
+
+    Returns
+    -------
+    float
+    """
+    return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
+
+
+def structural_variation(of_map_there, maximum, floor, variance, found, full, of_map, mask=None):
+    """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
+
+    The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the
+    square of the mean.
+
+    Parameters
+    ----------
+    of_map_there : (1, 1, n) float32 array or None
+        From `defining_values`: the map itself may have been overwritten with its maximum.
+    maximum : (nz, ny, nx) float32 array
+        Its sliding maximum.
+    floor, variance : float or float32 array
+        As for `occupy_jit.kernels.standard_error.scale_error`, which tells what noise makes.
+    found : occupy_jit.estimation.scale.result.FullScale
+    full : float
+    of_map : bool
+    mask : (nz, ny, nx) array, optional
+        The reference mask.
+
+    Returns
+    -------
+    float
+        0 with neither cube nor mask.
+    """
+    if of_map_there is None:
+        return 0.0
+    there, shape = _where(found, mask), maximum.shape
+
+    def part(values):
+        if np.ndim(values) == 0:
+            return values
+        if mask is None:
+            return np.ascontiguousarray(part_of(values, shape, there)).reshape(1, 1, -1)
+        return np.ascontiguousarray(part_of(values, shape, (slice(None),) * 3)[there]).reshape(1, 1, -1)
+
+    f, v = part(floor), part(variance)
+    highest = part(maximum)
+    noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
+    height = highest.astype(np.float64) - found.zero
+    clear = height > f
+    m = np.where(clear, height - np.square(f, dtype=np.float64) / np.where(clear, height, 1.0), 0.0) / full
+    weight = np.maximum(of_map_there.astype(np.float64) - found.zero, 0)
+    if mask is not None:
+        weight *= np.minimum(part(np.asarray(mask)), 1)
+    total = weight.sum()
+    if not total > 0:
+        return 0.0
+    mean = (weight * m).sum() / total
+    if not mean > 0:
+        return 0.0
+    spread = (weight * (m - mean) ** 2).sum() / total - (weight * noise).sum() / total
+    return max(float(spread / mean ** 2), 0.0)

@@ -1,0 +1,122 @@
+"""Full scale and what solvent reads: what turns the sliding maximum into a scale.
+
+Measured on the map itself, without a mask and without the solvent model.
+"""
+
+import numpy as np
+
+from occupy_jit.estimation.scale.result import FullScale
+from occupy_jit.kernels import full_scale as search
+from occupy_jit.kernels import moments
+from occupy_jit.kernels.grid.fields import part_of
+
+_SOLVENT_DEVIATIONS = 4.0
+
+# Of the variance in the full-scale cube so much at least is taken for signal: in a map of noise alone the two are
+# equal but for chance.
+_LEAST_SIGNAL = 0.05
+
+
+def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False, known=None,
+               variance=None):
+    """Value at full scale, above the zero level.
+
+    The largest tau-quantile over every cube of edge `tile_size_angstrom` inside the inscribed sphere, less what
+    `noise` adds to it; tau is the fixed point of ``tau^n_v + tau = 1``: the chance that the largest of n_v draws lies
+    above the tau-quantile is then tau itself, so that over- and under-estimation balance. A `known` value is not
+    searched.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The map that the sliding maximum is taken from.
+    zero, noise : float
+        Its mean and standard deviation in solvent.
+    variance : float32 array, optional
+        Of the noise around each voxel, where it is known, or over cells of two voxels: then that in the cube is taken
+        out.
+
+    Returns
+    -------
+    FullScale
+    """
+    tau = search.full_scale_tau(ball.voxels) if tau is None else tau
+    edge = search.tile_edge(volume.shape, voxel_size, tile_size_angstrom)
+    if known is not None:
+        return FullScale(float(known), None, edge, zero, tau, float(known))
+    if naive:
+        highest = moments.volume_range(volume)[1]
+        return FullScale(tau * (highest - zero), None, edge, zero, tau, tau * (highest - zero))
+    value, corner = search.largest_quantile(volume, edge, tau)
+    corner = tuple(int(i) for i in corner)
+    quantile = float(np.float32(value) - np.float32(zero))
+    inside = tuple(slice(start, start + edge) for start in corner)
+    cube = volume[inside]
+    if variance is not None:
+        noise = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
+    return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile)
+
+
+def without_noise(quantile, cube, zero, noise):
+    """Quantile of a cube as it would be without the noise in it.
+
+    Were signal and noise Gaussian there, the quantile would stand ``z sqrt(signal variance + noise variance)``
+    above the mean of the cube; this takes the noise variance out. Without noise nothing changes.
+
+    Parameters
+    ----------
+    quantile : float
+        Above the zero level.
+    cube : array
+        Values of the map in the cube.
+    zero, noise : float
+        Mean and standard deviation of the map in solvent.
+
+    Returns
+    -------
+    float
+    """
+    # sorted, so that a turned or mirrored map has the same sums to the last bit
+    values = np.sort(cube, axis=None).astype(np.float64) - zero
+    variance = values.var()
+    if not variance > 0:
+        return quantile
+    mean = values.mean()
+    return float(mean + (quantile - mean) * np.sqrt(max(1 - noise ** 2 / variance, _LEAST_SIGNAL)))
+
+
+def noise_free_maximum(height, floor):
+    """Sliding maximum as it would be without noise, ``m = M' - f^2 / M'``; 0 where ``M' <= f``.
+
+    The maximum of content that would be m and noise that alone would be f is about ``(m + sqrt(m^2 + 4 f^2)) / 2``:
+    f where there is no content, and m + f^2 / m where there is much more of it. This is the inverse. Its
+    slope is ``1 + (f / M')^2``, at most 2.
+
+    Parameters
+    ----------
+    height : float
+        Sliding maximum above the zero level, M'.
+    floor : float
+        Noise floor f.
+    """
+    return height - floor * (floor / height) if height > floor else 0.0
+
+
+def solvent_limit(floor, spread, subtracted, full):
+    """Scale that empty solvent hardly ever reaches: that of four standard deviations above the noise floor.
+
+    Parameters
+    ----------
+    floor, spread : float
+        Median (the noise floor as measured) and standard deviation of the sliding maximum in solvent, above zero.
+    subtracted : float
+        Noise floor that the scale is reckoned from.
+    full : float
+        Full scale.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
+    return min(noise_free_maximum(floor + _SOLVENT_DEVIATIONS * spread, subtracted) / full, 1.0)

@@ -1,0 +1,109 @@
+"""Full scale from a region that is known to be fully occupied: no cube is searched, and no quantile chosen.
+
+What a region reads is the statistic of `masked_occupancy`; full scale is then that of the reference, so that its
+occupancy is 1 by the very measure that other regions are judged with.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation.noise import common_noise
+from occupy_jit.estimation.regions.occupancy_in_masks import crossed_halves, with_common_noise
+from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS, block_edge, weighted_median
+from occupy_jit.estimation.scale.result import FullScale
+from occupy_jit.kernels.regions import covered, scale_on_peaks
+
+_MUCH_WEAKER = 0.8
+
+
+class UnusableReference(InputError):
+    """A reference mask in which no full scale can be measured."""
+
+
+class Reference(NamedTuple):
+    """What the reference mask told.
+
+    Attributes
+    ----------
+    blocks : float
+        Independent blocks of 15 Å.
+    searched : float
+        Full scale as it would be without the mask.
+    """
+
+    blocks: float
+    searched: float
+
+
+def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ball, voxel_size, searched):
+    """Full scale: what the contrast without its noise reads in a mask.
+
+    The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as
+    `masked_occupancy.occupancy_of_masks` takes them; the error is that of the median, from blocks of 15 Å.
+
+    Parameters
+    ----------
+    mask : (nz, ny, nx) array
+        Soft or binary.
+    source, maximum : (nz, ny, nx) float32 arrays
+        The map and its sliding maximum.
+    difference : (nz, ny, nx) float32 array or None
+        Half of the difference of the half maps, filtered as the map.
+    zero : float
+    floor : float or float32 array
+        Of voxels, or over cells of two.
+    quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
+    ball : occupy_jit.estimation.scale.ball.Ball
+    voxel_size : float
+        Å.
+    searched : FullScale
+        Of the whole map.
+
+    Returns
+    -------
+    found : FullScale
+    error : float
+        Standard error in units of the map.
+    reference : Reference
+
+    Raises
+    ------
+    UnusableReference
+        If there is nothing in the mask, or too little for an error.
+    ValueError
+        If the mask has another shape.
+    """
+    mask = np.asarray(mask)
+    if mask.shape != source.shape:
+        raise ValueError(f"reference mask: shape {mask.shape} differs from the map's {source.shape}")
+    edge = block_edge(voxel_size)
+    if difference is None:
+        samples = [covered(mask, scale_on_peaks(source, maximum, zero, floor, 1.0), edge)]
+    else:
+        samples = [covered(np.clip(mask, 0, 1) * height, values, edge)
+                   for values, height in crossed_halves(source, difference, zero, floor, 1.0, ball)]
+    median = weighted_median(samples)
+    level = float(np.median(floor)) if np.ndim(floor) else floor
+    if not median.value > 0:
+        raise UnusableReference("nothing stands above solvent inside the reference mask: it must lie on a part of the "
+                                "map that is fully occupied, with values above 0 there")
+    if median.blocks < FEWEST_BLOCKS:
+        raise UnusableReference(f"the reference mask holds {median.blocks:.1f} independent blocks of 15 Å, and full "
+                                f"scale needs {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole chain")
+    if difference is None:
+        noise = common_noise.of_solvent(source, zero, quiet, edge)
+    else:
+        noise = common_noise.CommonNoise(difference, edge)
+    median = with_common_noise(median, samples, noise, level, 1.0, difference is not None)
+    with_noise = (median.value + np.hypot(median.value, 2 * level)) / 2
+    found = FullScale(median.value, None, searched.tile, zero, searched.tau, float(with_noise))
+    return found, median.error, Reference(median.blocks, searched.value)
+
+
+def judge(reference, full, verdicts):
+    """Append a verdict where the map has a part that is much stronger than the reference."""
+    if full < _MUCH_WEAKER * reference.searched:
+        verdicts.append(("reference-weak", f"the reference mask reads {full / reference.searched:.2f} of the strongest "
+                         "part of the map: it is not that part, and all that is stronger is limited to scale 1"))

@@ -1,0 +1,129 @@
+"""Solvent without a mask: the voxels of a map where it is quiet, and statistics over them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from occupy_jit.estimation import grids
+from occupy_jit.estimation.sections import Sections
+from occupy_jit.kernels import moments, quantiles
+from occupy_jit.kernels.grid import binned
+from occupy_jit.kernels.grid.smoothing import smoothed_power
+from occupy_jit.kernels.grid.sphere import section_inside
+
+
+@dataclass
+class Quiet:
+    """Voxels where the map is quiet: inside the inscribed sphere, with smoothed power at most `threshold`.
+
+    Attributes
+    ----------
+    power : float32 array
+        Power of the low-passed map around its median, smoothed with a Gaussian of 4 Å: voxel by voxel, or on the grid
+        of cells (`occupy_jit.kernels.grid.binned`) of the map, where that holds it.
+    threshold : float
+    shape : (nz, ny, nx)
+        Of the map.
+    share : float
+        Share of the sphere that is quiet.
+    """
+
+    power: np.ndarray
+    threshold: float
+    shape: tuple
+    share: float = math.nan
+
+    @property
+    def on_cells(self):
+        """bool : Whether the power is known on the grid of cells."""
+        return self.power.shape != tuple(self.shape)
+
+    @property
+    def thin(self):
+        """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
+        return grids.is_thin(self.shape)
+
+    def forget(self):
+        """Give back the memory: afterwards only the share of quiet voxels is known."""
+        self.power = None
+
+    def mean_and_deviation(self, volume, smooth=False):
+        """Mean and standard deviation of `volume` over the quiet voxels, and their number.
+
+        `smooth`: the volume varies so slowly that every other voxel tells as much. It may also be on the grid of
+        cells where the power is.
+        """
+        return moments.quiet_moments(volume, self.power, self.threshold, smooth and self._thinned(volume))
+
+    def survey(self, volume):
+        """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
+        return moments.quiet_survey(volume, self.power, self.threshold)
+
+    def section(self, z):
+        """Which voxels of section z are quiet: (ny, nx) array of bool."""
+        quiet = self.power[self._cells(0)[z]] <= self.threshold
+        return section_inside(self.shape, z) & quiet[self._cells(1)][:, self._cells(2)]
+
+    def _cells(self, axis):
+        """Index into the power of each voxel along an axis."""
+        n = self.shape[axis]
+        return binned.cell_of(n) if self.power.shape[axis] != n else np.arange(n)
+
+    def _thinned(self, volume):
+        """Whether every other voxel of a smooth volume is enough; one on the grid of cells is thin as it is."""
+        return self.thin and not (self.on_cells and volume.shape == self.power.shape)
+
+    def alone(self, volume, mean):
+        """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
+        return self.sections_alone(volume, mean)[:]
+
+    def sections_alone(self, volume, mean):
+        """The same, section by section as they are asked for: `occupy_jit.estimation.sections.Sections`."""
+        def make(first, last):
+            out = np.zeros((last - first, *volume.shape[1:]), np.float32)
+            for z in range(first, last):
+                np.subtract(volume[z], np.float32(mean), out=out[z - first], where=self.section(z))
+            return out
+
+        return Sections(volume.shape, make)
+
+    def median(self, volume, zero=0.0):
+        """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""
+        return quantiles.quiet_median(volume, zero, self.power, self.threshold, self._thinned(volume))
+
+    def median_of(self, values):
+        """Median over the quiet voxels of a smooth volume that may be over cells where the power is not."""
+        if values.shape != tuple(self.shape) and not self.on_cells:
+            values = binned.values_between(values, self.shape)
+        return self.median(values)
+
+    def quantile(self, volume, fractions):
+        """Quantiles of `volume`, a smooth volume (or one on the grid of cells), over the quiet voxels: list."""
+        return quantiles.quantile(volume, fractions, True, self.power, self.threshold, self._thinned(volume))
+
+
+def find_quiet(lowpassed, voxel_size):
+    """Find solvent without a histogram or a mask.
+
+    The squared deviation of the low-passed map from its median is smoothed; the quietest half of the inscribed
+    sphere is a first guess, and voxels below ``median + 4 * 1.4826 * MAD`` of the power there are kept, six times over.
+
+    Parameters
+    ----------
+    lowpassed : (nz, ny, nx) float32 array
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    Quiet
+    """
+    thin = grids.is_thin(lowpassed.shape)
+    centre = quantiles.quantile(lowpassed, 0.5, inside=True, thin=thin)
+    sigma = max(grids.QUIET_SMOOTHING_ANGSTROM / voxel_size, 1.0)
+    if grids.cells_hold(lowpassed.shape, voxel_size):
+        power = binned.smoothed_cells(binned.cell_power(lowpassed, centre), sigma)
+        return Quiet(power, quantiles.power_threshold(power), lowpassed.shape)
+    power = smoothed_power(lowpassed, centre, sigma)
+    return Quiet(power, quantiles.power_threshold(power, thin=thin), lowpassed.shape)

@@ -1,0 +1,351 @@
+"""Fetch a file over HTTPS: an interrupted download goes on where it stopped, and only a complete file gets its name.
+
+Made with urllib, which comes with Python, checks certificates and honours the proxy variables (``https_proxy``,
+``no_proxy``); what a client library would add (sessions, HTTP/2) is of no use for one large file. Only HTTP and HTTPS
+can be opened at all: no handler for other kinds of address is installed.
+"""
+
+import contextlib
+import errno
+import glob
+import hashlib
+import http.client
+import ipaddress
+import os
+import re
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from occupy_jit import __version__
+from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.transaction import write_error
+
+_PIECE = 1 << 18
+_SECONDS_WITHOUT_ANSWER = 30
+_ATTEMPTS = 5  # in a row, of which none brings a single byte
+_LONGEST_PAUSE = 60
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
+
+
+class NotThere(InputError):
+    """The server has no such file."""
+
+
+class _Unfinished(Exception):
+    """The download should go on: why, and after how many seconds (None: as many as the attempt is worth)."""
+
+    def __init__(self, reason, pause=None):
+        super().__init__(reason)
+        self.pause = pause
+
+
+def fetch(url, path, *, begins=b"", check=None, progress=None, say=None, sleep=time.sleep,
+          timeout=_SECONDS_WITHOUT_ANSWER):
+    """Download `url` to `path`, unless it is there.
+
+    What has arrived is kept beside `path` under a hidden name if the program is interrupted, and is taken up again if
+    the server still has the same file (same ETag or date, and length).
+
+    Parameters
+    ----------
+    url : str
+        https://, or http:// of this machine itself (a tunnel, a test).
+    path : str
+        Final name; its directory exists.
+    begins : bytes
+        What every proper file of this kind begins with.
+    check : callable, optional
+        Called with the name of the complete download before it gets its final one; raises `InputError` if damaged.
+    progress : callable, optional
+        Called with the bytes that have arrived and the bytes in all (None if unknown).
+    say : callable, optional
+        Called with one line where something takes long.
+    sleep : callable
+        Waits a number of seconds between attempts.
+    timeout : float
+        Seconds without any answer after which a connection is given up.
+
+    Returns
+    -------
+    bool
+        False if the file was there already.
+
+    Raises
+    ------
+    NotThere
+        The server has no such file.
+    UsageError
+        The address cannot be used.
+    OccupyError
+        No network, a server that does not answer properly, a certificate that cannot be checked, a full disk.
+    """
+    require_safe(url)
+    if os.path.exists(path):
+        return False
+    try:
+        with _alone(path, say):
+            if os.path.exists(path):  # another process was faster
+                return False
+            _fetch(_Download(url, path, begins, timeout), check, progress, say, sleep)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return True
+
+
+def _fetch(download, check, progress, say, sleep):
+    fruitless, damaged = 0, False
+    while True:
+        before = download.arrived()
+        try:
+            download.go_on(progress)
+        except _Unfinished as stop:
+            fruitless = 0 if download.arrived() > before else fruitless + 1
+            if fruitless >= _ATTEMPTS:
+                raise OccupyError(f"{download.url}: {stop}, {_ATTEMPTS} times in a row; try again later: what has "
+                                  "arrived is kept, and the download goes on from there") from None
+            if say is not None and fruitless:
+                say(f"{download.url}: {stop}; trying again")
+            sleep(min(2.0 ** fruitless if stop.pause is None else stop.pause, _LONGEST_PAUSE))
+            continue
+        try:
+            if check is not None:
+                check(download.part)
+        except InputError:
+            download.forget()
+            if damaged:
+                raise
+            damaged = True
+            if say is not None:
+                say(f"{download.url}: arrived damaged; fetching it again")
+            continue
+        os.replace(download.part, download.path)
+        download.forget()
+        return
+
+
+def require_safe(url, what="address"):
+    """Raise UsageError unless a URL is https://, or http:// of this machine itself."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        parts, host = None, None
+    if not host or parts.scheme not in ("https", "http"):
+        raise UsageError(f"{shown(url)}: the {what} must begin with https://")
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise UsageError(f"{shown(url)}: without https anyone on the way could change what arrives; use an address "
+                         "that begins with https://")
+
+
+def _is_this_machine(host):
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https, and nowhere else; from a plain http server only to itself besides."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        same_server = old.scheme == new.scheme and old.netloc == new.netloc
+        if new.scheme != "https" and not same_server:
+            fp.close()
+            raise _refused_redirect(req.full_url, newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _refused_redirect(url, target):
+    return OccupyError(f"{url}: sends on to {shown(target)}, which is refused, as it is not https; check the "
+                       "address, or fetch the file by hand")
+
+
+@contextlib.contextmanager
+def _alone(path, say):
+    """Only one process at a time fetches a file, on the file systems that know locks."""
+    import fcntl
+
+    folder, name = os.path.split(path)
+    lock = os.path.join(folder, f".{name}.lock")
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if say is not None:
+                say(f"{shown(path)}: another process is fetching it; waiting")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                os.close(descriptor)
+                raise
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                break
+        os.close(descriptor)  # the one before us has removed it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        os.close(descriptor)
+
+
+class _Download:
+    """One file on its way, with what of it is on disk.
+
+    What has arrived lies in ``.NAME.TAG.part``, where the tag stands for the very version of the file that the server
+    sent: ETag, date and length.
+    """
+
+    def __init__(self, url, path, begins, timeout):
+        self.url, self.path, self._begins, self._timeout = url, path, begins, timeout
+        self.part = None
+        folder, name = os.path.split(path)
+        self._prefix = os.path.join(folder, f".{name}.")
+        context = ssl.create_default_context()
+        self._opener = urllib.request.OpenerDirector()
+        for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), _Redirects(),
+                        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPErrorProcessor(),
+                        urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler()):
+            self._opener.add_handler(handler)
+        found = sorted(self._parts(), key=os.path.getmtime)
+        if found:
+            self.part = found[-1]
+
+    def _parts(self):
+        return glob.glob(f"{glob.escape(self._prefix)}*.part")
+
+    def arrived(self):
+        """Number of bytes on disk."""
+        try:
+            return 0 if self.part is None else os.path.getsize(self.part)
+        except OSError:
+            return 0
+
+    def forget(self):
+        """Remove what has arrived, of this and of older versions."""
+        self.part = None
+        for part in self._parts():
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+
+    def go_on(self, progress):
+        """Ask for the rest and write what comes; returns when the file is complete, or raises `_Unfinished`."""
+        there = self.arrived()
+        request = urllib.request.Request(self.url, headers={"User-Agent": f"occupy_jit/{__version__}",
+                                                            "Accept-Encoding": "identity"})
+        if there:
+            request.add_header("Range", f"bytes={there}-")
+        try:
+            response = self._opener.open(request, timeout=self._timeout)
+        except urllib.error.HTTPError as error:
+            with error:
+                self._explain(error, there)
+            return
+        except (OSError, http.client.HTTPException) as error:
+            raise self._no_connection(error) from error
+        with response:
+            self._receive(response, there, progress)
+
+    def _explain(self, error, there):
+        """Raise what an answer other than "here it is" means; returns if everything has arrived already."""
+        code = error.code
+        if code == 416 and there:
+            total = re.search(r"/(\d+)$", error.headers.get("Content-Range", ""))
+            if total and int(total[1]) == there:
+                return
+            self.forget()
+            raise _Unfinished("the file on the server has changed", 0)
+        reason = f"{code} {error.reason}".strip()
+        if code in (404, 410):
+            raise NotThere(f"{self.url}: there is no such file on the server ({reason})")
+        if code in _BUSY:
+            wait = error.headers.get("Retry-After", "")
+            raise _Unfinished(f"the server is busy ({reason})", int(wait) if wait.isdigit() else None)
+        if 300 <= code < 400:
+            raise _refused_redirect(self.url, error.headers.get("Location", "nowhere"))
+        raise OccupyError(f"{self.url}: the server refuses ({reason}); fetch the file by hand, or try again later")
+
+    def _no_connection(self, error):
+        """What to do where there was no answer at all."""
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, OccupyError):
+            return reason
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return OccupyError(f"{self.url}: the certificate of the server cannot be checked "
+                               f"({reason.verify_message}); nothing was fetched. Check the clock and the certificates "
+                               "of this machine (SSL_CERT_FILE)")
+        connected = not isinstance(error, urllib.error.URLError)
+        if connected or self.arrived() or isinstance(reason, ConnectionResetError):
+            return _Unfinished(f"no answer ({_words(reason)})")
+        return OccupyError(f"{self.url}: no connection ({_words(reason)}); without a network, fetch it elsewhere and "
+                           f"put it here: {shown(os.path.abspath(self.path))}")
+
+    def _receive(self, response, there, progress):
+        start, total = _range(response)
+        kind = response.headers.get_content_type()
+        if kind in ("text/html", "application/xhtml+xml"):
+            raise OccupyError(self._page())
+        part = f"{self._prefix}{_tag(response, total)}.part"
+        if start and (start != there or part != self.part):
+            self.forget()
+            raise _Unfinished("the file on the server has changed", 0)
+        if not start:
+            self.forget()
+            self.part = part
+        if total is not None and total - start > (free := shutil.disk_usage(os.path.dirname(part) or ".").free):
+            raise OccupyError(f"{shown(self.path)}: needs {total / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free "
+                              "there; choose another directory")
+        done = start
+        with open(part, "ab" if start else "wb", buffering=0) as file:
+            while True:
+                try:
+                    piece = response.read1(_PIECE)
+                except (OSError, http.client.HTTPException) as error:
+                    raise _Unfinished(f"the connection was cut after {done} bytes ({_words(error)})") from error
+                if not piece:
+                    break
+                if not done and self._begins and not piece.startswith(self._begins[:len(piece)]):
+                    self.forget()
+                    raise OccupyError(self._page())
+                file.write(piece)
+                done += len(piece)
+                if progress is not None:
+                    progress(done, total)
+        if total is not None and done != total:
+            raise _Unfinished(f"the connection was cut after {done} of {total} bytes")
+
+    def _page(self):
+        return (f"{self.url}: what arrives is not the file but something else, perhaps a page to log in at (a proxy?); "
+                "nothing was kept. Open the address in a browser to see")
+
+
+def _range(response):
+    """Where the answer begins in the file, and the length of the whole file (None if not said)."""
+    if response.status == 206:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+        if not found:
+            raise _Unfinished("the server sends a part of the file without saying which", 0)
+        return int(found[1]), None if found[2] == "*" else int(found[2])
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _tag(response, total):
+    """Short name of the version of the file that a server sends."""
+    version = (response.headers.get("ETag"), response.headers.get("Last-Modified"), total)
+    return hashlib.sha256(repr(version).encode()).hexdigest()[:12]
+
+
+def _words(error):
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())

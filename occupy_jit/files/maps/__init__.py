@@ -1,0 +1,1 @@
+"""MRC maps: recognised, checked, read, written; their axes and position in space."""

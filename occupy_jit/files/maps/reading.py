@@ -1,0 +1,246 @@
+"""The one place that opens maps. No second copy of a volume is made: all goes through slabs of a few MB."""
+
+import math
+import os
+
+import numpy as np
+
+from occupy_jit.errors import InputError, OccupyError
+from occupy_jit.files.checksum import Checksum
+from occupy_jit.files.maps import mrc_header, position
+from occupy_jit.files.maps.layout import in_file_order, slabs, to_canonical
+from occupy_jit.files.maps.maps import Map, check_same_grid
+from occupy_jit.files.maps.mrc_header import HEADER_BYTES
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import Stream
+from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE
+
+_USUAL_COMPRESSION = 100  # maps shrink to a third, masks to a fiftieth
+_BLOCK = 1 << 16  # values that are looked at while they are in a cache
+
+
+class Range:
+    """Smallest and largest of values that pass by in pieces, and whether all are finite."""
+
+    def __init__(self):
+        self.minimum = math.inf
+        self.maximum = -math.inf
+        self.finite = True
+
+    def add(self, values):
+        """Take in a C-contiguous array of any real dtype."""
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            self._add_block(flat[start:start + _BLOCK])
+
+    def _add_block(self, block):
+        low, high = float(block.min()), float(block.max())
+        if not (math.isfinite(low) and math.isfinite(high)):  # a NaN anywhere makes both NaN
+            self.finite = False
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+
+
+def view_map(path):
+    """The data of an uncompressed map without reading them: what is looked at comes from the disk (or its cache).
+
+    Parameters
+    ----------
+    path : str or path-like
+        A map that `write_map` wrote.
+
+    Returns
+    -------
+    ndarray, shape (z, y, x)
+        Read-only, of the type in the file.
+    """
+    header = read_header(path)
+    stored = np.memmap(path, header.dtype, "r", HEADER_BYTES + header.extended_bytes, header.file_shape)
+    order = [3 - axis for axis in reversed(header.axis_order)]
+    return stored.transpose([order.index(axis) for axis in range(3)])
+
+
+def _start(stream, voxel_size, no_extended=False, fallback_voxel_size=None):
+    """Read and check the 1024 bytes at the start of `stream`, as far as possible without the data."""
+    raw = bytearray(HEADER_BYTES)
+    raw = bytes(raw[:stream.fill(raw)]) if stream.size else b""
+    plain = stream.compression is None
+    header = mrc_header.parse_header(raw, stream.path, stream.compression, content_bytes=stream.size if plain else None,
+                                     content_limit=None if plain else stream.content_limit, voxel_size=voxel_size,
+                                     fallback_voxel_size=fallback_voxel_size, no_extended=no_extended)
+    if not plain and header.content_bytes > _USUAL_COMPRESSION * stream.size:
+        _check_length(header)
+    return header
+
+
+def _check_length(header):
+    """Refuse a compressed file that is shorter than its header promises, before any memory is asked for.
+
+    Inflates the file without keeping anything, so it is for those where the promise is hard to believe.
+    """
+    scratch = memoryview(bytearray(1 << 20))
+    with Stream(header.path) as stream:
+        while stream.consumed < header.content_bytes:
+            if not stream.fill(scratch[:header.content_bytes - stream.consumed]):
+                break
+        # An extended header that is promised and absent is dealt with when the map is read.
+        if stream.consumed not in (header.content_bytes, header.content_bytes - header.extended_bytes):
+            raise mrc_header.truncated(header, stream.consumed)
+
+
+def read_header(path, voxel_size=None):
+    """What a map's header says, with every check that needs no data: cheap, whatever the size of the map.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Map, plain or compressed with gzip or bzip2 (recognised by its bytes, not by its name).
+    voxel_size : float, optional
+        Å, used instead of what the header says.
+
+    Returns
+    -------
+    MapHeader
+
+    Raises
+    ------
+    InputError
+        The file cannot be used; the message names it and says what is wrong and what to do.
+    """
+    voxel_size = mrc_header.check_voxel_size_option(voxel_size)
+    with Stream(os.fsdecode(path)) as stream:
+        return _start(stream, voxel_size)
+
+
+def read_map(path, voxel_size=None, checksum=False, may_be_constant=False, fallback_voxel_size=None):
+    """Read a map into memory.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Map, plain or compressed with gzip or bzip2 (recognised by its bytes, not by its name).
+    voxel_size : float, optional
+        Å, used instead of what the header says.
+    checksum : bool
+        Start taking the SHA-256 of the file in the background (``Map.checksum.hexdigest()``).
+    may_be_constant : bool
+        Accept a map whose values are all equal.
+    fallback_voxel_size : float, optional
+        Å, used where the header gives none.
+
+    Returns
+    -------
+    Map
+
+    Raises
+    ------
+    InputError
+        The file cannot be used; the message names it and says what is wrong and what to do.
+    OccupyError
+        There is not enough memory for it.
+    """
+    path = os.fsdecode(path)
+    voxel_size = mrc_header.check_voxel_size_option(voxel_size)
+    loaded = _read(path, voxel_size, fallback_voxel_size, checksum)
+    if loaded is None:
+        loaded = _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=True)
+    loaded, values = loaded
+    _check_values(loaded, values, may_be_constant)
+    return loaded
+
+
+def _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=False):
+    """The map, unchecked, and its `Range`; None if a compressed file lacks the extended header that it promises."""
+    with Stream(path) as stream:
+        header = _start(stream, voxel_size, no_extended, fallback_voxel_size)
+        extended = bytearray(header.extended_bytes)
+        whole = stream.fill(extended) == len(extended)
+        if whole:
+            data = _allocate(header)
+            values = Range()
+            whole = _fill(data, stream, header, values)
+        if not whole:
+            if header.extended_bytes and stream.consumed == header.content_bytes - header.extended_bytes:
+                return None
+            raise mrc_header.truncated(header, stream.consumed)
+        excess = stream.finish()
+        if stream.compression and excess:
+            header.warnings.append(mrc_header.longer(excess))
+        if stream.trailing_garbage:
+            header.warnings.append(f"bytes that are not {stream.compression} data follow the map; they are ignored")
+        hashing = Checksum(stream.fileno(), path) if checksum else None
+        return Map(data, header.voxel_size, path, header.record, bytes(extended), header.axis_order, header.warnings,
+                   values.minimum, values.maximum, hashing), values
+
+
+def _allocate(header):
+    try:
+        return np.empty(header.shape, np.float32)
+    except (MemoryError, ValueError) as error:
+        raise OccupyError(f"{shown(header.path)}: not enough memory: the map alone takes {header.nbytes / 1e9:.2g} GB; "
+                          "use a machine with more, or a smaller map") from error
+
+
+def _fill(data, stream, header, values):
+    """Read the voxels of `stream` into `data` [z, y, x]; False if they end early."""
+    target = in_file_order(data, header.axis_order)
+    native = header.dtype.newbyteorder("=")
+    direct = native == np.float32 and header.axis_order == (1, 2, 3)
+    buffer = None
+    for start, stop in slabs(header.file_shape, header.axis_order, header.dtype.itemsize):
+        if direct:
+            slab = data[start:stop]
+        else:
+            if buffer is None:
+                buffer = np.empty((stop - start, *header.file_shape[1:]), native)
+            slab = buffer[:stop - start]
+        if stream.fill(slab.reshape(-1).view(np.uint8)) < slab.nbytes:
+            return False
+        if not header.dtype.isnative:
+            slab.byteswap(inplace=True)
+        if not direct:
+            to_canonical(target[start:stop], slab, header.axis_order)
+        values.add(slab)
+    return True
+
+
+def _check_values(loaded, values, may_be_constant):
+    name = shown(loaded.path)
+    if not values.finite:
+        count, first = _non_finite(loaded.data)
+        raise InputError(f"{name}: {count} of {loaded.data.size} values are NaN or infinite, the first at [z, y, x] = "
+                         f"[{first[0]}, {first[1]}, {first[2]}]; repair the map, or make it again")
+    low, high = values.minimum, values.maximum
+    if low == high:
+        if may_be_constant:
+            return
+        raise InputError(f"{name}: every value is {low:g}: a constant map has nothing to measure; check the file")
+    if max(abs(low), abs(high)) > LARGEST_VALUE or high - low < SMALLEST_RANGE:
+        raise InputError(f"{name}: values from {low:.3g} to {high:.3g} are those of no map; the file is damaged or its "
+                         "header is wrong (mode, byte order); otherwise rescale it")
+
+
+def _non_finite(data):
+    """How many values are NaN or infinite, and the index [z, y, x] of the first."""
+    count, first = 0, None
+    for z in range(data.shape[0]):
+        bad = ~np.isfinite(data[z])
+        found = int(np.count_nonzero(bad))
+        if found and first is None:
+            first = (z, *(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape)))
+        count += found
+    return count, first
+
+
+def read_mask(path, reference, checksum=False):
+    """Read a mask (or any companion) that must lie on the grid of the map `reference`.
+
+    A mask that has no voxel size, as many programs write them, is taken to have the map's; so is one whose header
+    agrees with the map's header where the user gave another voxel size. The same errors as `read_map` and
+    `check_same_grid`; a constant mask is accepted here, what it means is for the caller to say.
+    """
+    mask = read_map(path, None, checksum, may_be_constant=True, fallback_voxel_size=reference.voxel_size)
+    stated = mrc_header.stated_voxel_size(reference.header, reference.axis_order)
+    if stated is not None and position.same_voxel_size(mask.voxel_size, stated):
+        mask.voxel_size = reference.voxel_size
+    check_same_grid(reference, mask, path)
+    return mask

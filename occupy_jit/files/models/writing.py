@@ -1,0 +1,94 @@
+"""Atomic models, written back with other occupancies."""
+
+import itertools
+import re
+
+import numpy as np
+
+from occupy_jit.errors import OccupyError
+from occupy_jit.files.models.reading import require_extra
+
+_TOKEN = re.compile(rb"'(?:[^'\n]|'(?=\S))*'|\"(?:[^\"\n]|\"(?=\S))*\"|\S+")
+
+
+def with_occupancies(model, occupancy):
+    """The model's mmCIF text with other occupancies, everything else byte for byte where the table allows.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    occupancy : ndarray (atoms,), float64
+        Of the model's atoms. They are clipped to 0..1 and multiplied by the alternates' shares; atoms that do not count
+        (waters, hydrogens) keep what the file says.
+
+    Returns
+    -------
+    bytes
+    """
+    values = dict(zip(model.row.tolist(), (np.clip(occupancy, 0, 1) * model.weight).tolist(), strict=True))
+    lines, columns, start, n_rows = _table_lines(model.text)
+    # where a comment or a blank line ends the lines, the table goes on
+    if lines is None or b"_atom_site.occupancy" not in columns or max(values, default=0) >= n_rows:
+        return _rewritten(model.text, values)
+    place = columns.index(b"_atom_site.occupancy")
+    for row, value in values.items():
+        lines[start + row] = _replace_token(lines[start + row], place, value)
+    return b"".join(lines)
+
+
+def _table_lines(text):
+    """Lines of the text, columns of the table of atoms, its first line and their number; None if rows are not lines."""
+    lines = text.splitlines(keepends=True)
+    at = next((i for i, line in enumerate(lines) if line.strip().startswith(b"_atom_site.")), None)
+    if at is None or at == 0 or lines[at - 1].strip().lower() != b"loop_":
+        return None, None, None, 0
+    columns = []
+    while at < len(lines) and lines[at].strip().startswith(b"_"):
+        columns.append(lines[at].split()[0])
+        at += 1
+    start = at
+    ends = (b"#", b"loop_", b"data_", b";", b"_")
+    while at < len(lines) and lines[at].strip() and not lines[at].lstrip().startswith(ends):
+        at += 1
+    if any(len(_TOKEN.findall(line)) != len(columns) for line in lines[start:at]):
+        return None, None, None, 0
+    return lines, columns, start, at - start
+
+
+def _replace_token(line, place, value):
+    """Put a number in the place of a token; blanks around it take up the difference in length where they can."""
+    found = next(itertools.islice(_TOKEN.finditer(line), place, None))
+    old = found.group()
+    decimals = max(2, len(old.partition(b".")[2])) if old not in (b"?", b".") else 2
+    new = b"%.*f" % (min(decimals, 6), value)
+    rest = line[found.end():]
+    blanks = len(rest) - len(rest.lstrip(b" "))
+    change = len(new) - len(old)
+    if change < 0 and blanks:
+        new += b" " * -change
+    elif change > 0:
+        rest = rest[min(change, max(blanks - 1, 0)):]
+    return line[:found.start()] + new + rest
+
+
+def _rewritten(text, values):
+    """The same where rows are not lines: written by gemmi."""
+    gemmi = require_extra()
+    document = gemmi.cif.read_string(text)
+    for block in document:
+        if not block.find_values("_atom_site.Cartn_x"):
+            continue
+        table = block.find_mmcif_category("_atom_site.")
+        tags = list(table.tags)
+        if "_atom_site.occupancy" not in tags:
+            loop = table.loop
+            if loop is None:
+                raise OccupyError("the table of atoms has no column for occupancies")
+            loop.add_columns(["_atom_site.occupancy"], "1.00")
+            table = block.find_mmcif_category("_atom_site.")
+            tags = list(table.tags)
+        column = tags.index("_atom_site.occupancy")
+        for row, value in values.items():
+            table[row][column] = f"{value:.2f}"
+        break
+    return document.as_string().encode()

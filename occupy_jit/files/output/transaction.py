@@ -1,0 +1,201 @@
+"""Files that appear complete or not at all.
+
+Every output is written under a temporary name beside its final one and renamed when it is complete, so that no reader
+ever sees half a file. The outputs of one run are renamed together, after all of them are complete: a run that fails
+leaves none, and the results of an earlier run as they were.
+
+A target that is a symbolic link is replaced by the new file; what the link points to is not touched. Nothing is ever
+written through a link, hence never outside the directory that was asked for. Permissions are those of any new file
+(0666 less the umask).
+"""
+
+import contextlib
+import errno
+import os
+import stat
+
+from occupy_jit.errors import OccupyError
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.signals import check_interrupted, signals_wait
+from occupy_jit.files.output.temporaries import forget, left_over, register, remove, remove_left_over, temporary_name
+
+_WHAT_TO_DO = {
+    errno.ENOSPC: ("the disk is full", "free some space or choose another directory"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or choose another directory"),
+    errno.EFBIG: ("the file would exceed the limit on file sizes", "raise the limit (ulimit -f) or choose another "
+                  "directory"),
+    errno.EROFS: ("the file system is read-only", "choose another directory"),
+    errno.EACCES: ("no permission to write there", "choose another directory"),
+    errno.EPERM: ("no permission to write there", "choose another directory"),
+    errno.ENOENT: ("the directory does not exist (any more)", "create it or choose another"),
+    errno.ENOTDIR: ("the directory does not exist", "create it or choose another"),
+    errno.ESTALE: ("the directory does not exist any more", "create it or choose another"),
+    errno.EIO: ("input/output error", "the disk or file server has a fault: check it, or choose another directory"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+    errno.EISDIR: ("is a directory", "choose another name"),
+    errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
+    errno.ENFILE: ("too many open files on this machine", "try again later"),
+}
+
+
+def write_error(path, error):
+    """The `OccupyError` that tells a user what an `OSError` on writing `path` means and what to do."""
+    reason, advice = _WHAT_TO_DO.get(error.errno, (error.strerror or str(error), "check the directory"))
+    return OccupyError(f"{shown(path)}: cannot be written: {reason}; {advice}")
+
+
+def _check_target(path):
+    """Refuse to replace what is not an ordinary file (a directory, a device: root could replace /dev/null)."""
+    try:
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(kind):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+        raise OccupyError(f"{shown(path)}: cannot be written: it is a device, not a file; choose another name")
+
+
+def _put_aside(path):
+    """A second, hidden name for the file `path`, to have it back by; None if there is no such file."""
+    aside = temporary_name(path)
+    register(aside)
+    try:
+        os.link(path, aside, follow_symlinks=False)
+    except FileNotFoundError:
+        forget(aside)
+        return None
+    except (OSError, NotImplementedError):  # a file system without hard links: the first name is gone for a moment
+        os.rename(path, aside)
+    return aside
+
+
+def _take_back(path, before):
+    """Make `path` the file again that it was, which is `before`, or none."""
+    if before is None:
+        remove(path)
+        return
+    try:
+        os.replace(before, path)
+    except OSError:
+        forget(before)  # hidden, but not lost
+    else:
+        remove(before)  # two names of one file are left as they are by renaming
+
+
+class Outputs:
+    """The files of one run, which appear together when all are complete, or not at all.
+
+    Leaving the ``with`` block without an exception renames them, in the order they were opened; any exception
+    (signals included) removes what was written. Existing files of these names are replaced in the same instant.
+
+    Examples
+    --------
+    >>> with Outputs() as outputs:                               # doctest: +SKIP
+    ...     with outputs.open("scale_map.mrc") as file:
+    ...         file.write(data)
+    ...     with outputs.open("occupy_map.json", "w") as file:
+    ...         file.write(record)
+    """
+
+    def __init__(self):
+        self._complete = []  # (temporary, final), in the order of opening
+        self._left_over = {}  # directory -> what killed processes have left there
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()
+        return False
+
+    @contextlib.contextmanager
+    def open(self, path, mode="wb", encoding=None):
+        """A file object whose content becomes `path` at `commit`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Final name.
+        mode : {"wb", "w"}
+            Binary or text (UTF-8 unless `encoding` says otherwise, line ends as written).
+
+        Raises
+        ------
+        OccupyError
+            Nothing could be written there: full disk, quota, file size limit, read-only or missing directory.
+        """
+        path = os.path.abspath(os.fsdecode(path))
+        temporary = temporary_name(path)
+        binary = "b" in mode
+        try:
+            _check_target(path)
+            self._clear(path)
+            register(temporary)
+            # Readable too, so that a checksum can be taken of what is really there.
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+            # Full disks and quotas may show only when the file is closed, hence inside the try block.
+            with os.fdopen(descriptor, mode, encoding=None if binary else encoding or "utf-8",
+                           newline=None if binary else "") as file:
+                yield file
+            self._complete.append((temporary, path))
+        except OSError as error:
+            remove(temporary)
+            if error.errno is None:
+                raise
+            other = error.filename is not None and os.fsdecode(error.filename) not in (temporary, path)
+            raise write_error(error.filename if other else path, error) from error
+        except BaseException:
+            remove(temporary)
+            raise
+
+    def _clear(self, path):
+        """Remove what a run that was killed has left of the same output."""
+        directory = os.path.dirname(path)
+        if directory not in self._left_over:
+            self._left_over[directory] = left_over(directory)
+        remove_left_over(path, self._left_over[directory])
+
+    def commit(self):
+        """Give all complete files their final names; if one rename fails, all is again as it was before."""
+        done = []  # (final name, where the file is now that had this name before, or None)
+        try:
+            with signals_wait():
+                check_interrupted()
+                try:
+                    for _, final in self._complete:
+                        _check_target(final)
+                    for temporary, final in self._complete:
+                        before = _put_aside(final)
+                        done.append((final, before))
+                        os.replace(temporary, final)
+                        forget(temporary)
+                except BaseException as error:
+                    for name, before in reversed(done):
+                        _take_back(name, before)
+                    if isinstance(error, OSError):
+                        raise write_error(final, error) from error
+                    raise
+                self._complete = []
+                for _, before in done:
+                    if before is not None:
+                        remove(before)
+        finally:
+            self.discard()
+
+    def discard(self):
+        """Remove everything that was not committed."""
+        for temporary, _ in self._complete:
+            remove(temporary)
+        self._complete = []
+
+
+@contextlib.contextmanager
+def replaced(path, mode="wb", encoding=None):
+    """A file object that replaces `path` when the block ends without an exception; see `Outputs.open`."""
+    with Outputs() as outputs:
+        with outputs.open(path, mode, encoding) as file:
+            yield file

@@ -1,0 +1,331 @@
+"""A grid of half as many points an axis, for what varies slowly: means over cells of two voxels, and the way back.
+
+Cells are counted from the centre of the box in both directions, so that a flipped box has the flipped cells: with an
+even number of voxels all hold two; with an odd number the one in the middle holds one, and those at both ends may.
+
+The mean over a cell damps a wave of f cycles a voxel by cos(pi f) along each axis, and what lies above a quarter of
+a cycle a voxel comes back at 1/2 - f. The square of a map that was low-passed at six voxels holds nothing above a
+third; of what it holds beyond a quarter, at most 7 % comes back through a mean and a Gaussian that together smooth
+like one of two voxels, as `smoothed_cells` does.
+"""
+
+import functools
+import math
+
+import numba
+import numpy as np
+
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.kernels.grid.smoothing import smooth
+from occupy_jit.kernels.jit.decorator import kernel, launch
+
+SIGMA_OF_CELL = 0.5
+"""Standard deviation of two voxels around their mean, in voxels."""
+
+
+@functools.lru_cache(maxsize=64)
+def cell_of(n):
+    """Index of the cell of each of n voxels along an axis: (n,) int32 array, never falling."""
+    i = np.arange(n)
+    if n % 2 == 0:
+        return (i // 2).astype(np.int32)
+    middle = n // 2
+    cells = (middle + 1) // 2 + np.sign(i - middle) * ((np.abs(i - middle) + 1) // 2)
+    return cells.astype(np.int32)
+
+
+def cell_count(n):
+    """Number of cells along an axis of n voxels."""
+    return n // 2 if n % 2 == 0 else 2 * ((n // 2 + 1) // 2) + 1
+
+
+def cell_shape(shape):
+    """Shape of the grid of cells of a box."""
+    return tuple(cell_count(n) for n in shape)
+
+
+def cell_power(volume, centre, out=None):
+    """Mean of (volume - centre)^2 over each cell.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    centre : float
+    out : ndarray, float32, of `cell_shape`, optional
+
+    Returns
+    -------
+    ndarray, float32, of `cell_shape`
+    """
+    return _means(volume, centre, True, out)
+
+
+def cell_mean(volume, out=None):
+    """Mean over each cell; parameters and result as in `cell_power`."""
+    return _means(volume, 0.0, False, out)
+
+
+def _means(volume, centre, squared, out):
+    volume = as_volume(volume)
+    out = np.empty(cell_shape(volume.shape), np.float32) if out is None else out
+    if volume.size:
+        z, y, x = (_starts(n) for n in volume.shape)
+        launch(_cell_means, volume, np.float32(centre), squared, z, y, x, out)
+    return out
+
+
+def sections_of_cells(n, cells_at_a_time):
+    """Go through an axis of n voxels some cells at a time.
+
+    Yields
+    ------
+    cells, voxels : slice
+    """
+    starts = _starts(n)
+    for first in range(0, cell_count(n), cells_at_a_time):
+        last = min(first + cells_at_a_time, cell_count(n))
+        yield slice(first, last), slice(int(starts[first]), int(starts[last]))
+
+
+def cell_mean_of_sections(sections, cells, n_z, out, squared=False):
+    """Mean over the cells of some sections of a volume.
+
+    Parameters
+    ----------
+    sections : ndarray (z, y, x), real
+        The voxels of those cells.
+    cells : slice
+        Along z, from `sections_of_cells`.
+    n_z : int
+        Sections of the whole volume.
+    out : ndarray, float32, C-contiguous
+        Where the means of these cells go.
+    squared : bool
+        Whether the mean square is meant.
+    """
+    y, x = (_starts(n) for n in sections.shape[1:])
+    launch(_cell_means, as_volume(sections), np.float32(0), squared, section_starts(n_z, cells), y, x, out)
+
+
+def section_starts(n, cells=None):
+    """First voxel of each of some cells along an axis of n, and one past the last, counted from the first of them."""
+    if cells is None:
+        return _starts(n)
+    starts = _starts(n)[cells.start:cells.stop + 1]
+    return starts - starts[0]
+
+
+def smoothed_cells(cells, sigma):
+    """Smooth means over cells so that both together do what a Gaussian does.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+        From `cell_power` or `cell_mean`; overwritten.
+    sigma : float
+        Of the Gaussian that is meant, in voxels (not cells). Below 2 the cells would hold little of what it leaves.
+
+    Returns
+    -------
+    ndarray
+        `cells`.
+    """
+    if not sigma > SIGMA_OF_CELL:
+        raise ValueError(f"sigma: expected more voxels than a cell spans, got {sigma}")
+    return smooth(cells, math.sqrt(sigma * sigma - SIGMA_OF_CELL ** 2) / 2, out=cells)
+
+
+def selection(volume, where):
+    """What selects voxels of a volume, for kernels that look it up voxel by voxel.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), real
+    where : ndarray, real, of the volume's shape or of `cell_shape`; or None
+
+    Returns
+    -------
+    volume, where : ndarray, float32
+        The volume itself stands for a second one that is not there.
+    selects : bool
+    at : three int32 arrays
+        Index into `where` of each voxel along z, y and x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no volume, or their shapes do not go together.
+    """
+    volume = as_volume(volume)
+    if where is None:
+        return volume, volume, False, tuple(_every(n) for n in volume.shape)
+    where = as_volume(where, "where")
+    if where.shape == volume.shape:
+        return volume, where, True, tuple(_every(n) for n in volume.shape)
+    if where.shape != cell_shape(volume.shape):
+        raise ValueError(f"the volumes differ in size: {volume.shape} and {where.shape}")
+    return volume, where, True, tuple(cell_of(n) for n in volume.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _every(n):
+    return np.arange(n, dtype=np.int32)
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(n):
+    """First voxel of each cell, and one past the last of all."""
+    return np.append(np.flatnonzero(np.diff(cell_of(n), prepend=-1)), n).astype(np.int64)
+
+
+@functools.lru_cache(maxsize=64)
+def between(n):
+    """Which two cells the value at each of n voxels lies between, and how much of each it is made of.
+
+    Returns
+    -------
+    lower : (n,) int32 array
+        The other one is the next. At both ends the nearest cell counts alone.
+    of_lower, of_upper : (n,) float32 arrays
+        Weights, each rounded from its own distance: a flip of the axis exchanges them exactly.
+    """
+    cells = cell_of(n)
+    i = np.arange(n)
+    count = cell_count(n)
+    # where the cells lie, in half voxels from the centre of the box: whole numbers
+    at = np.bincount(cells, weights=2 * i - (n - 1)) / np.bincount(cells)
+    if count == 1:
+        return np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.float32)
+    where = np.clip(2 * i - (n - 1), at[0], at[-1])
+    lower = np.clip(np.searchsorted(at, where, side="right") - 1, 0, count - 2)
+    width = at[lower + 1] - at[lower]
+    return (lower.astype(np.int32), ((at[lower + 1] - where) / width).astype(np.float32),
+            ((where - at[lower]) / width).astype(np.float32))
+
+
+@kernel
+def _row(volume, z, y, centre, squared, row):
+    line = volume[z, y]
+    for x in range(len(line)):
+        value = line[x] - centre
+        row[x] = value * value if squared else value
+
+
+@kernel
+def _add_row(volume, z, y, centre, squared, row):
+    line = volume[z, y]
+    for x in range(len(line)):
+        value = line[x] - centre
+        row[x] += value * value if squared else value
+
+
+@kernel(parallel=True)
+def _cell_means(volume, centre, squared, starts_z, starts_y, starts_x, out):
+    n_x = volume.shape[2]
+    for z in numba.prange(out.shape[0]):
+        total, second = np.empty(n_x, np.float32), np.empty(n_x, np.float32)
+        z0, two_z = starts_z[z], starts_z[z + 1] - starts_z[z] == 2
+        for y in range(out.shape[1]):
+            y0, two_y = starts_y[y], starts_y[y + 1] - starts_y[y] == 2
+            # pairs along y, pairs of them along z, then along x: a flip exchanges the terms of a sum, never the sums
+            _row(volume, z0, y0, centre, squared, total)
+            if two_y:
+                _add_row(volume, z0, y0 + 1, centre, squared, total)
+            if two_z:
+                _row(volume, z0 + 1, y0, centre, squared, second)
+                if two_y:
+                    _add_row(volume, z0 + 1, y0 + 1, centre, squared, second)
+                for x in range(n_x):
+                    total[x] += second[x]
+            share = np.float32(1) / np.float32((2 if two_z else 1) * (2 if two_y else 1))
+            half = np.float32(0.5) * share
+            line = out[z, y]
+            for x in range(out.shape[2]):
+                x0 = starts_x[x]
+                if starts_x[x + 1] - x0 == 2:
+                    line[x] = (total[x0] + total[x0 + 1]) * half
+                else:
+                    line[x] = total[x0] * share
+
+
+@kernel
+def value_row(cells, z, y, lower, of_lower, of_upper, scratch, row):
+    """Values between cells along one row of voxels.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+    z, y : int
+        Section and row of the volume.
+    lower, of_lower, of_upper : three arrays each
+        From `between`, for z, y and x.
+    scratch : ndarray, float32
+        One value for each cell along x.
+    row : ndarray, float32
+        Filled; one value for each voxel along x.
+    """
+    z0, y0 = lower[0][z], lower[1][y]
+    z1, y1 = min(z0 + 1, cells.shape[0] - 1), min(y0 + 1, cells.shape[1] - 1)
+    a, b = of_lower[0][z], of_upper[0][z]
+    c, d = of_lower[1][y], of_upper[1][y]
+    last = cells.shape[2] - 1
+    below, below_next, above, above_next = cells[z0, y0], cells[z0, y1], cells[z1, y0], cells[z1, y1]
+    for x in range(len(scratch)):
+        scratch[x] = a * (c * below[x] + d * below_next[x]) + b * (c * above[x] + d * above_next[x])
+    for x in range(len(row)):
+        x0 = lower[2][x]
+        row[x] = of_lower[2][x] * scratch[x0] + of_upper[2][x] * scratch[min(x0 + 1, last)]
+
+
+@kernel(parallel=True)
+def _all_between(cells, lower, of_lower, of_upper, out):
+    for z in numba.prange(out.shape[0]):
+        scratch = np.empty(cells.shape[2], np.float32)
+        for y in range(out.shape[1]):
+            value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
+
+
+def values_between(cells, shape, region=None, alone=False):
+    """Values at every voxel, or those of a part of the box, along straight lines between the cells.
+
+    Parameters
+    ----------
+    cells : ndarray, float32
+    shape : (nz, ny, nx)
+        Of the box whose cells these are.
+    region : (slice, slice, slice), optional
+        Along z, y and x, in steps of 1; by default the whole box.
+    alone : bool
+        On the calling thread only.
+
+    Returns
+    -------
+    ndarray (z, y, x), float32
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    cells = as_volume(cells, "cells")
+    if cells.shape != cell_shape(shape):
+        raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
+    region = (slice(None),) * 3 if region is None else region
+    weights = [tuple(np.ascontiguousarray(part[along]) for part, along in zip(parts, region, strict=True))
+               for parts in weights_between(shape)]
+    out = np.empty([len(part) for part in weights[0]], np.float32)
+    if out.size and alone and not numba.config.DISABLE_JIT:
+        _all_between.serial()(cells, *weights, out)
+    elif out.size:
+        launch(_all_between, cells, *weights, out)
+    return out
+
+
+def sections(first, last):
+    """Region of the sections first ... last - 1, for `values_between`."""
+    return slice(first, last), slice(None), slice(None)
+
+
+def weights_between(shape):
+    """`between` for the three axes of a box, as `value_row` takes it."""
+    return tuple(zip(*(between(n) for n in shape), strict=True))

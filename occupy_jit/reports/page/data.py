@@ -1,0 +1,187 @@
+"""What a report is made of: plain arrays and numbers that a run has in memory.
+
+Everything optional may be left out; what is left out does not appear on the page.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from occupy_jit.reports.page.display_grid import FEWEST, Grid, reduce_to
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Densities of the low-passed map, and what is taken for solvent.
+
+    Attributes
+    ----------
+    edges : (n + 1,) float64 array
+        Density.
+    counts : (n,) int64 array
+    gaussian : (amplitude, mean, sigma) or None
+        Solvent model, in voxels per bin; None if none could be fitted.
+    marks : tuple of (label, density)
+        Vertical lines.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    gaussian: tuple | None
+    marks: tuple = ()
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Power of signal and noise in bands of resolution, and what equalising multiplies each band with.
+
+    Attributes
+    ----------
+    limits_per_angstrom : (n + 1,) float64 array
+        Borders of the bands, 1/Å.
+    signal, noise : (n,) float64 array
+        Power at scale 1, and of the noise, in the same units.
+    scales : tuple of float
+        Scales at which the factors are told.
+    factors : (len(scales), n) float64 array
+    """
+
+    limits_per_angstrom: np.ndarray
+    signal: np.ndarray
+    noise: np.ndarray
+    scales: tuple
+    factors: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Occupancy of a part: a chain, a residue range, the inside of a mask.
+
+    Attributes
+    ----------
+    name : str
+    occupancy : float
+    error : float or None
+        Standard error; None where the part is too small for one.
+    note : str
+        Such as its number of atoms.
+    """
+
+    name: str
+    occupancy: float
+    error: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A table of parts, under a heading."""
+
+    heading: str
+    rows: tuple
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """One map. All volumes are reduced to one grid, so that a run need not keep them.
+
+    Attributes
+    ----------
+    name : str
+        Of the map, without directory and suffix.
+    record : dict
+        Of the run, as in its JSON file; `results` holds what `core_numbers` returns under "core".
+    box : (nz, ny, nx)
+        Voxels of the map.
+    voxel_size : float
+        Å, of the map.
+    grid : occupy_jit.reports.page.display_grid.Grid
+    input, scale, confidence : (gz, gy, gx) float32 array
+    core : occupy_jit.estimation.scale.core.Core
+    surface_level : float
+        Density of the first surface.
+    position : (x, y, z)
+        Of the first voxel of the map in Å, where viewers put it.
+    modified : tuple of (label, (gz, gy, gx) float32 array)
+    error : (gz, gy, gx) float32 array or None
+        Standard error of the scale.
+    occupancy, b_factor : (gz, gy, gx) float32 array or None
+        Scale without flexibility, and relative B factor in Å^2.
+    histogram : Histogram or None
+    bands : Bands or None
+    parts : tuple of Parts
+    files : tuple of (role, path, SHA-256 or None)
+    links : tuple of (text, relative address)
+        To other pages of the same run.
+    common_scale : bool
+        Whether full scale is that of several maps.
+    entry : dict
+        Of the EMDB, where the map comes from there: title, resolution_angstrom and contour_level, as far as told.
+    """
+
+    name: str
+    record: dict
+    box: tuple
+    voxel_size: float
+    grid: Grid
+    input: np.ndarray
+    scale: np.ndarray
+    confidence: np.ndarray
+    core: object
+    surface_level: float
+    position: tuple = (0.0, 0.0, 0.0)
+    modified: tuple = ()
+    error: np.ndarray | None = None
+    occupancy: np.ndarray | None = None
+    b_factor: np.ndarray | None = None
+    histogram: Histogram | None = None
+    bands: Bands | None = None
+    parts: tuple = ()
+    files: tuple = ()
+    links: tuple = ()
+    common_scale: bool = False
+    entry: dict = field(default_factory=dict)
+
+
+def coarser(data, share):
+    """The same with about this share of the voxels.
+
+    Parameters
+    ----------
+    data : ReportData
+    share : float
+        Below 1.
+
+    Returns
+    -------
+    ReportData
+    """
+    factor = share ** (-1 / 3)
+    whole = Grid(tuple(slice(0, n) for n in data.grid.shape), factor,
+                 tuple(min(n, max(FEWEST, math.floor(n / factor))) for n in data.grid.shape))
+
+    def reduced(volume):
+        return None if volume is None else reduce_to(whole, volume)
+
+    return replace(
+        data, grid=Grid(data.grid.crop, data.grid.step * factor, whole.shape), input=reduced(data.input),
+        scale=reduced(data.scale), confidence=reduced(data.confidence), error=reduced(data.error),
+        occupancy=reduced(data.occupancy), b_factor=reduced(data.b_factor),
+        modified=tuple((label, reduced(volume)) for label, volume in data.modified))
+
+
+def core_numbers(core):
+    """What is said about the core of a map, in plain numbers, for the record.
+
+    Parameters
+    ----------
+    core : occupy_jit.estimation.scale.core.Core
+
+    Returns
+    -------
+    dict
+    """
+    return {"volume_angstrom3": core.volume_angstrom3, "weaker_than_half": core.weak_share,
+            "scale_of_08_or_more": core.strong_share, "median_scale": core.median}

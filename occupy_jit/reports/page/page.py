@@ -1,0 +1,323 @@
+"""The report of one map: one HTML file that shows what was found, without a network.
+
+The maps travel in it as small grids of bytes (see `display_grid`); the scripts under ``assets`` mesh and draw them in
+the browser. What they show stands beside them as still pictures and numbers for paper, and for browsers without WebGL
+or without scripts. A content security policy allows exactly the one script of the page.
+"""
+
+import base64
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import resources
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from occupy_jit import PROGRAM as NAME
+from occupy_jit import __version__
+from occupy_jit.reports import colours
+from occupy_jit.reports.page import charts, display_grid, pictures, tables, words
+from occupy_jit.reports.page.data import coarser
+from occupy_jit.reports.png import data_uri
+
+PROGRAM = f"{NAME} {__version__}"
+LARGEST_BYTES = 4_500_000
+"""Of a file: above, its maps are reduced further."""
+
+_SMALLER = 0.8
+_TRIES = 12
+_SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "page.js")
+_WINDOW = (-0.12, 0.8)  # grey values of slices, in shares of the largest density
+_LEVELS = (0.02, 0.6)
+_NOISE_LEVELS = 2.0  # standard deviations of solvent: no surface below
+_MODIFIED_PERCENTILE = 70
+_LARGEST_ERROR = 0.3
+_B_FACTORS = (-50.0, 150.0)
+_THUMBNAIL = (252, 160)
+_SAMPLE = 37  # every so many voxels are enough for principal axes
+_HINTS = {"scale": "Red: missing in part of the particles, or mobile. Blue: as strong as the strongest region.",
+          "confidence": "0: may be solvent and is left as it is. 1: content.",
+          "error": "Standard error of the local scale.",
+          "occupancy": "The scale without what flexibility takes from it.",
+          "b_factor": "Red: less sharp than the region of full scale."}
+
+
+def render(data, *, show_paths=False, threads=1):
+    """The report of a map.
+
+    Parameters
+    ----------
+    data : occupy_jit.reports.page.data.ReportData
+    show_paths : bool
+        Paths of files as they are; otherwise their last part only, as reports are passed on.
+    threads : int
+        That deflate the maps; the result does not depend on them.
+
+    Returns
+    -------
+    html : bytes
+    summary : dict
+        What a list of many maps says about this one, see `occupy_jit.reports.page.index`.
+    """
+    shown = _Shown(data, threads)
+    for _ in range(_TRIES):
+        if shown.size < LARGEST_BYTES:
+            break
+        data = coarser(data, _SMALLER)
+        shown = _Shown(data, threads)
+    paths = tables.Paths(data, show_paths)
+    said = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
+                          data.record["results"]["occupied_above_scale"], data.common_scale)
+    summary = _summary(data, shown, said, paths)
+    return _page(data, shown, summary, said, paths).encode("utf-8", "backslashreplace"), summary
+
+
+class _Shown:
+    """What is drawn of a map: small grids, still pictures, and where to look from."""
+
+    def __init__(self, data, threads):
+        self.spacing = data.voxel_size * data.grid.step
+        small = self.small = {"input": data.input, "scale": data.scale, "confidence": data.confidence}
+        labels = {"input": "Input map", "scale": "Local scale", "confidence": "Confidence"}
+        shorts = {name: name for name in small}
+        for k, (label, volume) in enumerate(data.modified):
+            name = "modified" + ("" if k == 0 else str(k + 1))
+            small[name], labels[name] = volume, f"Modified map ({label})"
+            shorts[name] = "modified" if len(data.modified) == 1 else label
+        if data.error is not None:
+            small["error"], labels["error"], shorts["error"] = data.error, "Standard error of the scale", "error"
+        if data.b_factor is not None:
+            small |= {"occupancy": data.occupancy, "b_factor": data.b_factor}
+            labels |= {"occupancy": "Occupancy without flexibility", "b_factor": "Relative B factor, Å²"}
+            shorts |= {"occupancy": "occupancy", "b_factor": "B factor"}
+        self._describe(data, labels, shorts)
+        with ThreadPoolExecutor(max(1, min(threads, len(small)))) as pool:
+            packing = {name: pool.submit(display_grid.packed, values) for name, values in self.bytes.items()}
+            self._look(data)
+            self.packed = {name: future.result() for name, future in packing.items()}
+
+    def _describe(self, data, labels, shorts):
+        """What the bytes of each volume mean, for the scripts."""
+        small = self.small
+        low, high = display_grid.density_range(small["input"], small["confidence"])
+        solvent = small["input"][small["confidence"] < 0.05]
+        noise = float(solvent.std()) if solvent.size else 0.0
+        lowest = min(max(_NOISE_LEVELS * noise, _LEVELS[0] * high), 0.5 * _LEVELS[1] * high)
+        self.volumes, self.bytes = [], {}
+        for name, values in small.items():
+            entry = {"id": name, "short": shorts[name], "label": labels[name], "hint": _HINTS.get(name, ""),
+                     "slice": True, "stops": None, "levels": None, "level": None, "window": None, "ink": None}
+            if name in ("scale", "occupancy"):
+                entry.update(kind="scale", low=0.0, high=1.0, stops=colours.SCALE)
+            elif name == "confidence":
+                entry.update(kind="share", low=0.0, high=1.0, stops=colours.CONFIDENCE, ink="--conf")
+            elif name == "error":
+                entry.update(kind="share", low=0.0, high=_LARGEST_ERROR, stops=colours.ERROR, ink="--err")
+            elif name == "b_factor":
+                entry.update(kind="signed", low=_B_FACTORS[0], high=_B_FACTORS[1], stops=colours.B_FACTOR)
+                entry["hint"] += f" B factors are {data.record['results']['flexibility']['remark']}."
+            else:
+                level = data.surface_level if name == "input" else _level_of(values, small["confidence"])
+                entry.update(kind="density", low=low, high=high, window=[share * high for share in _WINDOW],
+                             levels=[lowest, _LEVELS[1] * high],
+                             level=float(np.clip(level, lowest, _LEVELS[1] * high)))
+            quantised = display_grid.to_bytes(values, entry["low"], entry["high"])
+            if name == "input":
+                display_grid.quieter_solvent(quantised, small["confidence"])
+            if name in ("scale", "occupancy"):
+                display_grid.drawn_scale(quantised)
+            self.volumes.append(entry)
+            self.bytes[name] = quantised
+
+    def _look(self, data):
+        """Still pictures, the first crosshair, and the direction the surface is first seen from."""
+        small, shape = self.small, data.grid.shape
+        self.level = self.volumes[0]["level"]
+        views = pictures.three_views(small["input"], small["scale"], self.level)
+        self.poster = _picture(views)
+        self.thumbnail = data_uri(_coarse_colours(pictures.thumbnail(
+            views[:, :pictures.zoom_of(shape) * shape[2]], *_THUMBNAIL)))
+        content = np.argwhere((small["confidence"] > 0.5) & (small["scale"] >= display_grid.LOWEST_SCALE))
+        if not len(content):
+            content = np.argwhere(np.ones(shape, bool))
+        # in content, not in a hole in the middle of it
+        self.cross = content[np.square(content - content.mean(0)).sum(1).argmin()]
+        self.centre = (content.min(0) + content.max(0)) / 2
+        self.radius = max(1.0, float(np.sqrt(np.square(content - self.centre).sum(1).max())))
+        # along the shortest axis of the content, its longest one across
+        spread = np.atleast_2d(np.cov((content[::_SAMPLE] if len(content) > 100 * _SAMPLE else content).T))
+        axes = np.linalg.eigh(spread)[1] if len(content) > 3 and np.isfinite(spread).all() else np.eye(3)
+        self.direction, self.up = axes[:, 0], axes[:, 1]
+        panels = [(self._panel(entry), self._stops(entry)) for entry in self.volumes]
+        self.strip = _picture(pictures.slice_strip(panels))
+
+    def _panel(self, entry):
+        section = self.bytes[entry["id"]][self.cross[0]] / 255
+        if entry["window"] is None:
+            return section
+        low, high = ((v - entry["low"]) / (entry["high"] - entry["low"]) for v in entry["window"])
+        return np.clip((section - low) / (high - low), 0, 1)
+
+    @staticmethod
+    def _stops(entry):
+        if entry["kind"] == "density":
+            return pictures.GREY
+        if entry["kind"] == "signed":
+            return pictures.zero_on_white(entry["stops"])
+        return pictures.scale_on_white() if entry["kind"] == "scale" else pictures.share_on_white(entry["stops"])
+
+    @property
+    def size(self):
+        """int : Bytes of what is embedded."""
+        return sum(map(len, self.packed.values())) + len(self.poster["address"]) + len(self.strip["address"])
+
+
+def _level_of(values, confidence):
+    """Level of a first surface of a modified map: it has another range of densities than the input."""
+    content = values[confidence > 0.5]
+    return float(np.percentile(content if content.size else values, _MODIFIED_PERCENTILE))
+
+
+def _coarse_colours(picture):
+    """A picture in fewer colours: it deflates to half."""
+    return picture & np.uint8(0xF8) | np.uint8(0x07) * (picture == 255)
+
+
+def _picture(rgb):
+    return {"address": data_uri(_coarse_colours(rgb)), "width": rgb.shape[1], "height": rgb.shape[0]}
+
+
+def _summary(data, shown, said, paths):
+    found = data.record["results"]
+    return {"name": data.name, "sentence": str(said), "tone": said.tone, "weaker_than_half": data.core.weak_share,
+            "scale_of_08_or_more": data.core.strong_share, "median_scale": data.core.median,
+            "occupied_volume_angstrom3": found["occupied_volume_angstrom3"],
+            "lowpass_angstrom": data.record["derived"]["lowpass_angstrom"],
+            "verdicts": [{"code": v["code"], "sentence": paths.sentence(v["sentence"])}
+                         for v in data.record["verdicts"]],
+            "thumbnail": shown.thumbnail}
+
+
+def _meta(data, shown):
+    """What the scripts need to know."""
+    grid, found = data.grid, data.record["results"]
+    reverse = lambda values: [float(v) for v in values][::-1]  # noqa: E731
+    return {
+        "name": data.name, "inside": data.record["derived"]["kernel_radius"] / grid.step, "cube": _cube(grid, found),
+        "grid": {"size": [int(n) for n in grid.shape][::-1], "spacing": shown.spacing,
+                 "origin": grid.origin(data.voxel_size, data.position), "radius": shown.radius},
+        "volumes": shown.volumes,
+        "start": {"map": "input", "colour": "scale", "cross": [int(v) for v in shown.cross][::-1],
+                  "centre": reverse(shown.centre), "direction": reverse(shown.direction), "up": reverse(shown.up)},
+    }
+
+
+def _cube(grid, found):
+    """Lowest and highest corner of the region of full scale, [x, y, z] in voxels of the grid."""
+    corner = found.get("full_scale_corner_zyx")
+    if corner is None:
+        return None
+    ends = ([v - 0.5 for v in corner], [v - 0.5 + found["full_scale_tile"] for v in corner])
+    return [[float(v) for v in grid.position(end)][::-1] for end in ends]
+
+
+def _page(data, shown, summary, said, paths):
+    record = data.record
+    script = _script()
+    grid = data.grid
+    full = " × ".join(str(c.stop - c.start) for c in reversed(grid.crop))
+    shape = " × ".join(map(str, reversed(data.box)))
+    return environment().get_template("report.html.j2").render(
+        program=PROGRAM, name=data.name, links=data.links, css=asset("report.css"), script=script,
+        script_hash=Markup(policy_hash(script)), sentence=said,
+        input_name=os.path.basename(record["input"]["path"]), shape=shape, voxel_size=data.voxel_size,
+        verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
+        warnings=[paths.sentence(text) for text in record["warnings"]],
+        tiles=tables.tiles(data, said.tone), poster=shown.poster, level=shown.level, volumes=shown.volumes,
+        start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
+        strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
+        crop_note=f"Shown is the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} Å a "
+                  "voxel.",
+        charts=_charts(data), parts=tables.parts(data), results=tables.results(data),
+        settings=tables.settings(data, paths),
+        files=[(role, paths.word(path), digest) for role, path, digest in data.files],
+        command=tables.command(data, paths), record_file=_file(data, "record", paths),
+        chimerax_file=_file(data, "ChimeraX script", paths),
+        versions=", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        timings=", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.get("timings", {}).items()),
+        methods=words.methods(record, [label for label, _ in data.modified]), citation=words.CITATION,
+        bibtex=words.BIBTEX, grid_note=f"voxels of {shown.spacing:.2f} Å and 8 bits", summary=summary,
+        meta=_meta(data, shown), data={name: Markup(text) for name, text in shown.packed.items()})
+
+
+def _file(data, role, paths):
+    return next((paths.word(path) for kind, path, _ in data.files if kind == role), None)
+
+
+def _charts(data):
+    """Charts with their headings, two a row."""
+    out = []
+    if data.histogram is not None:
+        out.append(_chart(
+            "Solvent model", charts.density_histogram(data.histogram),
+            "Densities of the low-passed map inside the sphere that fits the box. What lies under the curve is taken "
+            "for solvent; the scale itself does not depend on this fit.",
+            '<b style="color:var(--hist)">■</b> voxels per bin (logarithmic) <b style="color:var(--model)">—</b> '
+            "solvent model"))
+    if not data.core.empty:
+        out.append(_chart(
+            "How much of it is how strong", charts.volume_by_scale(data.core),
+            "Volume of the core by its local scale. A hump below the main peak is a part that is missing in some "
+            "particles, or moves."))
+    if data.bands is not None:
+        out.append(_chart(
+            "Signal and noise by resolution", charts.band_power(data.bands),
+            "Power of the map at scale 1, and of its noise, in bands of resolution.",
+            '<b style="color:var(--model)">—</b> signal <b>- -</b> noise'))
+        factors = [f'<b style="color:{colours.of_scale(scale)}">{charts.dash(k)[1]}</b> scale {scale:g}'
+                   for k, scale in enumerate(data.bands.scales)]
+        out.append(_chart(
+            "What equalising does", charts.band_factors(data.bands),
+            "Factor of each band at some scales: 1 / scale where there is signal, 1 where there is noise only.",
+            " ".join(factors)))
+    return out
+
+
+def _chart(heading, svg, note, key=""):
+    return {"heading": heading, "svg": Markup(svg), "note": note, "key": Markup(key)}
+
+
+# Assets ---------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def environment():
+    """The templates, autoescaped; a name that is not known is an error."""
+    return jinja2.Environment(loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
+                              trim_blocks=True)
+
+
+@cache
+def _read(name):
+    return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")
+
+
+def asset(name):
+    """A style sheet or script, as it is: never with what would end its element."""
+    text = _read(name).strip()
+    assert "</" not in text, name
+    return Markup(text)
+
+
+@cache
+def _script():
+    """All scripts as one, that shares no names with anything else."""
+    return Markup('"use strict";(() => {\n' + "\n".join(asset(name) for name in _SCRIPTS) + "\n})();")
+
+
+def policy_hash(script):
+    """The script as a content security policy names it."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"

@@ -1,0 +1,140 @@
+"""Tables of a report: rows of plain text from the record of a run."""
+
+import os
+import shlex
+
+from markupsafe import Markup
+
+from occupy_jit.reports.page import charts, words
+
+
+def tiles(data, tone):
+    """The six numbers at the top: label, value, unit. Those of the core only where the sentence speaks of it."""
+    found, core = data.record["results"], data.core
+    told = tone != "none"
+    volume = found["occupied_volume_angstrom3"] / 1000
+    return [("occupied", f"{volume:,.0f}" if volume >= 10 else f"{volume:.2g}", "nm³"),
+            ("median scale", f"{core.median:.2f}" if told else "–", "of the core"),
+            ("scale below 0.5", f"{core.weak_share:.0%}" if told else "–", "of the core"),
+            ("scale 0.8 or more", f"{core.strong_share:.0%}" if told else "–", "of the core"),
+            ("low-passed to", f"{data.record['derived']['lowpass_angstrom']:.1f}", "Å"),
+            ("noise of the scale", f"± {found['noise_of_scale']:.3f}", "in solvent")]
+
+
+def results(data):
+    """What was found: label, value, unit or remark."""
+    found, core = data.record["results"], data.core
+    number = words.number
+    model = found["solvent_model"]
+    rows = [("core", f"{core.volume_angstrom3:,.0f}", "Å³"),
+            ("weaker than half", f"{core.weak_share:.1%}", "of the core"),
+            ("scale 0.8 or more", f"{core.strong_share:.1%}", "of the core"),
+            ("median scale", f"{core.median:.3f}", "of the core"),
+            ("full scale", number(found["full_scale"]), "density above the zero level"),
+            ("zero level", number(found["zero_level"]), "density"),
+            ("error of full scale", f"{found['full_scale_error']:.1%}", "standard error, common to the whole map"),
+            ("noise floor", number(found["noise_floor"]), "density above the zero level"),
+            ("noise in solvent", number(found["noise_in_solvent"]), "density, standard deviation"),
+            ("noise of the scale", number(found["noise_of_scale"]), "in solvent, standard deviation"),
+            ("occupied volume", f"{found['occupied_volume_angstrom3']:,.0f}",
+             f"Å³ above scale {found['occupied_above_scale']:.2f}, rim included"),
+            ("occupied mass", words.mass(found["occupied_mass_kda"]), "of protein in that volume"),
+            ("solvent model", f"{model['mean']:.4g} ± {model['sigma']:.4g}", f"goodness {model['goodness']:.3f}")]
+    if found.get("flexibility"):
+        low, middle, high = found["flexibility"]["b_factor_quantiles"].values()
+        if middle is not None:
+            rows.append(("relative B factor", words.whole(middle),
+                         f"Å², median of what is occupied; {words.whole(low)} to {words.whole(high)} in "
+                         "nine tenths of it"))
+    halves = found.get("half_maps")
+    if halves:
+        independence = ("independence of their noise not known, for want of solvent" if halves["independence"] is None
+                        else f"independence of their noise {halves['independence']:.2f} (1 is ideal)")
+        rows.append(("half maps", f"{halves['correlation']:.3f}", f"correlation in content; {independence}"))
+        if "map_correlation" in halves:
+            rows.append(("map and half maps", f"{halves['map_correlation']:.3f}", "correlation of the map and their "
+                         "mean, at its spectrum, in content"))
+    if found.get("reference"):
+        rows.insert(5, ("region of full scale", "mask", f"{found['reference']['blocks']:.0f} independent blocks; a "
+                        f"search would give {number(found['reference']['searched'])}"))
+    if found.get("full_scale_corner_zyx") is not None:
+        rows.insert(5, ("region of full scale", ", ".join(str(v) for v in found["full_scale_corner_zyx"][::-1]),
+                        f"first voxel x, y, z; {found['full_scale_tile']} voxels an edge"))
+    return rows + _entry(data.entry)
+
+
+def _entry(told):
+    """What the authors of an EMDB entry say of their map."""
+    rows = [("EMDB entry", told["title"], "")] if "title" in told else []
+    if "resolution_angstrom" in told:
+        rows.append(("resolution", f"{told['resolution_angstrom']:g}", "Å, as the authors state it"))
+    if "contour_level" in told:
+        rows.append(("contour", f"{told['contour_level']:g}", "density, as the authors recommend it"))
+    return rows
+
+
+def settings(data, paths):
+    """All settings with their origin, and the options given: given ones first, then derived ones, then defaults."""
+    record = data.record
+    given = set(record["given"])
+    rows = [{"name": name.replace("_", " "), "value": paths.word(words.number(value)),
+             "origin": "given" if name in given or name.removesuffix("_angstrom") in given else "default"}
+            for name, value in record["settings"].items()]
+    rows += [{"name": name.replace("_", " "), "value": _option(value, paths), "origin": "given"}
+             for name, value in record["options"].items() if name in given]
+    rows += [{"name": name.replace("_", " "), "value": words.number(value), "origin": "derived"}
+             for name, value in record["derived"].items()]
+    return sorted(rows, key=lambda row: ("given", "derived", "default").index(row["origin"]))
+
+
+def _option(value, paths):
+    """An option, which may be several files."""
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return ", ".join(paths.word(words.number(word)) for word in several)
+
+
+def parts(data):
+    """Tables of parts with their bars."""
+    return [{"heading": table.heading, "note": table.note, "rows": [
+        {"name": part.name, "note": part.note, "svg": Markup(charts.whisker(part.occupancy, part.error)),
+         "value": f"{part.occupancy:.2f}" + ("" if part.error is None else f" ± {part.error:.2f}")}
+        for part in table.rows]} for table in data.parts if table.rows]
+
+
+def command(data, paths):
+    """The command line, as a shell takes it."""
+    return shlex.join(paths.word(word) for word in data.record["command_line"])
+
+
+class Paths:
+    """How paths are told. Reports are passed on, and paths tell of people and projects: only their last part is shown.
+
+    Parameters
+    ----------
+    data : occupy_jit.reports.page.data.ReportData
+    whole : bool
+        Show paths as they are.
+    """
+
+    def __init__(self, data, whole):
+        self._whole = whole
+        known = {os.path.dirname(data.record["input"]["path"]), os.path.expanduser("~"), os.getcwd(),
+                 *(os.path.dirname(os.path.abspath(path)) for _, path, _ in data.files)}
+        self._folders = sorted((folder.rstrip(os.sep) + os.sep for folder in known if folder.strip(os.sep)), key=len,
+                               reverse=True)
+
+    def word(self, text):
+        """A name of a file, or a word of a command line that may hold one."""
+        text = str(text)
+        if self._whole or os.sep not in text:
+            return text
+        option, equals, value = text.partition("=")
+        if text.startswith("--") and equals:
+            return option + equals + os.path.basename(value)
+        return os.path.basename(text.rstrip(os.sep)) or os.sep
+
+    def sentence(self, text):
+        """A sentence: the folders of the run's files, of the user and of the process are taken out of it."""
+        for folder in () if self._whole else self._folders:
+            text = text.replace(folder, "")
+        return text

@@ -1,0 +1,201 @@
+"""What a report says: the one sentence, the text for a paper, the citation. Plain text; the page escapes it."""
+
+from dataclasses import dataclass
+
+from occupy_jit import __version__
+
+NEARLY_ALL = 0.03
+"""Share of the core below half of full scale up to which a map counts as fully occupied.
+
+In simulated maps that are fully occupied the share is at most 0.025, at any noise.
+"""
+
+MOSTLY_STRONG = 0.5
+"""Share of the core at 0.8 of full scale or more from which on a map without weak parts counts as full.
+
+In simulated maps that are fully occupied it is 0.63 and more, but 0.33 where noise is large and voxels are coarse.
+"""
+
+_LARGE = 0.995
+
+_MEANINGLESS = {
+    "no-content": "No scale can be read from this map: nothing stands above solvent.",
+    "contrast-inverted": "The scale of this map means nothing yet: its contrast seems inverted.",
+    "noise-dominates": "The scale of this map mostly shows noise.",
+    "confidence-everything": "Solvent was not told from content, so how much of this map is weak cannot be said.",
+}
+_HALF = 0.5
+
+CITATION = ("Forsberg, Shah & Burt. A robust normalized local filter to estimate compositional heterogeneity directly "
+            "from cryo-EM maps. Nat. Commun. 14 (2023). https://doi.org/10.1038/s41467-023-41478-1")
+BIBTEX = """@article{Forsberg2023,
+  author  = {Forsberg and Shah and Burt},
+  title   = {A robust normalized local filter to estimate compositional heterogeneity directly from cryo-EM maps},
+  journal = {Nature Communications},
+  volume  = {14},
+  year    = {2023},
+  doi     = {10.1038/s41467-023-41478-1}
+}"""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The heading of a report: its first words are set off.
+
+    Attributes
+    ----------
+    strong, rest : str
+    tone : str
+        "weak", "full" or "none": whether part of the map is weak, nearly all of it full, or nothing can be said.
+    """
+
+    strong: str
+    rest: str
+    tone: str
+
+    def __str__(self):
+        return f"{self.strong} {self.rest}".strip()
+
+
+def sentence(core, verdicts, seen_above=0.0, common=False):
+    """How much of a map is weaker than half, in one sentence.
+
+    Parameters
+    ----------
+    core : occupy_jit.estimation.scale.core.Core
+    verdicts : sequence of str
+        Codes. Some mean that the scale means nothing: they are the sentence then.
+    seen_above : float
+        Scale that empty solvent hardly ever reaches: what is weaker may not be seen.
+    common : bool
+        Whether full scale is that of several maps.
+
+    Returns
+    -------
+    Sentence
+    """
+    for code, words in _MEANINGLESS.items():
+        if code in verdicts:
+            return Sentence(words, "See the warnings below.", "none")
+    if core.empty:
+        return Sentence("This map has no core to speak of:", "no confident content is larger than the kernel.", "none")
+    region = "the strongest region of all maps" if common else "its strongest region"
+    hidden = seen_above > _HALF
+    drown = " Parts much weaker would drown in the noise." if hidden else ""
+    weak = "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
+    if core.weak_share < NEARLY_ALL and core.strong_share >= MOSTLY_STRONG:
+        return Sentence("Nearly all of the core of this map is full:",
+                        f"{weak} is weaker than half of {region}.{drown}", "full")
+    if core.weak_share < NEARLY_ALL:
+        return Sentence("Hardly any of the core of this map is weaker than half",
+                        f"of {region}, but most of it is weaker than that.{drown}", "full")
+    if core.weak_share > _LARGE:
+        return Sentence("Nearly all of the core of this map is weaker than half", f"of {region}.", "weak")
+    why = ": missing in part of the particles, or mobile."
+    return Sentence(f"{core.weak_share:.0%} of the core of this map is weaker than half",
+                    f"of {region}{why}{drown}", "weak")
+
+
+def methods(record, modified):
+    """A paragraph for the methods section of a paper.
+
+    Parameters
+    ----------
+    record : dict
+        Of the run.
+    modified : sequence of str
+        Names of the modifications that were made.
+
+    Returns
+    -------
+    str
+    """
+    settings, derived, found = record["settings"], record["derived"], record["results"]
+    voxel = record["input"]["voxel_size_angstrom"]
+    filtered = ("without a filter" if settings["scale_mode"] == "resolution" else
+                f"low-passed to {derived['lowpass_angstrom']:.1f} Å")
+    text = [f"The local scale of the map was estimated with OccuPy (occupy_jit {__version__}; Forsberg et al., "
+            f"2023) from {_measured(found)} {filtered}, as the maximum over a "
+            f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
+            + _full_scale(settings, found) + "." + _noise(settings, found)]
+    if modified:
+        by_bands = "band by band, so that noise was not amplified " if found.get("bands") else ""
+        text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"
+                    + ("; solvent was suppressed)." if settings["exclude_solvent"] else ")."))
+    text += _parts(found)
+    core = found.get("core")
+    if core:
+        text.append(f"Of the core of the map (without a rim of one kernel radius), {core['weaker_than_half']:.0%} "
+                    f"has a scale below 0.5 and {core['scale_of_08_or_more']:.0%} one of 0.8 or more; the median is "
+                    f"{core['median_scale']:.2f}.")
+    return " ".join(text)
+
+
+def _measured(found):
+    """Which map the scale is that of."""
+    halves = found.get("half_maps")
+    if halves is None:
+        return "the map"
+    return "the mean of its half maps" + (", brought to its spectrum and" if "map_correlation" in halves else "")
+
+
+def _noise(settings, found):
+    """Where the noise that is not that of all solvent was taken from."""
+    if found.get("half_maps") is not None:
+        return " Its noise, at every place, was taken from the difference of the half maps."
+    if settings.get("noise_floor") == "local":
+        return " Noise, and what it adds to the maximum, were taken from the solvent nearby."
+    return ""
+
+
+def _parts(found):
+    """What was told of flexibility, masks and models: sentences."""
+    text = []
+    if found.get("flexibility"):
+        used = [band for band in found["flexibility"]["bands"] if band["used"]]
+        text.append("Occupancy and flexibility were told apart by the power around each place, relative to that in the "
+                    f"region of full scale, in {len(used)} bands from {used[0]['from_angstrom']:g} to "
+                    f"{used[-1]['to_angstrom']:g} Å.")
+    if found.get("targets"):
+        text.append("The occupancy inside a mask is the median of the scale over the peaks of the low-passed map "
+                    "there; its error is the standard error of that median, given full scale.")
+    if found.get("parts"):
+        text.append("Occupancies of the parts of an atomic model were fitted to the map, all together and each with a "
+                    "B factor of its own, relative to the parts at full occupancy.")
+    return text
+
+
+def _full_scale(settings, found):
+    if settings["naive_normalisation"]:
+        return "the largest density of the map"
+    if found.get("reference"):
+        return (f"a density of {found['full_scale']:.4g} above solvent, the median over the peaks of a part that was "
+                "taken to be fully occupied")
+    if found.get("full_scale_corner_zyx") is None:
+        return f"a density of {found['full_scale']:.4g} above solvent, which is common to several maps"
+    return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "
+            f"{settings['tile_size_angstrom']:g} Å")
+
+
+def mass(kilodalton):
+    """A mass, with a unit that keeps it short."""
+    return f"{kilodalton / 1000:.2f} MDa" if kilodalton >= 1000 else f"{kilodalton:.0f} kDa"
+
+
+def whole(value):
+    """A number without decimals, and without the sign of one that is rounded to 0."""
+    text = f"{value:.0f}"
+    return "0" if text == "-0" else text
+
+
+def number(value):
+    """A value of a setting or a result, as short as it can be told."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(number(item) for item in value)
+    return str(value)

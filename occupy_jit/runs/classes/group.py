@@ -1,0 +1,312 @@
+"""Which maps are put on one common scale: the classes of a classification, or maps that are given together."""
+
+import os
+import re
+from dataclasses import dataclass, replace
+
+from occupy_jit.errors import InputError, OccupyError, UsageError, explain
+from occupy_jit.files.names.paths import shown
+from occupy_jit.modifications import requested
+from occupy_jit.runs.classes import parts as class_parts
+from occupy_jit.runs.classes import targets as class_targets
+from occupy_jit.runs.plan.names import Names, names_for
+from occupy_jit.runs.plan.plan import Output, Plan, Role, check_names, masks, path_of, plan_map, told
+from occupy_jit.settings import CLASSES_AMOUNT
+
+
+@dataclass
+class ClassMap:
+    """One map of the group and what becomes of it.
+
+    Attributes
+    ----------
+    label : str
+    path : str or None
+    reference : str or None
+        Its name in the STAR file.
+    share : float or None
+        Of the particles.
+    resolution : float or None
+        Å.
+    plan : Plan or None
+    own : occupy_jit.estimation.scale.result.FullScale or None
+        Its own full scale.
+    record : dict or None
+    report : dict or None
+        Summary of its report.
+    parts : occupy_jit.estimation.parts.result.PartsResult or None
+        Of a model.
+    targets : sequence of dict
+        Occupancies inside target masks.
+    status : int
+    problem : str or None
+    on_mean : Output or None
+        Its modified map where that is made of the mean of all classes, and not by its own run.
+    """
+
+    label: str
+    path: str | None
+    reference: str | None = None
+    share: float | None = None
+    resolution: float | None = None
+    plan: Plan | None = None
+    own: object = None
+    record: dict | None = None
+    report: dict | None = None
+    parts: object = None
+    targets: tuple = ()
+    status: int = 0
+    problem: str | None = None
+    on_mean: Output | None = None
+
+    @property
+    def modified(self):
+        """str or None : Name of the modified map that the new STAR file names."""
+        return self.plan.path_of(Role.MODIFIED) if self.on_mean is None else self.on_mean.path
+
+    def leave_out(self, error, log):
+        """Leave the class out, with one line that says why."""
+        status, kind, problem = explain(error)
+        self.status, self.problem = status, problem
+        log.error(f"{self.label}: {problem}; left out", kind)
+
+
+@dataclass
+class Group:
+    """All classes, and the files that tell of them together.
+
+    Attributes
+    ----------
+    names : occupy_jit.runs.plan.names.Names
+    classes : list of ClassMap
+    outputs : tuple of Output
+    model : occupy_jit.files.relion.star.ClassModel or None
+        The STAR file.
+    project : str
+        Directory that names in it are relative to.
+    notes : tuple of str
+        What the user should know of how the maps were found.
+    brightest : ClassMap or None
+        Whose full scale is that of all.
+    """
+
+    names: Names
+    classes: list
+    outputs: tuple
+    model: object = None
+    project: str = os.curdir
+    notes: tuple = ()
+    brightest: ClassMap | None = None
+
+    @property
+    def on_mean(self):
+        """bool : Whether the modified maps are made of the mean of the classes."""
+        return any(entry.on_mean is not None for entry in self.usable)
+
+    @property
+    def usable(self):
+        """list of ClassMap : Those that nothing is wrong with."""
+        return [entry for entry in self.classes if not entry.status]
+
+    @property
+    def name(self):
+        """str : What the group is called."""
+        return self.names.stem
+
+    @property
+    def common(self):
+        """float : The full scale of all."""
+        return self.brightest.own.value
+
+    def path_of(self, role):
+        """Path of the output of a role, None if it is not written."""
+        return path_of(self.outputs, role)
+
+    def require_usable(self):
+        """Raise an OccupyError if no class is left."""
+        if not self.usable:
+            worst = max(entry.status for entry in self.classes)
+            kind = next((k for k in (InputError, UsageError) if k.exit_status == worst), OccupyError)
+            raise kind(f"{self.name}: none of the {len(self.classes)} classes can be used; see the lines above")
+
+
+def find_group(settings, options):
+    """The group that the options name, not yet checked.
+
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+        With ``relion_classes``, or several maps as ``input_map``.
+
+    Returns
+    -------
+    settings : occupy_jit.settings.Settings
+        With the modification that belongs to a classification if none was asked for.
+    group : Group
+    """
+    if options.relion_classes is None:
+        return settings, _maps_group(options)
+    notes = []
+    chosen = "amplify" not in options.given and all(kind.alone for kind in requested(settings))
+    if chosen:
+        settings = replace(settings, amplify=True)
+    if settings.amplify and "amplify_amount" not in options.given:
+        settings = replace(settings, amplify_amount=CLASSES_AMOUNT)
+    if chosen:
+        notes.append(f"no modification was given: --amplify is on, with amount {settings.amplify_amount:g} "
+                     "(--no-amplify for the scale alone)")
+    return settings, _star_group(settings, options, notes)
+
+
+def _shares_density(settings, options):
+    """bool : Whether the classes are modified on the mean of all: lowered, for the next classification."""
+    return (options.relion_classes is not None and settings.amplify and settings.amplify_amount < 0
+            and settings.class_density == "shared")
+
+
+def _star_group(settings, options, notes):
+    from occupy_jit.files.relion import class_maps, star
+
+    model = star.read_classes(options.relion_classes)
+    found = class_maps.locate(model)
+    classes = [ClassMap(f"class {entry.number}", path, entry.reference, entry.share, entry.resolution)
+               for entry, path in zip(model.classes, found.paths, strict=True)]
+    notes += [f"maps of {len(classes)} class{'es' if len(classes) > 1 else ''}: found from "
+              f"{shown(os.path.abspath(found.project))} ({found.why}), the first as "
+              f"{shown(next(path for path in found.paths if path))}"]
+    if found.elsewhere is not None:
+        notes.append(f"maps of the same names, but other ones, are in {shown(os.path.abspath(found.elsewhere))}: not "
+                     "taken")
+    if len(classes) == 1:
+        notes.append("there is one class: nothing to compare it with")
+    outputs = _outputs(model.stem, len(classes), options)
+    if requested(settings):
+        star_file = os.path.join(options.output_dir, f"out_{model.stem}_model.star")
+        outputs = (*outputs, Output(Role.STAR, star_file))
+    return Group(Names(options.output_dir, model.stem, ""), classes, outputs, model, found.project, tuple(notes))
+
+
+def _maps_group(options):
+    stems = [names_for(path, options.output_dir).stem for path in options.input_map]
+    classes = [ClassMap(stem, path) for stem, path in zip(stems, options.input_map, strict=True)]
+    name = common_name(stems)
+    return Group(Names(options.output_dir, name, ""), classes, _outputs(name, len(classes), options))
+
+
+def common_name(stems):
+    """What the names of several maps begin with: run_it025 for run_it025_class001 and run_it025_class002.
+
+    Parameters
+    ----------
+    stems : sequence of str
+
+    Returns
+    -------
+    str
+        The first of them if they have next to nothing in common.
+    """
+    name = os.path.commonprefix(stems)
+    rest = [stem[len(name):] for stem in stems]
+    if any(text[:1].isdigit() for text in rest):
+        name = name.rstrip("0123456789")
+    if any(text[:1].isalnum() for text in rest):
+        name = name.rstrip(" _-.")
+        name = re.sub(r"[ _.-]*class$", "", name)
+    return name if len(name) > 1 else stems[0]
+
+
+def _outputs(name, number, options):
+    """The files that tell of all classes."""
+    names = Names(options.output_dir, name, "")
+    outputs = [Output(Role.CLASS_TABLE, names.path("classes_", ".csv"))]
+    if number > 1:
+        outputs += [Output(Role.DIFFERENCE_TABLE, names.path("classdiff_", ".csv")),
+                    Output(Role.SCALE_SPREAD, names.path("classvar_", ".mrc"))]
+    outputs += class_targets.planned(names, options, number)
+    outputs += class_parts.planned(names, options, number)
+    if options.report:
+        outputs.append(Output(Role.CLASS_PAGE, names.path("classes_", ".html")))
+    return (*outputs, *told(names, options))
+
+
+def plan_group(group, settings, options, log):
+    """Check every class as far as its header tells, and leave out what cannot be used.
+
+    Parameters
+    ----------
+    group : Group
+        Its classes get their plans.
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+    log : occupy_jit.reports.runlog.RunLog
+
+    Raises
+    ------
+    OccupyError
+        No class is left, or a name must not be written to.
+    """
+    for entry in group.classes:
+        try:
+            if entry.path is None:
+                raise InputError(f"{shown(entry.reference)}: the map is missing")
+            if entry.share == 0:
+                raise InputError(f"{shown(entry.path)}: no particles belong to it (_rlnClassDistribution is 0)")
+            entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE))
+            if _shares_density(settings, options) and len(group.classes) > 1:
+                _put_on_mean(entry)
+        except InputError as error:
+            entry.leave_out(error, log)
+    _require_one_grid(group, log)
+    group.require_usable()
+    inputs = [entry.path for entry in group.classes if entry.path] + masks(options)
+    inputs += [path for entry in group.usable for path in entry.plan.also_read]
+    if group.model is not None:
+        inputs.append(group.model.path)
+    group.outputs += tuple(entry.on_mean for entry in group.usable if entry.on_mean is not None)
+    check_names([*((entry.path, entry.plan.outputs) for entry in group.usable), (group.name, group.outputs)], inputs)
+    if group.path_of(Role.STAR) is not None:
+        from occupy_jit.files.relion import star
+
+        for entry in group.usable:  # fails now, and not after the work, where a name is impossible
+            star.reference_name(entry.modified, group.project)
+
+
+def _put_on_mean(entry):
+    """Leave the map that the class's own run would write, and its factor, to the group."""
+    entry.on_mean = next(output for output in entry.plan.outputs
+                         if output.role is Role.MODIFIED and output.modification.is_main)
+    kind = entry.on_mean.modification
+    entry.plan = replace(entry.plan, outputs=tuple(output for output in entry.plan.outputs
+                                                   if output.modification != kind))
+
+
+def _require_one_grid(group, log):
+    """Leave out the classes whose grid is not that of the most."""
+    from occupy_jit.files.maps import position as map_position
+
+    def same(a, b):
+        return (a.shape == b.shape and map_position.same_voxel_size(a.voxel_size, b.voxel_size)
+                and map_position.same_position(position(a), position(b), a.voxel_size))
+
+    usable = group.usable
+    if not usable:
+        return
+    reference = max(usable, key=lambda entry: sum(same(entry.plan.header, other.plan.header) for other in usable))
+    for entry in usable:
+        a, b = entry.plan.header, reference.plan.header
+        if not same(a, b):
+            entry.leave_out(InputError(f"{shown(entry.path)}: {_grid(a)} differ from {_grid(b)} of {reference.label}, "
+                                       "so they have no common grid; resample it (ChimeraX: volume resample)"), log)
+
+
+def position(header):
+    """Where the first voxel of a map lies, in Å along x, y, z, from its `MapHeader`."""
+    from occupy_jit.files.maps import position as map_position
+
+    return map_position.position(header.record, header.axis_order, header.voxel_size)
+
+
+def _grid(header):
+    size = " x ".join(str(n) for n in reversed(header.shape))
+    return f"{size} voxels of {header.voxel_size:.4g} Å at {', '.join(f'{v:.4g}' for v in position(header))}"

@@ -1,0 +1,46 @@
+"""References for the next classification: the mean of the classes, with the occupancy of each."""
+
+from dataclasses import replace
+
+from occupy_jit.machine.threads import thread_count
+from occupy_jit.runs.one_map.writing import map_label
+from occupy_jit.runs.plan.plan import Role
+
+
+def write_references(group, settings, options, outputs, log):
+    """Write the modified map of every class, where all are made of their mean.
+
+    Parameters
+    ----------
+    group : occupy_jit.runs.classes.group.Group
+        Whose classes have been run: their scales are read, and their maps again.
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+    outputs : occupy_jit.files.output.transaction.Outputs
+    log : occupy_jit.reports.runlog.RunLog
+    """
+    from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+    from occupy_jit.files.maps.reading import read_map, view_map
+    from occupy_jit.files.maps.writing import write_map
+
+    usable = group.usable
+    headers = []
+
+    def volumes():
+        for entry in usable:
+            volume = read_map(entry.path, options.voxel_size)
+            headers.append(replace(volume, data=None))
+            yield volume.data
+
+    with log.timed("mean of the classes"):
+        mean = mean_map(volumes())
+    scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
+    label = map_label(f"mean of {len(usable)} classes, amount {settings.amplify_amount:g}"
+                      + (", solvent excluded" if settings.exclude_solvent else ""))
+    voxel_size = usable[0].plan.header.voxel_size
+    with log.timed("references"):
+        modified = classes_on_mean(mean, scales, settings, voxel_size, group.common, thread_count(options.threads))
+        for entry, header, data in zip(usable, headers, modified, strict=True):
+            write_map(entry.on_mean.path, data, header, label, outputs=outputs)
+    log.say(f"the modified maps are the mean of {len(usable)} classes, times what each is occupied beside the others "
+            "(--class-density own: each map by itself)")

@@ -1,0 +1,117 @@
+"""Several maps on one common scale: the classes of a 3D classification, or maps that are given together.
+
+Zero level and noise floor are each map's own, the full scale is the largest of all, so that occupancies can be
+compared between them. Two passes: the first measures the full scale of each map, the second runs each map with the
+common one. What compares the classes is then taken from the scale maps that were written, slab by slab, and so are
+the references of a classification, from these and the mean map: what is in memory does not grow with the number of
+classes.
+"""
+
+from statistics import median
+
+from occupy_jit.errors import InputError
+from occupy_jit.reports.runlog import RunLog
+from occupy_jit.runs.classes.group import find_group, plan_group
+from occupy_jit.runs.classes.outputs import write_group
+from occupy_jit.runs.many_maps.run import in_turn
+from occupy_jit.runs.one_map.run import measure_one, run_one
+from occupy_jit.runs.plan.plan import check_options, described, would_write
+
+# A class whose own full scale is this many times that of the others may be an artefact that darkens them all.
+_SUSPICIOUS_RATIO = 1.5
+
+
+def run(settings, options, listener=None, executor=in_turn):
+    """Run the classes of a classification, or several maps, on one common scale.
+
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+        With ``relion_classes``, run_itNNN_model.star of RELION (its classes are modified with ``amplify``, and a
+        negative amount, unless something else, or nothing, was asked for), or with several maps as ``input_map``.
+    listener : logging.Handler, optional
+        Gets the lines of the log.
+    executor : callable
+        As `occupy_jit.runs.many_maps.run.in_turn`.
+
+    Returns
+    -------
+    int
+        0, or the worst exit status of any class.
+
+    Raises
+    ------
+    OccupyError
+        No class can be used, or what all of them share cannot be read or written.
+    """
+    log = RunLog(listener)
+    group, settings = _planned(settings, options, log, header=True)
+    _measure(group, log, listener, executor)
+    _run_classes(group, log, listener, executor)
+    write_group(group, settings, options, log)
+    return _status(group)
+
+
+def describe(settings, options, listener=None):
+    """What `run` would do: lines, and the exit status as far as it can be told before anything is read."""
+    group, _ = _planned(settings, options, RunLog(listener), header=False)
+    lines = [line for entry in group.usable for line in described(entry.plan)]
+    return [*lines, f"{group.name}: for all classes", *would_write(group.outputs)], _status(group)
+
+
+def _planned(settings, options, log, header):
+    """The group, checked, and the settings that it is run with."""
+    check_options(options)
+    settings, group = find_group(settings, options)
+    if header:
+        log.header(options.command_line, options.input_map if group.model is None else [group.model.path])
+    for note in group.notes:
+        log.say(note)
+    if options.relion_classes is not None and settings.amplify and settings.amplify_amount > 0:
+        log.warning(f"amount {settings.amplify_amount:g} makes the classes alike: the next classification tells "
+                    "them apart less; give a negative --amplify-amount to help it")
+    plan_group(group, settings, options, log)
+    return group, settings
+
+
+def _status(group):
+    return max(entry.status for entry in group.classes)
+
+
+def _by_class(group, work, plans, log, listener, executor):
+    """Run `work` on every usable class; yields (class, outcome) of those that did not fail."""
+    entries = {entry.path: entry for entry in group.usable}
+    for outcome in executor(work, plans, listener):
+        entry = entries[outcome.path]
+        log.absorb(outcome)
+        if outcome.status:
+            entry.status, entry.problem = outcome.status, outcome.message
+        else:
+            yield entry, outcome
+    group.require_usable()
+
+
+def _measure(group, log, listener, executor):
+    """First pass: the full scale of every class; finds the class where it is largest, the first of equals."""
+    plans = [entry.plan for entry in group.usable]
+    for entry, outcome in _by_class(group, measure_one, plans, log, listener, executor):
+        entry.own = outcome.full_scale
+    highest = max(group.usable, key=lambda entry: entry.own.value)
+    if not highest.own.value > 0:
+        raise InputError(f"{group.name}: nothing stands above solvent in any class; is the contrast inverted?")
+    group.brightest = highest
+    log.say(f"common full scale {highest.own.value:.6g}, of {highest.label}")
+    others = [entry.own.value for entry in group.usable if entry is not highest]
+    if others and highest.own.value > _SUSPICIOUS_RATIO * median(others) > 0:
+        ratio = highest.own.value / median(others)
+        log.verdict("full-scale-of-one", f"{highest.label} alone sets full scale, {ratio:.1f} times the median of the "
+                    "others: leave it out (-i with --common-scale) if it is no better class")
+
+
+def _run_classes(group, log, listener, executor):
+    """Second pass: every class with the common full scale."""
+    plans = [entry.plan.with_full_scale(group.common, entry.own.corner) for entry in group.usable]
+    for entry, outcome in _by_class(group, run_one, plans, log, listener, executor):
+        entry.record, entry.report = outcome.record, outcome.report
+        entry.parts, entry.targets = outcome.parts, outcome.targets

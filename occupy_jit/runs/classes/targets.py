@@ -1,0 +1,51 @@
+"""Target masks in all classes: which occupancies differ, and how sure that is."""
+
+from occupy_jit.files.names.paths import shown
+from occupy_jit.runs.classes.parts import p_in_words
+from occupy_jit.runs.plan.plan import Output, Role
+
+_SHOWN = 24
+
+
+def planned(names, options, number):
+    """The table of differences in target masks, where there are masks and several classes: list of Output."""
+    if not options.target_mask or number < 2:
+        return []
+    return [Output(Role.CLASS_TARGETS, names.path("classtargets_", ".csv"))]
+
+
+def compare(group):
+    """Differences of the occupancies inside target masks, between all pairs of classes.
+
+    Parameters
+    ----------
+    group : occupy_jit.runs.classes.group.Group
+        Whose classes have been run.
+
+    Returns
+    -------
+    list of dict
+        The surest first.
+    """
+    usable = group.usable
+    if len(usable) < 2 or not usable[0].targets:
+        return []
+    from occupy_jit.estimation.comparison.masks import compare_targets
+
+    of_full_scale = max(entry.record["results"]["full_scale_error"] for entry in usable)
+    found = compare_targets([entry.targets for entry in usable], [entry.label for entry in usable], of_full_scale)
+    return [row._asdict() for row in found]
+
+
+def show(rows, log):
+    """The table, for the terminal and the log."""
+    log.table("target masks in the classes", [("mask", "more in", "than in", "difference", "p", "differs")] + [
+        (shown(row["mask"]), row["more"], row["less"],
+         f"{row['difference']:.3f}" + ("" if row["se"] is None else f" ± {row['se']:.3f}"),
+         "too small for an error" if row["p"] is None else p_in_words(row["p_corrected"]),
+         "yes" if row["significant"] else "-") for row in rows[:_SHOWN]])
+    if len(rows) > _SHOWN:
+        log.say(f"and {len(rows) - _SHOWN} more, in the table of differences in target masks")
+    tested = sum(row["p"] is not None for row in rows)
+    log.say(f"p is corrected for {tested} comparisons (Holm); the errors are given full scale, and know noise only: "
+            "other grey scales of the classes are differences, too")

@@ -1,0 +1,252 @@
+"""The table of a run over many maps: one row a map, for pandas, R and spreadsheets, and the same as JSON.
+
+``occupy_summary.csv`` is wide: what is known of a part (a target mask, a part of a model) has columns of its own.
+``occupy_summary_parts.csv`` is long: one row for each map and part. Both are plain CSV, UTF-8, with a comma, a decimal
+point, empty cells for what there is not, and names of columns that R leaves as they are. Nothing in them depends on
+when or where a map was run, so that a run that was resumed writes the same bytes.
+"""
+
+import csv
+import io
+import os
+import re
+import time
+
+from occupy_jit.errors import InputError
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.transaction import Outputs
+from occupy_jit.reports.parts_files import harmless
+from occupy_jit.reports.record import read_record, write_record
+
+NAME = "occupy_summary"
+
+_PAUSE = 5.0  # seconds between two versions of a table that grows
+
+DONE, FAILED, NOT_RUN = "done", "failed", "not run"
+
+#: Column -> where it is in the record of a run.
+_FROM_RECORD = {
+    "box_x": ("input", "shape_zyx", 2),
+    "box_y": ("input", "shape_zyx", 1),
+    "box_z": ("input", "shape_zyx", 0),
+    "voxel_size_angstrom": ("input", "voxel_size_angstrom"),
+    "lowpass_angstrom": ("derived", "lowpass_angstrom"),
+    "full_scale": ("results", "full_scale"),
+    "zero_level": ("results", "zero_level"),
+    "noise_floor": ("results", "noise_floor"),
+    "noise_of_scale": ("results", "noise_of_scale"),
+    "occupied_above_scale": ("results", "occupied_above_scale"),
+    "occupied_volume_angstrom3": ("results", "occupied_volume_angstrom3"),
+    "occupied_mass_kda": ("results", "occupied_mass_kda"),
+    "mean_scale": ("results", "mean_scale_of_occupied"),
+}
+_FIRST = ("number", "name", "map", "status", "exit_status", "message")
+
+
+def row(number, path, status, exit_status=0, message="", record=None, parts=()):
+    """One row of the table.
+
+    Parameters
+    ----------
+    number : int
+        Position among all maps, from 1.
+    path : str
+    status : {"done", "failed", "not run"}
+    exit_status : int
+    message : str
+        Why it failed.
+    record : dict, optional
+        Of the run, as in its JSON file.
+    parts : sequence of dict
+        With ``part`` (a name), ``occupancy``, ``error``, and whatever else there is.
+
+    Returns
+    -------
+    dict
+        In plain types; ``parts`` is a list.
+    """
+    cells = {"number": number, "name": _stem(path), "map": _text(path), "status": status, "exit_status": exit_status,
+             "message": _text(message.splitlines()[0]) if message else ""}
+    for column, place in _FROM_RECORD.items():
+        cells[column] = _at(record, place)
+    verdicts = (record or {}).get("verdicts") or ()
+    cells["verdicts"] = ";".join(dict.fromkeys(item["code"] for item in verdicts))
+    cells["parts"] = [dict(part) for part in parts]
+    return cells
+
+
+def _stem(path):
+    from occupy_jit.runs.plan.names import names_for
+
+    return _text(names_for(path, "").stem)
+
+
+def _text(value):
+    """Text that UTF-8 can hold: a file name may have bytes that are none."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _at(record, place):
+    value = record
+    for key in place:
+        try:
+            value = value[key]
+        except (TypeError, KeyError, IndexError):
+            return None
+    return value
+
+
+def write_table(directory, rows, name=NAME, array=None):
+    """Write the table as CSV and JSON, and the parts as a CSV of their own where there are any.
+
+    Parameters
+    ----------
+    directory : str
+        It exists.
+    rows : list of dict
+        From `row`.
+    name : str
+        Of the files, without suffix.
+    array : dict, optional
+        Which task of which array this is.
+    """
+    planned = table_paths(directory, name)
+    with Outputs() as outputs:
+        with outputs.open(planned["table of maps"], "w") as file:
+            file.write(_csv(wide(rows), _FIRST + tuple(_FROM_RECORD) + ("verdicts",)))
+        long = parts_long(rows)
+        if long:
+            with outputs.open(planned["table of parts"], "w") as file:
+                file.write(_csv(long, ("number", "name", "map", "part")))
+        with outputs.open(planned["table as JSON"], "w") as file:
+            count = {status: sum(r["status"] == status for r in rows) for status in (DONE, FAILED, NOT_RUN)}
+            write_record(file, {"table": NAME, "array": array, "count": count, "maps": rows})
+
+
+class Table:
+    """The table while it grows: written now and then, so that a run that is killed leaves what it knows.
+
+    Parameters
+    ----------
+    directory : str
+        It exists before the first `add`.
+    maps : sequence of str
+        All of them, in order; those that have not been run are told so.
+    mine : sequence of str
+        Those that belong in this table.
+    task : occupy_jit.runs.many_maps.array_task.ArrayTask, optional
+    outcomes : sequence of occupy_jit.runs.one_map.outcome.Outcome
+        That are known already.
+    """
+
+    def __init__(self, directory, maps, mine, task=None, outcomes=()):
+        numbers = {path: number for number, path in enumerate(maps, 1)}
+        self._directory = directory
+        self._rows = {path: row(numbers[path], path, NOT_RUN) for path in mine}
+        self._name = NAME if task is None else task.table_name
+        self._array = None if task is None else task.description(maps)
+        self._written = time.monotonic()
+        for outcome in outcomes:
+            self._take(outcome)
+
+    def _take(self, outcome):
+        number = self._rows[outcome.path]["number"]
+        if outcome.status:
+            self._rows[outcome.path] = row(number, outcome.path, FAILED, outcome.status, outcome.message)
+        else:
+            self._rows[outcome.path] = row(number, outcome.path, DONE, record=outcome.record,
+                                           parts=parts_of(outcome.record))
+
+    def add(self, outcome):
+        """Take an outcome into the table."""
+        self._take(outcome)
+        if time.monotonic() - self._written > _PAUSE:
+            self.write()
+
+    def write(self):
+        """Write the table as it is now."""
+        write_table(self._directory, list(self._rows.values()), self._name, self._array)
+        self._written = time.monotonic()
+
+
+def parts_of(record):
+    """What a record says of target masks and of the parts of a model, as rows of the long table."""
+    found = record.get("results") or {}
+    targets = found.get("targets") or ()
+    names = [_stem(target["mask"]) for target in targets]
+    masks = [{"part": name if names.count(name) == 1 else _text(target["mask"]), "kind": "mask",
+              "occupancy": target["occupancy"], "error": target["error"]}
+             for name, target in zip(names, targets, strict=True)]
+    return masks + [{"part": harmless(row["part"]), "kind": "model", "occupancy": row["occupancy"], "error": row["se"]}
+                    for row in found.get("parts") or ()]
+
+
+def table_paths(directory, name=NAME):
+    """Role -> path of the files that `write_table` writes."""
+    start = os.path.join(directory, name)
+    return {"table of maps": f"{start}.csv", "table of parts": f"{start}_parts.csv", "table as JSON": f"{start}.json"}
+
+
+def read_table(path):
+    """Rows and array of a table as JSON.
+
+    Raises
+    ------
+    InputError
+    """
+    record = read_record(path)
+    rows = record.get("maps")
+    if record.get("table") != NAME or not isinstance(rows, list) or not all(
+            isinstance(r, dict) and {"number", "status", "parts"} <= r.keys() for r in rows):
+        raise InputError(f"{shown(path)}: is no table of maps; give the directory that OccuPy has written tables to")
+    return rows, record.get("array")
+
+
+def wide(rows):
+    """Rows with the parts as columns: ``occupancy_NAME`` and ``error_NAME``."""
+    columns = _column_names(rows)
+    flat = []
+    for cells in rows:
+        line = {key: value for key, value in cells.items() if key != "parts"}
+        for part in cells["parts"]:
+            line[f"occupancy_{columns[part['part']]}"] = part.get("occupancy")
+            line[f"error_{columns[part['part']]}"] = part.get("error")
+        flat.append(line)
+    return flat
+
+
+def _column_names(rows):
+    """Part -> a name that R and others take for a column, different for different parts."""
+    names, taken = {}, set()
+    for part in dict.fromkeys(part["part"] for cells in rows for part in cells["parts"]):
+        name = re.sub(r"[^0-9A-Za-z_.]+", "_", part).strip("_") or "part"
+        unique, number = name, 1
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        taken.add(unique)
+        names[part] = unique
+    return names
+
+
+def parts_long(rows):
+    """One row for each map and part."""
+    return [{"number": cells["number"], "name": cells["name"], "map": cells["map"], **part}
+            for cells in rows for part in cells["parts"]]
+
+
+def _cell(text):
+    """A name as it is, unless a spreadsheet would take it for a formula."""
+    return "'" + text if text[:1] in tuple("=+-@") else text
+
+
+def _csv(rows, first):
+    names = dict.fromkeys(first)
+    for line in rows:
+        names.update(dict.fromkeys(line))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(_text(value)) if isinstance(value, str) else value for key, value in line.items()}
+                     for line in rows)
+    return text.getvalue()

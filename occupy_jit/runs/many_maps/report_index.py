@@ -1,0 +1,142 @@
+"""Pages that lead from many maps to the report of each: the index of a batch, and the page of a classification."""
+
+import os
+
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.transaction import Outputs
+from occupy_jit.runs.plan.plan import Output, Role, path_of
+
+_INDEX = "index.html"
+
+
+def index_of(options, number):
+    """The index that a run on so many maps writes.
+
+    Returns
+    -------
+    tuple of Output
+        None of one map, and none without reports.
+    """
+    if not options.report or number < 2:
+        return ()
+    return (Output(Role.REPORT_INDEX, os.path.join(options.output_dir, _INDEX)),)
+
+
+def write_index(outcomes, options):
+    """Write the index of the reports of several maps, where there is one.
+
+    Parameters
+    ----------
+    outcomes : sequence of occupy_jit.runs.one_map.outcome.Outcome
+        In the order of the maps. Of a map whose report an earlier run has written, the summary is read from there.
+    options : occupy_jit.settings.Options
+
+    Returns
+    -------
+    tuple of Output
+        What was written; nothing where no map has a report, as there is nothing to lead to.
+    """
+    planned = index_of(options, len(outcomes))
+    if not planned:
+        return ()
+    entries = [_entry(outcome, options) for outcome in outcomes]
+    if all(entry.summary is None for entry in entries):
+        return ()
+    from occupy_jit.reports.page.index import render_index
+
+    html = render_index(entries)
+    with Outputs() as outputs, outputs.open(planned[0].path) as file:
+        file.write(html)
+    return planned
+
+
+def write_collected_index(directory, rows):
+    """Write the index of the reports that the tasks of an array have left in a directory.
+
+    Parameters
+    ----------
+    directory : str
+    rows : sequence of dict
+        The table of all maps, with ``name``, ``map``, ``exit_status`` and ``message``.
+
+    Returns
+    -------
+    str or None
+        What was written; None where no map has a report.
+    """
+    paths = [os.path.join(directory, f"report_{row['name']}.html") for row in rows]
+    if not any(map(os.path.exists, paths)):
+        return None
+    from occupy_jit.reports.page.index import Entry, read_summary, render_index
+
+    entries = []
+    for row, path in zip(rows, paths, strict=True):
+        name = os.path.basename(row["map"])
+        summary = read_summary(path) if not row["exit_status"] and os.path.exists(path) else None
+        if summary is None:
+            problem = row["message"].replace(row["map"], name) or "there is no report of it"
+            entries.append(Entry(name, problem=problem))
+        else:
+            entries.append(Entry(summary["name"], summary, os.path.basename(path)))
+    index = os.path.join(directory, _INDEX)
+    with Outputs() as outputs, outputs.open(index) as file:
+        file.write(render_index(entries))
+    return index
+
+
+def _entry(outcome, options):
+    from occupy_jit.reports.page.index import Entry, read_summary
+
+    name = os.path.basename(outcome.path)
+    if outcome.status:
+        return Entry(name, problem=_without_folder(outcome.message.splitlines()[0], outcome.path, options))
+    path = path_of(outcome.written, Role.REPORT)
+    summary = outcome.report
+    if summary is None and path is not None and os.path.exists(path):
+        summary = read_summary(path)
+    if summary is None:
+        return Entry(name, problem="there is no report of it")
+    return Entry(summary["name"], summary, os.path.basename(path))
+
+
+def _without_folder(text, path, options):
+    """A message without the folder of the file that it is about, as reports are passed on."""
+    folder = os.path.dirname(path)
+    return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
+
+
+def write_class_page(group, rows, differences, union_angstrom3, parts, targets, options, outputs):
+    """Write the page of a classification, where it is planned.
+
+    Parameters
+    ----------
+    group : occupy_jit.runs.classes.group.Group
+    rows, differences : sequence of dict
+        The tables of the classes and of their differences.
+    union_angstrom3 : float
+        Volume that any class occupies.
+    parts : occupy_jit.estimation.comparison.parts.ClassParts or None
+        Of a model.
+    targets : sequence of dict
+        The table of differences in target masks.
+    options : occupy_jit.settings.Options
+    outputs : occupy_jit.files.output.transaction.Outputs
+    """
+    path = group.path_of(Role.CLASS_PAGE)
+    if path is None:
+        return
+    from occupy_jit.reports.page.index import Entry, render_classes
+
+    entries, told = [], []
+    for entry, row in zip(group.classes, rows, strict=True):
+        problem = None
+        if entry.status:
+            problem = _without_folder(entry.problem.splitlines()[0], entry.path or "", options)
+            entries.append(Entry(entry.label, problem=problem))
+        else:
+            report = os.path.basename(entry.plan.path_of(Role.REPORT))
+            entries.append(Entry(entry.label, entry.report, report))
+        told.append({**row, "problem": problem})
+    html = render_classes(group.name, entries, told, differences, union_angstrom3 / 1000, parts, targets)
+    with outputs.open(path) as file:
+        file.write(html)

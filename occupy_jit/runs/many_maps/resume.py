@@ -1,0 +1,98 @@
+"""Which maps an earlier run has finished already, so that it can be taken up again."""
+
+import json
+import os
+
+from occupy_jit import __version__
+from occupy_jit.errors import InputError, OccupyError
+from occupy_jit.files.checksum import checksum_of, stamp
+from occupy_jit.reports.record import read_record
+from occupy_jit.runs.plan.plan import Role
+from occupy_jit.settings import recorded
+
+# Options that change neither what is computed nor which files are written; where they go is compared by itself.
+_FREE = frozenset({"output_dir", "threads"})
+# Written after the record, in the same moment.
+_LAST = frozenset({Role.LOG.value, Role.RECORD.value})
+
+
+def finished(plan):
+    """The record of an earlier run that did just what is planned, and whose files are all there.
+
+    Compared are the program's version, settings, options, names of outputs, and every file that is read: its size and
+    time, and its checksum where the time differs. An output that is newer than the record (a run that was killed
+    between two renames, or a file that somebody replaced) is compared by its checksum.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.plan.Plan
+
+    Returns
+    -------
+    dict or None
+    """
+    path = plan.path_of(Role.RECORD)
+    if path is None or not os.path.exists(path):
+        return None
+    try:
+        record = read_record(path)
+        same = (record["occupy_jit"] == __version__ and _same_request(record, plan) and _same_outputs(record, plan)
+                and all(_unchanged(entry) for entry in _files_read(record, plan))
+                and all(_there(entry, os.stat(path).st_mtime_ns) for entry in record["outputs"]))
+    except (InputError, OSError, KeyError, TypeError, AttributeError, ValueError):
+        return None  # no record of this program, or one of another version: the map is run
+    return record if same else None
+
+
+def _same_request(record, plan):
+    return (record["settings"] == _as_recorded(recorded(plan.settings))
+            and _compared(record["options"]) == _compared(_as_recorded(recorded(plan.options))))
+
+
+def _as_recorded(values):
+    return json.loads(json.dumps(values))
+
+
+def _compared(options):
+    """Options without those that change no result, and names of files as of today's directory."""
+    return {name: _named(value) for name, value in options.items() if name not in _FREE}
+
+
+def _named(value):
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    return os.path.abspath(value) if isinstance(value, str) else value
+
+
+def _same_outputs(record, plan):
+    planned = [(output.what, os.path.abspath(output.path)) for output in plan.outputs]
+    return [(entry["role"], os.path.abspath(entry["path"])) for entry in record["outputs"]] == planned
+
+
+def _files_read(record, plan):
+    """What the record says of every file that the plan reads; KeyError if it does not speak of one."""
+    entries = {entry["path"]: entry for entry in (record["input"], *record["also_read"])}
+    return [entries[os.path.abspath(path)] for path in (plan.path, *plan.also_read)]
+
+
+def _unchanged(entry):
+    """Whether a file that was read is still the same: by size and time, or else by checksum."""
+    now = stamp(entry["path"])
+    if now["bytes"] is None or now["bytes"] != entry["bytes"]:
+        return False
+    return now["modified_ns"] == entry["modified_ns"] or _has_checksum(entry)
+
+
+def _there(entry, recorded_ns):
+    """Whether an output is there, as it was written."""
+    status = os.stat(entry["path"])
+    return status.st_mtime_ns <= recorded_ns or _has_checksum(entry) or entry["role"] in _LAST
+
+
+def _has_checksum(entry):
+    if entry.get("sha256") is None:
+        return False
+    try:
+        return checksum_of(entry["path"]) == entry["sha256"]
+    except OccupyError:
+        return False

@@ -1,0 +1,155 @@
+"""The parts of a model in a run on one map: fitted, told, written."""
+
+from occupy_jit import __version__
+from occupy_jit.runs.plan.plan import Role
+
+_NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
+
+
+def find(options, inputs, result, log):
+    """Fit the parts of the model that `options` name.
+
+    Parameters
+    ----------
+    options : occupy_jit.settings.Options
+    inputs : occupy_jit.runs.one_map.run._Inputs
+        With ``volume`` and ``coarse_halves``.
+    result : occupy_jit.estimation.scale.result.Result
+        Of the map alone: its scale at the atoms is told beside each occupancy.
+    log : occupy_jit.reports.runlog.RunLog
+
+    Returns
+    -------
+    fitted : occupy_jit.estimation.parts.result.PartsResult
+    rows : list of dict
+        The table.
+    """
+    from occupy_jit.estimation.parts.fit import occupancy_of_parts
+    from occupy_jit.runs.plan.model_read import parts_of
+
+    try:
+        fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts,
+                                    reference=options.reference_part, residues=options.residues,
+                                    b_factors=options.b_factors, progress=log.step, **inputs.coarse_halves)
+    finally:
+        log.step()
+    for sentence in fitted.warnings:
+        log.warning(sentence)
+    return fitted, _rows(fitted, inputs.volume, result)
+
+
+def half_maps_for(options, volume, difference, mean):
+    """Arguments of the fit of a model about half maps: half of their difference, and their mean if that is not the map.
+
+    They are at the detail that the fit uses, and have to be taken before the estimate, which works in theirs.
+    """
+    if options.model is None or difference is None:
+        return {}
+    import numpy as np
+
+    from occupy_jit.estimation.parts.fit_grid import detail_used, fourier_crop
+
+    voxel_size = np.full(3, volume.voxel_size)
+    given = {"half_difference": difference} | ({} if mean is None else {"half_mean": mean})
+    coarse = {name: fourier_crop(data, voxel_size, detail_used(voxel_size))[0] for name, data in given.items()}
+    return {name: data.copy() if np.shares_memory(data, given[name]) else data for name, data in coarse.items()}
+
+
+def _rows(fitted, volume, result):
+    """The table: what was fitted, and the median of the map's own scale at the atoms of each part."""
+    import numpy as np
+
+    from occupy_jit.kernels.model.atoms import density_at
+
+    positions = (fitted.model.xyz - np.asarray(volume.position))[:, ::-1] / volume.voxel_size
+    scale = density_at(np.ascontiguousarray(result.scale, np.float32), positions)
+    inside = ((positions >= 0) & (positions <= np.array(result.scale.shape) - 1)).all(axis=1)
+    rows = []
+    for i, part in enumerate(fitted):
+        row = part._asdict()
+        own = scale[inside & (fitted.part_of_atom == i)]
+        row["scale_from_map"] = float(np.median(own)) if len(own) else None
+        if fitted.halves is not None:
+            row |= {"half1": float(fitted.halves.occupancy[0, i]), "half2": float(fitted.halves.occupancy[1, i]),
+                    "se_noise": float(fitted.halves.se_noise[i])}
+        if not row["atoms"]:
+            row |= {name: float("nan") for name in _NUMBERS if name in row}
+        rows.append(row)
+    return rows
+
+
+def for_group(fitted):
+    """What a comparison with other classes needs of it."""
+    from occupy_jit.estimation.comparison.parts import without_model
+
+    return without_model(fitted)
+
+
+def write(plan, fitted, rows, outputs, log):
+    """Every file about the parts that is planned."""
+    from occupy_jit.files.models.writing import with_occupancies
+    from occupy_jit.reports import parts_files as reports
+
+    if fitted.halves is not None:
+        log.results([("half maps of parts", f"half of the difference of their answers is "
+                      f"{fitted.halves.disagreement:.2f} standard errors; were it above {fitted.halves.most:.2f}, "
+                      "these would be too small")])
+    with log.timed("write"):
+        _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
+        _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))
+        _put(outputs, plan.path_of(Role.ATTRIBUTES), lambda: reports.attributes(_residues(fitted)))
+        with outputs.open(plan.path_of(Role.MODEL)) as file:
+            file.write(with_occupancies(fitted.model, fitted.of_atoms()))
+    path = plan.path_of(Role.PARTS_PLOT)
+    if path is not None:
+        with log.timed("plot"), outputs.open(path) as file:
+            reports.bar_chart(file, rows, name=plan.names.stem, version=__version__)
+
+
+def _put(outputs, path, text):
+    if path is not None:
+        with outputs.open(path, "w") as file:
+            file.write(text() if callable(text) else text)
+
+
+def _json(fitted, rows):
+    import json
+
+    from occupy_jit.reports.parts_files import rounded
+
+    frame = fitted.frame
+    told = {"parts": rounded(rows), "covariance": [[round(float(v), 8) for v in row] for row in fitted.covariance],
+            "frame": {"score_here": frame.score_here, "score_elsewhere": frame.score_elsewhere,
+                      "best_shift_angstrom": [float(v) for v in frame.shift]},
+            "explained": fitted.explained, "b_factors": fitted.b_factors, "pseudo_atoms": fitted.pseudo_atoms,
+            "detail_angstrom": fitted.detail, "density_of_full_scale": fitted.density, "half_maps": _halves(fitted),
+            "reference": [name for name, full in zip(fitted.names, fitted.full, strict=True) if full],
+            "residues": rounded([r._asdict() for r in fitted.residues]), "warnings": fitted.warnings}
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _halves(fitted):
+    if fitted.halves is None:
+        return None
+    return {"disagreement": fitted.halves.disagreement, "disagreement_by_chance": fitted.halves.most}
+
+
+def _residues(fitted):
+    """Chain, number and occupancy of every residue of the model."""
+    import numpy as np
+
+    values = fitted.of_atoms()
+    first = np.unique(fitted.model.residue, return_index=True)[1]
+    return [(r.chain, r.number, float(values[i])) for r, i in zip(fitted.model.residues, first, strict=True)]
+
+
+def script_lines(plan):
+    """What the ChimeraX script says of the model; empty without one."""
+    if plan.path_of(Role.MODEL) is None:
+        return ""
+    from occupy_jit.reports import parts_files
+    from occupy_jit.runs.plan.model_read import parts_of
+
+    named = any(parts_files.can_be_named(r.chain, r.number) for r in parts_of(plan.options).residues)
+    return parts_files.script_lines(plan.path_of(Role.MODEL), plan.path_of(Role.ATTRIBUTES) if named else None,
+                                    plan.names.directory, plan.options.min_vis_scale)

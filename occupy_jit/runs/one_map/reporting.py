@@ -1,0 +1,127 @@
+"""The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
+
+import os
+from urllib.parse import quote
+
+import numpy as np
+
+from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+
+FIRST_LEVEL = 0.24
+"""Density of the first surface, as a share of full scale above the zero level."""
+
+
+class MapReport:
+    """Gathers the report of one map; volumes are reduced at once, so that nothing is kept for it.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.plan.Plan
+    volume : occupy_jit.files.maps.maps.Map
+        The input.
+    result : occupy_jit.estimation.scale.result.Result
+        With confidence.
+    """
+
+    def __init__(self, plan, volume, result):
+        from occupy_jit.estimation.scale.core import measure_core
+        from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
+
+        self._plan, self._volume, self._result = plan, volume, result
+        self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
+        self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
+        volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
+        if result.flexibility is not None:
+            volumes |= {"occupancy": result.flexibility.occupancy, "b_factor": result.flexibility.b_factor}
+        self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
+        self._modified = []
+
+    @property
+    def numbers(self):
+        """dict : What the report says about the core, for the record."""
+        return core_numbers(self.core)
+
+    def add_modified(self, name, values):
+        """Show a modified map: its name, and its values, which may be overwritten afterwards."""
+        from occupy_jit.reports.page.display_grid import reduce_to
+
+        self._modified.append((name, reduce_to(self._grid, values)))
+
+    def render(self, record, workers):
+        """The page.
+
+        Parameters
+        ----------
+        record : dict
+            Of the run, with checksums.
+        workers : int
+            Threads.
+
+        Returns
+        -------
+        html : bytes
+        summary : dict
+            See `occupy_jit.reports.page.page.render`.
+        """
+        from occupy_jit.files.download.emdb import described_beside
+        from occupy_jit.reports.page import page
+
+        result, source = self._result, record["input"]
+        files = [("input", source["path"], source["sha256"])]
+        files += [(entry["role"], entry["path"], entry.get("sha256")) for entry in record["outputs"]]
+        found = record["results"]
+        data = ReportData(
+            name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
+            grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
+            position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
+            bands=_bands(found), parts=_model_parts(found) + _targets(found), files=tuple(files), links=self._links(),
+            common_scale=self._plan.full_scale is not None, entry=described_beside(self._plan.path), **self._small)
+        return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
+
+    def _links(self):
+        """To the page of all maps."""
+        if self._plan.page is None:
+            return ()
+        return (("All maps", "./" + quote(os.path.basename(self._plan.page), errors="surrogateescape")),)
+
+
+def _histogram(result):
+    model = result.solvent
+    marks = [("zero level", result.zero), ("full scale", result.zero + result.full_scale)]
+    if model.fitted:
+        marks.append(("end of solvent", model.edge))
+    return Histogram(model.bin_edges, model.counts,
+                     (model.amplitude, model.mean, model.sigma) if model.fitted else None, tuple(marks))
+
+
+def _bands(found):
+    """Signal, noise and factors in bands of the spectrum, from the results of a run that amplifies by them."""
+    rows = found.get("bands")
+    if not rows:
+        return None
+    scales = tuple(rows[0]["factor_at_scale"])
+    return Bands(np.array([0.0, *(1 / row["to_angstrom"] for row in rows)]), np.array([row["signal"] for row in rows]),
+                 np.array([row["noise"] for row in rows]), tuple(map(float, scales)),
+                 np.array([[row["factor_at_scale"][scale] for row in rows] for scale in scales]))
+
+
+def _model_parts(found):
+    """Table of the occupancies of the parts of a model, from the results of a run."""
+    rows = tuple(Part(row["part"], row["occupancy"], row["se"],
+                      f"{row['atoms']} atoms" + (", sets full scale" if row["full"] else ""))
+                 for row in found.get("parts", ()) if row["occupancy"] is not None)
+    if not rows:
+        return ()
+    return (Parts("Occupancy of the parts of the model", rows, "Fitted to the map, all parts together; occupancies are "
+                  "relative to the fullest parts, which set 1."),)
+
+
+def _targets(found):
+    """Table of the occupancies inside masks, from the results of a run."""
+    rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"],
+                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks")
+                 for target in found.get("targets", ()) if target["occupancy"] is not None)
+    if not rows:
+        return ()
+    return (Parts("Occupancy inside masks", rows, "Errors are given full scale, which itself is known to "
+                  f"± {found['full_scale_error']:.1%}: all occupancies have that in common."),)

@@ -1,0 +1,253 @@
+"""What a run on one map found and did, as rows of its record and its log."""
+
+import math
+import os
+import platform
+
+from occupy_jit.files.names.paths import shown
+from occupy_jit.reports.page.words import whole
+from occupy_jit.reports.part_order import lowest
+from occupy_jit.reports.runlog import VERBOSE
+from occupy_jit.settings import recorded
+
+# Scale above which a voxel counts as occupied.
+_OCCUPIED = 0.2
+# Protein, 1.35 g/cm^3.
+DALTON_PER_CUBIC_ANGSTROM = 0.813
+# Scales at which the factors of the bands are told.
+FACTOR_SCALES = (0.1, 0.2, 0.4)
+# Parts of a model that are told of; of a class fewer, as a table of all classes follows.
+_PARTS_TOLD, _CLASS_PARTS_TOLD = 60, 12
+
+
+def framed(settings, options, outputs, inputs, found, verdicts, warnings):
+    """A record: how a run was asked for, what it has read and found, what it writes.
+
+    Parameters
+    ----------
+    settings : occupy_jit.settings.Settings
+    options : occupy_jit.settings.Options
+    outputs : sequence of occupy_jit.runs.plan.plan.Output
+    inputs, found : dict
+        Parts of the record.
+    verdicts : sequence of (code, sentence)
+    warnings : sequence of str
+
+    Returns
+    -------
+    dict
+        Checksums and timings come last, when they are known.
+    """
+    import mrcfile
+    import numba
+    import numpy
+
+    return {
+        "command_line": list(options.command_line), **inputs, "settings": recorded(settings),
+        "given": sorted(options.given), "options": recorded(options), **found,
+        "verdicts": [{"code": code, "sentence": sentence} for code, sentence in verdicts],
+        "warnings": list(warnings),
+        "outputs": [{"role": output.what, "path": output.path} for output in outputs],
+        "versions": {"python": platform.python_version(), "numpy": numpy.__version__, "numba": numba.__version__,
+                     "mrcfile": mrcfile.__version__},
+    }
+
+
+def results(volume, result):
+    """What was found, in plain numbers, for log and record.
+
+    Parameters
+    ----------
+    volume : occupy_jit.files.maps.maps.Map
+    result : occupy_jit.estimation.scale.result.Result
+
+    Returns
+    -------
+    dict
+    """
+    from occupy_jit.estimation.scale.errors import relative_error_of_full_scale
+    from occupy_jit.kernels.moments import sums_above
+
+    voxel = result.voxel_size ** 3
+    limit = max(_OCCUPIED, result.solvent_limit)
+    occupied, total, largest = sums_above(result.scale, limit)
+    model = result.solvent
+    bands = {} if result.bands is None else {"bands": _bands(result.bands)}
+    return {
+        "full_scale": result.full_scale,
+        "full_scale_error": relative_error_of_full_scale(result),
+        "full_scale_corner_zyx": result.full_scale_corner,
+        "full_scale_tile": result.tile,
+        "flexibility": None if result.flexibility is None else _flexibility(result),
+        "reference": None if result.reference is None else result.reference._asdict(),
+        "zero_level": result.zero,
+        "noise_floor": result.floor,
+        "noise_in_solvent": result.noise,
+        "noise_of_scale": result.scale_noise,
+        "noise_of_content": result.content_noise,
+        "half_maps": result.half_maps,
+        "quiet_share": result.quiet_share,
+        "largest_scale": largest,
+        "occupied_above_scale": limit,
+        "occupied_volume_angstrom3": occupied * voxel,
+        "occupied_mass_kda": occupied * voxel * DALTON_PER_CUBIC_ANGSTROM / 1000,
+        "mean_scale_of_occupied": total / occupied if occupied else 0.0,
+        "solvent_model": {"mean": model.mean, "sigma": model.sigma, "amplitude": model.amplitude, "edge": model.edge,
+                          "goodness": model.goodness, "fitted": model.fitted},
+        **bands,
+    }
+
+
+def _flexibility(result):
+    """What flexibility was read from, and how much of it there is where the map is occupied."""
+    import numpy as np
+
+    from occupy_jit.estimation.flexibility_bands import REMARK
+
+    found = result.flexibility
+    b_factor = found.b_factor[result.scale > max(_OCCUPIED, result.solvent_limit)]
+    quantiles = [float(q) for q in np.quantile(b_factor, (0.05, 0.5, 0.95))] if b_factor.size else [None] * 3
+    return {"b_factor_quantiles": dict(zip(("0.05", "0.5", "0.95"), quantiles, strict=True)),
+            "bands": [{"from_angstrom": band.low, "to_angstrom": band.high, "signal": band.signal, "noise": band.noise,
+                       "used": band.used} for band in found.bands], "remark": REMARK}
+
+
+def _bands(bands):
+    """Signal and noise in bands of the spectrum, and what they let a weak part be multiplied with."""
+    edges = bands.edges
+    return [{"from_angstrom": 1 / edges[band] if band else None, "to_angstrom": 1 / edges[band + 1],
+             "signal": bands.signal[band], "noise": bands.noise[band],
+             "noise_over_signal": ratio if math.isfinite(ratio) else None,
+             "factor_at_scale": {f"{scale:g}": float(bands.factor(band, scale)) for scale in FACTOR_SCALES}}
+            for band, ratio in enumerate(bands.noise_over_signal)]
+
+
+def record(plan, volume, result, found, workers, files_read):
+    """The record of a run on one map, but for checksums and timings.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.plan.Plan
+    volume : occupy_jit.files.maps.maps.Map
+    result : occupy_jit.estimation.scale.result.Result
+    found : dict
+        From `results`.
+    workers : int
+        Threads.
+    files_read : list of occupy_jit.files.checksum.FileRead
+        The map first.
+
+    Returns
+    -------
+    dict
+    """
+    inputs = {"input": {"path": os.path.abspath(plan.path), "sha256": None, "shape_zyx": volume.data.shape,
+                        "voxel_size_angstrom": volume.voxel_size, "axis_order": volume.axis_order,
+                        **files_read[0].stamp},
+              "also_read": [file.entry() for file in files_read[1:]]}
+    derived = {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
+               "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
+               "tile_voxels": result.tile, "threads": workers}
+    return framed(plan.settings, plan.options, plan.outputs, inputs, {"derived": derived, "results": found},
+                  result.verdicts, volume.warnings)
+
+
+def tell(log, told, of_group=False):
+    """Settings and results of a record, as rows of the log."""
+    derived = told["derived"]
+    given = set(told["given"])
+    log.settings([(name, value, "given" if name in given else "default") for name, value in told["settings"].items()]
+                 + [(name, value, "derived") for name, value in derived.items()])
+    found = told["results"]
+    model = found["solvent_model"]
+    log.results([
+        ("low-pass", derived["lowpass_angstrom"], "Å"),
+        ("kernel", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
+        ("full scale", found["full_scale"],
+         _where(told)),
+        ("zero level", found["zero_level"]),
+        ("noise floor", found["noise_floor"]),
+        ("solvent model", f"mean {model['mean']:.4g}, sigma {model['sigma']:.4g}, up to {model['edge']:.4g}"),
+        ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
+                     f"mean {found['mean_scale_of_occupied']:.2f}"),
+    ])
+    if "bands" in found:
+        log.table("bands of the spectrum: what a part at these scales is multiplied with to be equalised",
+                  [("to, Å", "noise over signal", *(f"at {scale:g}" for scale in FACTOR_SCALES)),
+                   *((f"{band['to_angstrom']:.2f}",
+                      "no signal" if band["noise_over_signal"] is None else f"{band['noise_over_signal']:.3g}",
+                      *(f"{factor:.2f}" for factor in band["factor_at_scale"].values())) for band in found["bands"])],
+                  level=VERBOSE)
+    if found["flexibility"] is not None:
+        _tell_flexibility(log, found["flexibility"])
+    _tell_parts(log, found.get("parts", ()), _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
+    if found["half_maps"] is not None:
+        halves = found["half_maps"]
+        independence = ("not known, for want of solvent" if halves["independence"] is None
+                        else f"{halves['independence']:.2f} (1 is ideal)")
+        log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
+                                   f"as strong, independence of the noise {independence}")])
+        if "map_correlation" in halves:
+            log.results([("of this map", f"their mean, at its spectrum, correlates with it by "
+                                         f"{halves['map_correlation']:.3f} in content")])
+    targets = found.get("targets", ())
+    log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
+    if targets:
+        log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
+                                     "occupancies have in common")])
+
+
+def _tell_parts(log, parts, most):
+    """Occupancies of the parts of a model: the lowest, where there are many."""
+    shown_parts = lowest(parts, most)
+    for row in shown_parts:
+        log.results([(f"occupancy of {row['part']}", _of_part(row))])
+    if len(shown_parts) < len(parts):
+        log.say(f"these are the lowest of {len(parts)} parts; all are in the table of parts")
+
+
+def _tell_flexibility(log, found):
+    """The relative B factor in words."""
+    low, middle, high = found["b_factor_quantiles"].values()
+    used = [band for band in found["bands"] if band["used"]]
+    if middle is not None:
+        log.results([("relative B factor", f"{whole(middle)} Å^2 in the median of what is occupied, {whole(low)} to "
+                      f"{whole(high)} in nine tenths of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
+                      f"{used[-1]['to_angstrom']:g} Å")])
+    log.table("bands that flexibility is read from, in the region of full scale",
+              [("from, Å", "to, Å", "signal over noise", "used"),
+               *((band["from_angstrom"], band["to_angstrom"],
+                  f"{band['signal'] / band['noise']:.3g}" if band["noise"] > 0 else "no noise",
+                  "yes" if band["used"] else "no") for band in found["bands"])], level=VERBOSE)
+    log.say(f"occupancy and flexibility are {found['remark']}")
+
+
+def _where(told):
+    """Where full scale comes from."""
+    found = told["results"]
+    if found["reference"] is not None:
+        return (f"in {shown(told['options']['reference_mask'])} ± {found['full_scale_error']:.1%} "
+                f"({found['reference']['blocks']:.0f} blocks), where a search would give "
+                f"{found['reference']['searched']:.6g}")
+    if found["full_scale_corner_zyx"] is None:
+        return ""
+    return f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"
+
+
+def in_words(target):
+    """Occupancy of a target mask with its error, or why there is none."""
+    if target["occupancy"] is None:
+        return "- (nothing to measure inside)"
+    if target["error"] is None:
+        return f"{target['occupancy']:.3f} (too small for an error)"
+    return f"{target['occupancy']:.3f} ± {target['error']:.3f} (given full scale; {target['blocks']:.0f} blocks)"
+
+
+def _of_part(row):
+    """One part of a model in words."""
+    if row["occupancy"] is None:
+        return "outside of the map"
+    full = ", full" if row["full"] else ""
+    if "half1" in row:
+        full += f"; halves {row['half1']:.3f} {row['half2']:.3f}, noise ± {row['se_noise']:.3f}"
+    return f"{row['occupancy']:.3f} ± {row['se']:.3f}, dB {whole(row['dB'])} Å^2, cc {row['cc']:.2f}{full}"

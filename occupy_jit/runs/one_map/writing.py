@@ -1,0 +1,330 @@
+"""The files of one map: what the plan lists is written, and nothing else."""
+
+import csv
+import io
+import os
+
+from occupy_jit import PROGRAM, __version__
+from occupy_jit.errors import OccupyError
+from occupy_jit.files.names.paths import shown
+from occupy_jit.modifications import requested
+from occupy_jit.runs.one_map.model_parts import script_lines
+from occupy_jit.runs.one_map.summary import FACTOR_SCALES
+from occupy_jit.runs.plan.memory import confidence_is_spent
+from occupy_jit.runs.plan.plan import FACTORS, MAPS, Role
+
+# Level, as a share of full scale, of the first surfaces that are shown.
+SHOWN_LEVEL = 0.25
+_PIECE = 1 << 20
+
+
+def map_label(what):
+    """The label in the header of a map that is written."""
+    return f"{PROGRAM} {__version__}: {what}"
+
+
+def make_directory(directory):
+    """Make the output directory, as late as there is something to put there: a refused input leaves none."""
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise OccupyError(f"{shown(directory)}: the output directory cannot be made: {error.strerror}; choose another "
+                          "--output-dir") from error
+
+
+class Writer:
+    """Writes the files of one run; all appear together at the end. What is not planned is passed over.
+
+    Parameters
+    ----------
+    plan : occupy_jit.runs.plan.plan.Plan
+    volume : occupy_jit.files.maps.maps.Map
+        The input.
+    outputs : occupy_jit.files.output.transaction.Outputs
+    log : occupy_jit.reports.runlog.RunLog
+    """
+
+    def __init__(self, plan, volume, outputs, log):
+        self.plan, self.volume = plan, volume
+        self._outputs, self.log = outputs, log
+        self._checksums = {}
+        self.report = self.report_summary = None
+
+    def start_report(self, result):
+        """Begin the report, where one is planned: what comes later is added to it."""
+        if self.plan.path_of(Role.REPORT) is None:
+            return
+        from occupy_jit.runs.one_map.reporting import MapReport
+
+        with self.log.timed("report"):
+            self.report = MapReport(self.plan, self.volume, result)
+
+    def map(self, role, data, what, modification=None):
+        """Write a map under the name that was planned for this role."""
+        path = self.plan.path_of(role, modification)
+        if path is None:
+            return
+        from occupy_jit.files.maps.writing import write_map
+
+        with self.log.timed("write"):
+            self._checksums[path] = write_map(path, data, self.volume, map_label(what), outputs=self._outputs,
+                                              checksum=self.plan.options.json)
+
+    def plain_copy(self):
+        """Write the input without its compression, piece by piece."""
+        path = self.plan.path_of(Role.PLAIN_COPY)
+        if path is None:
+            return
+        from occupy_jit.files.streams import Stream
+
+        piece = memoryview(bytearray(_PIECE))
+        with self.log.timed("write"), Stream(self.plan.path) as stream, self._outputs.open(path) as file:
+            rest = self.plan.header.content_bytes
+            while rest and (count := stream.fill(piece[:rest])):
+                file.write(piece[:count])
+                rest -= count
+
+    def targets(self, results):
+        """Write targets_<name>.csv: the occupancy inside each mask, and last what full scale itself is sure of."""
+        if "targets" not in results:
+            return
+        rows = [*results["targets"], {"mask": "full scale", "occupancy": 1.0, "error": results["full_scale_error"]}]
+        write_table(self._outputs, self.plan.path_of(Role.TARGET_TABLE),
+                    [{"mask": row["mask"], "occupancy": row["occupancy"], "se": row["error"],
+                      "blocks": row.get("blocks"), "voxels": row.get("voxels")} for row in rows])
+
+    def plot(self, result):
+        """Write solModel_<name>.png."""
+        path = self.plan.path_of(Role.PLOT)
+        if path is None:
+            return
+        from occupy_jit.reports.plot import solvent_model_png
+
+        model = result.solvent
+        centres, mean_confidence = _confidence_by_density(result)
+        with self.log.timed("plot"), self._outputs.open(path) as file:
+            solvent_model_png(file, name=self.plan.names.stem, bin_edges=model.bin_edges, counts=model.counts,
+                              gaussian=(model.amplitude, model.mean, model.sigma) if model.fitted else None,
+                              edge=model.edge, zero=result.zero, floor=result.zero + result.floor,
+                              full_scale=result.zero + result.full_scale, confidence_centres=centres,
+                              confidence_values=mean_confidence, bands=_bands_drawn(result.bands),
+                              verdicts=[sentence for _, sentence in result.verdicts], version=__version__)
+
+    def slices(self, result, modified):
+        """Write slices_<name>.png: the central slice of everything, side by side."""
+        path = self.plan.path_of(Role.SLICES)
+        if path is None:
+            return
+        from occupy_jit.reports.plot import slices_png
+
+        # the same grey values for input and modified maps: solvent is dark, full scale white
+        low, high = result.zero - result.full_scale / 4, result.zero + result.full_scale
+        panels = [("input", self.volume.data, "gray", low, high), ("local scale", result.scale, "viridis", 0, 1),
+                  ("confidence", result.confidence, "viridis", 0, 1)]
+        if result.flexibility is not None:
+            from occupy_jit.reports.chimerax import B_FACTOR_COLOURS
+
+            largest = B_FACTOR_COLOURS[-1][0]
+            panels += [("occupancy without flexibility", result.flexibility.occupancy, "viridis", 0, 1),
+                       ("relative B factor, Å²", result.flexibility.b_factor, "coolwarm", -largest, largest)]
+        if result.error is not None:
+            from occupy_jit.reports.chimerax import ERROR_COLOURS
+
+            panels.append(("standard error of the scale", result.error, "magma", 0, ERROR_COLOURS[-1][0]))
+        panels += [(name, data, "gray", low, high) for name, data in modified]
+        with self.log.timed("plot"), self._outputs.open(path) as file:
+            slices_png(file, panels, version=__version__)
+
+    def chimerax(self, result):
+        """Write chimX_<name>.cxc."""
+        path = self.plan.path_of(Role.CHIMERAX)
+        if path is None:
+            return
+        from occupy_jit.reports import chimerax
+
+        plan = self.plan
+        copy = plan.path_of(Role.PLAIN_COPY)
+        source = plan.path if copy is None else copy
+        others = [(output.path, chimerax.MODIFIED if output.role is Role.MODIFIED else output.what)
+                  for output in plan.outputs if output.role in MAPS - {Role.SCALE, Role.PLAIN_COPY}]
+        box = None
+        if result.full_scale_corner is not None:
+            box = chimerax.cube(self.volume.position, result.full_scale_corner, result.tile, result.voxel_size)
+        scale = plan.path_of(Role.SCALE)
+        for shown_map in (source, scale, *(path for path, _ in others)):
+            reason = chimerax.cannot_open(shown_map, plan.names.directory)
+            if reason is not None:
+                self.log.warning(f"{shown(shown_map)} is left out of the ChimeraX script: {reason}")
+        text = chimerax.script(plan.names.stem, source, scale, others, version=__version__,
+                               directory=plan.names.directory, full_scale_box=box,
+                               level=result.zero + SHOWN_LEVEL * result.full_scale,
+                               min_vis_scale=plan.options.min_vis_scale)
+        text += script_lines(plan)
+        with self._outputs.open(path, "w") as file:
+            file.write(text)
+
+    def record_and_log(self, record, workers):
+        """Complete the record; write report, record and the log, which names every other file, where planned."""
+        self.log.files([(output.path, output.what) for output in self.plan.outputs])
+        if self.plan.options.json:
+            with self.log.timed("checksums"):
+                record["input"]["sha256"] = self.volume.checksum.hexdigest()
+                for entry in record["outputs"]:
+                    checksum = self._checksums.get(entry["path"])
+                    entry["sha256"] = None if checksum is None else checksum.hexdigest()
+        if self.report is not None:
+            with self.log.timed("report"):
+                timings = {name: round(seconds, 4) for name, seconds in self.log.timings.items()}
+                page, self.report_summary = self.report.render({**record, "timings": timings}, workers)
+                with self._outputs.open(self.plan.path_of(Role.REPORT)) as file:
+                    file.write(page)
+        if self.plan.options.json:
+            record["timings"] = {name: round(seconds, 4) for name, seconds in self.log.timings.items()}
+        write_record_and_log(self.plan, self._outputs, record, self.log)
+
+
+def write_table(outputs, path, rows):
+    """Rows as CSV, where they are planned; places become three columns."""
+    if path is None:
+        return
+    flat = []
+    for row in rows:
+        cells = {}
+        for name, value in row.items():
+            if name.endswith("_xyz_angstrom"):
+                for axis, part in zip("xyz", value or (None, None, None), strict=True):
+                    cells[name.replace("xyz", axis)] = part
+            else:
+                cells[name] = value
+        flat.append(cells)
+    names = dict.fromkeys(name for cells in flat for name in cells)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    with outputs.open(path, "w") as file:
+        file.write(text.getvalue())
+
+
+def write_record_and_log(plan, outputs, record, log):
+    """Write the record and the log of a map or a group, as `plan` lists them."""
+    path = plan.path_of(Role.RECORD)
+    if path is not None:
+        from occupy_jit.reports.record import write_record
+
+        with outputs.open(path, "w") as file:
+            write_record(file, record)
+    path = plan.path_of(Role.LOG)
+    if path is not None:
+        log.show_timings()
+        with outputs.open(path, "w") as file:
+            file.write(log.text())
+
+
+def write_maps(writer, result, workers):
+    """Write the scale, every modified map, and the maps that say how they came about.
+
+    Returns
+    -------
+    list of (str, array)
+        Name and central slice of each modified map, where they are planned to be shown.
+    """
+    from occupy_jit.estimation.modification import modify
+
+    plan, settings = writer.plan, writer.plan.settings
+    modifications = requested(settings)
+    writer.map(Role.SCALE, result.scale, "local scale")
+    writer.map(Role.ERROR, result.error, "standard error of the scale")
+    if result.flexibility is not None:
+        writer.map(Role.OCCUPANCY, result.flexibility.occupancy, "occupancy without flexibility")
+        writer.map(Role.FLEXIBILITY, result.flexibility.b_factor, "relative B factor in A^2, above 0 less sharp")
+    writer.map(Role.NOISE_ERROR, result.noise_error, "standard error of the scale by noise alone")
+    writer.map(Role.LOWPASS, result.lowpass, "low-passed map")
+    writer.map(Role.CONFIDENCE, result.confidence, "confidence")
+    slices = _write_modified(writer, result, modifications, workers)
+    if plan.path_of(Role.SOLVENT_DEFINITION) is not None:
+        writer.map(Role.SOLVENT_DEFINITION, result.scale > plan.options.save_solvent_def,
+                   "solvent definition: 1 is content")
+    if plan.path_of(Role.SUBTRACTION_MASK) is not None:
+        writer.map(Role.SUBTRACTION_MASK, modify.subtraction_mask(result, settings, modifications), "subtraction mask")
+    return slices
+
+
+def _write_modified(writer, result, modifications, workers):
+    """Write the modified maps and their factors; returns slices, see `write_maps`."""
+    from occupy_jit.estimation.modification import modify
+
+    plan, settings, volume = writer.plan, writer.plan.settings, writer.volume
+    excluded = ", solvent excluded" if settings.exclude_solvent else ""
+    # what several maps share is written for the group
+    kinds = [kind for kind in modifications if plan.path_of(Role.MODIFIED, kind) is not None]
+    refilling = [] if settings.exclude_solvent else [kind for kind in kinds if kind.refills]
+    buffer, slices = None, []
+    for kind in kinds:
+        noise = None
+        if kind in refilling:
+            buffer = None  # making noise takes as much memory
+            noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
+            refilling.remove(kind)
+        if not (refilling or plan.options.target_mask):
+            result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
+        if confidence_is_spent(settings, plan.options):
+            buffer = result.confidence
+        buffer = modify.modified(volume.data, result, settings, kind, noise, buffer, workers)
+        if buffer is result.confidence:
+            result.confidence = None
+        writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)
+        if writer.report is not None:
+            with writer.log.timed("report"):
+                writer.report.add_modified(kind.name, buffer)
+        if plan.path_of(Role.SLICES) is not None:
+            middle = buffer.shape[0] // 2
+            slices.append((kind.name, buffer[middle:middle + 1].copy()))
+    for kind in modifications if plan.options.save_all_maps else ():
+        _write_factors(writer, result, kind, buffer)
+    return slices
+
+
+def _write_factors(writer, result, kind, buffer):
+    """Write what a modification multiplied the map with: one factor, or those of two bands."""
+    from occupy_jit.estimation.modification import equalise, modify
+    from occupy_jit.estimation.modification.neighbourhood import scale_in_force
+
+    settings = writer.plan.settings
+    if not equalise.applies(result, settings, kind):
+        modify.applied_factor(result, settings, kind, buffer)
+        # where bands were planned for, but the noise is not known, it is the factor of all of them
+        for role in FACTORS:
+            writer.map(role, buffer, f"factor of {kind.name}", kind)
+        if writer.plan.path_of(Role.FACTOR, kind) is None:
+            writer.map(Role.NEIGHBOURHOOD, result.scale, "local scale")
+        return
+    scale = scale_in_force(result, result.bands)
+    writer.map(Role.NEIGHBOURHOOD, scale, "scale of the neighbourhood")
+    for role, band in zip((Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE), result.bands.most_telling(), strict=True):
+        equalise.applied_factor(result, settings, kind, result.bands, band, scale, buffer)
+        writer.map(role, buffer, f"factor of {kind.name} in {result.bands.range_text(band)}", kind)
+
+
+def _bands_drawn(bands):
+    """What the plot shows of the bands of the spectrum; None where there are none."""
+    if bands is None:
+        return None
+    return {"frequency": bands.frequency, "signal": bands.signal_spectrum, "noise": bands.noise_spectrum,
+            "edges": bands.edges, "factors": {f"{scale:g}": [float(bands.factor(band, scale))
+                                                            for band in range(len(bands.signal))]
+                                              for scale in FACTOR_SCALES}}
+
+
+def _confidence_by_density(result):
+    """Mean of the confidence over the voxels of each bin of the histogram."""
+    import numpy as np
+
+    edges = result.solvent.bin_edges
+    sums, counts = np.zeros(edges.size - 1), np.zeros(edges.size - 1)
+    for low, sure in zip(result.lowpass, result.confidence, strict=True):
+        where = np.clip(((low - edges[0]) / (edges[1] - edges[0])).astype(np.int32), 0, edges.size - 2).reshape(-1)
+        sums += np.bincount(where, weights=sure.reshape(-1), minlength=sums.size)
+        counts += np.bincount(where, minlength=sums.size)
+    filled = counts > 0
+    return result.solvent.centres[filled], sums[filled] / counts[filled]

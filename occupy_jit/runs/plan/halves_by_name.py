@@ -1,0 +1,36 @@
+"""Which half maps belong to a map. Standard library only."""
+
+from occupy_jit.errors import InputError
+from occupy_jit.files.names import half_names
+from occupy_jit.files.names.paths import file_identity, shown
+
+
+def half_maps_of(path, options, of_group=False):
+    """Paths of the two half maps of a map, which may be the first of them; none where they are not asked for.
+
+    Those of a map of a group have to have its name: others that lie there are those of other maps.
+
+    Raises
+    ------
+    InputError
+        Names do not tell.
+    """
+    if not options.half_maps:
+        return ()
+    if options.half_maps != ("auto",):
+        first, second = options.half_maps
+        # a half map that is the input stands for the mean
+        return (path, second) if file_identity(first) == file_identity(path) else (first, second)
+    partner = half_names.partner(path)
+    if partner is not None:
+        return path, partner
+    pairs = half_names.pairs_beside(path, named_alike=of_group)
+    if len(pairs) == 1:
+        return pairs[0]
+    found = f"none {'of its name ' if of_group else ''}lies beside it"
+    if pairs:
+        found = f"{len(pairs)} pairs lie beside it, such as {shown(pairs[0][0])} and {shown(pairs[1][0])}"
+    what_to_do = "name both: --half-maps H1 H2"
+    if of_group:
+        what_to_do = "name them like the map, with half1_ and half2_ in it, or leave --half-maps out"
+    raise InputError(f"{shown(path)}: --half-maps auto cannot tell its half maps by name: {found}; {what_to_do}")

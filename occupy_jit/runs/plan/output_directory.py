@@ -1,0 +1,69 @@
+"""Whether the output directory can be written to: told before any work is done."""
+
+import os
+import tempfile
+
+from occupy_jit.errors import InputError, OccupyError
+from occupy_jit.files.names.paths import shown
+
+_ANOTHER = "choose another --output-dir"
+_LONGEST_NAME = 255
+"""Bytes, of a file's name without its directory, on all usual file systems."""
+
+
+def check_directory(directory):
+    """Check that the output directory is one, or can be made, and takes files; it is not made yet.
+
+    Permissions do not tell all: of quotas, of file systems that take no files, and of those that a server keeps, only
+    trying tells. An empty directory is made for that where the output directory is, or would be made, and removed. It
+    has a name of its own, as other processes may just be making the output directory.
+
+    Parameters
+    ----------
+    directory : str
+
+    Raises
+    ------
+    OccupyError
+        With the reason.
+    """
+    name = shown(directory)
+    try:
+        whole = os.path.abspath(directory)
+    except OSError as error:
+        raise OccupyError(f"{name}: the current directory does not exist any more; change to another") from error
+    place = whole
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        inside = "" if place == whole else f" in {shown(place)}, which is no directory"
+        raise OccupyError(f"{name}: {'the output directory cannot be made' if inside else 'is not a directory'}{inside}"
+                          f"; {_ANOTHER}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        reason = "the file system is read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else "no permission"
+        raise OccupyError(f"{name}: cannot be written to: {reason}; {_ANOTHER}")
+    parts = os.path.relpath(whole, place).split(os.sep)
+    if (max(len(os.fsencode(part)) for part in parts) > os.pathconf(place, "PC_NAME_MAX")
+            or len(os.fsencode(whole)) >= os.pathconf(place, "PC_PATH_MAX")):
+        raise OccupyError(f"{name}: the output directory cannot be made: its name is too long; {_ANOTHER}")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".occupy_", dir=place))
+    except OSError as error:
+        what = "cannot be written to" if place == whole else "the output directory cannot be made"
+        raise OccupyError(f"{name}: {what}: {error.strerror}; {_ANOTHER}") from error
+
+
+def check_lengths(path, outputs):
+    """Raise InputError where the name of an input is so long that its outputs cannot have theirs.
+
+    Parameters
+    ----------
+    path : str
+        The input.
+    outputs : sequence of occupy_jit.runs.plan.plan.Output
+    """
+    for output in outputs:
+        name = os.path.basename(output.path)
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise InputError(f"{shown(path)}: the name is too long: that of the {output.what} would be of more than "
+                             f"{_LONGEST_NAME} bytes; choose a shorter one")

@@ -1,0 +1,375 @@
+"""Everything about a map that is known, and checked, before its data is read: above all, what will be written."""
+
+import enum
+import importlib.util
+import os
+from dataclasses import dataclass, replace
+
+from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.estimation.flexibility_bands import bands_of
+from occupy_jit.files.names.paths import file_identity, shown
+from occupy_jit.machine import free_memory
+from occupy_jit.modifications import Modification, requested
+from occupy_jit.runs.plan import memory
+from occupy_jit.runs.plan.halves_by_name import half_maps_of
+from occupy_jit.runs.plan.names import Names, is_compressed_name, names_for
+from occupy_jit.runs.plan.output_directory import check_directory, check_lengths
+from occupy_jit.settings import Options, Settings
+
+
+class Role(enum.Enum):
+    """What a file that a run writes is. The values are read by people, in log and record."""
+
+    SCALE = "scale"
+    ERROR = "standard error of the scale"
+    NOISE_ERROR = "standard error of the scale by noise alone"
+    OCCUPANCY = "occupancy without flexibility"
+    FLEXIBILITY = "relative B factor"
+    MODIFIED = "modified map"
+    LOWPASS = "low-passed map"
+    CONFIDENCE = "confidence"
+    FACTOR = "factor"
+    FACTOR_LOWEST = "factor in the lowest band"
+    FACTOR_MIDDLE = "factor in the band that tells most"
+    NEIGHBOURHOOD = "scale of the neighbourhood"
+    SOLVENT_DEFINITION = "solvent definition"
+    SUBTRACTION_MASK = "subtraction mask"
+    TARGET_TABLE = "table of target masks"
+    PLAIN_COPY = "uncompressed input"
+    PLOT = "plot"
+    SLICES = "slices"
+    REPORT = "report"
+    CHIMERAX = "ChimeraX script"
+    RECORD = "record"
+    LOG = "log"
+    PARTS_TABLE = "table of parts"
+    PARTS_RECORD = "record of parts"
+    MODEL = "model with occupancies"
+    ATTRIBUTES = "ChimeraX attributes of parts"
+    PARTS_PLOT = "chart of parts"
+    # of several maps together
+    REPORT_INDEX = "index of the reports"
+    CLASS_PAGE = "page of the classes"
+    CLASS_TABLE = "table of classes"
+    DIFFERENCE_TABLE = "table of differences"
+    SCALE_SPREAD = "standard deviation of scale"
+    CLASS_TARGETS = "table of differences in target masks"
+    CLASS_PARTS = "table of parts in classes"
+    CLASS_PART_DIFFERENCES = "table of differences of parts"
+    CLASS_PARTS_PLOT = "chart of parts in classes"
+    STAR = "STAR file"
+
+
+FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
+"""Of a modification by plain factors, and of one band by band."""
+
+MAPS = frozenset((Role.SCALE, Role.ERROR, Role.NOISE_ERROR, Role.OCCUPANCY, Role.FLEXIBILITY, Role.MODIFIED,
+                  Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD, Role.SOLVENT_DEFINITION,
+                  Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
+"""Roles of files that are maps."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a run writes.
+
+    Attributes
+    ----------
+    role : Role
+    path : str
+    modification : Modification or None
+        Which one made the map, or is its factor.
+    """
+
+    role: Role
+    path: str
+    modification: Modification | None = None
+
+    @property
+    def what(self):
+        """str : What the file is, for people."""
+        if self.role is Role.MODIFIED:
+            return self.modification.name
+        if self.role in FACTORS:
+            return self.role.value.replace("factor", f"factor of {self.modification.name}")
+        return self.role.value
+
+
+def path_of(outputs, role, modification=None):
+    """Path of the first output of a role (and modification, if one is given); None if it is not written."""
+    return next((output.path for output in outputs
+                 if output.role is role and modification in (None, output.modification)), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with one map; it can be sent to another process.
+
+    Attributes
+    ----------
+    path : str
+    header : occupy_jit.files.maps.mrc_header.MapHeader
+    names : occupy_jit.runs.plan.names.Names
+    outputs : tuple of Output
+    memory_bytes : int
+    settings : Settings
+    options : Options
+    label : str or None
+        What a map of a group is called there; what tells of it is then written for the group, not for the map.
+    full_scale : float or None
+        Common to several maps; searched if None.
+    strongest_corner : (z, y, x) or None
+        Of the cube that its own full scale was read in.
+    page : str or None
+        Of several maps, which leads to the report of this one.
+    halves : tuple of str
+        Two half maps, the first of which may be the map; none where they are not asked for.
+    """
+
+    path: str
+    header: object
+    names: Names
+    outputs: tuple
+    memory_bytes: int
+    settings: Settings
+    options: Options
+    label: str | None = None
+    full_scale: float | None = None
+    strongest_corner: tuple | None = None
+    page: str | None = None
+    halves: tuple = ()
+
+    def path_of(self, role, modification=None):
+        """Path of the output of a role, None if it is not written."""
+        return path_of(self.outputs, role, modification)
+
+    @property
+    def also_read(self):
+        """tuple of str : Files that are read besides the map."""
+        model = () if self.options.model is None else (self.options.model,)
+        paths = (*masks(self.options), *model, *self.halves[self.is_first_half:])
+        return tuple(dict.fromkeys(paths))  # one mask may serve two ends
+
+    @property
+    def is_first_half(self):
+        """bool : Whether the map stands for the mean of half maps, and is the first of them."""
+        return self.path in self.halves[:1]
+
+    def with_full_scale(self, value, corner=None):
+        """The same plan, with a full scale that is common to several maps, and the cube of its own."""
+        return replace(self, full_scale=value, strongest_corner=corner)
+
+
+def plan_map(path, settings, options, label=None, page=None):
+    """Check an input and say what will be written.
+
+    Parameters
+    ----------
+    path : str
+    settings : Settings
+    options : Options
+    label : str, optional
+        What the map is called in its group.
+    page : str, optional
+        Of several maps, which leads to the report of this one.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If the input, or a mask, cannot be used.
+    UsageError
+        If the name given for the modified map cannot be used.
+    """
+    from occupy_jit.files.maps.reading import read_header
+
+    names = names_for(path, options.output_dir, options.output_map)
+    header = read_header(path, options.voxel_size)
+    halves = half_maps_of(path, options, of_group=label is not None)
+    for half in halves:
+        if not os.path.exists(half):
+            raise InputError(f"{shown(half)}: no such file; it should be a half map of {shown(path)}")
+    for mask in masks(options):
+        if not os.path.exists(mask):
+            raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+    if settings.separate_flexibility:
+        try:
+            bands_of(header.voxel_size)
+        except InputError as error:
+            raise InputError(f"{shown(path)}: {error}") from error
+    compressed = header.compression is not None or is_compressed_name(path)
+    outputs = _outputs(names, settings, options, compressed)
+    if label is None:
+        outputs += told(names, options)
+    elif halves:
+        outputs.append(Output(Role.NOISE_ERROR, names.path("noise_", ".mrc")))
+    check_lengths(path, outputs)
+    model = None
+    if options.model is not None:
+        from occupy_jit.runs.plan.model_read import size_of
+
+        model = size_of(options)
+    needs = memory.needed(header.shape, header.voxel_size, settings, options, model,
+                               beside_halves=bool(halves) and path not in halves, of_group=label is not None)
+    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
+
+
+def masks(options):
+    """Names of all masks that `options` ask for."""
+    return [mask for mask in (options.solvent_def, options.reference_mask, *options.target_mask) if mask is not None]
+
+
+def _outputs(names, settings, options, compressed):
+    """The files of one map that hold results."""
+    modifications = requested(settings)
+    outputs = [Output(Role.SCALE, names.scale)]
+    if memory.writes_error(options):
+        outputs.append(Output(Role.ERROR, names.path("sd_", ".mrc")))
+    if settings.separate_flexibility:
+        outputs += [Output(Role.OCCUPANCY, names.path("occ_", ".mrc")),
+                    Output(Role.FLEXIBILITY, names.path("flex_", ".mrc"))]
+    outputs += [Output(Role.MODIFIED, names.out if kind.is_main else names.path(kind.prefix, ".mrc"), kind)
+                for kind in modifications]
+    if options.save_all_maps:
+        outputs += [Output(Role.LOWPASS, names.path("lowpass_", ".mrc")),
+                    Output(Role.CONFIDENCE, names.path("conf_", ".mrc"))]
+        outputs += _factors(names, settings, modifications)
+    if options.save_solvent_def is not None:
+        outputs.append(Output(Role.SOLVENT_DEFINITION, names.path("solventdef_", ".mrc")))
+    if options.subtraction_mask:
+        outputs.append(Output(Role.SUBTRACTION_MASK, names.path("subtraction_", ".mrc")))
+    if compressed and options.save_chimerax and not modifications:
+        # ChimeraX opens maps uncompressed only, and without this one there would be nothing to colour
+        outputs.append(Output(Role.PLAIN_COPY, names.path("map_", ".map")))
+    if options.model is not None:
+        outputs += _outputs_of_parts(names, options)
+    if options.plot:
+        outputs += [Output(Role.PLOT, names.path("solModel_", ".png")),
+                    Output(Role.SLICES, names.path("slices_", ".png"))]
+    if options.report:
+        outputs.append(Output(Role.REPORT, names.path("report_", ".html")))
+    if options.target_mask:
+        outputs.append(Output(Role.TARGET_TABLE, names.path("targets_", ".csv")))
+    return outputs
+
+
+def _factors(names, settings, modifications):
+    """What tells how the modified maps came about."""
+    by_bands = [kind for kind in modifications if kind.amplifies and not settings.plain_factors]
+    outputs = [Output(Role.NEIGHBOURHOOD, names.path("around_", ".mrc"))] if by_bands else []
+    for kind in modifications:
+        prefixes = {Role.FACTOR: "factor_"}
+        if kind in by_bands:
+            prefixes = {Role.FACTOR_LOWEST: "factor_low_", Role.FACTOR_MIDDLE: "factor_mid_"}
+        outputs += [Output(role, names.path(f"{prefix}{kind.prefix}", ".mrc"), kind)
+                    for role, prefix in prefixes.items()]
+    return outputs
+
+
+def _outputs_of_parts(names, options):
+    """The files about the parts of a model."""
+    outputs = [Output(Role.PARTS_TABLE, names.path("parts_", ".csv")),
+               Output(Role.PARTS_RECORD, names.path("parts_", ".json")),
+               Output(Role.MODEL, names.path("model_", ".cif")),
+               Output(Role.ATTRIBUTES, names.path("parts_", ".defattr"))]
+    return outputs + ([Output(Role.PARTS_PLOT, names.path("parts_", ".png"))] if options.plot else [])
+
+
+def told(names, options):
+    """The files that tell of a run."""
+    outputs = []
+    if options.save_chimerax:
+        outputs.append(Output(Role.CHIMERAX, names.path("chimX_", ".cxc")))
+    if options.json:
+        outputs.append(Output(Role.RECORD, names.path("occupy_", ".json")))
+    outputs.append(Output(Role.LOG, names.path("log_", ".txt")))
+    return outputs
+
+
+# What must not happen ------------------------------------------------------------------------------------------------
+
+
+def check_names(writers, inputs):
+    """Nothing may have the name of an input, and no two outputs one name.
+
+    Parameters
+    ----------
+    writers : sequence of (name, outputs)
+        Who writes: a map's path, or the name of a group.
+    inputs : sequence of str
+        Every file that is read.
+
+    Raises
+    ------
+    UsageError
+        With the names.
+    """
+    read = {file_identity(path): path for path in inputs}
+    taken = {}
+    for index, (who, outputs) in enumerate(writers):
+        for output in outputs:
+            overwritten = read.get(file_identity(output.path))
+            if overwritten is not None:
+                raise UsageError(f"{shown(output.path)}: the {output.what} of {shown(who)} would overwrite the input "
+                                 f"{shown(overwritten)}; use another -o or --output-dir")
+            other, name = taken.setdefault(output.path, (index, output))
+            if name is output:
+                continue
+            if other == index:
+                raise UsageError(f"{shown(output.path)}: two outputs would have this name; use another -o, or rename "
+                                 "the input")
+            raise both_would_write(who, writers[other][0], output.path)
+
+
+def both_would_write(one, other, path):
+    """The UsageError of two inputs whose outputs would have one name; they may be one file."""
+    if os.path.exists(one) and file_identity(one) == file_identity(other):
+        return UsageError(f"{shown(one)} and {shown(other)} are one map, and would both write {shown(path)}; name it "
+                          "once")
+    return UsageError(f"{shown(one)} and {shown(other)} would both write {shown(path)}; run them with different "
+                      "--output-dir, or rename one")
+
+
+def check_options(options):
+    """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
+    if options.plot and importlib.util.find_spec("matplotlib") is None:
+        raise UsageError('--plot needs matplotlib; install it with: pip install "occupy_jit[plot]"')
+    for name in ("parts", "residues", "reference_part", "assembly"):
+        if options.model is None and getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} needs a model: add --model MODEL")
+    if options.model is not None:
+        for name in ("gemmi", "scipy"):
+            if importlib.util.find_spec(name) is None:
+                raise UsageError(f'--model needs {name}; install it with: pip install "occupy_jit[model]"')
+    check_directory(options.output_dir)
+    if options.model is not None:
+        from occupy_jit.runs.plan.model_read import parts_of
+
+        parts_of(options)
+
+
+def check_memory(plan):
+    """Raise OccupyError if the run would need more memory than there is."""
+    there = free_memory.available()
+    if there is not None and plan.memory_bytes > there:
+        raise OccupyError(f"{shown(plan.path)}: needs about {plan.memory_bytes / 1e9:.1f} GB of memory, "
+                          f"{there / 1e9:.1f} GB are available; ask for more memory, or use a smaller box")
+
+
+def described(plan):
+    """What a run would do, in lines: --dry-run."""
+    nz, ny, nx = plan.header.shape
+    there = free_memory.available()
+    return [f"{shown(plan.path)}: {nx} x {ny} x {nz} voxels of {plan.header.voxel_size:.4g} Å",
+            f"  memory: about {plan.memory_bytes / 1e6:.0f} MB"
+            + ("" if there is None else f" of {there / 1e6:.0f} MB available"),
+            *([f"  half maps: {', '.join(map(shown, plan.halves))}"] if plan.halves else []),
+            *would_write(plan.outputs)]
+
+
+def would_write(outputs):
+    """Lines of what would be written."""
+    return [f"  would write {shown(output.path)}  {output.what}" for output in outputs]
