@@ -13,7 +13,7 @@ TINY = '''
 import numba
 import numpy as np
 from occupy_jit.kernels.jit.decorator import kernel
-from occupy_jit.kernels.callee import weight
+from occupy_jit.kernels.inner.callee import weight
 
 
 @kernel
@@ -79,7 +79,9 @@ def make(root):
     for path in (KERNELS / "jit").glob("*.py"):
         shutil.copy(path, kernels / "jit" / path.name)
     (kernels / "tiny.py").write_text(TINY)
-    (kernels / "callee.py").write_text(CALLEE)
+    (kernels / "inner").mkdir()
+    (kernels / "inner" / "__init__.py").write_text("")
+    (kernels / "inner" / "callee.py").write_text(CALLEE)
     return root
 
 

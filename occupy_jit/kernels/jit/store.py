@@ -40,19 +40,22 @@ def say(line):
 
 
 def digest_of_kernels():
-    """Digest of every source file of the kernels and of this folder, hexadecimal; None if they cannot be read.
+    """Digest of every source file below the folder of the kernels, hexadecimal; None if they cannot be read.
 
-    Of all of them: a kernel is compiled together with those it calls, whichever file they are in.
+    All files count, in every folder: a kernel is compiled together with those it calls, wherever they are.
     """
-    here = os.path.dirname(os.path.abspath(__file__))
+
+    def fail(error):
+        raise error
+
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     digest = hashlib.sha256()
     try:
-        for folder in (os.path.dirname(here), here):
-            for name in sorted(os.listdir(folder)):
-                if name.endswith(".py"):
-                    with open(os.path.join(folder, name), "rb") as file:
-                        content = file.read()
-                    digest.update(f"{name} {len(content)}\n".encode() + content)
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(top, onerror=fail) for name in names]
+        for path in sorted(path for path in paths if path.endswith(".py")):
+            with open(path, "rb") as file:
+                content = file.read()
+            digest.update(f"{os.path.relpath(path, top)} {len(content)}\n".encode() + content)
     except OSError:
         return None
     return digest.hexdigest()
