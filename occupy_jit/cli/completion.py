@@ -7,6 +7,7 @@ from occupy_jit import PROGRAM
 from occupy_jit.cli.parser import SHELLS, build_parser
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.output.transaction import replaced, write_error
+from occupy_jit.files.streams import open_input
 
 # A file with this line is ours and may be replaced; any other content stays.
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
@@ -73,19 +74,15 @@ def install_script(shell):
     """
     path, text = _path(shell), script(shell)
     state = "written"
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            present = file.read()
+    if os.path.lexists(path):
+        with open_input(path, "completion script") as file:
+            present = file.read().decode("utf-8", "replace")
         if MARK not in present.split("\n"):
             raise OccupyError(f"{path} exists and was not written by {PROGRAM}: move it away, or append the output "
                               f"of {PROGRAM} --show-completion {shell} yourself")
         if present == text:
             return path, "is up to date"
         state = "replaced"
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise OccupyError(f"{path}: cannot be read ({error.strerror})") from None
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     except OSError as error:

@@ -32,7 +32,7 @@ def repeated(settings, options):
     from occupy_jit.reports.record import read_record
 
     name = shown(options.rerun)
-    record = read_record(options.rerun)
+    record = read_record(options.rerun, pipe=True)
     try:
         sources, digests = _inputs(record)
         recorded = record["settings"], record["options"]

@@ -6,6 +6,7 @@ import threading
 
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import open_input
 
 _PIECE = 1 << 20
 
@@ -88,13 +89,11 @@ def checksum_of(path, error_class=OccupyError):
         It cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise error_class(f"{shown(path)}: cannot be read: {error.strerror}; check the file") from error
-    try:
-        return Checksum(descriptor, path).hexdigest()
-    finally:
-        os.close(descriptor)
+        file = open_input(path, "file")
+    except OccupyError as error:
+        raise error_class(str(error)) from error
+    with file:
+        return Checksum(file.fileno(), path).hexdigest()
 
 
 def stamp(path):
@@ -133,11 +132,11 @@ class FileRead:
         self._checksum = None
         if checksum:
             try:
-                descriptor = os.open(path, os.O_RDONLY)
-            except OSError:
+                file = open_input(path)
+            except OccupyError:
                 return  # whoever reads it says what is wrong
-            self._checksum = Checksum(descriptor, path)
-            os.close(descriptor)
+            with file:
+                self._checksum = Checksum(file.fileno(), path)
 
     def entry(self):
         """dict : What the record of the run says of it."""

@@ -1,7 +1,12 @@
-"""Plain, gzip and bzip2 files as one kind of stream, told apart by their bytes, in bounded memory."""
+"""Input files: the one way to open them, plain, gzip and bzip2 as one kind of stream, in bounded memory.
+
+Nothing here waits for ever: a pipe is refused, or read once with a limit on the time that it may be silent.
+"""
 
 import errno
+import io
 import os
+import select
 import stat
 import zlib
 
@@ -13,6 +18,14 @@ _PIECE = 1 << 20  # bytes inflated at a time: what is inflated is copied from a 
 
 # Beyond what the header promises, so much may follow inside a compressed file: padding, not another volume.
 EXCESS_TOLERATED = 1 << 16
+
+# Text is packed to a quarter as a rule, and to a fortieth at best; what inflates to more than this is no such file.
+_LARGEST_RATIO, _ALWAYS_READ = 200, 1 << 26
+TEXT_PIECE = 1 << 20
+"""Bytes of text that are looked at before the rest is read."""
+
+PIPE_SECONDS = 60.0
+"""How long a pipe that is read may be silent."""
 
 # What the formats can reach at best, to refuse at once what cannot be true. Deflate: 258 bytes from two bits. bzip2:
 # a block of 900 kB of run-length codes (5 bytes stand for at most 259) takes some 40 bytes; 32 is on the safe side.
@@ -33,6 +46,16 @@ def _inflating(file, compression):
 class Stream:
     """The content of a file, inflated where it is compressed, read strictly forwards into the caller's memory.
 
+    Parameters
+    ----------
+    path : str
+    what : str
+        What the file should be, for messages.
+    unpack : bool
+        Whether to inflate what is compressed.
+    pipe : bool
+        Whether it may be a pipe.
+
     Attributes
     ----------
     path : str
@@ -47,18 +70,18 @@ class Stream:
         Bytes followed the end of the gzip data that are not part of it (bzip2 keeps quiet about them).
     """
 
-    def __init__(self, path):
+    def __init__(self, path, what="map", unpack=True, pipe=False):
         self.path = path
         self.consumed = 0
         self.trailing_garbage = False
-        self._file = self._content = _open(path)
+        self._what = what
+        self._file = self._content = open_input(path, what, pipe)
         try:
             self.size = os.fstat(self._file.fileno()).st_size
-            start = self._file.read(4)
-            self._file.seek(0)
+            start = self._file.peek(4) if unpack else b""
         except OSError as error:
             self._file.close()
-            raise _read_error(path, error) from error
+            raise _read_error(path, error, what) from error
         self.compression = next((name for name, (magic, _) in _FORMATS.items() if start.startswith(magic)), None)
         self.content_limit = self.size
         if self.compression:
@@ -107,6 +130,15 @@ class Stream:
                                  "promises; not a single map, or damaged: check where it comes from")
         return excess
 
+    def read(self, count):
+        """So many bytes, fewer only at the end; of compressed data that are cut short an `InputError`."""
+        buffer = memoryview(bytearray(count))
+        done = 0
+        while done < count and (more := self._some(buffer[done:], at_end=True)):
+            done += more
+        self.consumed += done
+        return buffer[:done].tobytes()
+
     def _some(self, view, at_end=False):
         """Put some bytes of content into `view` and return how many; none at the end."""
         name = shown(self.path)
@@ -123,7 +155,7 @@ class Stream:
                              "download it again") from error
         except (zlib.error, OSError, ValueError) as error:
             if getattr(error, "errno", None) is not None:
-                raise _read_error(self.path, error) from error
+                raise _read_error(self.path, error, self._what) from error
             if self.compression == "gzip" and str(error).startswith("Not a gzipped file"):
                 self.trailing_garbage = True  # in place of another member
                 return 0
@@ -132,38 +164,138 @@ class Stream:
                              ) from error
 
 
-def _read_error(path, error):
+def read_text(path, what, largest, unpack=False, pipe=False, look=None):
+    """The whole content of an input file that is text.
+
+    Parameters
+    ----------
+    path : str
+    what : str
+        What the file should be, for messages.
+    largest : int
+        Bytes of content; a larger file is refused, not cut. Compressed ones may inflate to 64 MB, or to 200 times
+        their size.
+    unpack : bool
+        Whether it may be compressed.
+    pipe : bool
+        Whether it may be a pipe, which is read once.
+    look : callable, optional
+        ``look(start)`` raises InputError where the first `TEXT_PIECE` of the content, or all of a shorter one, is no
+        start of such a file: the rest is not read.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is damaged, too large, or holds zero bytes, which no text does.
+    """
+    name = shown(path)
+    with Stream(path, what, unpack, pipe) as stream:
+        if stream.compression:
+            largest = min(largest, max(_ALWAYS_READ, _LARGEST_RATIO * stream.size))
+        content = io.BytesIO()
+        while piece := stream.read(TEXT_PIECE):
+            if look is not None and not content.tell():
+                look(piece)
+            if b"\0" in piece:
+                raise InputError(f"{name}: is no {what}: it holds binary data; check the name")
+            if content.tell() + len(piece) > largest:
+                how = f"inflates to more than {largest >> 20} MB" if stream.compression else \
+                    f"is larger than {largest >> 20} MB"
+                raise InputError(f"{name}: {how}, which no {what} is; check the file")
+            content.write(piece)
+    return content.getvalue()
+
+
+def _read_error(path, error, what="map"):
     name = shown(path)
     if isinstance(error, FileNotFoundError):
         return InputError(f"{name}: no such file; check the name")
     if isinstance(error, IsADirectoryError):
-        return InputError(f"{name}: is a directory, not a map; name the map in it")
+        return InputError(f"{name}: is a directory, not a {what}; name the {what} in it")
     if isinstance(error, PermissionError):
         return InputError(f"{name}: cannot be read: no permission; ask its owner, or chmod +r")
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return OccupyError(f"{name}: cannot be opened: too many open files; raise the limit (ulimit -n)")
     if error.errno == errno.ELOOP:
         return InputError(f"{name}: a symbolic link that points to itself; check the name")
+    if error.errno == errno.ENXIO:
+        return _no_file(path, what)
     return InputError(f"{name}: cannot be read: {error.strerror or error}; check the file and its disk")
 
 
-def _open(path):
-    """File object of an ordinary file; `InputError` for anything else, without blocking on a pipe."""
+def _no_file(path, what):
+    return InputError(f"{shown(path)}: is a pipe or a device, not a file; write the {what} to a file first")
+
+
+def open_input(path, what="map", pipe=False):
+    """Open an input file, without waiting for anybody.
+
+    Parameters
+    ----------
+    path : str
+    what : str
+        What the file should be, for messages.
+    pipe : bool
+        Whether it may be a pipe: then it can be read once, forwards, and must not be silent for longer than
+        `PIPE_SECONDS`.
+
+    Returns
+    -------
+    io.BufferedReader
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is a directory, a device or (unless it may be one) a pipe.
+    """
     try:
         if os.path.islink(path) and not os.path.exists(path):
             raise InputError(f"{shown(path)}: a symbolic link to a file that does not exist; check where it points")
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+                             | getattr(os, "O_NOCTTY", 0))
     except OSError as error:
-        raise _read_error(path, error) from error
+        raise _read_error(path, error, what) from error
     except ValueError as error:  # a null character in the name
         raise InputError(f"{shown(path)}: not a possible file name; check it") from error
     try:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(kind):
-            raise _read_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+            raise _read_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), what)
+        if pipe and stat.S_ISFIFO(kind):
+            return io.BufferedReader(_Pipe(descriptor, path), _DISK_PIECE)
         if not stat.S_ISREG(kind):
-            raise InputError(f"{shown(path)}: is a pipe or a device, not a file; write the map to a file first")
+            raise _no_file(path, what)
         return open(descriptor, "rb", buffering=_DISK_PIECE)
     except BaseException:
         os.close(descriptor)
         raise
+
+
+class _Pipe(io.RawIOBase):
+    """A pipe that is read with a limit on how long it may be silent."""
+
+    def __init__(self, descriptor, path):
+        self._descriptor, self._path = descriptor, path
+
+    def readable(self):
+        return True
+
+    def fileno(self):
+        return self._descriptor
+
+    def readinto(self, buffer):
+        wait = select.poll()
+        wait.register(self._descriptor, select.POLLIN)
+        if not wait.poll(1000 * PIPE_SECONDS):
+            raise InputError(f"{shown(self._path)}: is a pipe that nothing came through for {PIPE_SECONDS:.0f} "
+                             "seconds; write to it, or give a file")
+        return os.readv(self._descriptor, [buffer])
+
+    def close(self):
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()

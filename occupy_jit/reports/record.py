@@ -12,11 +12,13 @@ import os
 from occupy_jit import __version__
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import read_text
 
 #: Number of the layout. It grows when a reader of the old one could misread the new one.
 FORMAT = 1
 
 _PROGRAM = "occupy_jit"
+_LARGEST = 1 << 29  # bytes
 _NOT_FINITE = "not_finite"
 
 
@@ -87,12 +89,14 @@ def _no_constant(name):
     raise ValueError(f"{name} is no JSON number")
 
 
-def read_record(path):
+def read_record(path, pipe=False):
     """Read a record back.
 
     Parameters
     ----------
-    path : str or path-like
+    path : str
+    pipe : bool
+        Whether it may be a pipe.
 
     Returns
     -------
@@ -107,18 +111,15 @@ def read_record(path):
     """
     name = shown(path)
     foreign = f"{name}: is not a record of OccuPy; give an occupy_<name>.json that a run wrote"
-    try:
-        with open(path, "rb") as file:
-            start = file.read(1024)
-            # so that a map given by mistake is not read whole
-            if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-                raise InputError(foreign)
-            raw = start + file.read()
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: no such file; check the name") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}; check the file and "
-                         "its permissions") from error
+
+    def look(start):
+        # so that a map given by mistake is not read whole
+        if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            raise InputError(foreign)
+
+    raw = read_text(path, "record of OccuPy", _LARGEST, pipe=pipe, look=look)
+    if not raw:
+        raise InputError(foreign)
     try:
         record = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:

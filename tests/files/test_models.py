@@ -130,7 +130,7 @@ def test_a_pdb_file_is_read_and_written_as_mmcif(tmp_path):
 
 
 @pytest.mark.parametrize("text, word", [
-    (b"", "empty"), (b"\x1f\x8b\x08broken", "damaged"), (b"MAP \0\0\0", "no text"), (b"hello\n", "no atoms"),
+    (b"", "empty"), (b"\x1f\x8b\x08broken", "cut short"), (b"MAP \0\0\0", "binary data"), (b"hello\n", "no atoms"),
     (HEAD.encode(), "m.cif"), (b"data_x\n_cell.length_a 1\n", "no atoms"),
     ((HEAD + "ATOM 1 C CA\n").encode(), "m.cif"),
     ((HEAD + "".join(r for r in rows(*[("A", n, "?", "ALA") for n in range(9)]) if " CA " in r)).encode(), "trace"),

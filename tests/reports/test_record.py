@@ -124,7 +124,8 @@ def test_files_that_cannot_be_used_are_refused_in_a_line(raw, words, tmp_path):
 
 
 def test_missing_files_and_directories_are_refused(tmp_path):
-    for path, words in ((tmp_path / "none.json", "no such file"), (tmp_path, "cannot be read"), ("a\0b", "cannot be")):
+    for path, words in ((tmp_path / "none.json", "no such file"), (tmp_path, "is a directory"),
+                        ("a\0b", "not a possible")):
         with pytest.raises(InputError, match=words):
             read_record(path)
 

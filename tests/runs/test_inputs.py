@@ -60,7 +60,7 @@ def test_lists_that_cannot_be_used(here, content, words):
 
 def test_what_is_not_there(here):
     (here / "empty").mkdir()
-    for name, words in (("@nowhere", "no such file"), ("@empty", "cannot be read"), ("empty", "no map"),
+    for name, words in (("@nowhere", "no such file"), ("@empty", "is a directory"), ("empty", "no map"),
                         ("@", "no such file")):
         with pytest.raises(InputError, match=words):
             expand([name])

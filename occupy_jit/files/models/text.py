@@ -1,14 +1,17 @@
 """The mmCIF text of an atomic model: read from a file of any kind, or made from a PDB file or of an assembly."""
 
-import bz2
-import gzip
 import re
-import zlib
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import TEXT_PIECE, read_text
 
-_LARGEST_FILE = 2 << 30
+_LARGEST = 1 << 30
+"""Bytes of text: some ten million atoms."""
+
+_PDB_RECORD = re.compile(rb"^(ATOM  |HETATM|HEADER|TITLE |COMPND|SOURCE|KEYWDS|EXPDTA|AUTHOR|REVDAT|JRNL  |REMARK|"
+                         rb"DBREF|SEQADV|SEQRES|MODRES|HET   |HETNAM|FORMUL|HELIX |SHEET |SSBOND|LINK  |CRYST1|ORIGX|"
+                         rb"SCALE|MTRIX|MODEL |ANISOU|CONECT|USER  )", re.MULTILINE)
 
 
 def read_bytes(path):
@@ -17,27 +20,18 @@ def read_bytes(path):
     Raises
     ------
     InputError
-        It is missing, damaged, empty, or no text.
+        It is missing, damaged, empty, too large, or no text.
     """
     name = shown(path)
-    try:
-        with open(path, "rb") as file:
-            head = file.read(3)
-        opener = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}.get(head[:2], open)
-        with opener(path, "rb") as file:
-            text = file.read(_LARGEST_FILE)
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{name}: is a directory; give the model's file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{name}: the compressed file is damaged ({one_line(error)}); get it again") from error
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror or one_line(error)}") from error
+
+    def look(start):
+        # of a short file the reader says better what is missing
+        if len(start) == TEXT_PIECE and not (looks_like_cif(start) or _PDB_RECORD.search(start)):
+            raise InputError(f"{name}: does not begin as an atomic model does; give an mmCIF or PDB file")
+
+    text = read_text(path, "atomic model (mmCIF or PDB)", _LARGEST, unpack=True, look=look)
     if not text.strip():
         raise InputError(f"{name}: is empty; give an atomic model (mmCIF or PDB)")
-    if b"\0" in text[:4096]:
-        raise InputError(f"{name}: is no text; give an atomic model (mmCIF or PDB)")
     return text
 
 

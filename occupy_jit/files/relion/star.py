@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import read_text
 
 _REFERENCE = "_rlnReferenceImage"
 _CLASSES = "model_classes"
@@ -130,18 +131,9 @@ def read_classes(path):
 
 
 def _bytes_of(path):
-    try:
-        if os.path.isdir(path):
-            raise InputError(f"{shown(path)}: is a directory; give the run_itNNN_model.star in it")
-        with open(path, "rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: no such file; check the name of the STAR file") from None
-    except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}; check the file and its permissions"
-                         ) from error
-    if len(raw) > _MAX_BYTES or b"\0" in raw[:4096]:
-        raise InputError(f"{shown(path)}: is no STAR file; give a run_itNNN_model.star")
+    if os.path.isdir(path):
+        raise InputError(f"{shown(path)}: is a directory; give the run_itNNN_model.star in it")
+    raw = read_text(path, "STAR file", _MAX_BYTES)
     if not raw.strip():
         raise InputError(f"{shown(path)}: is empty; give the run_itNNN_model.star of a finished iteration")
     return raw

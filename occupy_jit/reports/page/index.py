@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from occupy_jit.errors import InputError
+from occupy_jit.files.streams import open_input
 from occupy_jit.reports import colours
 from occupy_jit.reports.page import page
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
@@ -137,10 +139,13 @@ def read_summary(path):
     Returns
     -------
     dict or None
-        None if the file is no report.
+        None if the file is no report, or cannot be read.
     """
-    with open(path, "rb") as file:
-        found = _SUMMARY.search(file.read())
+    try:
+        with open_input(path, "report") as file:
+            found = _SUMMARY.search(file.read())
+    except InputError:
+        return None
     if found is None:
         return None
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from occupy_jit.errors import InputError
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.streams import read_text
 from occupy_jit.modifications import TABLE
 
 # What the program puts in front of the name of a map for its own ones.
@@ -65,16 +66,15 @@ def expand(names):
 def _listed(path):
     """Names in a list."""
     where = shown(path)
+
+    def look(start):
+        if b"\0" in start:
+            raise InputError(f"{where}: is no list of names; for a map leave the @ out")
+
     try:
-        with open(path, "rb") as file:
-            raw = file.read(_MAX_LIST_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"@{where}: no such file; check the name of the list") from None
-    except OSError as error:
-        raise InputError(f"@{where}: cannot be read: {error.strerror}; it must be a text file with the name of one map "
-                         "on each line") from error
-    if b"\0" in raw[:4096]:
-        raise InputError(f"@{where}: is no list of names; for a map leave the @ out")
+        raw = read_text(path, "list of names", _MAX_LIST_BYTES, pipe=True, look=look)
+    except InputError as error:
+        raise InputError(f"@{error}") from error
     lines = [os.fsdecode(line).strip() for line in raw.removeprefix(b"\xef\xbb\xbf").splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:

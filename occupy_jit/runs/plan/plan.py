@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.estimation.flexibility_bands import bands_of
 from occupy_jit.files.names.paths import file_identity, shown
+from occupy_jit.files.streams import open_input
 from occupy_jit.machine import free_memory
 from occupy_jit.modifications import Modification, requested
 from occupy_jit.runs.plan import memory
@@ -192,9 +193,11 @@ def plan_map(path, settings, options, label=None, page=None):
     for half in halves:
         if not os.path.exists(half):
             raise InputError(f"{shown(half)}: no such file; it should be a half map of {shown(path)}")
+        open_input(half).close()
     for mask in masks(options):
         if not os.path.exists(mask):
             raise InputError(f"{shown(mask)}: no such file; check the name of the mask")
+        open_input(mask, "mask").close()
     if settings.separate_flexibility:
         try:
             bands_of(header.voxel_size)
