@@ -188,7 +188,8 @@ def _run_model():
     import numpy as np
 
     from occupy_jit.estimation.parts.fit import occupancy_of_parts
-    from occupy_jit.files.models.reading import PROTEIN, AtomicModel, Residue
+    from occupy_jit.files.models.reading import AtomicModel, Residue
+    from occupy_jit.files.models.residue_names import PROTEIN
 
     n, voxel_size = 26, 1.5
     at = np.stack(np.indices((7, 7, 7)), -1).reshape(-1, 3)

@@ -12,7 +12,7 @@ from occupy_jit.estimation.parts import part_boxes  # noqa: E402
 from occupy_jit.estimation.parts.columns import Design  # noqa: E402
 from occupy_jit.estimation.parts.fit_grid import make_lattice  # noqa: E402
 from occupy_jit.estimation.parts.scattering import form_factor  # noqa: E402
-from occupy_jit.files.models.reading import NUCLEIC, PROTEIN  # noqa: E402
+from occupy_jit.files.models.residue_names import NUCLEIC, PROTEIN  # noqa: E402
 
 SPACING = np.array([1.4, 1.5, 1.45])
 SHAPE = (50, 48, 52)

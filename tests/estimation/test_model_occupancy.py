@@ -19,7 +19,8 @@ from occupy_jit.estimation.parts import restored, unmodelled_density
 from occupy_jit.estimation.parts.fit_grid import make_lattice  # noqa: E402
 from occupy_jit.estimation.parts.gauss_newton import State  # noqa: E402
 from occupy_jit.estimation.parts.registration import rotation_matrix  # noqa: E402
-from occupy_jit.files.models.reading import PROTEIN, AtomicModel, Residue  # noqa: E402
+from occupy_jit.files.models.reading import AtomicModel, Residue  # noqa: E402
+from occupy_jit.files.models.residue_names import PROTEIN  # noqa: E402
 from tests.command import ROOT, environment  # noqa: E402
 
 SHAPE = (44, 40, 48)

@@ -4,7 +4,7 @@ import numpy as np
 
 from occupy_jit.estimation.parts.part_boxes import PartBoxes
 from occupy_jit.estimation.parts.scattering import RadialTransform, scattering_curves
-from occupy_jit.files.models.reading import NUCLEIC, PROTEIN
+from occupy_jit.files.models.residue_names import NUCLEIC, PROTEIN
 from occupy_jit.kernels.model import columns as kernels
 from occupy_jit.kernels.model.atoms import spread_atoms
 

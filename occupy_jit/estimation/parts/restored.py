@@ -8,6 +8,8 @@ taken for it at a lower level than elsewhere.
 
 import numpy as np
 
+from occupy_jit.files.models.residue_names import residue_kind
+
 _MEAN = {
     "ALA": "CB 0.9 0.0 1.2 0",
     "ARG": ("CB 0.9 0.0 1.2 0, CG 1.8 0.2 1.4 40, CD 2.6 0.1 2.0 75, "
@@ -54,14 +56,14 @@ def missing_side_chains(model):
         Root mean square distance from there in Å.
     """
     means = {name: _tabulated(text) for name, text in _MEAN.items()}
-    wanted = np.array([r.polymer and r.name in means for r in model.residues], bool)
+    wanted = np.array([r.polymer and residue_kind(r.name).name in means for r in model.residues], bool)
     order = np.argsort(model.residue, kind="stable")
     bounds = np.searchsorted(model.residue[order], np.arange(len(model.residues) + 1))
     xyz, scatter = [], []
     for index in np.flatnonzero(wanted):
         atoms = order[bounds[index]:bounds[index + 1]]
         names = model.atom_name[atoms].tolist()
-        mean = means[model.residues[index].name]
+        mean = means[residue_kind(model.residues[index].name).name]
         absent = [name for name in mean if name not in names]
         if absent and {"N", "CA", "C"} <= set(names):
             place = dict(zip(names, model.xyz[atoms], strict=True))

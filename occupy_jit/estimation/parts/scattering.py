@@ -5,7 +5,8 @@ The method section of the manual, "Occupancy of the parts of a model", has the f
 
 import numpy as np
 
-from occupy_jit.files.models.reading import NUCLEIC, OTHER, PROTEIN, require_extra
+from occupy_jit.files.models.reading import require_extra
+from occupy_jit.files.models.residue_names import NUCLEIC, OTHER, PROTEIN
 
 WIDTHS = (4.0, 30.0)
 """In Å^2: a form factor is a1 exp(-4 s^2/4) + a2 exp(-30 s^2/4); below 0.4/Å that is within 1 % for C N O S P."""

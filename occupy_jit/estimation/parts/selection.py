@@ -10,7 +10,7 @@ from occupy_jit.selections import selections
 
 
 def chains_and_ligands(model):
-    """One part per polymer chain and per ligand.
+    """One part per polymer chain and per ligand; what stands at one place is one part.
 
     Returns
     -------
@@ -19,8 +19,8 @@ def chains_and_ligands(model):
     part : ndarray (atoms,), int
     """
     numbers = {}
-    of_residue = [numbers.setdefault(r.chain if r.polymer else f"{r.chain}/{r.name}{r.number}", len(numbers))
-                  for r in model.residues]
+    of_residue = [numbers.setdefault(r.part or (r.chain if r.polymer else f"{r.chain}/{r.name}{r.number}"),
+                                     len(numbers)) for r in model.residues]
     return list(numbers), np.array(of_residue, int)[model.residue]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from occupy_jit.estimation.parts.scattering import scattering_curves
-from occupy_jit.files.models.reading import PROTEIN
+from occupy_jit.files.models.residue_names import PROTEIN
 from occupy_jit.kernels.model.atoms import distance_to_atoms
 
 _LEAST_SCORE = 3.5  # standard deviations of the matched filter

@@ -11,25 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
-from occupy_jit.files.models.text import (
-    assemblies_of,
-    block_with_atoms,
-    looks_like_cif,
-    one_line,
-    read_bytes,
-    through_gemmi,
-)
+from occupy_jit.files.models import assemblies, pdb, places, residues
+from occupy_jit.files.models.elements import elements_of, scatters
+from occupy_jit.files.models.residue_names import residue_kind
+from occupy_jit.files.models.text import block_with_atoms, looks_like_cif, one_line, read_bytes
 from occupy_jit.files.names.paths import shown
 
-PROTEIN, NUCLEIC, OTHER = 0, 1, 2
-"""What an atom belongs to: decides how much ice it displaces."""
-
 _SMALLEST_LIGAND = 6  # atoms; smaller ones (ions, most buffer molecules) cannot be told from noise
-_LONGEST_BOND = 2.2  # Å, between residues of one chain: 1.33 for a peptide, 1.6 for a phosphate, and room for errors
 
 _COLUMNS = ("type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id", "label_entity_id",
-            "label_seq_id", "auth_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy",
-            "B_iso_or_equiv", "auth_asym_id", "pdbx_PDB_model_num")
+            "label_seq_id", "auth_atom_id", "auth_comp_id", "auth_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y",
+            "Cartn_z", "occupancy", "B_iso_or_equiv", "auth_asym_id", "pdbx_PDB_model_num")
+_NOTHING = ("?", ".", "")
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,10 @@ class Residue:
     chain: str
     name: str
     number: str
-    """As in the file, with the insertion code behind it."""
+    """As in the file, with the insertion code behind it; empty if the file has none."""
     polymer: bool
+    part: str = ""
+    """Name of the part that it makes up, or belongs to; empty: that follows from the others."""
 
 
 @dataclass
@@ -129,29 +124,46 @@ def read_model(path, assembly=None):
     """
     gemmi = require_extra()
     text, name = read_bytes(os.fsdecode(path)), shown(path)
+    remarks = []
     try:
-        is_cif = looks_like_cif(text)
-        cut = not is_cif and not re.search(rb"^END\s*$", text, re.MULTILINE)
-        if not is_cif or assembly is not None:
-            text, copies, assemblies = through_gemmi(gemmi, text, is_cif, assembly, name)
-        else:
-            copies, assemblies = 1, None
+        text, copies, there = _as_cif(gemmi, text, assembly, name, remarks)
         document = gemmi.cif.read_string(text)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{name}: not a readable mmCIF or PDB file: {one_line(error)}; get the file again, or write "
                          "it anew (ChimeraX: save model.cif)") from error
     block = block_with_atoms(document, name)
-    if assemblies is None:
-        assemblies = assemblies_of(gemmi, block)
+    if there is None:
+        there = assemblies.named_in(gemmi, block)
     try:
-        model = _atoms_of(gemmi, block, name)
+        model = _atoms_of(block, name, remarks)
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: holds text that is not UTF-8: {one_line(error)}; write it anew (ChimeraX: save "
                          "model.cif)") from error
-    if cut:
-        model.remarks.append("the PDB file has no END: it may have been cut off")
-    model.path, model.text, model.copies, model.assemblies = os.fsdecode(path), text, copies, assemblies
+    model.path, model.text, model.copies, model.assemblies = os.fsdecode(path), text, copies, there
     return model
+
+
+def _as_cif(gemmi, text, assembly, name, remarks):
+    """The mmCIF text of a file of any kind, the number of copies, and assemblies if they are known by now."""
+    if looks_like_cif(text):
+        if assembly is None:
+            return text, 1, None
+        structure = assemblies.structure_of(gemmi, block_with_atoms(gemmi.cif.read_string(text), name))
+        structure.setup_entities()
+    else:
+        if not re.search(rb"^(ATOM  |HETATM)", text, re.MULTILINE):
+            raise InputError(f"{name}: holds no atoms: neither the ATOM records of a PDB file nor the _atom_site table "
+                             "of an mmCIF file; give an atomic model")
+        if not re.search(rb"^END\s*$", text, re.MULTILINE):
+            remarks.append("the PDB file has no END: it may have been cut off")
+        structure = pdb.read_structure(gemmi, text, remarks)
+    there, copies = assemblies.copies_of(structure), 1
+    if assembly is not None:
+        copies = assemblies.make(gemmi, structure, assembly, name, remarks)
+    for model in structure:
+        for chain in model:
+            chain.name = chain.name or "_"
+    return structure.make_mmcif_document().as_string().encode(), copies, there
 
 
 def _column(block, name):
@@ -168,7 +180,7 @@ def _numbers(text, default):
     """Column of numbers; '?' and '.' count as `default`. None if something else is no number."""
     if text is None:
         return None
-    unknown = (text == "?") | (text == ".")
+    unknown = np.isin(text, _NOTHING)
     try:
         return np.where(unknown, str(default), text).astype(float)
     except ValueError:
@@ -178,25 +190,31 @@ def _numbers(text, default):
             return None
 
 
-def _atoms_of(gemmi, block, path):
+def _filled(table, name, instead, path):
+    """A column whose missing values are those of another one."""
+    first, second = table[name], table[instead]
+    if first is None and second is None:
+        raise InputError(f"{path}: the table of atoms has no column _atom_site.{name}; write the model anew "
+                         "(ChimeraX: save model.cif)")
+    if first is None or second is None:
+        return second if first is None else first
+    return np.where(np.isin(first, _NOTHING), second, first)
+
+
+def _atoms_of(block, path, remarks):
     """Sort the rows of the table into residues; leave out what does not count."""
     table = {name: _column(block, name) for name in _COLUMNS}
-    n = len(table["Cartn_x"])
     xyz = [_numbers(table[name], np.nan) for name in ("Cartn_x", "Cartn_y", "Cartn_z")]
     if any(v is None for v in xyz):
         raise InputError(f"{path}: coordinates of atoms are absent or are no numbers; the file is damaged")
     xyz = np.stack(xyz, 1)
+    n = len(xyz)
     for name, instead in (("auth_asym_id", "label_asym_id"), ("auth_seq_id", "label_seq_id"),
-                          ("label_atom_id", None), ("label_comp_id", None)):
-        if table[name] is None:
-            table[name] = table[instead] if instead else None
-        if table[name] is None:
-            raise InputError(f"{path}: the table of atoms has no column _atom_site.{name}; write the model anew "
-                             "(ChimeraX: save model.cif)")
+                          ("label_atom_id", "auth_atom_id"), ("label_comp_id", "auth_comp_id")):
+        table[name] = _filled(table, name, instead, path)
     occupancy, b_factor = _numbers(table["occupancy"], 1.0), _numbers(table["B_iso_or_equiv"], 0.0)
     occupancy = np.ones(n) if occupancy is None else np.nan_to_num(occupancy, nan=1.0)
     b_factor = np.zeros(n) if b_factor is None else np.nan_to_num(b_factor)
-    remarks = []
     keep = np.isfinite(xyz).all(1) & (np.abs(np.nan_to_num(xyz)) < 1e5).all(1)
     if not keep.all():
         remarks.append(f"{np.count_nonzero(~keep)} atoms without usable coordinates are left out")
@@ -204,88 +222,83 @@ def _atoms_of(gemmi, block, path):
     if number is not None and len(set(number)) > 1:
         remarks.append(f"{len(set(number))} models in the file: the first ({number[0]}) is used")
         keep &= number == number[0]
-    element = _elements(gemmi, table, keep, remarks)
+    element = _elements(table, keep, remarks)
+    occupancy = _leave_out_absent(keep, occupancy, remarks)
+    water = keep & _of_kind(table["label_comp_id"], "water")
+    if water.any():
+        remarks.append(f"{np.count_nonzero(water)} waters are left out")
+    used = np.flatnonzero(keep & ~water)
+    if not len(used):
+        raise InputError(f"{path}: no atoms left to fit: " + ("; ".join(remarks) or "the table of atoms is empty"))
+    rows = _rows(table, xyz, used)
+    found = residues.group(rows, _entities(block), remarks)
+    return _model(path, rows, found, element[used], b_factor[used], occupancy[used], remarks)
+
+
+def _of_kind(names, what):
+    """Rows whose residue has a property of `ResidueKind`."""
+    wanted = [name for name in set(names.tolist()) if getattr(residue_kind(name), what)]
+    return np.isin(names, wanted)  # there may be a million of them
+
+
+def _elements(table, keep, remarks):
+    """Element of every row; rows without one that scatters, and hydrogens, are taken out of `keep`."""
+    symbols, names = table["type_symbol"], table["label_comp_id"]
+    element, mistaken = elements_of(symbols, table["label_atom_id"], names)
+    if mistaken:
+        remarks.append(f"{mistaken} atoms of standard residues have a symbol of another element: the residue counts")
     hydrogen = np.isin(element, ("H", "D"))
     if (keep & hydrogen).any():
         remarks.append(f"{np.count_nonzero(keep & hydrogen)} hydrogens are left out")
-    keep &= ~hydrogen & (element != "")
-    return _group(gemmi, block, path, table, xyz, element, occupancy, b_factor, keep, remarks)
-
-
-def _elements(gemmi, table, keep, remarks):
-    """Element of every row: from its column, else from the atom's name; '' if it is unknown."""
-    symbol = table["type_symbol"]
-    if symbol is None:
-        symbol = np.char.upper(np.array([re.sub(r"[^A-Za-z]", "", name)[:1] for name in table["label_atom_id"]]))
-    known = {s: gemmi.Element(s[:2]).name for s in set(symbol.tolist())}
-    known = {s: "" if e == "X" else e for s, e in known.items()}
-    element = np.array([known[s] for s in symbol.tolist()], dtype=np.str_)
-    unknown = np.count_nonzero(keep & (element == ""))
-    if unknown:
-        names = sorted({s for s, e in known.items() if not e})
-        remarks.append(f"{unknown} atoms of unknown elements ({', '.join(names[:5])}) are left out")
+    unknown = ~np.isin(element, [e for e in set(element.tolist()) if scatters(e)])
+    if (keep & unknown).any():
+        shown_as = np.where(element == "", table["label_atom_id"] if symbols is None else symbols, element)
+        named = ", ".join(sorted(set(shown_as[keep & unknown].tolist()))[:5])
+        remarks.append(f"{np.count_nonzero(keep & unknown)} atoms of unknown elements ({named}) are left out: there is "
+                       "no scattering factor")
+    keep &= ~hydrogen & ~unknown
     return element
 
 
-def _group(gemmi, block, path, table, xyz, element, occupancy, b_factor, keep, remarks):
-    """Residues, polymers, ligands and weights of the rows kept."""
-    infos = {name: gemmi.find_tabulated_residue(name) for name in set(table["label_comp_id"].tolist())}
-    # there may be a million of them
-    water = keep & np.isin(table["label_comp_id"], [name for name, info in infos.items() if info.is_water()])
-    if water.any():
-        remarks.append(f"{np.count_nonzero(water)} waters are left out")
-    rows = np.flatnonzero(keep & ~water)
-    ins = table["pdbx_PDB_ins_code"]
-    ins = np.full(len(xyz), "") if ins is None else np.where((ins == "?") | (ins == "."), "", ins)
-    chain, sequence, name = table["auth_asym_id"], np.char.add(table["auth_seq_id"], ins), table["label_comp_id"]
-    keys = list(zip(chain[rows].tolist(), sequence[rows].tolist(), name[rows].tolist(), strict=True))
-    numbers = {}
-    residue = np.array([numbers.setdefault(k, len(numbers)) for k in keys], np.int32)
-    kind = np.array([_kind(infos[k[2]]) for k in numbers], np.uint8)
-    size = np.bincount(residue, minlength=len(numbers))
-    polymer = _polymers(block, table, rows, residue, list(numbers), kind, infos, xyz)
-    small = ~polymer & (size < _SMALLEST_LIGAND)
-    if small.any():
-        remarks.append(f"{np.count_nonzero(small)} ions and molecules of fewer than {_SMALLEST_LIGAND} atoms are left "
-                       "out")
-    used = ~small
-    if not used.any():
-        raise InputError(f"{path}: no atoms left to fit: " + ("; ".join(remarks) or "the table of atoms is empty"))
-    _refuse_traces(path, size, used & polymer)
-    chosen = used[residue]
-    index = np.cumsum(used) - 1
-    rows, residue = rows[chosen], residue[chosen]
-    residues = [Residue(k[0], k[2], k[1], bool(p)) for k, p, u in zip(numbers, polymer, used, strict=True) if u]
-    weight = _shares(table, rows, chain, sequence, occupancy, remarks)
-    return AtomicModel(path, xyz[rows], element[rows], table["label_atom_id"][rows], b_factor[rows], weight,
-                       kind[residue], index[residue].astype(np.int32), rows, residues, remarks)
+def _leave_out_absent(keep, occupancy, remarks):
+    """Take atoms of occupancy 0 out of `keep`: they are not there. Returns the occupancies that count.
+
+    Where all are 0 the column was never filled in.
+    """
+    absent = keep & (occupancy <= 0)
+    if not absent.any():
+        return occupancy
+    if absent.sum() == keep.sum():
+        remarks.append("all atoms have occupancy 0, which then says nothing: they count as full")
+        return np.ones_like(occupancy)
+    keep &= ~absent
+    remarks.append(f"{np.count_nonzero(absent)} atoms of occupancy 0 are left out: nothing is there")
+    return occupancy
 
 
-def _kind(info):
-    return NUCLEIC if info.is_nucleic_acid() else PROTEIN if info.is_amino_acid() else OTHER
+def _rows(table, xyz, used):
+    """The rows that are used, as `residues.group` takes them."""
+    def column(name):
+        values = table[name]
+        return None if values is None else values[used]
+
+    def blank(values):
+        if values is None:
+            return np.full(len(used), "", "<U1")
+        return np.where(np.isin(values, _NOTHING), "", values)
+
+    chain = blank(column("auth_asym_id"))
+    number = blank(column("auth_seq_id"))
+    number = np.where(number == "", "", np.char.add(number, blank(column("pdbx_PDB_ins_code"))))
+    return residues.Rows(used, xyz[used], np.where(chain == "", "_", chain), number, column("label_comp_id"),
+                         blank(column("label_asym_id")), np.char.replace(column("label_atom_id"), "*", "'"),
+                         blank(column("label_alt_id")), column("label_entity_id"))
 
 
-def _refuse_traces(path, size, chosen):
-    """A trace of one atom per residue is no model of the density."""
-    if chosen.any() and size[chosen].mean() < 2.5:
-        raise InputError(f"{path}: holds {size[chosen].mean():.1f} atoms per residue: a trace (Cα or P atoms), which "
-                         "does not describe the density; give the model with all atoms")
-
-
-def _polymers(block, table, rows, residue, keys, kind, infos, xyz):
-    """Which residues belong to polymers: by their name, by the file's entities, or by a bond to a neighbour."""
-    polymer = np.array([infos[k[2]].is_standard() for k in keys], bool) & (kind != OTHER)
+def _entities(block):
+    """Type of every entity that the file describes."""
     entities = dict(zip(_plain(block, "_entity.id"), _plain(block, "_entity.type"), strict=False))
-    entities |= {k: "polymer" for k in _plain(block, "_entity_poly.entity_id")}
-    first = np.full(len(keys), -1)
-    first[residue[::-1]] = rows[::-1]
-    entity = table["label_entity_id"]
-    stated = [entities.get(str(entity[r])) if entity is not None else None for r in first]
-    polymer |= np.array([s == "polymer" for s in stated], bool)
-    candidates = np.array([s is None for s in stated], bool) & ~polymer
-    if candidates.any():
-        polymer |= candidates & _bonded(table, rows, residue, keys, xyz)
-    return polymer
+    return entities | {k: "polymer" for k in _plain(block, "_entity_poly.entity_id")}
 
 
 def _plain(block, name):
@@ -294,42 +307,48 @@ def _plain(block, name):
     return [gemmi.cif.as_string(v) for v in block.find_values(name)]
 
 
-def _bonded(table, rows, residue, keys, xyz):
-    """Residues with a peptide or phosphate bond to the one before or after them in the chain."""
-    names = table["label_atom_id"][rows]
-    ends = {}
-    for atom in ("N", "C", "P", "O3'"):
-        where = np.full((len(keys), 3), np.nan)
-        of = np.flatnonzero(names == atom)[::-1]
-        where[residue[of]] = xyz[rows[of]]
-        ends[atom] = where
-    chain = np.array([k[0] for k in keys])
-    linked = np.zeros(len(keys), bool)
-    for out, into in (("C", "N"), ("O3'", "P")):
-        with np.errstate(invalid="ignore"):
-            near = np.linalg.norm(ends[out][:-1] - ends[into][1:], axis=1) < _LONGEST_BOND
-        near &= chain[:-1] == chain[1:]
-        linked[:-1] |= near
-        linked[1:] |= near
-    return linked
+def _model(path, rows, found, element, b_factor, occupancy, remarks):
+    """The model of grouped rows: without small molecules, with parts and weights."""
+    size = np.bincount(found.residue, minlength=len(found.name))
+    small = ~found.polymer & (size < _SMALLEST_LIGAND)
+    if small.any():
+        remarks.append(f"{np.count_nonzero(small)} ions and molecules of fewer than {_SMALLEST_LIGAND} atoms are left "
+                       "out")
+    if small.all():
+        raise InputError(f"{path}: no atoms left to fit: " + "; ".join(remarks))
+    _refuse_traces(path, size, found.polymer & ~small)
+    names, part = places.part_names(found)
+    names, group = places.merged_parts(names, np.where(small, -1, part)[found.residue], rows.xyz,
+                                       places.alternative_ligands(found, part), remarks)
+    chosen = ~small[found.residue]
+    index = np.cumsum(~small) - 1
+    weight = _weights(found, part, group, rows.atom, occupancy, chosen, remarks)
+    kept = [_residue(found, i, names[group[part[i]]]) for i in np.flatnonzero(~small)]
+    residue = found.residue[chosen]
+    kind = np.array([residue_kind(name).kind for name in found.name], np.uint8)
+    return AtomicModel(path, rows.xyz[chosen], element[chosen], rows.atom[chosen], b_factor[chosen], weight,
+                       kind[residue], index[residue].astype(np.int32), rows.row[chosen], kept, remarks)
 
 
-def _shares(table, rows, chain, sequence, occupancy, remarks):
-    """1, and of alternates their share of the atom's sum."""
-    alternate = table["label_alt_id"]
-    weight = np.ones(len(rows))
-    if alternate is None:
-        return weight
-    is_alternate = ~np.isin(alternate[rows], (".", "?", ""))
-    if not is_alternate.any():
-        return weight
-    some = np.flatnonzero(is_alternate)
-    of = rows[some]
-    keys = list(zip(chain[of].tolist(), sequence[of].tolist(), table["label_atom_id"][of].tolist(), strict=True))
-    share = np.maximum(occupancy[of], 1e-3)
-    total = {}
-    for key, value in zip(keys, share, strict=True):
-        total[key] = total.get(key, 0.0) + value
-    weight[some] = share / np.array([total[k] for k in keys])
-    remarks.append(f"{len(some)} atoms are alternates; each counts with its share")
+def _residue(found, i, part):
+    """One `Residue` of a `Grouping`."""
+    return Residue(found.chain[i], found.name[i], found.number[i], bool(found.polymer[i]), part)
+
+
+def _weights(found, part, group, atom, occupancy, chosen, remarks):
+    """1; of alternates, and of molecules that stand at one place, their share."""
+    place = places.of_alternates(found)
+    residue = found.residue[chosen]
+    weight = places.shares(place[residue], atom[chosen], found.alternate[chosen], occupancy[chosen])
+    weight = weight * places.shares_of_merged(part[residue], group, occupancy[chosen])[part[residue]]
+    alternates = np.count_nonzero(found.alternate[chosen] != "")
+    if alternates:
+        remarks.append(f"{alternates} atoms are alternates; each counts with its share")
     return weight
+
+
+def _refuse_traces(path, size, chosen):
+    """A trace of one atom per residue is no model of the density."""
+    if chosen.any() and size[chosen].mean() < 2.5:
+        raise InputError(f"{path}: holds {size[chosen].mean():.1f} atoms per residue: a trace (Cα or P atoms), which "
+                         "does not describe the density; give the model with all atoms")
