@@ -3,6 +3,9 @@
 Every one carries a message of one or two lines: which file or option, what is wrong, what to do.
 """
 
+import shlex
+import sys
+
 
 class OccupyError(Exception):
     """Something failed while running (disk full, out of memory): exit status 1."""
@@ -20,6 +23,28 @@ class InputError(OccupyError):
     """An input cannot be used (missing, damaged, not a map, sizes that differ): exit status 3."""
 
     exit_status = 3
+
+
+def missing_packages(what, *packages):
+    """The UsageError where an optional package is not installed.
+
+    Advised is the interpreter that runs this, and the packages themselves: this package need not be in any index, and
+    ``pip`` may be that of another interpreter.
+
+    Parameters
+    ----------
+    what : str
+        What needs it.
+    packages : str
+        As the package index has them.
+
+    Returns
+    -------
+    UsageError
+    """
+    python = shlex.quote(sys.executable or "python3")
+    return UsageError(f"{what} needs {' and '.join(packages)}, which cannot be imported; install with: "
+                      f" {python} -m pip install {' '.join(packages)}")
 
 
 def explain(error):

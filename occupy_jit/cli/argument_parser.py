@@ -132,7 +132,7 @@ def add_option(group, *flags, text, path=None, **kwargs):
     flags : str
     text : str
         The help.
-    path : {"file", "directory"}, optional
+    path : {"file", "map", "directory"}, optional
         Where the value is one: shell completion uses it.
     kwargs
         As for ``add_argument``.

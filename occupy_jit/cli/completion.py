@@ -5,9 +5,15 @@ import sys
 
 from occupy_jit import PROGRAM
 from occupy_jit.cli.parser import SHELLS, build_parser
-from occupy_jit.errors import OccupyError, UsageError
+from occupy_jit.errors import OccupyError, UsageError, missing_packages
 from occupy_jit.files.output.transaction import replaced, write_error
 from occupy_jit.files.streams import open_input
+
+OTHER_COMMAND = "occupy-jit"
+"""The same program by another name."""
+
+# These shells load the script from a file that is named after the command; the others load all.
+_LOOKED_UP_BY_NAME = ("bash", "fish")
 
 # A file with this line is ours and may be replaced; any other content stays.
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
@@ -16,8 +22,8 @@ MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
 def run(show=None, install=None):
     """Print the completion script for the shell `show`, or install it for the shell `install`, True for the user's.
 
-    Returns the exit status 0; raises OccupyError if shtab is missing or the file cannot be written, UsageError if the
-    user's shell is none that is known.
+    Returns the exit status 0; raises OccupyError if the file cannot be written, UsageError if the user's shell is none
+    that is known, or shtab is missing.
     """
     if show:
         sys.stdout.write(script(show))
@@ -25,6 +31,8 @@ def run(show=None, install=None):
         shell = _current_shell() if install is True else install
         path, state = install_script(shell)
         print(f"{path} {state}")
+        if shell in _LOOKED_UP_BY_NAME:
+            print("{} {}".format(*install_script(shell, OTHER_COMMAND)))
         print(_ADVICE[shell].format(path=path, directory=os.path.dirname(path)))
     return 0
 
@@ -44,22 +52,64 @@ def script(shell):
     try:
         import shtab
     except ImportError:
-        raise OccupyError('completion needs the package shtab: pip install "occupy_jit[completion]"') from None
-    kinds = {"file": shtab.FILE, "directory": shtab.DIRECTORY}
+        raise missing_packages("completion", "shtab") from None
+    kinds = {"file": shtab.FILE, "directory": shtab.DIRECTORY, "map": {**shtab.FILE, "bash": "_occupy_map_files"}}
     parser = build_parser()
     for action in parser._actions:
-        # In bash, shtab offers nothing but files after an option that takes several of them, so that no further
-        # option could be completed; left alone, bash itself offers files where no option begins.
-        if action.path and not (shell == "bash" and action.nargs == "+"):
+        if action.path:
             action.complete = kinds[action.path]
-    parser.prog = _command()
-    lines = shtab.complete(parser, shell=shell).rstrip("\n").split("\n")
+    text = shtab.complete(parser, shell=shell, preamble={"bash": _BASH_MAPS}).rstrip("\n") + "\n"
+    lines = _FINISHED[shell](text).split("\n")
     lines.insert(1, MARK)  # the first line has to stay the first: zsh reads it to know whose completion this is
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
-def install_script(shell):
+# Names of maps and directories, and all files where there are none: what a file is tells its content.
+_BASH_MAPS = """\
+_occupy_map_files() {
+  local found=$(compgen -f -- "$1" | grep -iE '[.](mrc|map|ccp4|rec)([.](gz|bz2))?$'; compgen -d -- "$1")
+  [ -n "$found" ] && echo "$found" | sort -u || compgen -f -- "$1"
+}
+"""
+
+
+def _finished_for_bash(text):
+    # shtab offers nothing but files after an option that takes several of them: options may follow, too
+    last = '( -z "$current_action_compgen" ||'
+    text = text.replace(last, f'{last} "$current_action_nargs" = "+" ||')
+    return f"{text.rstrip()} {OTHER_COMMAND}\n"
+
+
+def _finished_for_zsh(text):
+    # the second file after an option that takes several is an argument without an option to zsh
+    text = text.replace("': :_shtab_OccuPy_commands' '*::: :->OccuPy'", "'*:file:_files'")
+    return text.replace(f"#compdef {PROGRAM}\n", f"#compdef {PROGRAM} {OTHER_COMMAND}\n", 1)
+
+
+def _finished_for_fish(text):
+    # and to fish, which is told to complete no such arguments
+    text = text.replace(f"complete -c {PROGRAM} -f\n", "")
+    return f"{text}complete -c {OTHER_COMMAND} -w {PROGRAM}\n"
+
+
+def _finished_for_tcsh(text):
+    rules = text[text.index(f"complete {PROGRAM} "):]
+    return f"{text}\n{rules.replace(PROGRAM, OTHER_COMMAND, 1)}"
+
+
+_FINISHED = {"bash": _finished_for_bash, "zsh": _finished_for_zsh, "fish": _finished_for_fish,
+             "tcsh": _finished_for_tcsh}
+
+
+def install_script(shell, name=PROGRAM):
     """Write the completion script to where the shell looks for a user's own.
+
+    Parameters
+    ----------
+    shell : str
+        One of `occupy_jit.cli.parser.SHELLS`.
+    name : str
+        The command that the file is named after; the script completes both.
 
     Returns
     -------
@@ -72,7 +122,7 @@ def install_script(shell):
     OccupyError
         If there is a file of that name that this program did not write, or it cannot be written.
     """
-    path, text = _path(shell), script(shell)
+    path, text = _path(shell, name), script(shell)
     state = "written"
     if os.path.lexists(path):
         with open_input(path, "completion script") as file:
@@ -92,13 +142,7 @@ def install_script(shell):
     return path, state
 
 
-def _command():
-    """The name that was typed: the program has two, and each is completed by a script of its own."""
-    return "occupy-jit" if os.path.basename(sys.argv[0]) == "occupy-jit" else PROGRAM
-
-
-def _path(shell):
-    name = _command()
+def _path(shell, name=PROGRAM):
     home = os.path.expanduser("~")
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")

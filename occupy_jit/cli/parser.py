@@ -30,7 +30,7 @@ EXAMPLES = f"""\
 examples:
   {PROGRAM} --demo                               try it on the small map that ships with it
   {PROGRAM} -i map.mrc                           local scale (a proxy for occupancy) of a map
-  {PROGRAM} -i map.mrc --amplify --plot          and bring weak regions up to full scale
+  {PROGRAM} -i map.mrc --amplify --report        and bring weak regions up to full scale
   {PROGRAM} -i maps/ --output-dir out --jobs 4   all maps of a directory, four at once
 """
 
@@ -46,7 +46,7 @@ _NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask",
 
 
 def _input(add):
-    add("-i", "--input-map", metavar="MAP", nargs="+", path="file",
+    add("-i", "--input-map", metavar="MAP", nargs="+", path="map",
         text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2; a directory stands for the maps in it, and "
              "@FILE for the names that it lists, one a line")
     add("--emdb", metavar="ID", nargs="+", text="fetch the maps of these EMDB entries (11007 or EMD-11007) and run on "
@@ -57,7 +57,7 @@ def _input(add):
     add("--relion-classes", metavar="STAR", path="file",
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
-    add("--half-maps", metavar="MAP", nargs="+", path="file",
+    add("--half-maps", metavar="MAP", nargs="+", path="map",
         text="two half maps: run on their mean, with the noise that they show, or after -i MAP on that map, with their "
              "scale; or auto: each map after -i is a half whose name tells that of the other, or a map beside its "
              "halves, also of classes; with --emdb those of the entry")
@@ -108,7 +108,7 @@ def _estimation(add):
         text="what empty solvent reads, in the map's units, 0 for none; or local: what solvent nearby reads, for noise "
              "that differs from place to place (default: auto, measured)")
     add("--naive-normalisation", action="store_true", text="full scale is tau * maximum, without a search")
-    add("--reference-mask", metavar="MASK", path="file",
+    add("--reference-mask", metavar="MASK", path="map",
         text="full scale is what this part reads, which has to be fully occupied: no search")
     add("--scale-mode", choices=SCALE_MODES,
         text="estimate on the low-passed map (occupancy) or on the map as it is (resolution)")
@@ -118,7 +118,7 @@ def _estimation(add):
 
 
 def _solvent(add):
-    add("--solvent-def", metavar="MASK", path="file",
+    add("--solvent-def", metavar="MASK", path="map",
         text="rough mask of what is not solvent; aids confidence and solvent model, never the scale")
     add("--hedge-confidence", metavar="N", type=number, text="raise the confidence to this power")
     add("--no-confidence", action="store_true", text="take everything for content: modify solvent, too")
@@ -152,7 +152,7 @@ def _modification(add):
 
 
 def _parts(add):
-    add("--target-mask", metavar="MASK", nargs="+", path="file",
+    add("--target-mask", metavar="MASK", nargs="+", path="map",
         text="report the occupancy, with its error, inside each of these masks")
     add("--model", metavar="MODEL", path="file",
         text="report the occupancy, with its error, of every chain and ligand of this atomic model (mmCIF or PDB, also "

@@ -8,7 +8,7 @@ import math
 import textwrap
 import warnings
 
-from occupy_jit.errors import UsageError
+from occupy_jit.errors import missing_packages
 
 # Distinguishable for colour-blind readers (Okabe and Ito), and by their line styles in grey.
 _MAP, _SOLVENT, _CONFIDENCE = "#7f8c99", "#0072b2", "#009e73"
@@ -24,8 +24,7 @@ def _agg():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError(f"pictures need matplotlib, which cannot be imported ({error}); install it with\n"
-                         'pip install "occupy_jit[plot]"') from error
+        raise missing_packages("a picture", "matplotlib") from error
     return Figure, FigureCanvasAgg
 
 

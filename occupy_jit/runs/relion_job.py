@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 
-from occupy_jit.errors import OccupyError, UsageError
+from occupy_jit.errors import OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.signals import on_interrupt
 from occupy_jit.files.output.temporaries import remove_temporaries
@@ -124,7 +124,7 @@ class ExternalJob:
         try:
             from gemmi import cif
         except ImportError:
-            raise UsageError('STAR files need gemmi; install it with: pip install "occupy_jit[star]"') from None
+            raise missing_packages("a STAR file", "gemmi") from None
         document = cif.Document()
         loop = document.add_new_block("output_nodes").init_loop(
             "_rlnPipeLine", ["NodeName", "NodeTypeLabel", "NodeType"])

@@ -490,17 +490,48 @@ def test_bash_completes_options_values_and_files(tmp_path):
     pytest.importorskip("shtab")
     if not shutil.which("bash"):
         pytest.skip("bash is not installed: the completion script was not tried out")
-    (tmp_path / "some_map.mrc").touch()
+    for name in ("some_map.mrc", "a map.map.GZ", "sometimes.txt"):
+        (tmp_path / name).touch()
     script = completion.script("bash") + (
         'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()\n'
-        '_shtab_OccuPy OccuPy "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"; echo "${COMPREPLY[@]}"\n')
+        '_shtab_OccuPy OccuPy "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n')
     for words, wanted in ((["--kernel-s"], ["--kernel-size"]), (["--scale-mode", ""], ["occupancy", "resolution"]),
                           (["--solvent-def", "some"], ["some_map.mrc"]),
-                          (["-i", "some"], []),  # bash's own completion of files takes over
-                          (["-i", "a", "--retain"], ["--retain-solvent"])):
+                          (["-i", "some"], ["some_map.mrc"]), (["--half-maps", "x.mrc", "a"], ["a map.map.GZ"]),
+                          (["--target-mask", "x", "y", "s"], ["some_map.mrc"]), (["-i", "somet"], ["sometimes.txt"]),
+                          (["--model", "somet"], ["sometimes.txt"]), (["-i", "x", "--retain"], ["--retain-solvent"])):
         ran = subprocess.run(["bash", "-c", script, "bash", "OccuPy", *words], cwd=tmp_path, capture_output=True,
                              text=True)
-        assert ran.stdout.split() == wanted, ran.stderr
+        assert ran.stdout.splitlines() == wanted, ran.stderr
+
+
+@pytest.mark.parametrize("command", ["OccuPy", "occupy-jit"])
+@pytest.mark.parametrize("option", ["--half-maps", "-i", "--target-mask"])
+def test_fish_completes_the_second_map_as_well(option, command, tmp_path):
+    pytest.importorskip("shtab")
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed: the completion script was not tried out")
+    (tmp_path / "some_map.mrc").touch()
+    (tmp_path / "script").write_text(completion.script("fish"))
+    ran = subprocess.run(["fish", "-N", "-c", f"source script; complete -C '{command} {option} a.mrc some'"],
+                         cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert ran.stdout.split() == ["some_map.mrc"], ran.stderr
+
+
+def test_zsh_takes_further_maps_and_both_commands():
+    """A second file is an argument without an option to zsh, which completes it as this rule says."""
+    pytest.importorskip("shtab")
+    text = completion.script("zsh")
+    assert text.startswith("#compdef OccuPy occupy-jit\n")
+    assert "_shtab_OccuPy_options+=('*:file:_files')" in text
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_both_commands_are_completed(shell):
+    pytest.importorskip("shtab")
+    lines = completion.script(shell).splitlines()
+    assert any("complet" in line.lower() or "compdef" in line for line in lines if "occupy-jit" in line)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -508,7 +539,7 @@ def test_completion_is_installed_once_and_replaces_only_its_own(shell, home, cap
     pytest.importorskip("shtab")
     command = ["--install-completion", shell]
     assert cli_main.main(command) == 0
-    path, = (path for path in home.rglob("*") if path.is_file())  # one file, and nothing temporary
+    path = _installed(home, shell)
     assert f"{path} written" in capsys.readouterr().out
     assert path.read_text() == completion.script(shell)
     assert cli_main.main(command) == 0
@@ -527,8 +558,17 @@ def test_without_a_name_completion_is_installed_for_the_users_shell(shell, home,
     pytest.importorskip("shtab")
     monkeypatch.setenv("SHELL", f"/usr/local/bin/{shell}")
     assert cli_main.main(["--install-completion"]) == 0
-    path, = (path for path in home.rglob("*") if path.is_file())
+    path = _installed(home, shell)
     assert path.read_text() == completion.script(shell) and f"{path} written" in capsys.readouterr().out
+
+
+def _installed(home, shell):
+    """The file of the command, beside that of the other where the shell looks for one by name, and nothing else."""
+    found = sorted(path for path in home.rglob("*") if path.is_file())
+    stems = [path.stem.lstrip("_") for path in found]
+    assert stems == (["OccuPy", "occupy-jit"] if shell in ("bash", "fish") else ["OccuPy"])
+    assert len({path.read_text() for path in found}) == 1
+    return found[0]
 
 
 @pytest.mark.parametrize("shell", [None, "", "/bin/xonsh"])
@@ -551,8 +591,8 @@ def test_completion_into_a_place_that_cannot_be(home, capsys):
     assert err.startswith("OccuPy: error: ") and err.count("\n") == 1
 
 
-def test_completion_without_shtab_names_the_extra(monkeypatch, capsys):
+def test_completion_without_shtab_names_the_package(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "shtab", None)
-    assert cli_main.main(["--show-completion", "bash"]) == 1
+    assert cli_main.main(["--show-completion", "bash"]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "occupy_jit[completion]" in err and err.count("\n") == 1
+    assert out == "" and f"{sys.executable} -m pip install shtab" in err and err.count("\n") == 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from occupy_jit.errors import InputError, UsageError
+from occupy_jit.errors import InputError, missing_packages
 from occupy_jit.files.models import assemblies, pdb, places, residues
 from occupy_jit.files.models.elements import elements_of, scatters
 from occupy_jit.files.models.residue_names import residue_kind
@@ -96,8 +96,7 @@ def require_extra():
         import gemmi
         import scipy.sparse  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"atomic models need gemmi and scipy ({error}); install them with: "
-                         "pip install 'occupy_jit[model]'") from error
+        raise missing_packages("an atomic model", "gemmi", "scipy") from error
     return gemmi
 
 

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.errors import InputError, OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.streams import read_text
 
@@ -84,7 +84,7 @@ def _gemmi_cif():
     try:
         from gemmi import cif
     except ImportError:
-        raise UsageError('STAR files need gemmi; install it with: pip install "occupy_jit[star]"') from None
+        raise missing_packages("a STAR file", "gemmi") from None
     return cif
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import os
 from dataclasses import dataclass, replace
 
-from occupy_jit.errors import InputError, OccupyError, UsageError
+from occupy_jit.errors import InputError, OccupyError, UsageError, missing_packages
 from occupy_jit.estimation.flexibility_bands import bands_of
 from occupy_jit.files.names.paths import file_identity, shown
 from occupy_jit.files.streams import open_input
@@ -339,14 +339,14 @@ def both_would_write(one, other, path):
 def check_options(options):
     """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
-        raise UsageError('--plot needs matplotlib; install it with: pip install "occupy_jit[plot]"')
+        raise missing_packages("--plot", "matplotlib")
     for name in ("parts", "residues", "reference_part", "assembly"):
         if options.model is None and getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a model: add --model MODEL")
     if options.model is not None:
         for name in ("gemmi", "scipy"):
             if importlib.util.find_spec(name) is None:
-                raise UsageError(f'--model needs {name}; install it with: pip install "occupy_jit[model]"')
+                raise missing_packages("--model", "gemmi", "scipy")
     check_directory(options.output_dir)
     if options.model is not None:
         from occupy_jit.runs.plan.model_read import parts_of

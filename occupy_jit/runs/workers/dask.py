@@ -14,7 +14,7 @@ import sys
 import time
 
 from occupy_jit import __version__
-from occupy_jit.errors import OccupyError, UsageError
+from occupy_jit.errors import OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.signals import forget_interrupt, on_interrupt
 from occupy_jit.files.output.transaction import write_error
@@ -29,7 +29,7 @@ def _distributed():
     try:
         import distributed
     except ImportError:
-        raise UsageError('a dask cluster needs dask; install it with: pip install "occupy_jit[cluster]"') from None
+        raise missing_packages("--cluster", "distributed") from None
     loud = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
     for name in ("distributed", "tornado.application", "asyncio", *loud):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is told by this program, in one line
@@ -179,8 +179,7 @@ class SlurmWorkers(DaskWorkers):
         try:
             from dask_jobqueue import SLURMCluster
         except ImportError:
-            raise UsageError('workers on SLURM need dask-jobqueue; install it with: pip install "occupy_jit[cluster]"'
-                             ) from None
+            raise missing_packages("--cluster slurm", "dask-jobqueue") from None
         try:
             self._cluster = SLURMCluster()
         except (ValueError, TypeError) as error:
