@@ -68,6 +68,7 @@ def entry():
     """`main`, with the handling that belongs to a process of its own, which ends here."""
     from occupy_jit.files.output.signals import install_signal_handlers
 
+    _open_closed_streams()
     install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
     sys.stdout.reconfigure(errors="backslashreplace")
@@ -81,6 +82,20 @@ def entry():
         _silence(sys.stdout)
         status = status or _fail(f"standard output: {error.strerror}", 1)
     _end(status)
+
+
+def _open_closed_streams():
+    """Point standard streams that are closed (``>&-``) to nowhere.
+
+    Files that are opened later would get their numbers, and what others print would end in them.
+    """
+    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))
 
 
 def _end(status):

@@ -70,7 +70,7 @@ def executor(options, console):
 
     if options.cluster is not None:
         return engines.dask(options.cluster, options.cluster_jobs, console.say)
-    return engines.processes(options.jobs, options.threads)
+    return engines.processes(options.jobs, options.threads, console.say)
 
 
 def finished(plans, options, console):

@@ -1,10 +1,12 @@
 """From settings and options to runs: which maps, what is said of each, and the exit status."""
 
 import os
+import sys
+import warnings
 from dataclasses import replace
 
 from occupy_jit.cli import many
-from occupy_jit.machine.threads import thread_count
+from occupy_jit.machine.threads import environment_number, thread_count
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map.outcome import worst
 
@@ -23,8 +25,13 @@ def run(settings, options, console):
     int
         Exit status: the worst of all maps.
     """
-    # numba starts as many threads as the machine has processors unless it is told before it is loaded
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(thread_count(options.threads)))
+    # numba starts as many threads as the machine has processors unless it is told before it is loaded, and refuses to
+    # be loaded where it is told nonsense
+    if "numba" not in sys.modules:
+        given = os.environ.get("NUMBA_NUM_THREADS")
+        if given and not environment_number("NUMBA_NUM_THREADS"):
+            warnings.warn(f"NUMBA_NUM_THREADS={given} is no number of threads: not used", stacklevel=1)
+        os.environ["NUMBA_NUM_THREADS"] = str(thread_count(options.threads))
     # waiting threads of OpenMP spin otherwise, after every kernel, and take the processors from those that work
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # sums of linear algebra are rounded otherwise by other numbers of threads, and the matrices here are small

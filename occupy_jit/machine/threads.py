@@ -24,7 +24,7 @@ def thread_count(requested=None):
         At least 1.
     """
     limits = [requested, _affinity(), cgroups.cpu_quota()]
-    limits += [_variable(name) for name in ("SLURM_CPUS_PER_TASK", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")]
+    limits += [environment_number(name) for name in ("SLURM_CPUS_PER_TASK", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")]
     return max(1, min(limit for limit in limits if limit is not None))
 
 
@@ -36,8 +36,8 @@ def _affinity():
         return os.cpu_count() or 1
 
 
-def _variable(name):
-    """Positive integer in the environment variable `name`; None if there is none.
+def environment_number(name):
+    """Positive integer in an environment variable; None if there is none.
 
     ``OMP_NUM_THREADS`` may list a number for each level of nesting; the first is the outermost.
     """

@@ -92,11 +92,34 @@ def load(announce=None, rest=True, model=True, scale_only=False):
         if reason is not None:
             _remarks.append(reason)
             if announce is not None:
-                announce("compiling the kernels for this machine: takes "
-                         f"{'up to a minute' if model else 'ten to twenty seconds'}, once")
+                announce(_announcement("up to a minute" if model else "ten to thirty seconds"))
         _run_everything(rest, scale_only and reason is None)
         if model and all(importlib.util.find_spec(name) for name in ("gemmi", "scipy")):
             _run_model()
+        if reason is not None and announce is not None and cache.kept_in() is not None and cache.is_cold():
+            why = next((remark for remark in _remarks if "could not be kept" in remark), "nothing could be written")
+            announce(f"the next run compiles again: {why}; make room in {cache.kept_in()}, or set OCCUPY_CACHE_DIR to "
+                     "another directory")
+
+
+def announce_compiling(announce):
+    """Say, where processes of this one will compile the kernels, that they will and why; see `start`."""
+    with _listening():
+        from occupy_jit.kernels.jit import cache
+
+        if cache.is_cold():
+            announce(_announcement("ten to thirty seconds"))
+
+
+def _announcement(duration):
+    """That the kernels are compiled, for how long, and why in every run, if that is so."""
+    from occupy_jit.kernels.jit import cache
+
+    if cache.kept_in() is not None:
+        return f"compiling the kernels for this machine: takes {duration}, once"
+    why = next((remark for remark in _remarks if remark.startswith("compiled kernels")),
+               "there is no directory to keep them in; set OCCUPY_CACHE_DIR to one that you can write to")
+    return f"compiling the kernels: takes {duration}, and so does every run: {why}"
 
 
 def _run_everything(rest, scale_only):

@@ -12,6 +12,7 @@ import os
 import random
 import re
 import resource
+import shlex
 import shutil
 import signal
 import struct
@@ -294,6 +295,47 @@ def test_a_refused_map_does_not_wait_for_the_compiler(folder, tmp_path):
     (tmp_path / "text.mrc").write_text("no map")
     ran = run("-i", tmp_path / "text.mrc", env={"OCCUPY_CACHE_DIR": str(tmp_path / "cold")})
     assert ran.returncode == 3 and ran.stderr.count("\n") == 1
+
+
+# --- surroundings that are odd ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1000000"])
+def test_a_number_of_threads_that_is_none(value, folder, whole, tmp_path):
+    ran = run("-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path, env={"NUMBA_NUM_THREADS": value})
+    assert ran.returncode == 0, ran.stderr
+    told = f"OccuPy: warning: NUMBA_NUM_THREADS={value} is no number of threads: not used\n"
+    assert (told in ran.stderr) == (value != "1000000")
+    check_complete(tmp_path, whole)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed, folder, whole, tmp_path):
+    """The run does its work, and no file of it gets what is printed."""
+    script = shlex.join(command("-i", folder / "map.mrc", *ALL, "--output-dir", tmp_path))
+    ran = subprocess.run(["sh", "-c", f"{script} {closed}"], env=environment(), capture_output=True, text=True,
+                         timeout=300)
+    assert ran.returncode == 0 and ran.stdout == "", ran.stderr
+    check_complete(tmp_path, whole)
+    assert set(os.listdir(tmp_path)) == set(whole)
+
+
+@pytest.mark.parametrize("more", [[], ["--jobs", "2"]], ids=["here", "processes"])
+def test_without_a_place_for_compiled_kernels_it_is_told(more, folder, tmp_path):
+    """What is said before the work, of which nothing is waited for."""
+    others = [folder / "map.mrc", tmp_path / "other.mrc"] if more else [folder / "map.mrc"]
+    write(tmp_path / "other.mrc", particle())
+    with subprocess.Popen(command("-i", *others, *more, "--output-dir", tmp_path), text=True, stdout=subprocess.PIPE,
+                          env={**environment(), "OCCUPY_CACHE_DIR": "/proc/none"}) as child:
+        lines = []
+        for line in child.stdout:
+            lines.append(line)
+            if "compiling" in line:
+                break
+        child.terminate()
+        child.communicate(timeout=300)
+    assert "and so does every run" in lines[-1] and "set OCCUPY_CACHE_DIR" in lines[-1]
+    assert "/proc/none" in lines[-1] and "once" not in lines[-1]
 
 
 # --- several at once --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from occupy_jit.runs.one_map.writing import make_directory
 from occupy_jit.runs.workers.distribute import Lost, Processes, distribute
 
 
-def processes(jobs, threads=None):
+def processes(jobs, threads=None, say=None):
     """Executor that runs several maps at once in processes of this machine, which share its threads.
 
     Parameters
@@ -23,6 +23,8 @@ def processes(jobs, threads=None):
         Number of processes.
     threads : int, optional
         Of all together; what this process may use if None.
+    say : callable, optional
+        Called with a line where the processes have to compile the kernels.
 
     Returns
     -------
@@ -34,6 +36,8 @@ def processes(jobs, threads=None):
         _check_memory_of_all(plans, jobs)
         number = min(jobs, len(plans))
         share = max(1, thread_count(threads) // max(1, number))
+        if say is not None:
+            warmup.announce_compiling(say)
         crew = Processes(number, one_first=cache.is_cold(), environment={"NUMBA_NUM_THREADS": str(share)})
         yield from _outcomes(work, plans, crew, warmup.ready, listener)
 
