@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from occupy_jit.estimation.scale import confidence, verdicts
+from occupy_jit.estimation.scale import confidence, facts
 from occupy_jit.estimation.scale.estimate import estimate
 from tests import simulated
 
@@ -112,7 +112,7 @@ def main(arguments=None):
     print("Limits of verdicts, and what is measured in maps that must lie below and above\n")
     for name, *sides in limits(made):
         kinds = "   ".join(f"{kind}: {low:.3g} to {high:.3g}" for kind, low, high in sides)
-        print(f"{name:18s} {getattr(verdicts, name):<8g} {kinds}")
+        print(f"{name:18s} {getattr(facts, name):<8g} {kinds}")
     print(f"\nOverlap (Dice) of confidence with the content, at signal to noise {', '.join(map(str, LEVELS))}\n")
     for name, value, means in overlaps(made):
         used = "  in force" if value == getattr(confidence, name) else ""

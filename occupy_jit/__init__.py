@@ -13,6 +13,8 @@ PROGRAM = "OccuPy"
 _LAZY = {
     "estimate": "estimation.scale.estimate",
     "Settings": "settings",
+    "Wanted": "estimation.scale.inputs",
+    "Masks": "estimation.scale.inputs",
     "read_map": "files.maps.reading",
     "write_map": "files.maps.writing",
     "join_half_maps": "estimation.noise.half_maps",

@@ -3,9 +3,9 @@
 import pytest
 
 from bench import calibrate
-from occupy_jit.estimation.scale import confidence, verdicts
-from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.estimation.scale import confidence, facts
 from tests import simulated
+from tests.estimates import estimate
 
 SEED = 11  # none of those that the constants are printed for by default
 
@@ -19,9 +19,9 @@ def test_every_limit_lies_between_what_it_tells_apart(made):
     found = {name: (below, above) for name, below, above in calibrate.limits(made)}
     assert set(found) == {"NOISE_LIMIT", "NARROW_PEAK", "UNEVEN_MAXIMUM", "LEAST_DARK_SHARE"}
     for name, ((_, _, highest), (_, lowest, _)) in found.items():
-        assert highest < getattr(verdicts, name), name
+        assert highest < getattr(facts, name), name
         # of maps without solvent the peak tells where the maximum does not
-        assert name == "UNEVEN_MAXIMUM" or getattr(verdicts, name) < lowest, name
+        assert name == "UNEVEN_MAXIMUM" or getattr(facts, name) < lowest, name
 
 
 def test_overlaps_are_those_of_estimates_with_each_value(made, monkeypatch):

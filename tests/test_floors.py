@@ -45,7 +45,12 @@ def imports(module):
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read(), path)
     found = set()
+    # what is imported for annotations alone is never loaded
+    for_types = {id(node) for block in ast.walk(tree) if isinstance(block, ast.If)
+                 and getattr(block.test, "id", None) == "TYPE_CHECKING" for node in ast.walk(block)}
     for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -14,6 +14,7 @@ import numpy as np
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.modification.modify import match_histogram
 from occupy_jit.estimation.scale.estimate import estimate
+from occupy_jit.estimation.scale.inputs import Wanted
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.shared_density import shared_density
 
@@ -65,8 +66,8 @@ def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count
         The same array every time.
     """
     amount = settings.amplify_amount
-    result = estimate(mean, settings, voxel_size=voxel_size, full_scale=full_scale, keep_lowpass=False,
-                      thread_count=thread_count)
+    result = estimate(mean, settings, voxel_size=voxel_size, full_scale=full_scale,
+                      wanted=Wanted(lowpass=False), thread_count=thread_count)
     zero, confidence = result.zero, result.confidence
     del result
     mean_scale = mean_map(scales)

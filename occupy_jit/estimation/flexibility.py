@@ -73,11 +73,14 @@ class Flexibility:
     b_factor : (nz, ny, nx) float32 array
         B factor less that of the region of full scale, Å^2.
     bands : tuple of Band
+    content_median : float
+        Median of `b_factor` over the content, Å^2.
     """
 
     occupancy: np.ndarray
     b_factor: np.ndarray
     bands: tuple
+    content_median: float
 
 
 def separate(volume, difference, result, reference_mask=None, thread_count=None):
@@ -123,28 +126,41 @@ def separate(volume, difference, result, reference_mask=None, thread_count=None)
                          f"little detail to tell flexibility from occupancy, which takes {FEWEST}; leave out "
                          "--separate-flexibility")
     used = [band for band in bands if band.used]
-    return Flexibility(*_apart(result, used, kept, weight, difference is None), tuple(bands))
+    occupancy, b_factor = _apart(result, used, kept, weight, difference is None)
+    return Flexibility(occupancy, b_factor, tuple(bands), _content_median(b_factor, result))
 
 
-def judge(result):
-    """Append verdicts: the noise is not known, which signal is told apart from; what all is relative to is not rigid.
+def verdicts(result):
+    """What the user should know of flexibility: noise that is not known, a reference that is not rigid.
 
     Parameters
     ----------
     result : occupy_jit.estimation.scale.result.Result
-        With its flexibility.
+        With its flexibility, or without.
+
+    Returns
+    -------
+    list of (code, sentence)
     """
-    flattened = any(code == "solvent-flattened" for code, _ in result.verdicts)
-    if flattened and result.half_difference is None:
-        result.verdicts.append(("flexibility-noise-unknown", "the solvent was flattened, so the noise in fine detail "
-                                "is not known and counts as signal: weak parts read too rigid; use the map before "
-                                "masking, or half maps"))
-    content = result.flexibility.b_factor[result.scale > max(CONTENT_SCALE, result.solvent_limit)]
-    middle = float(np.median(content)) if content.size else 0.0
+    found = []
+    if result.flexibility is None:
+        return found
+    if result.facts.solvent_flattened and result.half_maps is None:
+        found.append(("flexibility-noise-unknown", "the solvent was flattened, so the noise in fine detail "
+                      "is not known and counts as signal: weak parts read too rigid; use the map before "
+                      "masking, or half maps"))
+    middle = result.flexibility.content_median
     if middle < _SOFT:
-        result.verdicts.append(("flexibility-reference", "the region of full scale is less sharp than most of the map "
-                                f"(by {-middle:.0f} Å^2): it is flexible itself, or has another composition; mark a "
-                                "rigid and full part with --reference-mask"))
+        found.append(("flexibility-reference", "the region of full scale is less sharp than most of the map "
+                      f"(by {-middle:.0f} Å^2): it is flexible itself, or has another composition; mark a "
+                      "rigid and full part with --reference-mask"))
+    return found
+
+
+def _content_median(b_factor, result):
+    """Median of the relative B factor over the content, Å^2; 0 without content."""
+    content = b_factor[result.scale > max(CONTENT_SCALE, result.solvent_limit)]
+    return float(np.median(content)) if content.size else 0.0
 
 
 def _in_words(bands):

@@ -128,6 +128,7 @@ def _run_everything(rest, scale_only):
     from occupy_jit.estimation.fourier import filters
     from occupy_jit.estimation.modification import modify
     from occupy_jit.estimation.scale.estimate import estimate
+    from occupy_jit.estimation.scale.inputs import Wanted
     from occupy_jit.kernels.grid import binned
     from occupy_jit.kernels.shared_density import shared_density
     from occupy_jit.kernels.voxelwise import confidence_from_evidence
@@ -140,7 +141,7 @@ def _run_everything(rest, scale_only):
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
     volume = (blob + 0.05 * ripple).astype(np.float32)
     if scale_only:
-        estimate(volume, Settings(), voxel_size=1.0, with_confidence=False, keep_lowpass=False)
+        estimate(volume, Settings(), voxel_size=1.0, wanted=Wanted(confidence=False, lowpass=False))
         _run_on_cells(volume)
         return
     settings = Settings(amplify=True, attenuate_gamma=2.0)

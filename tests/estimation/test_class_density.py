@@ -7,10 +7,11 @@ import pytest
 
 from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
 from occupy_jit.estimation.fourier import filters
-from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.scale.estimate import measure_full_scale
 from occupy_jit.settings import Settings
 from tests import classification
 from tests.classification import VOXEL_SIZE
+from tests.estimates import estimate
 
 SETTINGS = Settings(amplify=True, amplify_amount=-0.5)
 # the first subunit is whole in one class, and missing in half of what the other is made of

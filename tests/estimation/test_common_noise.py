@@ -9,9 +9,9 @@ from occupy_jit.estimation.noise import common_noise
 from occupy_jit.estimation.noise.common_noise import CommonNoise
 from occupy_jit.estimation.regions.occupancy_in_masks import crossed, occupancy_of_masks, peaks, with_leak
 from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.regions import covered
 from tests import simulated
+from tests.estimates import estimate
 
 EDGE = 4
 

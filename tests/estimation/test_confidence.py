@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from occupy_jit.estimation.scale import confidence
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 
 @pytest.fixture(scope="module")

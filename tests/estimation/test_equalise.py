@@ -15,10 +15,10 @@ from occupy_jit.estimation import grids
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.modification.neighbourhood import Neighbourhood, scale_in_force, smoothing_voxels
 from occupy_jit.estimation.scale.ball import choose_ball
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 EPSILON = float(np.finfo(np.float32).eps)
 VOXEL = 1.3

@@ -1,5 +1,6 @@
 """The whole estimate: against the formulas, its symmetries, and what must not change it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from occupy_jit.errors import InputError
 from occupy_jit.estimation.scale import estimate as estimation
 from occupy_jit.estimation.scale.ball import choose_ball
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 VOXEL_SIZE = 1.2
 EPSILON = float(np.finfo(np.float32).eps)
@@ -104,8 +105,7 @@ def test_turned_and_mirrored_maps_give_the_same(axes, mirrored, seed):
     def back(array):
         return np.flip(array, flips).transpose(np.argsort(axes))
 
-    for name in ("scale", "confidence"):
-        setattr(other, name, back(getattr(other, name)))
+    other = dataclasses.replace(other, scale=back(other.scale), confidence=back(other.confidence))
     other.quiet.power, other.quiet.shape = back(other.quiet.power), volume.shape
     assert_same_estimate(one, other, rounding(volume), turned=True)
 
@@ -119,7 +119,7 @@ def test_large_maps_are_mirrored_too():
     volume += rng.normal(0, 0.05, volume.shape).astype(np.float32)
     one = estimate(volume, voxel_size=VOXEL_SIZE)
     other = estimate(volume[::-1, :, ::-1], voxel_size=VOXEL_SIZE)
-    other.scale, other.confidence = other.scale[::-1, :, ::-1], other.confidence[::-1, :, ::-1]
+    other = dataclasses.replace(other, scale=other.scale[::-1, :, ::-1], confidence=other.confidence[::-1, :, ::-1])
     other.quiet.power = other.quiet.power[::-1, :, ::-1]
     assert_same_estimate(one, other, rounding(volume), turned=True)
 
@@ -148,7 +148,7 @@ def test_grey_scale_and_offset_do_not_matter(exponent, offset, seed):
     one = estimate(volume, voxel_size=VOXEL_SIZE)
     changed = (gain * (volume.astype(np.float64) + offset)).astype(np.float32)
     other = estimate(changed, voxel_size=VOXEL_SIZE)
-    other.zero -= gain * offset
+    other = dataclasses.replace(other, zero=other.zero - gain * offset)
     # the offset costs digits of the file, and of every step before the zero level is taken off
     assert_same_estimate(one, other, rounding(volume, np.abs(volume).max() + abs(offset)), gain)
 

@@ -5,9 +5,9 @@ import pytest
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation import flexibility_bands as bands
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.settings import Settings
 from tests import simulated
+from tests.estimates import estimate
 
 SEPARATE = Settings(separate_flexibility=True)
 BLUR = 100.0

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from occupy_jit.estimation.modification import modify as modification
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
 from tests.data_folder import simulator
+from tests.estimates import estimate
 
 # signal to noise: root mean square error of the medians per chain; least overlap (Dice) with 3 Å around the atoms
 LEVELS = {6.0: (0.06, 0.70), 3.0: (0.065, 0.66), 1.5: (0.10, 0.60)}

@@ -8,11 +8,11 @@ from occupy_jit.estimation.fourier.filters import filter_radially
 from occupy_jit.estimation.modification.modify import modified
 from occupy_jit.estimation.noise import half_maps
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.grid.binned import values_between
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
+from tests.estimates import estimate
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def good(made, halves):
 
 
 def test_good_halves_are_silent(good):
-    assert good.verdicts == []
-    assert good.half_maps["correlation"] > 0.75
-    assert good.half_maps["ratio"] == pytest.approx(1, abs=0.02)
-    assert 0.9 < good.half_maps["independence"] < 1.1
+    assert good.verdicts == ()
+    assert good.half_maps.correlation > 0.75
+    assert good.half_maps.ratio == pytest.approx(1, abs=0.02)
+    assert 0.9 < good.half_maps.independence < 1.1
 
 
 def test_occupancies_are_found(made, good):
@@ -66,7 +66,7 @@ def test_order_does_not_matter(made, halves, good):
     other = run(*halves[::-1], made, with_error=True)
     assert np.abs(other.scale - good.scale).max() < 1e-5
     np.testing.assert_allclose(other.error, good.error, rtol=1e-3)
-    assert other.half_maps["independence"] == pytest.approx(good.half_maps["independence"], rel=1e-4)
+    assert other.half_maps.independence == pytest.approx(good.half_maps.independence, rel=1e-4)
 
 
 def test_bits_do_not_depend_on_threads(made, halves, good):
@@ -161,7 +161,7 @@ def test_tight_masks_are_told_and_round_ones_left_out(made, halves):
     sphere = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 38**2
     masked = run(*(np.where(sphere, half, np.float32(0)) for half in halves), made)
     plain = run(*halves, made)
-    assert masked.half_maps["equal_share"] > 0.02
+    assert masked.half_maps.equal_share > 0.02
     # near the mask's edge noise is known from inside it alone, and no lower
     inner = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 30**2
     floors = [everywhere(found.local_noise.floor, made)[inner].mean() for found in (masked, plain)]
@@ -195,11 +195,11 @@ def test_halves_are_joined_on_one_grey_scale(made, halves, factor):
         assert multiplied == pytest.approx(1 / factor, rel=0.03)  # sampling noise of either half
         expected = halves[0] + multiplied * factor * halves[1]
     np.testing.assert_allclose(one, expected / 2, atol=1e-5)
-    found = estimate(one, voxel_size=made.voxel_size, half_difference=two, with_confidence=False)
-    half_maps.tell_factor(found, multiplied)
+    found = estimate(one, voxel_size=made.voxel_size, half_difference=two, half_factor=multiplied,
+                     with_confidence=False)
     assert {code for code, _ in found.verdicts} == (set() if multiplied == 1 else {"half-maps-scaled"})
-    assert found.half_maps["second_multiplied_with"] == multiplied
-    assert found.half_maps["ratio"] == pytest.approx(factor * multiplied, rel=0.05)
+    assert found.half_maps.second_multiplied_with == multiplied
+    assert found.half_maps.ratio == pytest.approx(factor * multiplied, rel=0.05)
 
 
 def test_joining_keeps_what_was_masked_equal(made, halves):
@@ -330,12 +330,12 @@ def test_without_solvent_halves_are_not_said_to_depend_on_each_other(made, halve
     result = run(one, two, made)
     codes = [code for code, _ in result.verdicts]
     assert "no-solvent" in codes and "half-maps-dependent" not in codes
-    assert result.half_maps["independence"] is None
+    assert result.half_maps.independence is None
 
 
 def test_a_noise_floor_that_is_given_says_nothing_of_solvent(made, halves, good):
     result = run(*halves, made, settings=Settings(noise_floor=0.2 * good.floor))
-    assert result.verdicts == []
+    assert result.verdicts == ()
 
 
 def test_halves_without_content_are_told_so():

@@ -6,9 +6,9 @@ import pytest
 from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_at_positions, occupancy_of_masks, with_leak
 from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_quantile
 from occupy_jit.estimation.scale.errors import STANDARD, relative_error_of_full_scale
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.grid import fields
 from tests import naive, simulated
+from tests.estimates import estimate
 
 
 @pytest.fixture(scope="module", params=[6.0, 3.0])

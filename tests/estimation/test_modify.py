@@ -8,10 +8,10 @@ import pytest
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.modification import modify as modification
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +329,6 @@ def test_a_map_of_noise_has_nothing_to_equalise():
     made = simulated.complex_with_occupancies(0.1, seed=1, occupancies=(1.0, 0.5), box=64)
     found = estimate(made.map, Settings(amplify=True), voxel_size=made.voxel_size)
     assert found.bands.hopeless == ("nothing-to-equalise" in dict(found.verdicts))
-    found = dataclasses.replace(found, verdicts=[], confidence=np.zeros_like(found.confidence))
-    equalise.prepare(made.map, found, Settings(amplify=True))
-    assert found.bands.hopeless and "nothing-to-equalise" in dict(found.verdicts)
+    found = dataclasses.replace(found, confidence=np.zeros_like(found.confidence))
+    found = dataclasses.replace(found, bands=equalise.prepare(made.map, found))
+    assert found.bands.hopeless and "nothing-to-equalise" in dict(equalise.verdicts(found))

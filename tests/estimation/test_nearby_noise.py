@@ -6,11 +6,12 @@ import pytest
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation.noise.solvent_nearby import nearby_noise
 from occupy_jit.estimation.scale.ball import choose_ball
-from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.scale.estimate import measure_full_scale
 from occupy_jit.estimation.solvent.quiet_voxels import find_quiet
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 LOCAL = Settings(noise_floor="local")
 

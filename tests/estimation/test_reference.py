@@ -7,9 +7,11 @@ from occupy_jit.errors import InputError
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
 from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS
 from occupy_jit.estimation.scale.errors import relative_error_of_full_scale
-from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.scale.estimate import measure_full_scale
+from occupy_jit.estimation.scale.inputs import Masks
 from occupy_jit.settings import Settings
 from tests import naive, simulated
+from tests.estimates import estimate
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_a_part_that_is_not_the_strongest_is_told_and_the_rest_limited(made, mas
 def test_several_maps_measure_it_alike(made, masks):
     for settings in (Settings(), Settings(noise_floor=0.0), Settings(scale_mode="resolution")):
         found = estimate(made.map, settings, voxel_size=made.voxel_size, with_confidence=False, reference_mask=masks[0])
-        alone = measure_full_scale(made.map, settings, voxel_size=made.voxel_size, reference_mask=masks[0])
+        alone = measure_full_scale(made.map, settings, voxel_size=made.voxel_size, masks=Masks(reference=masks[0]))
         assert alone.value == found.full_scale and alone.corner is None
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.estimation.solvent import model as solvent
 from tests import naive, simulated
+from tests.estimates import estimate
 
 
 def histogram(values, low=None, high=None):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation.scale.estimate import estimate
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from tests import naive, simulated
 from tests.data_folder import simulator
+from tests.estimates import estimate
 
 POOR = 1.5
 ROUGH = 8.0

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from occupy_jit.estimation.comparison.masks import FEWEST_WINDOWS, compare_targets
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
-from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.scale.estimate import measure_full_scale
 from tests import classification
 from tests.classification import BOX, VOXEL_SIZE
+from tests.estimates import estimate
 from tests.simulated import distance_to
 
 NOISY = 2.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.scale import verdicts
+from occupy_jit.estimation.solvent import flattened as flat
 from tests.command import particle, run, write
 
 N = 72  # the default kernel, 7 voxels, is just below a tenth of this
@@ -156,19 +156,19 @@ def test_share_of_repeated_values():
     """Of the inscribed sphere, whatever lies in the corners; and steps of grey are no plateau."""
     random = np.random.default_rng(0)
     data = random.normal(size=(60, 50, 40)).astype(np.float32)
-    assert verdicts.repeated_value_share(data) < 0.01
+    assert flat.repeated_value_share(data) < 0.01
     outside = radii(data.shape) > 20.5
     data[outside] = 7
-    assert verdicts.repeated_value_share(data) < 0.01  # all of the sphere is as it was
+    assert flat.repeated_value_share(data) < 0.01  # all of the sphere is as it was
     data[radii(data.shape) > 16] = 7
     # of the sphere of radius 20 the shell beyond 16 holds 1 - 0.8^3; the sample has some thousand voxels
-    assert verdicts.repeated_value_share(data) == pytest.approx(1 - 0.8 ** 3, abs=0.05)
-    assert verdicts.repeated_value_share(np.round(random.normal(size=(40, 40, 40)) * 3).astype(np.float32)) == 0
+    assert flat.repeated_value_share(data) == pytest.approx(1 - 0.8 ** 3, abs=0.05)
+    assert flat.repeated_value_share(np.round(random.normal(size=(40, 40, 40)) * 3).astype(np.float32)) == 0
 
 
 @given(st.lists(st.integers(0, 5), min_size=1))
 def test_the_most_frequent_value_is_that_of_counting(values):
-    value, share, times = verdicts.most_frequent_value(np.array(values, np.float32))
+    value, share, times = flat.most_frequent_value(np.array(values, np.float32))
     count = {v: values.count(v) for v in values}
     assert count[int(value)] == max(count.values()) and share == count[int(value)] / len(values)
     following = sorted(count.values())[-2] if len(count) > 1 else 0

@@ -18,7 +18,8 @@ from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
 from occupy_jit.estimation.comparison import scales as comparison
 from occupy_jit.estimation.modification import modify as modification
-from occupy_jit.estimation.scale.estimate import estimate, measure_full_scale
+from occupy_jit.estimation.scale.estimate import measure_full_scale
+from occupy_jit.estimation.scale.inputs import Room
 from occupy_jit.files.maps.maps import map_from_array
 from occupy_jit.files.maps.reading import read_map, view_map
 from occupy_jit.files.maps.writing import write_map
@@ -34,6 +35,7 @@ from occupy_jit.runs.one_map import writing
 from occupy_jit.settings import CLASSES_AMOUNT, Options, Settings
 from tests import classification, naive
 from tests.classification import OCCUPANCIES, VOXEL_SIZE
+from tests.estimates import estimate
 
 pytest.importorskip("gemmi")
 
@@ -170,7 +172,7 @@ def test_the_full_scale_alone_is_that_of_the_whole_estimate(simulated):
     for settings in (Settings(), Settings(naive_normalisation=True), Settings(scale_mode="resolution")):
         volume = simulated[1][1].copy()
         whole = estimate(volume, settings, voxel_size=VOXEL_SIZE)
-        found = measure_full_scale(volume, settings, voxel_size=VOXEL_SIZE, overwrite=True)
+        found = measure_full_scale(volume, settings, voxel_size=VOXEL_SIZE, room=Room(volume=True))
         assert found[:4] == (whole.full_scale, whole.full_scale_corner, whole.tile, whole.zero)
 
 

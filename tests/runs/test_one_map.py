@@ -75,7 +75,7 @@ def test_whatever_happens_ends_in_an_outcome(make, status, kind, here, monkeypat
     def fails(*_, **__):
         raise make
 
-    monkeypatch.setattr("occupy_jit.estimation.scale.estimate.estimate", fails)
+    monkeypatch.setattr("occupy_jit.estimation.scale.estimate.run_estimate", fails)
     outcome = run_one(plan_map("a.mrc", Settings(), Options(output_dir="out")))
     assert (outcome.status, outcome.kind) == (status, kind)
     assert (outcome.traceback is not None) == (kind == "internal error")

@@ -33,7 +33,7 @@ import sys
 from numba.core.dispatcher import Dispatcher
 
 from occupy_jit.runs import warmup
-from occupy_jit.runs.one_map import run_one
+from occupy_jit.runs.one_map.run import run_one
 from occupy_jit.runs.plan import plan_map
 from occupy_jit.settings import Options, Settings
 

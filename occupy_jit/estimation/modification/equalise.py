@@ -117,7 +117,7 @@ class Bands:
 
 def applies(result, settings, kind):
     """Whether a modification is done band by band: it amplifies, plain factors are not asked for, noise is known."""
-    return kind.amplifies and not settings.plain_factors and not _flattened(result)
+    return kind.amplifies and not settings.plain_factors and not result.noise_unknown
 
 
 def wanted(settings):
@@ -125,35 +125,38 @@ def wanted(settings):
     return any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
 
 
-def prepare(volume, result, settings, noise=None, thread_count=None):
-    """Measure the bands of a map, into ``result.bands``, if a modification that `settings` ask for needs them.
-
-    What the user should know of them is added to ``result.verdicts``.
+def prepare(volume, result, noise=None, thread_count=None):
+    """Signal and noise in bands of the spectrum, for modifications that amplify.
 
     Parameters
     ----------
     volume, result, thread_count
         As for `measure`.
-    settings : occupy_jit.settings.Settings
     noise : (nz, ny, nx) float32 array, optional
         From half maps: then it, and the local noise of `result`, are what the bands go by.
+
+    Returns
+    -------
+    Bands or None
+        None where the noise is not known.
     """
-    if not wanted(settings):
-        return
-    if _flattened(result):
-        result.verdicts.append(("plain-factors", "the noise is not known, as the solvent was flattened: amplified by "
-                                                 "plain factors, noise and all"))
-        return
+    if result.noise_unknown:
+        return None
     variance = None if noise is None else result.local_noise.variance
-    result.bands = measure(volume, result, noise, variance, thread_count)
+    return measure(volume, result, noise, variance, thread_count)
+
+
+def verdicts(result):
+    """What the user should know of equalising, where bands were wanted: list of (code, sentence)."""
+    if not result.facts.bands_wanted:
+        return []
+    if result.bands is None:
+        return [("plain-factors", "the noise is not known, as the solvent was flattened: amplified by "
+                 "plain factors, noise and all")]
     if result.bands.hopeless:
-        result.verdicts.append(("nothing-to-equalise", "noise is more than ten times the signal in every band of the "
-                                                       "spectrum: hardly anything is amplified"))
-
-
-def _flattened(result):
-    """Whether solvent was flattened, and no half maps tell the noise."""
-    return result.half_maps is None and any(code == "solvent-flattened" for code, _ in result.verdicts)
+        return [("nothing-to-equalise", "noise is more than ten times the signal in every band of the "
+                 "spectrum: hardly anything is amplified")]
+    return []
 
 
 def response(band, frequency, voxel_size):

@@ -3,7 +3,7 @@
 Half of their difference is a sample of the very noise of their mean, also inside content, where no solvent can tell.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -50,6 +50,57 @@ class LocalNoise:
     maximum_variance: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class HalfMaps:
+    """Two half maps, joined by `join_half_maps`.
+
+    Attributes
+    ----------
+    difference : (nz, ny, nx) float32 array
+        Half of their difference.
+    mean : (nz, ny, nx) float32 array or None
+        Their mean, where the map that is estimated is another one.
+    factor : float
+        What the second was multiplied with.
+    """
+
+    difference: np.ndarray
+    mean: np.ndarray | None = None
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class HalfMapsFacts:
+    """How well two half maps go together.
+
+    Attributes
+    ----------
+    correlation, ratio : float
+        Of both in content.
+    independence : float or None
+        Power of their difference in solvent, 1 where their noise is independent; None where no solvent shows it.
+    equal_share : float
+        Share of the inscribed sphere where both are equal.
+    map_correlation, map_flattened : float or None
+        Correlation with the map that was made of them, and the share of solvent that was flattened in that map only.
+    second_multiplied_with : float
+        What brought the second half map to the grey scale of the first.
+    """
+
+    correlation: float
+    ratio: float
+    independence: float | None
+    equal_share: float
+    map_correlation: float | None = None
+    map_flattened: float | None = None
+    second_multiplied_with: float = 1.0
+
+    def as_record(self) -> dict:
+        """dict : What the JSON record holds of them."""
+        unknown = () if self.map_correlation is not None else ("map_correlation", "map_flattened")
+        return {name: value for name, value in asdict(self).items() if name not in unknown}
+
+
 class _Average:
     """Gaussian average over the voxels where the halves differ: where they were masked there is no noise to see."""
 
@@ -90,14 +141,6 @@ def join_half_maps(one, two):
     factor = 1.0 if _RATIOS[0] <= ratio <= _RATIOS[1] else float(1 / ratio)
     kernels.join(one, two, factor)
     return factor
-
-
-def tell_factor(result, factor):
-    """Note in a result what `join_half_maps` multiplied the second half map with."""
-    result.half_maps["second_multiplied_with"] = factor
-    if factor != 1:
-        result.verdicts.append(("half-maps-scaled", f"the second half map is {1 / factor:.2f} times as strong as the "
-                                "first: it was brought to the grey scale of the first"))
 
 
 def local_noise(source, difference, ball, voxel_size, known=None):
@@ -148,8 +191,8 @@ def local_noise(source, difference, ball, voxel_size, known=None):
     return LocalNoise(average(floor), average(variance), average(apart))
 
 
-def judge(source, difference, zero, quiet, equal, verdicts):
-    """Whether two maps are half maps of one, and what is wrong with them.
+def judge(source, difference, zero, quiet, equal):
+    """Whether two maps are half maps of one, and how well they go together.
 
     Parameters
     ----------
@@ -161,13 +204,10 @@ def judge(source, difference, zero, quiet, equal, verdicts):
         Of the mean.
     equal : float
         Share of the inscribed sphere where both halves had the same value before the low-pass.
-    verdicts : list of (code, sentence)
-        What the user should know is appended.
 
     Returns
     -------
-    dict
-        correlation and ratio of both in content, independence of the noise (1 is ideal), equal_share.
+    HalfMapsFacts
 
     Raises
     ------
@@ -190,20 +230,45 @@ def judge(source, difference, zero, quiet, equal, verdicts):
     if not correlation >= _LEAST_CORRELATION:
         raise InputError(f"the half maps correlate by {correlation:.2f} only where there is content: they are not two "
                          "halves of one map, or not aligned, or of other hand or contrast")
-    ratio = float(np.sqrt(second / first))
+    return HalfMapsFacts(float(correlation), float(np.sqrt(second / first)), float(noise / max(solvent, 1e-300)), equal)
+
+
+def verdicts(facts):
+    """What the user should know about half maps.
+
+    Parameters
+    ----------
+    facts : HalfMapsFacts
+
+    Returns
+    -------
+    list of (code, sentence)
+    """
+    found = []
+    ratio, equal, independence = facts.ratio, facts.equal_share, facts.independence
     if not _RATIOS[0] <= ratio <= _RATIOS[1]:
-        verdicts.append(("half-maps-scaled", f"one half map is {max(ratio, 1 / ratio):.2f} times as strong as the "
-                         "other: bring both to one grey scale; the difference counts as noise here"))
+        found.append(("half-maps-scaled", f"one half map is {max(ratio, 1 / ratio):.2f} times as strong as the "
+                      "other: bring both to one grey scale; the difference counts as noise here"))
     if equal > _MOSTLY_EQUAL:
-        verdicts.append(("half-maps-masked", f"the half maps are equal at {equal:.0%} of the voxels: they were masked, "
-                         "and the errors hold inside the mask only; use unmasked half maps"))
-    independence = float(noise / max(solvent, 1e-300))
-    if equal <= EQUAL_SHARE and independence < _INDEPENDENCE[0]:
+        found.append(("half-maps-masked", f"the half maps are equal at {equal:.0%} of the voxels: they were masked, "
+                      "and the errors hold inside the mask only; use unmasked half maps"))
+    if equal > EQUAL_SHARE or independence is None:
+        return found
+    if independence < _INDEPENDENCE[0]:
         factor = 1 / np.sqrt(max(independence, 1e-6))
-        verdicts.append(("half-maps-dependent", "the half maps share more in solvent than independent noise does: it "
-                         f"is correlated, or one contains the other, and errors are too small by up to {factor:.1f} "
-                         "times; or both show the same faint density there, and the errors hold"))
-    elif equal <= EQUAL_SHARE and independence > _INDEPENDENCE[1]:
-        verdicts.append(("half-maps-differ", "the half maps differ by more than the noise in solvent: misaligned, or "
-                         "sharpened differently; errors are too large"))
-    return {"correlation": float(correlation), "ratio": ratio, "independence": independence, "equal_share": equal}
+        found.append(("half-maps-dependent", "the half maps share more in solvent than independent noise does: it "
+                      f"is correlated, or one contains the other, and errors are too small by up to {factor:.1f} "
+                      "times; or both show the same faint density there, and the errors hold"))
+    elif independence > _INDEPENDENCE[1]:
+        found.append(("half-maps-differ", "the half maps differ by more than the noise in solvent: misaligned, or "
+                      "sharpened differently; errors are too large"))
+    return found
+
+
+def verdict_on_factor(facts):
+    """A verdict where the second half map was brought to the grey scale of the first: list of (code, sentence)."""
+    factor = facts.second_multiplied_with
+    if factor == 1:
+        return []
+    return [("half-maps-scaled", f"the second half map is {1 / factor:.2f} times as strong as the first: it was "
+             "brought to the grey scale of the first")]

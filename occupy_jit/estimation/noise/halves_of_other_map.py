@@ -11,8 +11,8 @@ import numpy as np
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation.fourier import filters
-from occupy_jit.estimation.scale.verdicts import even_sample, most_frequent_value
 from occupy_jit.estimation.sections import Sections
+from occupy_jit.estimation.solvent.flattened import even_sample, most_frequent_value
 from occupy_jit.kernels.grid.sphere import section_inside
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
@@ -129,8 +129,25 @@ def correlation(first, second, quiet):
     return float((n * product - one * two) / np.sqrt(variances)) if variances > 0 else 0.0
 
 
-def judge(agreement, flattened, verdicts):
-    """Say where the map is not that of the halves, or was flattened.
+def require_agreement(agreement):
+    """Refuse a map and half maps that do not belong together.
+
+    Parameters
+    ----------
+    agreement : float
+        From `correlation`.
+
+    Raises
+    ------
+    InputError
+    """
+    if not agreement >= LEAST_CORRELATION:
+        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only where there is "
+                         "content: the half maps are not those of this map, or not aligned with it")
+
+
+def verdicts(agreement, flattened):
+    """What the user should know where the map is not the mean of the halves, or was flattened.
 
     Parameters
     ----------
@@ -138,21 +155,18 @@ def judge(agreement, flattened, verdicts):
         From `correlation`.
     flattened : float
         From `zero_level`.
-    verdicts : list of (code, sentence)
 
-    Raises
-    ------
-    InputError
-        If they do not belong together.
+    Returns
+    -------
+    list of (code, sentence)
     """
-    if not agreement >= LEAST_CORRELATION:
-        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only where there is "
-                         "content: the half maps are not those of this map, or not aligned with it")
+    found = []
     if agreement < GOOD_CORRELATION:
-        verdicts.append(("half-maps-of-another", f"the map and the mean of the half maps correlate by {agreement:.2f} "
-                         "where there is content, even after the same low-pass: the map was changed by more than a "
-                         "filter, or is of another reconstruction; the errors are those of the half maps"))
+        found.append(("half-maps-of-another", f"the map and the mean of the half maps correlate by {agreement:.2f} "
+                      "where there is content, even after the same low-pass: the map was changed by more than a "
+                      "filter, or is of another reconstruction; the errors are those of the half maps"))
     if flattened > _FLATTENED:
-        verdicts.append(("map-flattened", f"{flattened:.0%} of the solvent was flattened in the map, and not in the "
-                         "half maps: noise and noise floor are theirs, the zero level is that of the solvent that is "
-                         "left"))
+        found.append(("map-flattened", f"{flattened:.0%} of the solvent was flattened in the map, and not in the "
+                      "half maps: noise and noise floor are theirs, the zero level is that of the solvent that is "
+                      "left"))
+    return found

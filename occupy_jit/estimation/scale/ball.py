@@ -26,6 +26,11 @@ class Ball:
         return ball_voxels(self.radius, self.size)
 
 
+def derived_lowpass(settings, voxel_size):
+    """Low-pass resolution in Å: as given, else the resolution, else six voxels."""
+    return settings.lowpass_input_angstrom or settings.resolution_angstrom or LOWPASS_VOXELS * voxel_size
+
+
 def choose_ball(lowpass_angstrom, voxel_size, size=None, radius=None):
     """Ball for a low-pass resolution.
 

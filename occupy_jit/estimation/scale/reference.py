@@ -102,8 +102,9 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ba
     return found, median.error, Reference(median.blocks, searched.value)
 
 
-def judge(reference, full, verdicts):
-    """Append a verdict where the map has a part that is much stronger than the reference."""
-    if full < _MUCH_WEAKER * reference.searched:
-        verdicts.append(("reference-weak", f"the reference mask reads {full / reference.searched:.2f} of the strongest "
-                         "part of the map: it is not that part, and all that is stronger is limited to scale 1"))
+def verdicts(reference, full):
+    """A verdict where the map has a part that is much stronger than the reference: list of (code, sentence)."""
+    if not full < _MUCH_WEAKER * reference.searched:
+        return []
+    return [("reference-weak", f"the reference mask reads {full / reference.searched:.2f} of the strongest "
+             "part of the map: it is not that part, and all that is stronger is limited to scale 1")]

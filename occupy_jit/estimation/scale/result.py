@@ -1,13 +1,86 @@
 """What estimating a map finds."""
 
-import math
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.flexibility import Flexibility
+    from occupy_jit.estimation.modification.equalise import Bands
+    from occupy_jit.estimation.noise.half_maps import HalfMapsFacts, LocalNoise
+    from occupy_jit.estimation.noise.halves_of_other_map import Gain
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.scale.reference import Reference
+    from occupy_jit.estimation.solvent.model import SolventModel
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
-@dataclass
+
+class Verdict(NamedTuple):
+    """What the user should know about a map: a code for programs, a sentence for people."""
+
+    code: str
+    sentence: str
+
+
+class IgnoredFloor(NamedTuple):
+    """A noise floor that was not subtracted, as it reaches full scale.
+
+    Attributes
+    ----------
+    floor, quantile : float
+        The floor, and full scale with its noise, above the zero level.
+    given : bool
+        Whether the floor was given.
+    """
+
+    floor: float
+    quantile: float
+    given: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an estimate showed about the map, for decisions and for the words of the verdicts.
+
+    Attributes
+    ----------
+    repeated_share : float
+        Share of the inscribed sphere that has the most frequent value, before the low-pass.
+    solvent_flattened : bool
+        The solvent was flattened or masked.
+    solvent_missing : bool
+        The box holds hardly any solvent: the quiet voxels are content.
+    content_is_dark : bool
+        Content is darker than solvent.
+    stands_above_solvent : bool
+        Something does; if not, there is no full scale.
+    ignored_floor : IgnoredFloor or None
+    definition_inverted : bool
+        The solvent definition marks solvent.
+    definition_left : int or None
+        What a solvent definition that is too tight leaves to judge by, in voxels.
+    confidence_share : float or None
+        Share of the box with confidence above one half, where a confidence was wanted.
+    bands_wanted : bool
+        Bands of the spectrum were to be measured.
+    """
+
+    repeated_share: float
+    solvent_flattened: bool
+    solvent_missing: bool
+    content_is_dark: bool
+    stands_above_solvent: bool
+    ignored_floor: IgnoredFloor | None
+    definition_inverted: bool
+    definition_left: int | None
+    confidence_share: float | None
+    bands_wanted: bool
+
+
+@dataclass(frozen=True)
 class Result:
     """What `estimate` found.
 
@@ -37,11 +110,12 @@ class Result:
         Å.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
         Which voxels were taken for empty solvent.
+    quiet_share : float
+        Share of the inscribed sphere that is quiet.
     solvent : occupy_jit.estimation.solvent.model.SolventModel
     range : (float, float)
         Smallest and largest value of the map.
-    verdicts : list of (code, sentence)
-        What the user should know about the map.
+    facts : Facts
     solvent_limit : float
         Scale that empty solvent hardly ever reaches.
     content_noise : float
@@ -51,6 +125,8 @@ class Result:
         The quantile that full scale is made of, noise included, above the zero level.
     full_scale_error : float
         Standard error of the full scale within this map, in its units; 0 if it was given.
+    floor_is_local : bool
+        Whether the floor that was taken off is that around each voxel.
     bands : occupy_jit.estimation.modification.equalise.Bands or None
         Signal and noise in bands of the spectrum, where a modification amplifies by them.
     error : (nz, ny, nx) float32 array or None
@@ -62,16 +138,16 @@ class Result:
     local_noise : occupy_jit.estimation.noise.half_maps.LocalNoise or None
         Noise around each voxel, measured by half maps or in solvent nearby. `floor` is then its median over the quiet
         voxels.
-    half_maps : dict or None
-        What the half maps were judged by.
+    half_maps : occupy_jit.estimation.noise.half_maps.HalfMapsFacts or None
+        How well the half maps go together.
     half_gain : occupy_jit.estimation.noise.halves_of_other_map.Gain or None
         What brings half maps to the spectrum of the map, where that is another than their mean.
     reference : occupy_jit.estimation.scale.reference.Reference or None
-        Where full scale is that of a mask: what that told.
+        What a reference mask showed.
     flexibility : occupy_jit.estimation.flexibility.Flexibility or None
         Occupancy and relative B factor, where they are told apart.
-    floor_is_local : bool
-        Whether the floor that was taken off is that around each voxel.
+    verdicts : tuple of Verdict
+        What the user should know about the map.
     """
 
     scale: np.ndarray
@@ -82,30 +158,32 @@ class Result:
     floor: float
     noise: float
     scale_noise: float
-    full_scale_corner: tuple | None
+    full_scale_corner: tuple[int, int, int] | None
     tile: int
     tau: float
-    ball: object
+    ball: Ball
     lowpass_angstrom: float
     voxel_size: float
-    quiet: object
-    solvent: object
-    range: tuple
-    verdicts: list = field(default_factory=list)
-    solvent_limit: float = 0.0
-    content_noise: float = 0.0
-    full_scale_quantile: float = math.nan
-    full_scale_error: float = 0.0
-    bands: object = None
+    quiet: Quiet
+    quiet_share: float
+    solvent: SolventModel
+    range: tuple[float, float]
+    facts: Facts
+    solvent_limit: float
+    content_noise: float
+    full_scale_quantile: float
+    full_scale_error: float
+    floor_is_local: bool = False
+    bands: Bands | None = None
     error: np.ndarray | None = None
     noise_error: np.ndarray | None = None
     half_difference: np.ndarray | None = None
-    local_noise: object = None
-    half_maps: dict | None = None
-    half_gain: object = None
-    reference: object = None
-    flexibility: object = None
-    floor_is_local: bool = False
+    local_noise: LocalNoise | None = None
+    half_maps: HalfMapsFacts | None = None
+    half_gain: Gain | None = None
+    reference: Reference | None = None
+    flexibility: Flexibility | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def floor_map(self):
@@ -113,9 +191,9 @@ class Result:
         return self.local_noise.floor if self.floor_is_local and self.local_noise is not None else self.floor
 
     @property
-    def quiet_share(self):
-        """float : Share of the inscribed sphere that is quiet."""
-        return self.quiet.share
+    def noise_unknown(self) -> bool:
+        """bool : The solvent was flattened, and no half maps tell the noise."""
+        return self.half_maps is None and self.facts.solvent_flattened
 
 
 class FullScale(NamedTuple):

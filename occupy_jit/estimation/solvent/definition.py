@@ -46,15 +46,13 @@ class Definition:
             yield section[marks > self.middle if marked else marks <= self.middle].astype(np.float64)
 
 
-def understand(lowpassed, mask, verdict_list):
+def understand(lowpassed, mask):
     """Which side of a mask is solvent: the one that varies less.
 
     Parameters
     ----------
     lowpassed : (nz, ny, nx) float32 array
     mask : (nz, ny, nx) array
-    verdict_list : list
-        Gets a verdict where the mask marks solvent.
 
     Returns
     -------
@@ -81,10 +79,7 @@ def understand(lowpassed, mask, verdict_list):
             raise UnusableDefinition("the solvent definition marks everything or nothing: it must leave at least "
                                      f"{_FEWEST} voxels on either side")
         spread[marked] = squares / count - (total / count) ** 2
-    if spread[True] < spread[False]:
-        verdict_list.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))
-        return Definition(mask, definition.middle, True)
-    return definition
+    return Definition(mask, definition.middle, spread[True] < spread[False])
 
 
 def histogram(lowpassed, definition):
@@ -104,7 +99,7 @@ def _content(definition):
     return np.logical_xor(marked, definition.inverted, out=marked).astype(np.float32)
 
 
-def solvent_side(definition, ball, quiet, verdict_list):
+def solvent_side(definition, ball, quiet):
     """The voxels that confidence is judged by: those farther from what is marked as content than the ball reaches.
 
     So content just outside a rough mask does not count. All of them count, quiet or not: the user vouches that
@@ -115,19 +110,20 @@ def solvent_side(definition, ball, quiet, verdict_list):
     definition : Definition
     ball : occupy_jit.estimation.scale.ball.Ball
     quiet : Quiet
-        Returned where hardly anything is left, with a verdict.
-    verdict_list : list
+        Returned where hardly anything is left.
 
     Returns
     -------
-    Quiet
+    quiet : Quiet
+    left : int
+        Number of the voxels, or cells, that the definition leaves to judge by.
+    enough : bool
+        Whether these are enough; if not, `quiet` is what was given.
     """
     near = sliding_maximum(_content(definition), ball.radius, ball.size)
     if quiet.on_cells:  # where no voxel of a cell is near, their mean is 0
         near = cell_mean(near)
     _, _, count = quiet_moments(near, near, 0.0)
     if count < _FEWEST:
-        verdict_list.append(("solvent-def-tight", f"the solvent definition leaves {count} voxels of solvent inside the "
-                             "box that the kernel does not reach from content: confidence is judged without it"))
-        return quiet
-    return Quiet(near, 0.0, quiet.shape)
+        return quiet, count, False
+    return Quiet(near, 0.0, quiet.shape), count, True

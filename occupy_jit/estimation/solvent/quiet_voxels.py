@@ -1,6 +1,5 @@
 """Solvent without a mask: the voxels of a map where it is quiet, and statistics over them."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,14 +24,11 @@ class Quiet:
     threshold : float
     shape : (nz, ny, nx)
         Of the map.
-    share : float
-        Share of the sphere that is quiet.
     """
 
     power: np.ndarray
     threshold: float
     shape: tuple
-    share: float = math.nan
 
     @property
     def on_cells(self):
@@ -45,7 +41,7 @@ class Quiet:
         return grids.is_thin(self.shape)
 
     def forget(self):
-        """Give back the memory: afterwards only the share of quiet voxels is known."""
+        """Give back the memory: no statistics can be taken afterwards."""
         self.power = None
 
     def mean_and_deviation(self, volume, smooth=False):

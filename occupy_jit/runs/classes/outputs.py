@@ -133,7 +133,7 @@ def _place(xyz):
 def _noise_unknown(group):
     """Labels of the classes whose solvent was masked: their noise is not seen there."""
     return [entry.label for entry in group.usable if not entry.plan.halves
-            if any(verdict["code"] == "solvent-flattened" for verdict in entry.record["verdicts"])]
+            if entry.record["results"]["solvent_flattened"]]
 
 
 def _show(rows, differences, union, common, unknown, log):

@@ -38,19 +38,21 @@ def find(options, inputs, result, log):
     return fitted, _rows(fitted, inputs.volume, result)
 
 
-def half_maps_for(options, volume, difference, mean):
+def half_maps_for(options, volume, half_maps):
     """Arguments of the fit of a model about half maps: half of their difference, and their mean if that is not the map.
 
     They are at the detail that the fit uses, and have to be taken before the estimate, which works in theirs.
     """
-    if options.model is None or difference is None:
+    if options.model is None or half_maps is None:
         return {}
     import numpy as np
 
     from occupy_jit.estimation.parts.fit_grid import detail_used, fourier_crop
 
     voxel_size = np.full(3, volume.voxel_size)
-    given = {"half_difference": difference} | ({} if mean is None else {"half_mean": mean})
+    given = {"half_difference": half_maps.difference}
+    if half_maps.mean is not None:
+        given["half_mean"] = half_maps.mean
     coarse = {name: fourier_crop(data, voxel_size, detail_used(voxel_size))[0] for name, data in given.items()}
     return {name: data.copy() if np.shares_memory(data, given[name]) else data for name, data in coarse.items()}
 

@@ -1,6 +1,7 @@
 """The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
 
 import os
+from dataclasses import replace
 from urllib.parse import quote
 
 import numpy as np
@@ -27,7 +28,8 @@ class MapReport:
         from occupy_jit.estimation.scale.core import measure_core
         from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 
-        self._plan, self._volume, self._result = plan, volume, result
+        self._plan, self._volume = plan, volume
+        self._result = replace(result, confidence=None, error=None)  # whose memory others may take
         self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
         self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
         volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}

@@ -1,6 +1,7 @@
 """One map: read, estimate, modify, write. Prints nothing, and can run in another process: plan in, outcome out."""
 
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from occupy_jit.errors import InputError
@@ -11,7 +12,7 @@ from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map import model_parts, outcome, summary
 from occupy_jit.runs.one_map.writing import Writer, make_directory, write_maps
-from occupy_jit.runs.plan.memory import wanted
+from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
 from occupy_jit.runs.plan.plan import Role, check_memory
 
 
@@ -52,13 +53,19 @@ class _Inputs(NamedTuple):
     """What is read for one map."""
 
     volume: object  # a `files.maps.Map`
-    half_difference: object  # array or None
-    half_mean: object  # array, where the map is another; or None
-    half_factor: float  # what the second half map was multiplied with
+    half_maps: object  # `estimation.noise.half_maps.HalfMaps` or None
     coarse_halves: dict  # both for the parts of a model: the estimate overwrites the others
     solvent_mask: object  # array or None
     reference_mask: object  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
+
+
+@dataclass
+class _Work:
+    """What a run holds while it writes: what was read, and what was found, as far as it is still needed."""
+
+    inputs: _Inputs
+    result: object
 
 
 def _run(plan, log):
@@ -71,21 +78,19 @@ def _run(plan, log):
     workers = thread_count(plan.options.threads)
     with log.timed("read"):
         inputs = _read(plan, log)
-    from occupy_jit.estimation.noise import half_maps
-
     for line in inputs.volume.warnings:
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
         result = _estimate(plan, inputs, workers)
-    if result.half_maps is not None:
-        half_maps.tell_factor(result, inputs.half_factor)
-        inputs = inputs._replace(half_mean=None, half_difference=None)  # nobody else asks for them
-    for code, sentence in result.verdicts:
+    # nobody else asks for the half maps, and the result is held here alone, so that what is spent of it is freed
+    work = _Work(inputs._replace(half_maps=None), result)
+    del inputs, result
+    for code, sentence in work.result.verdicts:
         log.verdict(code, sentence)
-    targets = _targets(plan, inputs.volume, result, log)
+    targets = _targets(plan, work.inputs.volume, work.result, log)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record, report, parts = _write(plan, inputs, result, _as_rows(targets), outputs, log, workers)
+        record, report, parts = _write(plan, work, _as_rows(targets), outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
     return {"record": record, "report": report, "parts": parts, "targets": targets,
             "written": plan.outputs}
@@ -100,12 +105,12 @@ def _read(plan, log):
     options = plan.options
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
-    mean, difference, factor = _halves(plan, volume)
-    coarse = model_parts.half_maps_for(options, volume, difference, mean)
+    half_maps = _halves(plan, volume)
+    coarse = model_parts.half_maps_for(options, volume, half_maps)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, difference, mean, factor, coarse, solvent_mask, reference_mask, files)
+    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files)
 
 
 def _reference_mask(plan, volume):
@@ -123,13 +128,10 @@ def _reference_mask(plan, volume):
 
 
 def _halves(plan, volume):
-    """Mean of the half maps where the map is another, half of their difference, and what the second is multiplied with.
-
-    A map that is the first half becomes the mean of both.
-    """
+    """The half maps, joined; None where there are none. A map that is the first half becomes the mean of both."""
     if not plan.halves:
-        return None, None, 1.0
-    from occupy_jit.estimation.noise.half_maps import join_half_maps
+        return None
+    from occupy_jit.estimation.noise.half_maps import HalfMaps, join_half_maps
     from occupy_jit.files.maps.maps import check_same_grid
     from occupy_jit.files.maps.reading import read_map
 
@@ -141,9 +143,9 @@ def _halves(plan, volume):
     check_same_grid(volume, second, plan.halves[1])
     factor = join_half_maps(first.data, second.data)
     if first is not volume:
-        return first.data, second.data, factor
+        return HalfMaps(second.data, first.data, factor)
     volume.minimum = volume.maximum = None
-    return None, second.data, factor
+    return HalfMaps(second.data, None, factor)
 
 
 def _wait_for_kernels(log):
@@ -153,19 +155,25 @@ def _wait_for_kernels(log):
 
 
 def _estimate(plan, inputs, workers):
-    from occupy_jit.estimation.scale.estimate import estimate
+    from occupy_jit.estimation.scale.estimate import run_estimate
+    from occupy_jit.estimation.scale.inputs import Inputs, Masks, Room, Wanted
 
     want, volume = wanted(plan.settings, plan.options), inputs.volume
     value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
+    volumes = Wanted(want.confidence, want.lowpass, plan.path_of(Role.ERROR) is not None,
+                     plan.path_of(Role.NOISE_ERROR) is not None)
     with _named(plan):
-        return estimate(volume, plan.settings, value_range=value_range, solvent_mask=inputs.solvent_mask,
-                        with_confidence=want.confidence, keep_lowpass=want.lowpass, overwrite=not want.volume,
-                        full_scale=plan.full_scale, half_difference=inputs.half_difference,
-                        half_mean=inputs.half_mean, overwrite_halves=True,
-                        with_error=plan.path_of(Role.ERROR) is not None,
-                        with_noise_error=plan.path_of(Role.NOISE_ERROR) is not None,
-                        reference_mask=inputs.reference_mask, strongest_corner=plan.strongest_corner,
-                        thread_count=workers)
+        return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps,
+                                   Masks(inputs.solvent_mask, inputs.reference_mask), volumes, _common_full_scale(plan),
+                                   Room(not want.volume, True, value_range), workers))
+
+
+def _common_full_scale(plan):
+    """Full scale that the map has in common with others, and where its own would be; None if it is searched for."""
+    from occupy_jit.estimation.scale.result import FullScale
+
+    value = plan.full_scale
+    return None if value is None else FullScale(value, plan.strongest_corner, 0, 0.0, 0.0, value)
 
 
 @contextmanager
@@ -201,11 +209,15 @@ def _as_rows(targets):
     return [{name: value for name, value in target.items() if name != "in_blocks"} for target in targets]
 
 
-def _write(plan, inputs, result, targets, outputs, log, workers):
+def _write(plan, work, targets, outputs, log, workers):
     """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
+    inputs = work.inputs
     writer = Writer(plan, inputs.volume, outputs, log)
-    writer.start_report(result)
-    slices = write_maps(writer, result, workers)
+    writer.start_report(work.result)
+    slices = write_maps(writer, work.result, workers)
+    if confidence_is_spent(plan.settings, plan.options):
+        work.result = replace(work.result, confidence=None)
+    result = work.result
     writer.plain_copy()
     results = summary.results(inputs.volume, result)
     parts = None
@@ -238,44 +250,22 @@ def _parts(plan, inputs, result, outputs, log):
 def _measure(plan, log):
     """The full scale alone; returns what the outcome holds."""
     warmup.start()
-    from occupy_jit.estimation.scale.estimate import measure_full_scale
+    from occupy_jit.estimation.scale.estimate import run_full_scale
+    from occupy_jit.estimation.scale.inputs import Inputs, Masks, Room, Wanted
     from occupy_jit.files.maps.reading import read_map
 
     check_memory(plan)
-    if plan.halves:
-        return _measure_halves(plan, log)
     with log.timed("read"):
-        volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=True)
-    if volume.minimum == volume.maximum:
+        volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=not plan.halves)
+        half_maps = _halves(plan, volume)
+    if not plan.halves and volume.minimum == volume.maximum:
         raise InputError(f"{shown(plan.path)}: every value is {volume.minimum:g}: no particles belong to it, or the "
                          "file is no map")
     mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
     with log.timed("measure full scale"), _named(plan):
-        found = measure_full_scale(volume, plan.settings, overwrite=True, reference_mask=mask,
-                                   thread_count=thread_count(plan.options.threads))
-    return _told_full_scale(plan, found, log)
-
-
-def _measure_halves(plan, log):
-    """The full scale of a map with half maps: that of the whole estimate, without what comes after."""
-    from occupy_jit.estimation.scale.estimate import estimate
-    from occupy_jit.estimation.scale.result import FullScale
-    from occupy_jit.files.maps.reading import read_map
-
-    with log.timed("read"):
-        volume = read_map(plan.path, plan.options.voxel_size)
-        mean, difference, _ = _halves(plan, volume)
-        mask = _reference_mask(plan, volume)
-        _wait_for_kernels(log)
-    with log.timed("measure full scale"), _named(plan):
-        result = estimate(volume, plan.settings, with_confidence=False, keep_lowpass=False, overwrite=True,
-                          half_difference=difference, half_mean=mean, overwrite_halves=True,
-                          reference_mask=mask, thread_count=thread_count(plan.options.threads))
-    return _told_full_scale(plan, FullScale(result.full_scale, result.full_scale_corner, result.tile, result.zero,
-                                            result.tau, result.full_scale_quantile), log)
-
-
-def _told_full_scale(plan, found, log):
+        found = run_full_scale(Inputs(volume.data, volume.voxel_size, plan.settings, half_maps, Masks(None, mask),
+                                      Wanted(False, False), room=Room(True, True),
+                                      thread_count=thread_count(plan.options.threads)))
     log.detail(f"{plan.label}: full scale of its own {found.value:.6g}")
     return {"full_scale": found}

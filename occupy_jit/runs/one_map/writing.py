@@ -271,8 +271,6 @@ def _write_modified(writer, result, modifications, workers):
         if confidence_is_spent(settings, plan.options):
             buffer = result.confidence
         buffer = modify.modified(volume.data, result, settings, kind, noise, buffer, workers)
-        if buffer is result.confidence:
-            result.confidence = None
         writer.map(Role.MODIFIED, buffer, f"{kind.name} {kind.strength:g}{excluded}", kind)
         if writer.report is not None:
             with writer.log.timed("report"):

@@ -1,0 +1,96 @@
+"""Facts about a map that its estimate shows: whether there is solvent, content, and levels that can be used."""
+
+import numpy as np
+
+from occupy_jit.estimation.scale.result import IgnoredFloor
+from occupy_jit.estimation.solvent.flattened import FLATTENED_SHARE
+
+_FEWEST_QUIET = 0.15
+# The four limits that follow were read from simulated maps; ``python -m bench.calibrate`` prints what they lie between.
+NOISE_LIMIT = 0.31
+"""Noise in solvent, as a share of the tau-quantile of the best region: above it noise dominates."""
+
+NARROW_PEAK, UNEVEN_MAXIMUM = 0.85, 1.08
+"""Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
+more than its own height above zero: width of the peak in deviations of the quiet voxels, and deviation of the
+sliding maximum in heights. Either tells, the second only if the ball is as wide as the finest detail that the
+low-pass leaves, and not always: it lies above all maps with solvent."""
+
+LEAST_DARK_SHARE = 3e-4
+"""Share of the voxels more than 4 sigma below the mean of the solvent peak: above it something there is dark."""
+
+
+def usable_levels(full, quantile, floor, floor_given):
+    """Full scale and noise floor that can be used.
+
+    In a map without content the best region is noise, and the noise floor reaches its quantile: no scale above it
+    exists then, and the plain ratio to that quantile, noise included, is what can still be said.
+
+    Parameters
+    ----------
+    full, quantile, floor : float
+        Full scale, its quantile with noise, and the noise floor, as measured, above the zero level.
+    floor_given : bool
+
+    Returns
+    -------
+    full, floor : float
+    ignored : IgnoredFloor or None
+        The floor that could not be used.
+    """
+    if not full > 0:
+        full = quantile = max(abs(full), float(np.finfo(np.float32).tiny) * 1e6)
+    if floor >= 0.95 * quantile:
+        return quantile, 0.0, IgnoredFloor(floor, quantile, floor_given)
+    return full, floor, None
+
+
+def covered_share(confidence):
+    """Share of the box with confidence above one half."""
+    return sum(np.count_nonzero(section > 0.5) for section in confidence) / confidence.size
+
+
+def is_flattened(repeated_share):
+    """Whether so many voxels are exactly equal that the solvent was flattened or masked."""
+    return repeated_share > FLATTENED_SHARE
+
+
+def content_is_dark(model):
+    """Whether far more of the histogram lies below the solvent peak than above it.
+
+    Parameters
+    ----------
+    model : occupy_jit.estimation.solvent.model.SolventModel
+        Of the whole inscribed sphere: the solvent's side of a mask has no content to look at.
+
+    Returns
+    -------
+    bool
+    """
+    if not model.sigma > 0:
+        return False
+    height = (model.centres - model.mean) / model.sigma
+    weight = np.where(np.abs(height) > 4, model.counts * np.abs(height) ** 3, 0)
+    below, above = weight[height < 0].sum(), weight[height > 0].sum()
+    return bool(below > 2 * above and model.counts[height < -4].sum() > LEAST_DARK_SHARE * model.counts.sum())
+
+
+def solvent_is_missing(solvent, spread, floor):
+    """Whether the voxels taken for solvent are content, for want of solvent.
+
+    Parameters
+    ----------
+    solvent : occupy_jit.estimation.scale.steps.Solvent
+    spread, floor : float
+        Standard deviation of the sliding maximum over the quiet voxels, and the noise floor, in units of the map; a
+        floor of 0 says nothing, as one does that was given.
+
+    Returns
+    -------
+    bool
+    """
+    if solvent.quiet_share < _FEWEST_QUIET:
+        return True
+    if solvent.whole.fitted and solvent.whole.sigma < NARROW_PEAK * solvent.noise:
+        return True
+    return bool(spread > UNEVEN_MAXIMUM * floor > 0)

@@ -1,0 +1,192 @@
+"""What an estimate is made from: the map and all that comes with it, checked once, and what follows from that alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from occupy_jit.estimation.modification import equalise
+from occupy_jit.estimation.noise.half_maps import HalfMaps, join_half_maps
+from occupy_jit.estimation.scale.ball import Ball, choose_ball, derived_lowpass
+from occupy_jit.estimation.scale.result import FullScale
+from occupy_jit.kernels.grid.arguments import as_volume
+from occupy_jit.settings import Settings
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks that aid an estimate, each of the shape of the map, soft or binary.
+
+    Attributes
+    ----------
+    solvent : (nz, ny, nx) array, optional
+        Marks what is not solvent. Confidence and solvent model are judged by the solvent's side of it; the scale does
+        not depend on it.
+    reference : (nz, ny, nx) array, optional
+        Marks a part that is fully occupied: full scale is measured there.
+    """
+
+    solvent: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which volumes the result should hold beside the scale.
+
+    Attributes
+    ----------
+    confidence, lowpass : bool
+    error : bool
+        Standard error of the scale at each voxel.
+    noise_error : bool
+        The part of it that comes from noise, which is what two maps of one structure differ by.
+    """
+
+    confidence: bool = True
+    lowpass: bool = True
+    error: bool = False
+    noise_error: bool = False
+
+
+@dataclass(frozen=True)
+class Room:
+    """Arrays of the caller that may be overwritten, which saves memory.
+
+    Attributes
+    ----------
+    volume, half_maps : bool
+    value_range : (low, high), optional
+        Smallest and largest value of the map, where they are known and finite: nobody has to look for them again.
+    """
+
+    volume: bool = False
+    half_maps: bool = False
+    value_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A map and all that an estimate goes by.
+
+    Attributes
+    ----------
+    volume : (nz, ny, nx) float32 array
+    voxel_size : float
+        Å.
+    settings : occupy_jit.settings.Settings
+    half_maps : occupy_jit.estimation.noise.half_maps.HalfMaps or None
+        Joined.
+    masks : Masks
+    wanted : Wanted
+    full_scale : FullScale or None
+        Common to several maps: it is not searched for.
+    room : Room
+    thread_count : int or None
+    """
+
+    volume: np.ndarray
+    voxel_size: float
+    settings: Settings
+    half_maps: HalfMaps | None = None
+    masks: Masks = field(default_factory=Masks)
+    wanted: Wanted = field(default_factory=Wanted)
+    full_scale: FullScale | None = None
+    room: Room = field(default_factory=Room)
+    thread_count: int | None = None
+
+    @property
+    def on_raw_map(self) -> bool:
+        """bool : The scale is measured on the map before its low-pass, so that lost resolution counts."""
+        return self.settings.scale_mode == "resolution"
+
+    @property
+    def beside_halves(self) -> bool:
+        """bool : The map is another than the mean of its half maps."""
+        return self.half_maps is not None and self.half_maps.mean is not None
+
+    @property
+    def difference(self) -> np.ndarray | None:
+        """(nz, ny, nx) float32 array or None : Half of the difference of the half maps."""
+        return None if self.half_maps is None else self.half_maps.difference
+
+    @property
+    def measured(self) -> np.ndarray:
+        """(nz, ny, nx) float32 array : The map that the scale is measured on: the mean of the half maps, if any."""
+        return self.half_maps.mean if self.beside_halves else self.volume
+
+    @property
+    def measured_is_free(self) -> bool:
+        """bool : Whether `measured` may be overwritten."""
+        return self.room.half_maps if self.beside_halves else self.room.volume
+
+    @property
+    def lowpass_angstrom(self) -> float:
+        """float : Resolution of the low-pass, Å."""
+        return derived_lowpass(self.settings, self.voxel_size)
+
+    @property
+    def ball(self) -> Ball:
+        """Ball : What the sliding maximum runs over."""
+        return choose_ball(self.lowpass_angstrom, self.voxel_size, self.settings.kernel_size,
+                           self.settings.kernel_radius)
+
+    @property
+    def bands_wanted(self) -> bool:
+        """bool : Signal and noise are to be measured in bands of the spectrum."""
+        return self.wanted.confidence and not self.room.volume and equalise.wanted(self.settings)
+
+    @property
+    def confidence_from_evidence(self) -> bool:
+        """bool : A confidence is wanted, and it is not set to 1 everywhere."""
+        return self.wanted.confidence and not self.settings.no_confidence
+
+
+def checked_map(volume, voxel_size):
+    """A map or an array as a volume of the kernels, and its voxel size.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no 3-D array of real numbers, or no voxel size is known.
+    """
+    if hasattr(volume, "voxel_size"):
+        voxel_size = volume.voxel_size if voxel_size is None else voxel_size
+        volume = volume.data
+    if voxel_size is None or not (math.isfinite(voxel_size) and voxel_size > 0):
+        raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size}")
+    return as_volume(volume), float(voxel_size)
+
+
+def checked_settings(settings) -> Settings:
+    """`settings`, or the defaults for None; anything else is a TypeError."""
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings must be occupy_jit.Settings(...), not {type(settings).__name__}")
+    return settings or Settings()
+
+
+def joined(half_maps, voxel_size):
+    """Half maps as given, joined: `HalfMaps` as they are, a pair of maps or arrays by copies of them.
+
+    Returns
+    -------
+    half_maps : HalfMaps
+        Without `mean`, which is returned beside it.
+    mean : (nz, ny, nx) float32 array
+    voxel_size : float or None
+        That of the first half map where none was given.
+    """
+    try:
+        one, two = half_maps
+    except (TypeError, ValueError):
+        raise TypeError("half_maps must be a pair: (first, second)") from None
+    if voxel_size is None:
+        voxel_size = getattr(one, "voxel_size", None)
+    arrays = [half.data if hasattr(half, "voxel_size") else half for half in (one, two)]
+    volumes = [as_volume(array, "half maps").copy() for array in arrays]
+    if volumes[0].shape != volumes[1].shape:
+        raise ValueError(f"half maps: shape {volumes[1].shape} differs from {volumes[0].shape}")
+    factor = join_half_maps(*volumes)
+    return HalfMaps(volumes[1], None, factor), volumes[0], voxel_size

@@ -1,0 +1,464 @@
+"""The steps of an estimate, each from what came before it to a small frozen value.
+
+Memory: a step may overwrite what no later step needs, which the inputs say; a value then holds what took its place.
+Which volumes live while a step runs is told in `volumes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation.fourier import filters
+from occupy_jit.estimation.grids import in_place, sections_at_a_time
+from occupy_jit.estimation.noise import half_maps, halves_of_other_map, solvent_nearby
+from occupy_jit.estimation.noise.half_maps import HalfMapsFacts, LocalNoise
+from occupy_jit.estimation.noise.halves_of_other_map import Gain
+from occupy_jit.estimation.scale import confidence as confidences
+from occupy_jit.estimation.scale import errors, facts, reference
+from occupy_jit.estimation.scale import full_scale as levels
+from occupy_jit.estimation.scale.reference import Reference
+from occupy_jit.estimation.scale.result import FullScale, IgnoredFloor
+from occupy_jit.estimation.solvent import definition as definitions
+from occupy_jit.estimation.solvent import flattened, model
+from occupy_jit.estimation.solvent.model import SolventModel
+from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
+from occupy_jit.kernels import moments, quantiles
+from occupy_jit.kernels.grid.sphere import voxels_in_sphere
+from occupy_jit.kernels.map_pairs import share_of_zeros
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+from occupy_jit.kernels.sliding_sections import overwrite_with_maximum
+from occupy_jit.kernels.standard_error import scale_error
+from occupy_jit.kernels.voxelwise import scale_and_depth
+from occupy_jit.modifications import requested
+from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
+
+
+@dataclass(frozen=True)
+class LowPassed:
+    """The map after its low-pass.
+
+    Attributes
+    ----------
+    volume : (nz, ny, nx) float32 array
+    value_range : (float, float)
+        Smallest and largest value before the low-pass.
+    repeated_share : float
+        Share of the voxels with the most frequent value before the low-pass.
+    gain : Gain or None
+        What brought half maps to the spectrum of the map.
+    halves_differ : (nz, ny, nx) array of bool, or None
+        Where they do, if they were masked alike.
+    equal_share : float or None
+        Share of the inscribed sphere where they are equal.
+    """
+
+    volume: np.ndarray
+    value_range: tuple[float, float]
+    repeated_share: float
+    gain: Gain | None
+    halves_differ: np.ndarray | None
+    equal_share: float | None
+
+
+@dataclass(frozen=True)
+class Solvent:
+    """What is solvent, its level and its noise.
+
+    Attributes
+    ----------
+    quiet : Quiet
+    quiet_share : float
+        Share of the inscribed sphere that is quiet.
+    zero, noise : float
+        Mean and standard deviation of the low-passed map over the quiet voxels.
+    model, whole : SolventModel
+        Of the solvent's side of a solvent definition, and of the whole sphere: the same without a definition.
+    judging : Quiet
+        The voxels that confidence is judged by.
+    definition_inverted : bool
+    definition_left : int or None
+        What a solvent definition that is too tight leaves.
+    map_correlation, map_flattened : float or None
+        How well half maps go with the map that was made of them.
+    """
+
+    quiet: Quiet
+    quiet_share: float
+    zero: float
+    noise: float
+    model: SolventModel
+    whole: SolventModel
+    judging: Quiet
+    definition_inverted: bool = False
+    definition_left: int | None = None
+    map_correlation: float | None = None
+    map_flattened: float | None = None
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The map that the sliding maximum is taken of, and its noise.
+
+    Attributes
+    ----------
+    source : (nz, ny, nx) float32 array
+    zero, deviation : float
+        Its mean and standard deviation over the quiet voxels.
+    difference : (nz, ny, nx) float32 array or None
+        Half of the difference of the half maps, filtered as the source.
+    local : LocalNoise or None
+    half_maps : HalfMapsFacts or None
+    maximum : (nz, ny, nx) float32 array or None
+        Sliding maximum of the source, where noise nearby needed it.
+    """
+
+    source: np.ndarray
+    zero: float
+    deviation: float
+    difference: np.ndarray | None
+    local: LocalNoise | None
+    half_maps: HalfMapsFacts | None
+    maximum: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class SearchedFullScale:
+    """Full scale, and the values that define it.
+
+    Attributes
+    ----------
+    found : FullScale
+    error : float
+        Standard error in units of the map.
+    strongest : FullScale
+        Where errors see how uneven content is.
+    values : (1, 1, n) float32 array or None
+        Of the source there.
+    """
+
+    found: FullScale
+    error: float
+    strongest: FullScale
+    values: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The sliding maximum with the levels that make it a scale.
+
+    Attributes
+    ----------
+    maximum : (nz, ny, nx) float32 array
+    found : FullScale
+    full, floor : float
+        Full scale and noise floor in use.
+    floors : float or float32 array
+        The floor around each voxel, where it is known.
+    floor_measured, spread : float
+        Median and standard deviation of the maximum over the quiet voxels.
+    full_error : float
+    stands_above_solvent : bool
+    ignored_floor : IgnoredFloor or None
+    reference : Reference or None
+    error, noise_error : (nz, ny, nx) float32 array or None
+    """
+
+    maximum: np.ndarray
+    found: FullScale
+    full: float
+    floor: float
+    floors: float | np.ndarray
+    floor_measured: float
+    spread: float
+    full_error: float
+    stands_above_solvent: bool
+    ignored_floor: IgnoredFloor | None
+    reference: Reference | None
+    error: np.ndarray | None = None
+    noise_error: np.ndarray | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """bool : The floor is known around each voxel."""
+        return np.ndim(self.floors) > 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The local scale, and what the confidence is made of.
+
+    Attributes
+    ----------
+    scale : (nz, ny, nx) float32 array
+        In the memory of the maximum.
+    depth : (nz, ny, nx) float32 array or None
+        ``-min(M', cap)``.
+    floor, cap : float or None
+        Levels that the depth is judged by.
+    """
+
+    scale: np.ndarray
+    depth: np.ndarray | None = None
+    floor: float | None = None
+    cap: float | None = None
+
+
+def require_content(volume, known=None, what="the map"):
+    """Smallest and largest value of a map, if there is anything to estimate.
+
+    Raises
+    ------
+    InputError
+        Values are not finite, all equal, or not fit for single precision.
+    """
+    lowest, highest, not_finite = moments.volume_range(volume) if known is None else (*known, 0)
+    if not_finite:
+        raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
+    if not lowest < highest:
+        raise InputError(f"{what} is constant ({lowest:g}): there is nothing to estimate")
+    if not SMALLEST_RANGE < highest - lowest < LARGEST_VALUE:
+        raise InputError(f"the values span {highest - lowest:g}, too {'little' if highest - lowest < 1 else 'much'} to "
+                         "compute with in single precision: multiply the map by a suitable number")
+    return lowest, highest
+
+
+def low_pass(inputs) -> LowPassed:
+    """Low-pass the map, or the mean of its half maps brought to its spectrum."""
+    is_mean = inputs.half_maps is not None and not inputs.beside_halves
+    value_range = require_content(inputs.volume, inputs.room.value_range,
+                                  "the mean of the half maps" if is_mean else "the map")
+    repeated = flattened.repeated_value_share(inputs.measured)
+    differ = equal = None
+    if inputs.half_maps is not None:
+        differ, equal = _where_halves_differ(inputs.difference, inputs.volume)
+    gain = _gain_of_halves(inputs)
+    out = inputs.measured if inputs.measured_is_free and not inputs.on_raw_map else None
+    lowpassed = filters.lowpass(inputs.measured, inputs.lowpass_angstrom, inputs.voxel_size,
+                                threads=inputs.thread_count, out=out, gain=gain)
+    return LowPassed(lowpassed, value_range, repeated, gain, differ, equal)
+
+
+def _where_halves_differ(difference, volume):
+    """Where noise can be seen, if not everywhere, and the share of the sphere where it cannot."""
+    if difference.shape != volume.shape:
+        raise ValueError(f"half maps: shape {difference.shape} differs from the map's {volume.shape}")
+    equal = share_of_zeros(difference)
+    return (difference != 0 if equal > half_maps.EQUAL_SHARE else None), equal
+
+
+def _gain_of_halves(inputs):
+    """What brings half maps to the spectrum of a map, as far as it is needed; None where they are the map."""
+    if not inputs.beside_halves:
+        return None
+    mean = inputs.half_maps.mean
+    if mean.shape != inputs.volume.shape:
+        raise ValueError(f"half maps: shape {mean.shape} differs from the map's {inputs.volume.shape}")
+    highest = np.inf
+    if not (inputs.on_raw_map or inputs.bands_wanted):
+        highest = filters.highest_frequency_of(inputs.lowpass_angstrom, inputs.voxel_size, inputs.volume.shape)
+    return halves_of_other_map.gain(inputs.volume, mean, inputs.voxel_size, highest, inputs.thread_count)
+
+
+def find_solvent(inputs, lowpassed) -> Solvent:
+    """Find the quiet voxels, the zero level and the noise; low-passed half maps are shifted to the map's level."""
+    quiet = find_quiet(lowpassed.volume, inputs.voxel_size)
+    zero, noise, count, low, high = quiet.survey(lowpassed.volume)
+    share = count / voxels_in_sphere(inputs.volume.shape)
+    agreement = flat = None
+    if inputs.beside_halves:
+        level, flat, agreement = _bring_to_map(inputs, lowpassed, quiet)
+        shift = level - zero
+        lowpassed.volume[...] += np.float32(shift)
+        zero, low, high = level, low + shift, high + shift
+    edges = model.edges_between(low, high)
+    whole = model.fit(quantiles.histogram(lowpassed.volume, edges[0], edges[-1], model.BINS, inside=True), edges)
+    if flat is not None:
+        halves_of_other_map.require_agreement(agreement)
+    found = Solvent(quiet, share, zero, noise, whole, whole, quiet, map_correlation=agreement, map_flattened=flat)
+    return found if inputs.masks.solvent is None else _with_definition(inputs, lowpassed, found)
+
+
+def _bring_to_map(inputs, lowpassed, quiet):
+    """Zero level of the map, how much of its solvent was flattened, and how well the half maps go with it."""
+    level, flat = halves_of_other_map.zero_level(inputs.volume, quiet, lowpassed.halves_differ)
+    own = filters.lowpass(inputs.volume, inputs.lowpass_angstrom, inputs.voxel_size, threads=inputs.thread_count,
+                          out=inputs.volume if inputs.room.volume else None)
+    return level, flat, halves_of_other_map.correlation(lowpassed.volume, own, quiet)
+
+
+def _with_definition(inputs, lowpassed, found):
+    """The solvent as a solvent definition shows it."""
+    definition = definitions.understand(lowpassed.volume, inputs.masks.solvent)
+    fitted = model.fit(*definitions.histogram(lowpassed.volume, definition))
+    judging, left, enough = found.judging, None, True
+    if inputs.confidence_from_evidence:
+        judging, left, enough = definitions.solvent_side(definition, inputs.ball, found.quiet)
+    return Solvent(found.quiet, found.quiet_share, found.zero, found.noise, fitted, found.whole, judging,
+                   definition.inverted, None if enough else left, found.map_correlation, found.map_flattened)
+
+
+def measure_noise(inputs, lowpassed, solvent) -> Noise:
+    """The map that the sliding maximum is taken of, with its noise: everywhere the same, or around each voxel."""
+    source, zero, deviation = _source(inputs, lowpassed, solvent)
+    if inputs.half_maps is not None:
+        return _noise_of_halves(inputs, lowpassed, solvent, (source, zero, deviation))
+    if inputs.settings.noise_floor != LOCAL:
+        return Noise(source, zero, deviation, None, None, None, None)
+    maximum = sliding_maximum(source, inputs.ball.radius, inputs.ball.size)
+    local = solvent_nearby.nearby_noise(source, maximum, zero, solvent.quiet, inputs.ball, inputs.voxel_size)
+    return Noise(source, zero, deviation, None, local, None, maximum)
+
+
+def _source(inputs, lowpassed, solvent):
+    """The map that the sliding maximum is taken of, its zero level and its deviation in solvent."""
+    if not inputs.on_raw_map:
+        return lowpassed.volume, solvent.zero, solvent.noise
+    if lowpassed.gain is None:
+        zero, deviation, _ = solvent.quiet.mean_and_deviation(inputs.measured)
+        return inputs.measured, zero, deviation
+    source = filters.filter_radially(inputs.half_maps.mean, lowpassed.gain, inputs.voxel_size,
+                                     threads=inputs.thread_count)
+    mean, deviation, _ = solvent.quiet.mean_and_deviation(source)
+    source += np.float32(solvent.zero - mean)
+    return source, solvent.zero, deviation
+
+
+def _noise_of_halves(inputs, lowpassed, solvent, of_source):
+    """The noise that half maps show; they are refused where they are no halves of one map."""
+    source, zero, deviation = of_source
+    difference, gain = inputs.difference, lowpassed.gain
+    free = inputs.room.half_maps and not inputs.bands_wanted
+    filtered = filters.lowpass(difference, inputs.lowpass_angstrom, inputs.voxel_size, threads=inputs.thread_count,
+                               out=difference if free and not inputs.on_raw_map else None, gain=gain)
+    judged = half_maps.judge(lowpassed.volume, filtered, solvent.zero, solvent.quiet, lowpassed.equal_share)
+    judged = replace(judged, map_correlation=solvent.map_correlation, map_flattened=solvent.map_flattened,
+                     second_multiplied_with=inputs.half_maps.factor)
+    if not inputs.on_raw_map:
+        difference = filtered
+    elif gain is not None:
+        difference = filters.filter_radially(difference, gain, inputs.voxel_size, threads=inputs.thread_count,
+                                             out=difference if free else None)
+    del filtered
+    local = half_maps.local_noise(source, difference, inputs.ball, inputs.voxel_size, lowpassed.halves_differ)
+    return Noise(source, zero, deviation, difference, local, judged, None)
+
+
+def find_full_scale(inputs, noise) -> SearchedFullScale:
+    """Search full scale, or take the one that several maps have in common."""
+    known = inputs.full_scale
+    found = levels.full_scale(noise.source, noise.zero, noise.deviation, inputs.ball, inputs.voxel_size,
+                              inputs.settings.tau, inputs.settings.tile_size_angstrom,
+                              inputs.settings.naive_normalisation, None if known is None else known.value,
+                              noise.local and noise.local.variance)
+    error = errors.full_scale_error(noise.source, noise.deviation, found)
+    strongest = found if known is None or known.corner is None else found._replace(corner=tuple(known.corner))
+    values = None
+    if inputs.wanted.error:
+        values = errors.defining_values(noise.source, strongest, inputs.masks.reference)
+    return SearchedFullScale(found, error, strongest, values)
+
+
+def sliding_maximum_of(inputs, noise):
+    """The sliding maximum of the source, in place of it where nobody else needs that."""
+    if noise.maximum is not None:
+        return noise.maximum
+    source, ball = noise.source, inputs.ball
+    kept = inputs.wanted.lowpass or inputs.on_raw_map or inputs.masks.reference is not None
+    if in_place(source.shape, inputs.wanted.confidence, kept):
+        return overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
+    return sliding_maximum(source, ball.radius, ball.size)
+
+
+def measure_contrast(inputs, solvent, noise, searched) -> Contrast:
+    """The sliding maximum, full scale and noise floor that are used, and the standard errors that follow."""
+    maximum, quiet = sliding_maximum_of(inputs, noise), solvent.quiet
+    floor_measured = max(quiet.median(maximum, noise.zero), 0.0)
+    _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
+    given = inputs.settings.noise_floor not in (None, LOCAL)
+    floor = inputs.settings.noise_floor if given else floor_measured
+    locally = noise.local is not None and not given
+    found, full_error, shown = searched.found, searched.error, None
+    if inputs.masks.reference is not None:
+        found, full_error, shown = reference.full_scale_in_mask(
+            inputs.masks.reference, noise.source, maximum, noise.difference, noise.zero,
+            noise.local.floor if locally else floor, quiet, inputs.ball, inputs.voxel_size, found)
+    full, floor, ignored = facts.usable_levels(found.value, found.quantile, floor, given)
+    floors = floor
+    if locally and floor > 0:
+        floors, floor = noise.local.floor, max(quiet.median_of(noise.local.floor), 0.0)
+    contrast = Contrast(maximum, found, full, floor, floors, floor_measured, spread, full_error, found.value > 0,
+                        ignored, shown)
+    return _with_errors(inputs, noise, searched, contrast)
+
+
+def _with_errors(inputs, noise, searched, contrast):
+    """The contrast with the standard errors of the scale that are wanted."""
+    if not (inputs.wanted.error or inputs.wanted.noise_error):
+        return contrast
+    error = noise_error = None
+    of_map = noise.difference is None
+    variance = noise.deviation ** 2
+    if noise.local is not None:
+        variance = noise.local.variance if of_map else noise.local.maximum_variance
+    maximum, zero, floors, full = contrast.maximum, noise.zero, contrast.floors, contrast.full
+    if inputs.wanted.noise_error:
+        noise_error = scale_error(maximum, zero, floors, variance, full, 0.0, of_map)
+    if inputs.wanted.error:
+        structure = errors.structural_variation(searched.values, maximum, floors, variance, searched.strongest, full,
+                                                of_map, inputs.masks.reference)
+        room = None if of_map or inputs.wanted.lowpass or inputs.on_raw_map else noise.difference
+        error = scale_error(maximum, zero, floors, variance, full, structure, of_map, out=room)
+    return replace(contrast, error=error, noise_error=noise_error)
+
+
+def make_scale(inputs, solvent, noise, contrast, spare) -> Scale:
+    """The local scale in place of the sliding maximum, and with it the depth that the confidence is made of.
+
+    Parameters
+    ----------
+    inputs, solvent, noise, contrast
+        The steps before; `noise` no longer needs its source.
+    spare : (nz, ny, nx) float32 array or None
+        Working space.
+    """
+    maximum, zero, full = contrast.maximum, noise.zero, contrast.full
+    if not inputs.confidence_from_evidence:
+        return Scale(scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None))
+    judging = solvent.judging
+    # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
+    depth = spare if spare is not None and solvent.quiet.on_cells else np.empty_like(maximum)
+    if noise.difference is not None and contrast.is_local:
+        # depths are in units of the noise around each voxel, and their levels are found afterwards
+        even = contrast.floor, confidences.least_floor(contrast.floor, full)
+        scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=depth, even=even)
+        floor, spread = max(-judging.median(depth), 0.0), judging.mean_and_deviation(depth, smooth=True)[1]
+        cap = confidences.cap_level(floor, spread, full)
+        for section in depth:
+            np.maximum(section, np.float32(-cap), out=section)
+        return Scale(scale, depth, floor, cap)
+    floor, spread = contrast.floor_measured, contrast.spread
+    if judging is not solvent.quiet:
+        floor, spread = max(judging.median(maximum, zero), 0.0), judging.mean_and_deviation(maximum, smooth=True)[1]
+    cap = confidences.cap_level(floor, spread, full)
+    scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
+    return Scale(scale, depth, floor, cap)
+
+
+def find_confidence(inputs, solvent, scale, spare):
+    """Confidence that a voxel is no solvent, (nz, ny, nx) float32 array in place of the depth; None if not wanted."""
+    if not inputs.wanted.confidence:
+        return None
+    if inputs.settings.no_confidence:
+        return confidences.certain(inputs.volume.shape)
+    return confidences.confidence(scale.depth, scale.scale, scale.floor, scale.cap, solvent.judging, inputs.ball,
+                                  inputs.voxel_size, inputs.settings.hedge_confidence, _gate(inputs.settings), spare,
+                                  solvent.judging is not solvent.quiet)
+
+
+def _gate(settings):
+    """Scale at which confidence starts and is complete."""
+    amplifies = any(kind.amplifies for kind in requested(settings))
+    return confidences.STRICT_GATE if amplifies and settings.exclude_solvent else confidences.GATE
