@@ -34,7 +34,7 @@ from numba.core.dispatcher import Dispatcher
 
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map.run import run_one
-from occupy_jit.runs.plan import plan_map
+from occupy_jit.runs.plan.plan import plan_map
 from occupy_jit.settings import Options, Settings
 
 
