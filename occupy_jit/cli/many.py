@@ -1,5 +1,6 @@
 """Many maps: where they come from, who runs them, what is said of each, and the table of all."""
 
+import contextlib
 import logging
 import os
 from dataclasses import replace
@@ -7,7 +8,7 @@ from dataclasses import replace
 from occupy_jit.cli import parser
 from occupy_jit.cli.progress import ProgressLine
 from occupy_jit.files.names.paths import shown
-from occupy_jit.runs.one_map.outcome import Outcome, worst
+from occupy_jit.runs.one_map.outcome import worst
 from occupy_jit.runs.plan.plan import Role
 
 # Of so many maps each is named once more at the end; of more only those that failed.
@@ -60,34 +61,9 @@ def fetched(options, console):
         line.clear()
 
 
-def executor(options, console):
-    """Who runs the maps: this process, several processes, or a cluster."""
-    if options.cluster is None and options.jobs <= 1:
-        from occupy_jit.runs.many_maps.run import in_turn
-
-        return in_turn
-    from occupy_jit.runs.workers import engines
-
-    if options.cluster is not None:
-        return engines.dask(options.cluster, options.cluster_jobs, console.say)
-    return engines.processes(options.jobs, options.threads, console.say)
-
-
-def finished(plans, options, console):
-    """With --resume: outcomes of the maps that are finished, and the plans of the others."""
-    if not options.resume:
-        return [], plans
-    from occupy_jit.runs.many_maps import resume
-
-    outcomes, rest = [], []
-    for plan in plans:
-        record = resume.finished(plan)
-        if record is None:
-            rest.append(plan)
-        else:
-            outcomes.append(Outcome(plan.path, 0, "done", "done", record=record, written=plan.outputs))
-    console.say(f"{len(outcomes)} of {len(plans)} maps are finished already")
-    return outcomes, rest
+def told_of_finished(number, planned, console):
+    """Say how many maps an earlier run has finished."""
+    console.say(f"{number} of {planned} maps are finished already")
 
 
 def run_maps(settings, options, console):
@@ -105,50 +81,37 @@ def run_maps(settings, options, console):
     int
         Exit status.
     """
-    from occupy_jit.runs.many_maps import array_task, maps_table
-    from occupy_jit.runs.many_maps.report_index import write_index
-    from occupy_jit.runs.many_maps.run import check_maps, in_order, plan_all, run_all
-    from occupy_jit.runs.one_map.writing import make_directory
+    from occupy_jit.runs.many_maps import array_task
+    from occupy_jit.runs.many_maps.run import plan_batch
     from occupy_jit.runs.plan.plan import described
+    from occupy_jit.runs.workers.engines import executor_for
 
-    maps, task = options.input_map, None
-    if options.array:
-        task = array_task.from_environment(os.environ)
-    check_maps(maps, options, maps_table.table_paths(options.output_dir).values())
-    mine = maps if task is None else [maps[index] for index in task.share(len(maps))]
-    plans, outcomes = plan_all(mine, settings, options, console)
+    task = array_task.from_environment(os.environ) if options.array else None
+    batch = plan_batch(settings, options, task, console)
     if options.dry_run:
-        for plan in plans:
+        for plan in batch.plans:
             console.write("\n".join(described(plan)))
-        return worst(outcomes)
-    found, rest = finished(plans, options, console)
-    outcomes += found
-    execute = executor(options, console)
-    if plans or task is not None:
-        make_directory(options.output_dir)
-    table = maps_table.Table(options.output_dir, maps, mine, task, outcomes)
-    if plans or task is not None:
-        table.write()  # what is killed soon leaves at least the names
+        return worst(batch.outcomes)
+    if options.resume:
+        planned = len(batch.plans)
+        told_of_finished(batch.take_up(), planned, console)
+    total = len(batch.maps)
     line = ProgressLine(wanted=console.level <= logging.INFO)
     listener = console if console.level <= logging.DEBUG else _Trouble(console, line)
-    line.maps(*_count(outcomes), len(mine))
+    line.maps(*_count(batch.outcomes), total)
     try:
-        for outcome in run_all(rest, listener, execute):
-            outcomes.append(outcome)
-            table.add(outcome)
-            line.clear()
-            console.say(_told(outcome, len(outcomes), len(mine)))
-            line.maps(*_count(outcomes), len(mine))
+        # closed at once, so that the table is written also where a signal ends the loop
+        with contextlib.closing(batch.run(executor_for(options, console.say), listener)) as outcomes:
+            for outcome in outcomes:
+                line.clear()
+                console.say(_told(outcome, len(batch.outcomes), total))
+                line.maps(*_count(batch.outcomes), total)
     finally:
         line.clear()
-        if plans or task is not None:
-            table.write()
-    outcomes = in_order(outcomes, mine)
-    _tell_all(outcomes, options, task, console)
-    if task is None:  # the tasks of an array would replace each other's
-        for output in write_index(outcomes, options):
-            console.say(f"wrote {shown(output.path)}  {output.what}")
-    return worst(outcomes)
+    _tell_all(batch, console)
+    for output in batch.write_index():
+        console.say(f"wrote {shown(output.path)}  {output.what}")
+    return worst(batch.outcomes)
 
 
 def _count(outcomes):
@@ -182,10 +145,9 @@ def _told(outcome, number, total):
             + (f"  ({codes})" if codes else ""))
 
 
-def _tell_all(outcomes, options, task, console):
+def _tell_all(batch, console):
     """How it went; for those who want it quiet only where something went wrong."""
-    from occupy_jit.runs.many_maps import maps_table
-
+    outcomes = batch.outcomes
     failed = [outcome for outcome in outcomes if outcome.status]
     lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
     named = outcomes if len(outcomes) <= _NAMED else failed[:_NAMED]
@@ -195,37 +157,27 @@ def _tell_all(outcomes, options, task, console):
               for name, outcome in zip(names, named, strict=True)]
     if len(outcomes) > _NAMED < len(failed):
         lines.append(f"  and {len(failed) - _NAMED} more that failed")
-    name = maps_table.NAME if task is None else task.table_name
-    path = maps_table.table_paths(options.output_dir, name)["table of maps"]
-    if os.path.exists(path):
-        lines.append(f"wrote {shown(path)}  table of maps")
+    if os.path.exists(batch.table_path):
+        lines.append(f"wrote {shown(batch.table_path)}  table of maps")
     (console.write if failed else console.say)("\n".join(lines))
 
 
 def collect(directory, console):
     """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
     from occupy_jit.runs.many_maps import array_task, maps_table
-    from occupy_jit.runs.many_maps.report_index import write_collected_index
 
     found = array_task.collect(directory)
-    maps_table.write_table(directory, found.rows)
-    index = write_collected_index(directory, found.rows)
+    table, index = array_task.write_collected(directory, found)
     for path in found.older:
         console.write(f"OccuPy: warning: {shown(path)}: of another array; left out", aside=True)
     done = sum(line["status"] == maps_table.DONE for line in found.rows)
-    console.say(f"{done} of {len(found.rows)} maps done",
-                f"wrote {shown(maps_table.table_paths(directory)['table of maps'])}  table of maps")
+    console.say(f"{done} of {len(found.rows)} maps done", f"wrote {shown(table)}  table of maps")
     if index is not None:
         console.say(f"wrote {shown(index)}  {Role.REPORT_INDEX.value}")
     for line in found.rows:
         if line["status"] == maps_table.FAILED:
             console.write(f"  {line['map']}  {line['exit_status']}  {line['message']}")
-    not_run = sum(line["status"] == maps_table.NOT_RUN for line in found.rows)
-    unfinished = len(found.missing_tasks) + not_run
-    if unfinished:
-        missing = ", ".join(map(str, found.missing_tasks))
-        told = [f"{not_run} maps were not run"] if not_run else []
-        told += [f"no table of the tasks {missing}"] if missing else []
-        console.write(f"OccuPy: error: {shown(directory)}: {' and '.join(told)}; submit the array again with --resume",
+    if found.unfinished:
+        console.write(f"OccuPy: error: {shown(directory)}: {found.unfinished}; submit the array again with --resume",
                       aside=True)
-    return max([int(unfinished > 0), *(line["exit_status"] for line in found.rows)])
+    return max([int(bool(found.unfinished)), *(line["exit_status"] for line in found.rows)])

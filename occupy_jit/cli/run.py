@@ -65,8 +65,10 @@ def demo_map():
 
 def _run_map(settings, options, console):
     """One map."""
-    from occupy_jit.runs.many_maps.run import plan_all, run_all
+    from occupy_jit.runs.many_maps.run import plan_all, without_finished
+    from occupy_jit.runs.one_map.run import run_one
     from occupy_jit.runs.plan.plan import described
+    from occupy_jit.runs.workers.engines import executor_for
 
     if options.demo and "report" not in options.given:
         options = replace(options, report=True)
@@ -76,9 +78,12 @@ def _run_map(settings, options, console):
         for plan in plans:
             console.write("\n".join(described(plan)))
         return worst(outcomes)
-    found, plans = many.finished(plans, options, console)
-    outcomes += found
-    outcomes += run_all(plans, console, many.executor(options, console))
+    if options.resume:
+        planned = len(plans)
+        finished, plans = without_finished(plans)
+        outcomes += finished
+        many.told_of_finished(len(finished), planned, console)
+    outcomes += executor_for(options, console.say)(run_one, plans, console)
     if options.demo and not worst(outcomes):
         _explain_demo(options, console)
     return worst(outcomes)
@@ -87,9 +92,10 @@ def _run_map(settings, options, console):
 def _run_group(settings, options, console):
     """Maps on one common scale."""
     from occupy_jit.runs.classes import run as classification
+    from occupy_jit.runs.workers.engines import executor_for
 
     if not options.dry_run:
-        return classification.run(settings, options, console, many.executor(options, console))
+        return classification.run(settings, options, console, executor_for(options, console.say))
     lines, status = classification.describe(settings, options, console)
     console.write("\n".join(lines))
     return status

@@ -29,9 +29,9 @@ from occupy_jit.modifications import requested
 from occupy_jit.reports.record import read_record
 from occupy_jit.runs.classes import run as classes
 from occupy_jit.runs.classes.group import common_name
-from occupy_jit.runs.many_maps.run import in_turn
 from occupy_jit.runs.one_map import run as one_map
 from occupy_jit.runs.one_map import writing
+from occupy_jit.runs.workers.engines import in_turn
 from occupy_jit.settings import CLASSES_AMOUNT, Options, Settings
 from tests import classification, naive
 from tests.classification import OCCUPANCIES, VOXEL_SIZE

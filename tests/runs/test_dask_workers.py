@@ -13,7 +13,9 @@ import pytest
 from occupy_jit import __version__
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.runs.workers import dask as dask_workers
-from occupy_jit.runs.workers.distribute import Lost, distribute
+from occupy_jit.runs.workers import probe as probes
+from occupy_jit.runs.workers.crew import Lost
+from occupy_jit.runs.workers.distribute import distribute
 from tests.command import ROOT
 
 pytest.importorskip("distributed", reason="dask is not installed")
@@ -91,7 +93,7 @@ def sleep_long(folder):
 
 
 def threads_here(task):
-    return dask_workers.worker_threads()
+    return probes.worker_threads()
 
 
 def test_every_worker_takes_part_and_knows_its_threads(cluster):
@@ -101,7 +103,7 @@ def test_every_worker_takes_part_and_knows_its_threads(cluster):
     found = dict(distribute(pid_of, range(60), dask_workers.DaskWorkers(cluster.file)))
     assert len(found) == 60 and len(set(found.values())) == 2
     assert dict(distribute(threads_here, [0], dask_workers.DaskWorkers(cluster.file))) == {0: 1}
-    assert dask_workers.worker_threads() is None
+    assert probes.worker_threads() is None
 
 
 def test_a_killed_worker_costs_its_task_one_retry(cluster, tmp_path):
@@ -163,19 +165,19 @@ def test_a_cluster_without_workers_is_not_waited_for_for_ever(cluster, monkeypat
 
 def test_workers_that_share_the_files_are_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # and is given back
-    with dask_workers.Probe(str(tmp_path), [str(tmp_path)]) as probe:
-        assert dask_workers.check_worker(*probe.arguments) is None
+    with probes.Probe(str(tmp_path), [str(tmp_path)]) as probe:
+        assert probes.check_worker(*probe.arguments) is None
     assert list(tmp_path.iterdir()) == [], "the probe leaves nothing"
 
 
 def test_workers_that_do_not_share_the_files_say_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(dask_workers, "_PROBE_SECONDS", 0)
-    with dask_workers.Probe(str(tmp_path), ["/no/such/place"]) as probe:
+    monkeypatch.setattr(probes, "_PROBE_SECONDS", 0)
+    with probes.Probe(str(tmp_path), ["/no/such/place"]) as probe:
         path, token, inputs, version = probe.arguments
-        assert "/no/such/place" in dask_workers.check_worker(path, token, inputs, version)
-        assert "does not see what is written" in dask_workers.check_worker(path, "other", (), version)
-        assert "does not see" in dask_workers.check_worker(str(tmp_path / "x" / "y"), token, (), version)
-        assert __version__ in dask_workers.check_worker(path, token, (), "0.0")
+        assert "/no/such/place" in probes.check_worker(path, token, inputs, version)
+        assert "does not see what is written" in probes.check_worker(path, "other", (), version)
+        assert "does not see" in probes.check_worker(str(tmp_path / "x" / "y"), token, (), version)
+        assert __version__ in probes.check_worker(path, token, (), "0.0")
 
 
 def settings_of_worker(task):
@@ -188,8 +190,8 @@ def settings_of_worker(task):
 
 def test_a_worker_uses_the_threads_that_dask_gave_it_and_no_others(cluster, tmp_path):
     cluster.worker(1)
-    with dask_workers.Probe(str(tmp_path), []) as probe:
-        check = functools.partial(dask_workers.check_worker, *probe.arguments)
+    with probes.Probe(str(tmp_path), []) as probe:
+        check = functools.partial(probes.check_worker, *probe.arguments)
         found = dict(distribute(settings_of_worker, [0], dask_workers.DaskWorkers(cluster.file), check))
     assert found == {0: (1, 1)}
 
@@ -198,7 +200,7 @@ def test_a_worker_elsewhere_is_refused_by_name(cluster, tmp_path):
     """As where /tmp of a node is not /tmp of the login node: the check says so, once, and no map fails."""
     cluster.worker()
     said = []
-    check = functools.partial(dask_workers.check_worker, "/no/such/place/x", "token", (), __version__)
+    check = functools.partial(probes.check_worker, "/no/such/place/x", "token", (), __version__)
     with pytest.raises(OccupyError, match="no worker can be used.*file system that the workers share"):
         list(distribute(pid_of, range(5), dask_workers.DaskWorkers(cluster.file), check, said.append))
     assert len(said) == 1

@@ -12,7 +12,9 @@ import time
 import pytest
 
 from occupy_jit.errors import OccupyError
-from occupy_jit.runs.workers.distribute import Dead, Lost, Processes, distribute, here
+from occupy_jit.runs.workers.crew import Answer, Dead, Lost
+from occupy_jit.runs.workers.distribute import distribute
+from occupy_jit.runs.workers.processes import Processes
 from tests.command import ROOT
 
 
@@ -54,12 +56,12 @@ class FakeCrew:
             self.did[worker].append(arguments)
             if self.dies(worker, function, arguments):
                 del self.held[worker]
-                answers.append((worker, tag, None, Dead()))
+                answers.append(Answer(worker, tag, None, Dead()))
                 continue
             try:
-                answers.append((worker, tag, function(*arguments), None))
+                answers.append(Answer(worker, tag, function(*arguments), None))
             except Exception as error:
-                answers.append((worker, tag, None, error))
+                answers.append(Answer(worker, tag, None, error))
         return answers
 
     def close(self):
@@ -75,7 +77,6 @@ def test_every_task_is_done_once(ahead):
     crew = FakeCrew([["a"], [], ["b", "c"]], ahead=ahead)
     assert dict(distribute(double, range(20), crew)) == {k: 2 * k for k in range(20)}
     assert sum(len(did) for did in crew.did.values()) == 20 + 3 and crew.closed
-    assert dict(here(double, range(3))) == {0: 0, 1: 2, 2: 4}
     assert list(distribute(double, [], FakeCrew([["a"]]))) == []
 
 
@@ -108,7 +109,7 @@ def test_a_worker_that_dies_idle_takes_nothing_with_it():
     crew = FakeCrew([["a", "b"]])
     stream = distribute(double, range(8), crew)
     first = [next(stream)]
-    crew.answers.append(("b", None, None, Dead()))
+    crew.answers.append(Answer("b", None, None, Dead()))
     assert dict(first + list(stream)) == {k: 2 * k for k in range(8)}
 
 
@@ -207,8 +208,9 @@ def test_processes_end_with_their_parent(tmp_path, signum, moment):
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent("""
         import contextlib, os, sys, time
-        from occupy_jit.files.signals import signals_wait
-        from occupy_jit.runs.executors import Processes, distribute
+        from occupy_jit.files.output.signals import signals_wait
+        from occupy_jit.runs.workers.distribute import distribute
+        from occupy_jit.runs.workers.processes import Processes
 
         def slow(folder):
             names = sys.argv[2] == "giving names"
@@ -242,8 +244,9 @@ def test_a_signal_while_the_parent_gives_names_does_not_wait_for_the_processes(t
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent("""
         import os, signal, sys, time
-        from occupy_jit.files.signals import install_signal_handlers, signals_wait
-        from occupy_jit.runs.executors import Processes, distribute
+        from occupy_jit.files.output.signals import install_signal_handlers, signals_wait
+        from occupy_jit.runs.workers.distribute import distribute
+        from occupy_jit.runs.workers.processes import Processes
 
         def work(seconds):
             time.sleep(seconds)

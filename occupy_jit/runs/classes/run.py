@@ -13,9 +13,9 @@ from occupy_jit.errors import InputError
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.classes.group import find_group, plan_group
 from occupy_jit.runs.classes.outputs import write_group
-from occupy_jit.runs.many_maps.run import in_turn
 from occupy_jit.runs.one_map.run import measure_one, run_one
 from occupy_jit.runs.plan.plan import check_options, described, would_write
+from occupy_jit.runs.workers.engines import in_turn
 
 # A class whose own full scale is this many times that of the others may be an artefact that darkens them all.
 _SUSPICIOUS_RATIO = 1.5
@@ -33,7 +33,7 @@ def run(settings, options, listener=None, executor=in_turn):
     listener : logging.Handler, optional
         Gets the lines of the log.
     executor : callable
-        As `occupy_jit.runs.many_maps.run.in_turn`.
+        As `occupy_jit.runs.workers.engines.in_turn`.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.many_maps import maps_table
+from occupy_jit.runs.many_maps.report_index import write_collected_index
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,20 @@ class Collected:
         Tables that belong to another array, which are left out.
     """
 
-    rows: list
-    missing_tasks: list
-    older: list
+    rows: list[dict]
+    missing_tasks: list[int]
+    older: list[str]
+
+    @property
+    def unfinished(self) -> str:
+        """str : What has not been run, in words; empty where all maps were."""
+        not_run = sum(line["status"] == maps_table.NOT_RUN for line in self.rows)
+        missing = ", ".join(map(str, self.missing_tasks))
+        told = [f"{not_run} maps were not run"] if not_run else []
+        return " and ".join([*told, *([f"no table of the tasks {missing}"] if missing else [])])
 
 
-def collect(directory):
+def collect(directory: str) -> Collected:
     """Put the tables of an array's tasks together.
 
     Where a directory holds tables of several arrays (other maps, or another number of tasks), those of the one that
@@ -145,3 +154,22 @@ def collect(directory):
     there = {task.task for _, _, task, _ in newest}
     rows = sorted((line for _, _, _, lines in newest for line in lines), key=lambda line: line["number"])
     return Collected(rows, [number for number in newest[0][2].tasks if number not in there], older)
+
+
+def write_collected(directory: str, found: Collected) -> tuple[str, str | None]:
+    """Write the table of all maps of an array, and the index of their reports.
+
+    Parameters
+    ----------
+    directory : str
+        Of the tables that were collected.
+    found : Collected
+
+    Returns
+    -------
+    table : str
+    index : str or None
+        None where no map has a report.
+    """
+    maps_table.write_table(directory, found.rows)
+    return maps_table.table_paths(directory)["table of maps"], write_collected_index(directory, found.rows)

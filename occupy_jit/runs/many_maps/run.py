@@ -1,18 +1,27 @@
 """Several maps: one bad map does not stop the others. Says nothing itself: outcomes tell how each map went."""
 
+import logging
 import os
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 
 from occupy_jit.errors import UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.reports.runlog import RunLog
-from occupy_jit.runs.many_maps.report_index import index_of
-from occupy_jit.runs.one_map.outcome import failed
+from occupy_jit.runs.many_maps import maps_table, resume
+from occupy_jit.runs.many_maps.array_task import ArrayTask
+from occupy_jit.runs.many_maps.report_index import index_of, write_index
+from occupy_jit.runs.one_map.outcome import Outcome, failed
 from occupy_jit.runs.one_map.run import run_one
+from occupy_jit.runs.one_map.writing import make_directory
 from occupy_jit.runs.plan.names import names_for
-from occupy_jit.runs.plan.plan import both_would_write, check_names, check_options, masks, plan_map
+from occupy_jit.runs.plan.plan import Output, Plan, both_would_write, check_names, check_options, masks, plan_map
+from occupy_jit.runs.workers.engines import Executor
+from occupy_jit.settings import Options, Settings
 
 
-def plan_all(maps, settings, options, listener=None):
+def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener: logging.Handler | None = None
+             ) -> tuple[list[Plan], list[Outcome]]:
     """Check all maps, before anything is run.
 
     Parameters
@@ -49,7 +58,7 @@ def plan_all(maps, settings, options, listener=None):
     return plans, refused
 
 
-def check_maps(maps, options, tables):
+def check_maps(maps: Sequence[str], options: Options, tables: Iterable[str]) -> None:
     """Raise UsageError where results of two maps, or those of a map and a table, would have one name.
 
     For maps of which this process plans a share only; `plan_all` checks all names of those that it plans.
@@ -72,45 +81,134 @@ def check_maps(maps, options, tables):
             raise both_would_write(path, other, names.scale)
 
 
-def in_turn(work, plans, listener=None):
-    """Run plans one after the other in this process: the simplest of the executors.
+def without_finished(plans: Sequence[Plan]) -> tuple[list[Outcome], list[Plan]]:
+    """Tell maps that an earlier run has finished from those that are still to be run.
 
     Parameters
     ----------
-    work : callable
-        `run_one` or `measure_one` of `occupy_jit.runs.one_map.run`: (plan, listener) -> Outcome.
     plans : sequence of Plan
-    listener : logging.Handler, optional
-        Gets the lines of every log. An executor that works elsewhere hands over those of each outcome when it comes.
 
-    Yields
-    ------
-    Outcome
-        As they come; another executor may change the order.
+    Returns
+    -------
+    finished : list of Outcome
+    rest : list of Plan
     """
+    finished, rest = [], []
     for plan in plans:
-        yield work(plan, listener)
+        record = resume.finished(plan)
+        if record is None:
+            rest.append(plan)
+        else:
+            finished.append(Outcome(plan.path, 0, "done", "done", record=record, written=plan.outputs))
+    return finished, rest
 
 
-def run_all(plans, listener=None, executor=in_turn):
-    """Run plans; an iterator of outcomes, as they come.
+@dataclass
+class Batch:
+    """Maps that have nothing to do with each other, or the share of them that a task of an array runs.
+
+    Attributes
+    ----------
+    options : Options
+        With all maps by name.
+    maps : tuple of str
+        Those that are run here, in order.
+    task : ArrayTask or None
+    plans : list of Plan
+        Of the maps that are still to be run.
+    outcomes : list of Outcome
+        Of the maps that are refused, were finished before, or have been run.
+    """
+
+    options: Options
+    maps: tuple[str, ...]
+    task: ArrayTask | None
+    plans: list[Plan]
+    outcomes: list[Outcome]
+
+    @property
+    def table_path(self) -> str:
+        """str : Name of the table of these maps."""
+        name = maps_table.NAME if self.task is None else self.task.table_name
+        return maps_table.table_paths(self.options.output_dir, name)["table of maps"]
+
+    def take_up(self) -> int:
+        """Leave out the maps that an earlier run has finished; returns their number."""
+        finished, self.plans = without_finished(self.plans)
+        self.outcomes += finished
+        return len(finished)
+
+    def run(self, executor: Executor, listener: logging.Handler | None = None) -> Generator[Outcome, None, None]:
+        """Run the maps, and keep the table of all maps up to date.
+
+        Parameters
+        ----------
+        executor : Executor
+        listener : logging.Handler, optional
+            Gets the lines of every log.
+
+        Yields
+        ------
+        Outcome
+            As they come.
+        """
+        table = self._table()
+        if table is not None:
+            table.write()  # what is killed soon leaves at least the names
+        try:
+            for outcome in executor(run_one, self.plans, listener):
+                self.outcomes.append(outcome)
+                if table is not None:
+                    table.add(outcome)
+                yield outcome
+        finally:
+            if table is not None:
+                table.write()
+            self.outcomes = in_order(self.outcomes, self.maps)
+
+    def _table(self) -> maps_table.Table | None:
+        """The table, in a directory that exists; None where nothing can be run, and nobody collects tables."""
+        if not self.plans and self.task is None and not any(outcome.status == 0 for outcome in self.outcomes):
+            return None
+        make_directory(self.options.output_dir)
+        return maps_table.Table(self.options.output_dir, self.options.input_map, self.maps, self.task, self.outcomes)
+
+    def write_index(self) -> tuple[Output, ...]:
+        """Write the index of the reports; returns what was written: of an array its tasks are collected first."""
+        return write_index(self.outcomes, self.options) if self.task is None else ()
+
+
+def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = None,
+               listener: logging.Handler | None = None) -> Batch:
+    """Check all maps of a batch, before any is run.
 
     Parameters
     ----------
-    plans : sequence of Plan
+    settings : Settings
+    options : Options
+        With all maps by name.
+    task : ArrayTask, optional
+        The task of an array that this process is.
     listener : logging.Handler, optional
-        Gets the lines of every log.
-    executor : callable
-        As `in_turn`.
+        Is told what is wrong with inputs.
 
-    Yields
+    Returns
+    -------
+    Batch
+
+    Raises
     ------
-    Outcome
+    OccupyError
+        Where nothing can be run, as of `plan_all`.
     """
-    return executor(run_one, plans, listener)
+    maps = options.input_map
+    check_maps(maps, options, maps_table.table_paths(options.output_dir).values())
+    mine = maps if task is None else tuple(maps[index] for index in task.share(len(maps)))
+    plans, refused = plan_all(mine, settings, options, listener)
+    return Batch(options, mine, task, plans, refused)
 
 
-def in_order(outcomes, maps):
+def in_order(outcomes: Iterable[Outcome], maps: Sequence[str]) -> list[Outcome]:
     """Outcomes in the order in which the maps were given."""
     place = {path: index for index, path in enumerate(maps)}
     return sorted(outcomes, key=lambda outcome: place[outcome.path])

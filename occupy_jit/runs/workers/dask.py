@@ -9,23 +9,21 @@ import contextlib
 import logging
 import os
 import queue
-import socket
-import sys
 import time
+from collections.abc import Callable, Hashable
+from typing import Any
 
-from occupy_jit import __version__
 from occupy_jit.errors import OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
-from occupy_jit.files.output.signals import forget_interrupt, on_interrupt
-from occupy_jit.files.output.transaction import write_error
+from occupy_jit.runs.workers.crew import Answer, Dead
 
 _SECONDS_TO_CONNECT = 15
 _PATIENCE = 600  # seconds without any worker
 _LOOK = 1.0
-_PROBE_SECONDS = 10  # network file systems show a new file late
 
 
-def _distributed():
+def quiet_distributed():
+    """The package `distributed`, imported, with its own messages off."""
     try:
         import distributed
     except ImportError:
@@ -34,6 +32,20 @@ def _distributed():
     for name in ("distributed", "tornado.application", "asyncio", *loud):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is told by this program, in one line
     return distributed
+
+
+def _connected(address: str) -> Any:
+    """A client of the scheduler."""
+    distributed = quiet_distributed()
+    place = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
+    try:
+        return distributed.Client(**place, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="occupy_jit")
+    except ValueError as error:
+        raise UsageError(f"{shown(address)}: is neither the address of a dask scheduler (tcp://HOST:PORT) nor a "
+                         f"scheduler file ({error})") from None
+    except (OSError, TimeoutError) as error:
+        raise OccupyError(f"{shown(address)}: no dask scheduler answers there ({words(error)}); check that it "
+                          "runs, and its address") from None
 
 
 class DaskWorkers:
@@ -45,37 +57,22 @@ class DaskWorkers:
         Of the scheduler (tcp://HOST:8786), or the name of its scheduler file.
     """
 
-    def __init__(self, address):
-        self._client = self._connect(address)
-        self._patience = _PATIENCE
-        self._setup(address)
+    def __init__(self, address: str) -> None:
+        self._begin(_connected(address), address, _PATIENCE)
 
-    def _setup(self, where):
-        self._where = where
+    def _begin(self, client: Any, where: str, patience: float) -> None:
+        self._client, self._where, self._patience = client, where, patience
         self._there, self._futures, self._finished = {}, {}, queue.SimpleQueue()
         self._new, self._gone = [], []
         self._looked, self._last_seen = 0.0, time.monotonic()
 
-    @staticmethod
-    def _connect(address):
-        distributed = _distributed()
-        place = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
-        try:
-            return distributed.Client(**place, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="occupy_jit")
-        except ValueError as error:
-            raise UsageError(f"{shown(address)}: is neither the address of a dask scheduler (tcp://HOST:PORT) nor a "
-                             f"scheduler file ({error})") from None
-        except (OSError, TimeoutError) as error:
-            raise OccupyError(f"{shown(address)}: no dask scheduler answers there ({_words(error)}); check that it "
-                              "runs, and its address") from None
-
-    def arrivals(self):
+    def arrivals(self) -> list[str]:
         """Addresses of workers that are new."""
         self._look()
         new, self._new = self._new, []
         return new
 
-    def _look(self):
+    def _look(self) -> None:
         """Ask the scheduler, now and then, which workers there are."""
         if self._client.status != "running":
             raise self._lost()
@@ -96,20 +93,20 @@ class DaskWorkers:
             raise OccupyError(f"{shown(self._where)}: no worker for {self._patience:.0f} seconds; start some with: "
                               "dask worker ADDRESS")
 
-    def _lost(self):
+    def _lost(self) -> OccupyError:
         return OccupyError(f"{shown(self._where)}: the dask scheduler is gone; every map that is finished is complete")
 
-    def ahead(self, worker):
+    def ahead(self, worker: str) -> int:
         """Number of tasks that a worker may hold: one with several threads would do two at the same time."""
         return 2 if self._there.get(worker) == 1 else 1
 
-    def start(self, worker, tag, function, *arguments):
+    def start(self, worker: str, tag: Hashable, function: Callable[..., Any], *arguments: Any) -> None:
         """Give a worker something to do; the answer comes out of `wait`."""
         future = self._client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
         self._futures[worker, tag] = future
         future.add_done_callback(lambda done: self._finished.put((worker, tag, done)))
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> list[Answer]:
         """Answers, or an empty list after some seconds without any."""
         found = []
         try:
@@ -124,13 +121,13 @@ class DaskWorkers:
         self._gone = []
         return found
 
-    def _buried(self, worker, tag):
+    def _buried(self, worker: str, tag: Hashable) -> Answer:
         """The answer of a worker that is gone, with all that it held."""
         for key in [key for key in self._futures if key[0] == worker]:
             self._futures.pop(key).cancel()
-        return worker, tag, None, _dead()
+        return Answer(worker, tag, None, Dead())
 
-    def _answer(self, worker, tag, future):
+    def _answer(self, worker: str, tag: Hashable, future: Any) -> list[Answer]:
         """What a finished future says: one answer, or none where it is not waited for any more."""
         import distributed
 
@@ -140,7 +137,7 @@ class DaskWorkers:
             raise self._lost()
         while True:
             try:
-                answer = (worker, tag, future.result(timeout=_LOOK), None)
+                answer = Answer(worker, tag, future.result(timeout=_LOOK), None)
             except (TimeoutError, distributed.TimeoutError):
                 self._look()
                 if worker in self._gone:  # it died with its result, and `wait` tells
@@ -154,202 +151,16 @@ class DaskWorkers:
             except distributed.scheduler.KilledWorker:
                 answer = self._buried(worker, tag)
             except Exception as error:
-                answer = (worker, tag, None, error)
+                answer = Answer(worker, tag, None, error)
             self._futures.pop((worker, tag), None)
             return [answer]
 
-    def close(self):
+    def close(self) -> None:
         """Leave the cluster; the workers stay."""
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
 
 
-class SlurmWorkers(DaskWorkers):
-    """Workers that SLURM starts as jobs, by dask-jobqueue and the user's own dask configuration.
-
-    Parameters
-    ----------
-    jobs : int
-    say : callable
-        Called with one line.
-    """
-
-    def __init__(self, jobs, say):
-        distributed = _distributed()
-        try:
-            from dask_jobqueue import SLURMCluster
-        except ImportError:
-            raise missing_packages("--cluster slurm", "dask-jobqueue") from None
-        try:
-            self._cluster = SLURMCluster()
-        except (ValueError, TypeError) as error:
-            raise UsageError("dask's configuration does not say what a job on SLURM is: write cores, memory, queue and "
-                             f"walltime under jobqueue: slurm: into ~/.config/dask/jobqueue.yaml ({_words(error)})"
-                             ) from None
-        try:
-            _require_accepted(self._cluster.job_script())
-            self._client = distributed.Client(self._cluster, set_as_default=False, name="occupy_jit")
-            self._submit(jobs)
-        except BaseException:
-            self._cluster.close(timeout=5)
-            raise
-        on_interrupt(self._cancel)
-        self._patience = float("inf")  # a queue may be long
-        self._setup("SLURM")
-        say(f"submitted {jobs} job{'s' if jobs > 1 else ''} to SLURM; work begins when the first one starts")
-
-    def _submit(self, jobs):
-        self._cluster.scale(jobs=jobs)
-        deadline = time.monotonic() + _SECONDS_TO_CONNECT
-        while len(self.job_numbers()) < jobs:
-            if time.monotonic() > deadline:
-                raise OccupyError("SLURM takes no jobs; see what sbatch says to the script that "
-                                  "dask_jobqueue.SLURMCluster().job_script() gives")
-            time.sleep(0.1)
-
-    def job_numbers(self):
-        """list of str : Of the jobs that SLURM has taken."""
-        return [str(job.job_id) for job in list(self._cluster.workers.values()) if getattr(job, "job_id", None)]
-
-    def _cancel(self):
-        """End the jobs where a signal ends this process."""
-        import subprocess
-
-        subprocess.run(["scancel", *self.job_numbers()], capture_output=True, timeout=5)
-
-    def close(self):
-        """End the jobs."""
-        forget_interrupt(self._cancel)
-        super().close()
-        with contextlib.suppress(Exception):
-            self._cluster.close(timeout=10)
-
-
-def _require_accepted(script):
-    """Raise OccupyError where SLURM would not take a job, with what it says."""
-    import subprocess
-
-    try:
-        done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=60)
-    except OSError as error:
-        raise OccupyError(f"sbatch: {error.strerror}; workers on SLURM are submitted on a machine that has its commands"
-                          ) from None
-    except subprocess.TimeoutExpired:
-        raise OccupyError("SLURM does not answer; try sinfo, and again later") from None
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise OccupyError(f"SLURM refuses the jobs ({reason[0]}); correct jobqueue: slurm: in "
-                          "~/.config/dask/jobqueue.yaml")
-
-
-def _dead():
-    from occupy_jit.runs.workers.distribute import Dead
-
-    return Dead()
-
-
-def _words(error):
+def words(error: BaseException) -> str:
+    """What an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-# What every worker does first ----------------------------------------------------------------------------------------
-
-
-class Probe:
-    """A small hidden file, for as long as the ``with`` block lasts, by which workers tell whether they share files.
-
-    Parameters
-    ----------
-    directory : str
-        Where outputs go; it exists.
-    inputs : sequence of str
-        Directories that inputs lie in.
-    """
-
-    def __init__(self, directory, inputs):
-        self._token = os.urandom(16).hex()
-        self._path = os.path.join(os.path.abspath(directory), f".occupy_probe-{self._token[:12]}")
-        self._inputs = tuple(inputs)
-
-    def __enter__(self):
-        try:
-            with open(self._path, "x") as file:
-                file.write(self._token)
-        except OSError as error:
-            raise write_error(os.path.dirname(self._path), error) from error
-        return self
-
-    def __exit__(self, *exc):
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        return False
-
-    @property
-    def arguments(self):
-        """Of `check_worker`."""
-        return self._path, self._token, self._inputs, __version__
-
-
-def check_worker(path, token, inputs, version):
-    """Done by a worker: whether it is of this version, sees the files, and can write; then it loads the kernels.
-
-    Returns
-    -------
-    str or None
-        What is wrong.
-    """
-    host = socket.gethostname()
-    if version != __version__:
-        return (f"({host}) has occupy_jit {__version__}, this program is {version}; start the workers from one "
-                "installation")
-    folder = os.path.dirname(path)
-    if _waited_for(path) != token:
-        return (f"({host}) does not see what is written to {shown(folder)} here; outputs must go to a file system that "
-                "the workers share")
-    for directory in inputs:
-        if not os.path.isdir(directory):
-            return f"({host}) does not see {shown(directory)}; inputs must be on a file system that the workers share"
-    answer = f"{path}.{os.urandom(6).hex()}"
-    try:
-        with open(answer, "x"):
-            pass
-        os.unlink(answer)
-    except OSError as error:
-        return f"({host}) cannot write to {shown(folder)}: {error.strerror}"
-    from occupy_jit.machine.heap import keep_freed_memory
-    from occupy_jit.runs import warmup
-
-    keep_freed_memory()
-    _take_threads(worker_threads() or 1)
-    warmup.ready()
-    return None
-
-
-def _take_threads(number):
-    """Use the threads of this worker: dask tells every library to use one, as it expects a task on each of them."""
-    os.environ["OMP_NUM_THREADS"] = str(number)
-    if "numba" not in sys.modules:  # it would start one for every processor, and those that do nothing take time, too
-        os.environ["NUMBA_NUM_THREADS"] = str(number)
-
-
-def _waited_for(path):
-    """Content of a small file; "" if it does not appear for a while."""
-    deadline = time.monotonic() + _PROBE_SECONDS
-    while True:
-        try:
-            with open(path) as file:
-                return file.read()
-        except OSError:
-            if time.monotonic() > deadline or not os.path.isdir(os.path.dirname(path)):
-                return ""
-            time.sleep(0.5)
-
-
-def worker_threads():
-    """Threads that the dask worker which calls this has for itself; None outside of one."""
-    try:
-        from distributed import get_worker
-
-        return max(1, get_worker().state.nthreads)
-    except (ImportError, ValueError, AttributeError):
-        return None

@@ -1,7 +1,11 @@
-"""Executors for `occupy_jit.runs.many_maps.run.run_all` that use other processes, here or elsewhere."""
+"""Executors: what runs the plans of several maps, in this process, in processes beside it, or on a cluster."""
 
+import functools
+import logging
 import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from occupy_jit.errors import OccupyError, UsageError
 from occupy_jit.files.names.paths import shown
@@ -9,12 +13,65 @@ from occupy_jit.machine import free_memory
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import warmup
-from occupy_jit.runs.one_map.outcome import failed
+from occupy_jit.runs.one_map.outcome import Outcome, failed
 from occupy_jit.runs.one_map.writing import make_directory
-from occupy_jit.runs.workers.distribute import Lost, Processes, distribute
+from occupy_jit.runs.plan.plan import Plan
+from occupy_jit.runs.workers.crew import Crew, Lost
+from occupy_jit.settings import Options
+
+Work = Callable[[Plan, logging.Handler | None], Outcome]
+"""`run_one` or `measure_one` of `occupy_jit.runs.one_map.run`."""
 
 
-def processes(jobs, threads=None, say=None):
+class Executor(Protocol):
+    """Runs plans and yields their outcomes as they come, in any order."""
+
+    def __call__(self, work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None
+                 ) -> Iterator[Outcome]:
+        """Do the work on every plan; the listener gets the lines of every log, at the latest with the outcome."""
+        ...
+
+
+def in_turn(work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None) -> Iterator[Outcome]:
+    """Run plans one after the other in this process: the simplest of the executors.
+
+    Parameters
+    ----------
+    work : callable
+    plans : sequence of Plan
+    listener : logging.Handler, optional
+        Gets the lines of every log while they are written.
+
+    Yields
+    ------
+    Outcome
+    """
+    for plan in plans:
+        yield work(plan, listener)
+
+
+def executor_for(options: Options, say: Callable[[str], None] | None = None) -> Executor:
+    """Who runs the maps: this process, several processes, or a cluster.
+
+    Parameters
+    ----------
+    options : Options
+        ``cluster``, ``cluster_jobs``, ``jobs`` and ``threads`` count.
+    say : callable, optional
+        Called with a line about what is waited for.
+
+    Returns
+    -------
+    Executor
+    """
+    if options.cluster is not None:
+        return dask(options.cluster, options.cluster_jobs, say)
+    if options.jobs > 1:
+        return processes(options.jobs, options.threads, say)
+    return in_turn
+
+
+def processes(jobs: int, threads: int | None = None, say: Callable[[str], None] | None = None) -> Executor:
     """Executor that runs several maps at once in processes of this machine, which share its threads.
 
     Parameters
@@ -28,10 +85,11 @@ def processes(jobs, threads=None, say=None):
 
     Returns
     -------
-    callable
+    Executor
     """
-    def execute(work, plans, listener=None):
+    def execute(work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None) -> Iterator[Outcome]:
         from occupy_jit.kernels.jit import cache
+        from occupy_jit.runs.workers.processes import Processes
 
         _check_memory_of_all(plans, jobs)
         number = min(jobs, len(plans))
@@ -44,7 +102,7 @@ def processes(jobs, threads=None, say=None):
     return execute
 
 
-def _check_memory_of_all(plans, jobs):
+def _check_memory_of_all(plans: Sequence[Plan], jobs: int) -> None:
     """Raise UsageError where the largest maps that may run at once would need more memory than there is."""
     there = free_memory.available()
     needs = sorted((plan.memory_bytes for plan in plans), reverse=True)
@@ -57,7 +115,7 @@ def _check_memory_of_all(plans, jobs):
                      f"{there / 1e9:.1f} GB are available; {advice}")
 
 
-def dask(address, jobs=None, say=None):
+def dask(address: str, jobs: int | None = None, say: Callable[[str], None] | None = None) -> Executor:
     """Executor that hands the maps to the workers of a dask cluster.
 
     Names of files in the plans must be absolute: a worker has a current directory of its own.
@@ -73,29 +131,39 @@ def dask(address, jobs=None, say=None):
 
     Returns
     -------
-    callable
+    Executor
     """
-    def execute(work, plans, listener=None):
-        import functools
-
-        from occupy_jit.runs.workers import dask as dask_workers
+    def execute(work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None) -> Iterator[Outcome]:
+        from occupy_jit.runs.workers.probe import Probe, check_worker
 
         if not plans:
             return
         folder = plans[0].options.output_dir
         make_directory(folder)
         inputs = sorted({os.path.dirname(path) for plan in plans for path in (plan.path, *plan.also_read)})
-        with dask_workers.Probe(folder, inputs) as probe:
-            crew = (dask_workers.SlurmWorkers(jobs, say or (lambda line: None)) if address == "slurm"
-                    else dask_workers.DaskWorkers(address))
-            check = functools.partial(dask_workers.check_worker, *probe.arguments)
-            yield from _outcomes(work, plans, crew, check, listener)
+        with Probe(folder, inputs) as probe:
+            crew = _crew_of_cluster(address, jobs, say or (lambda line: None))
+            yield from _outcomes(work, plans, crew, functools.partial(check_worker, *probe.arguments), listener)
 
     return execute
 
 
-def _outcomes(work, plans, crew, prepare, listener):
+def _crew_of_cluster(address: str, jobs: int | None, say: Callable[[str], None]) -> Crew:
+    if address == "slurm":
+        from occupy_jit.runs.workers.slurm import SlurmWorkers
+
+        assert jobs is not None, "the command line asks for their number"
+        return SlurmWorkers(jobs, say)
+    from occupy_jit.runs.workers.dask import DaskWorkers
+
+    return DaskWorkers(address)
+
+
+def _outcomes(work: Work, plans: Sequence[Plan], crew: Crew, prepare: Callable[[], str | None],
+              listener: logging.Handler | None) -> Iterator[Outcome]:
     """Outcomes as they come; the lines of their logs go to the listener, each log in one piece."""
+    from occupy_jit.runs.workers.distribute import distribute
+
     # the list of all maps is no business of a worker that runs one of them
     sent = [replace(plan, options=replace(plan.options, input_map=())) for plan in plans]
     for index, result in distribute(work, sent, crew, prepare, RunLog(listener).warning):
