@@ -20,6 +20,7 @@ _LAZY = {
     "join_half_maps": "estimation.noise.half_maps",
     "get_map_occupancy": "occupancy",
     "occupancy_of_parts": "estimation.parts.fit",
+    "states": "estimation.states.of_volumes",
     "compare_parts": "estimation.comparison.parts",
     "read_model": "files.models.reading",
     "occupancy": None,

@@ -140,6 +140,8 @@ class Options:
         Whether a report shows paths, and not only the names of files.
     save_solvent_def : float or None
         Scale above which the mask that is written is 1.
+    states : int, True or None
+        Whether maps are volumes of one complex, to be divided into states: so many, or as many as there are.
     jobs : int
         Maps that are run at once, in processes of this machine.
     cluster : str or None
@@ -182,6 +184,8 @@ class Options:
     b_factors: str = "auto"
     assembly: str | None = None
     half_maps: tuple[str, ...] = ()
+    # states of many volumes
+    states: int | bool | None = _once(None)
     # what is written
     output_map: str | None = None
     output_dir: str = "."
@@ -217,6 +221,8 @@ class Options:
         selections(self.parts)  # says what cannot be understood
         _require(self.b_factors in B_FACTORS, "--b-factors", self.b_factors, " or ".join(B_FACTORS))
         _positive(self.voxel_size, "--voxel-size", " of Å")
+        if self.states is not None and self.states is not True:
+            _require(self.states >= 1, "--states", self.states, "at least 1")
         if self.save_solvent_def is not None:
             _within(self.save_solvent_def, 0, 1, "--save-solvent-def")
         _require(0 <= self.min_vis_scale < 1, "--min-vis-scale", self.min_vis_scale, "at least 0 and below 1")

@@ -166,6 +166,12 @@ def _parts(add):
     add("--assembly", metavar="N", text="make this biological assembly of the model first")
 
 
+def _states(add):
+    add("--states", metavar="N", nargs="?", const=True, type=whole,
+        text="divide maps of one complex into states by the parts of --model that they hold; N: into so many (default: "
+             "as many as differ)")
+
+
 def _running(add):
     add("--threads", metavar="N", type=whole,
         text="threads to use (default: all that the job may use); never changes the results")
@@ -198,6 +204,7 @@ _GROUPS = (
     ("solvent and confidence", None, _solvent),
     ("modification", "Each kind that is asked for gets its own map.", _modification),
     ("occupancy of parts", None, _parts),
+    ("states of many volumes", None, _states),
     ("running", None, _running),
 )
 
@@ -294,6 +301,7 @@ def _check(options):
                          "own region of full scale; run it on each map")
     check_number(options)
     _check_many(options)
+    _check_states(options)
     for name in _NAMES:
         value = getattr(options, name)
         if "" in (value if isinstance(value, tuple) else [value]):
@@ -308,6 +316,20 @@ def check_number(options):
     several = any(name.startswith("@") or os.path.isdir(name) for name in options.input_map)
     if options.common_scale and number == 1 and not several:
         raise UsageError("--common-scale needs at least two maps after -i")
+
+
+def _check_states(options):
+    """Raise UsageError for options that do not go with states."""
+    if options.states is None:
+        return
+    for name in ("demo", "rerun", "common_scale", "half_maps", "target_mask", "residues", "output_map"):
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} and --states cannot be given together")
+    if options.array:
+        raise UsageError("--array and --states cannot be given together: run the array with --model, then OccuPy "
+                         "--collect DIR --states")
+    if options.model is None:
+        raise UsageError("--states needs a model: add --model MODEL")
 
 
 def _check_many(options):
@@ -325,7 +347,7 @@ def _check_many(options):
     if options.resume and not options.json:
         raise UsageError("--resume needs the records: leave --no-json out")
     for option, there in (("--array", options.array), ("--resume", options.resume)):
-        if there and (options.relion_classes or options.common_scale):
+        if there and (options.relion_classes or options.common_scale) and options.states is None:
             raise UsageError(f"{option} is for maps that have nothing to do with each other: leave it out")
 
 

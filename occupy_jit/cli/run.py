@@ -39,7 +39,7 @@ def run(settings, options, console):
     if options.warm_up:
         return _warm_up(console)
     if options.collect:
-        return many.collect(options.collect, console)
+        return _collect(options, console)
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
         from occupy_jit.runs.plan.memory import wanted
 
@@ -51,6 +51,10 @@ def run(settings, options, console):
 
         settings, options = repeated(settings, options)
     options = many.with_maps(options, console)
+    if options.states is not None:
+        from occupy_jit.runs.states import run as states
+
+        return states.run(options, console, many.executor(options, console))
     if options.relion_classes or options.common_scale:
         return _run_group(settings, options, console)
     if len(options.input_map) > 1 or options.array:
@@ -87,6 +91,16 @@ def _run_map(settings, options, console):
     if options.demo and not worst(outcomes):
         _explain_demo(options, console)
     return worst(outcomes)
+
+
+def _collect(options, console):
+    """Put the tables of an array together, and find states in them where these are asked for."""
+    if options.states is None:
+        return many.collect(options.collect, console)
+    from occupy_jit.runs.states import collected
+
+    status = many.collect(options.collect, console) if collected.has_tasks(options.collect) else 0
+    return max(status, collected.run(options, console))
 
 
 def _run_group(settings, options, console):

@@ -67,6 +67,7 @@ OPTIONS = {
     "--reference-part": (["A", "B"], "reference_part", ("A", "B")),
     "--b-factors": (["flat"], "b_factors", "flat"),
     "--assembly": (["1"], "assembly", "1"),
+    "--states": (["5"], "states", 5),
     "--half-maps": (["auto"], "half_maps", ("auto",)),
     "--save-error": ([], "save_error", True),
     "--subtraction-mask": ([], "subtraction_mask", True),
@@ -110,7 +111,7 @@ def arguments(option, values, spelling=None):
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
     if option == "--class-density":
         maps = ["--relion-classes", "s.star"]
-    needs = ["--cluster", "slurm"] if option == "--cluster-jobs" else []
+    needs = {"--cluster-jobs": ["--cluster", "slurm"], "--states": ["--model", "m.cif"]}.get(option, [])
     return [spelling or option, *values, *needs, *maps]
 
 

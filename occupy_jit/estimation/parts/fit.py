@@ -39,6 +39,27 @@ class _Prepared(NamedTuple):
     uncovered: float
 
 
+class Fitted(NamedTuple):
+    """A model fitted to a map: what more is asked of the fit begins here.
+
+    Attributes
+    ----------
+    prepared : _Prepared
+    known : occupy_jit.estimation.parts.gauss_newton.Parts
+    design : Design
+    state : occupy_jit.estimation.parts.gauss_newton.State
+    uses_b_factors : bool
+    pseudo_atoms : int
+    """
+
+    prepared: _Prepared
+    known: object
+    design: Design
+    state: object
+    uses_b_factors: bool
+    pseudo_atoms: int
+
+
 def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
                        half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None):
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
@@ -83,30 +104,15 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     if b_factors not in B_FACTORS:
         raise UsageError(f"b_factors {b_factors}: must be one of {', '.join(B_FACTORS)}")
     model = structure if isinstance(structure, AtomicModel) else read_model(structure)
-    data, voxel_size, frames = _map_of(volume, voxel_size, position)
+    place = map_of(volume, voxel_size, position)
     names, part, wanted = select_parts(model, parts, reference)
-    halves = coarse_halves(data.shape, voxel_size, half_maps, half_difference, half_mean)
-    say("model: where it lies in the map")
-    prepared = _best_frame(data, voxel_size, frames, model, part)
+    halves = coarse_halves(place[0].shape, place[1], half_maps, half_difference, half_mean)
+    fitted = fit_map(place, model, part, b_factors, say, halves)
+    prepared, known, design, state, used, n_pseudo = fitted
     lattice, atoms = prepared.lattice, prepared.atoms
-    if halves is not None:
-        lattice.noise = noise_of(halves, lattice)
-    known, tree, owner = describe_parts(atoms, lattice.spacing, len(names))
-    say("model: parts")
-    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
-    n_pseudo = 0
-    if lattice.resolved > 0:
-        for _ in range(_PSEUDO_ATOM_ROUNDS):
-            say("model: density without atoms")
-            design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms)
-            n_pseudo += found
-    state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED, tell=_counted(say, "occupancies"))
     say("model: errors")
     solution = solve_with_errors(design, lattice, state, known)
-    explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
-    if explained < _LEAST_EXPLAINED:
-        raise InputError(f"{_name(model)}: does not lie in the density: it explains {100 * explained:.1f} % of the "
-                         f"map at its atoms; {_ADVICE}, or check that it is the model of this map")
+    explained = explained_share(solution, model)
     result, reference_value, weights = _result(model, names, part, lattice, known, solution, wanted, design)
     result.explained, result.pseudo_atoms, result.frame = explained, n_pseudo, prepared.frame
     result.b_factors = "model" if used else "flat"
@@ -119,12 +125,69 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     return result
 
 
+def fit_map(place, model, part, b_factors="auto", say=lambda sentence: None, halves=None):
+    """Find the model in the map, choose its B factors, find density without atoms, and fit gain and occupancies.
+
+    Parameters
+    ----------
+    place : tuple
+        From `map_of`.
+    model : AtomicModel
+    part : ndarray (atoms,), int
+        Of `model`.
+    b_factors : {"auto", "flat", "model"}
+    say : callable
+        Called with a sentence before every step.
+    halves : CoarseHalves, optional
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    InputError
+        The model does not lie in the map, or the half maps are not its halves.
+    """
+    say("model: where it lies in the map")
+    prepared = _best_frame(*place, model, part)
+    lattice, atoms = prepared.lattice, prepared.atoms
+    if halves is not None:
+        lattice.noise = noise_of(halves, lattice)
+    known, tree, owner = describe_parts(atoms, lattice.spacing, int(part.max()) + 1)
+    say("model: parts")
+    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
+    n_pseudo = 0
+    if lattice.resolved > 0:
+        for _ in range(_PSEUDO_ATOM_ROUNDS):
+            say("model: density without atoms")
+            design, state, found = _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms)
+            n_pseudo += found
+    state = run_turns(design, lattice, state, known, _MOST_TURNS, until=_SETTLED, tell=_counted(say, "occupancies"))
+    return Fitted(prepared, known, design, state, used, n_pseudo)
+
+
+def explained_share(solution, model):
+    """Share of the whitened map that the solution explains at the atoms.
+
+    Raises
+    ------
+    InputError
+        It is so little that the model cannot be that of the map.
+    """
+    explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
+    if explained < _LEAST_EXPLAINED:
+        raise InputError(f"{_name(model)}: does not lie in the density: it explains {100 * explained:.1f} % of the "
+                         f"map at its atoms; {_ADVICE}, or check that it is the model of this map")
+    return explained
+
+
 def _counted(say, what):
     """For `run_turns`: says which turn it is."""
     return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
 
 
-def _map_of(volume, voxel_size, position):
+def map_of(volume, voxel_size, position):
     """Data, voxel size and the places where the first voxel may lie."""
     if isinstance(volume, np.ndarray):
         if voxel_size is None:

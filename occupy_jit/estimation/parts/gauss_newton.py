@@ -56,14 +56,21 @@ class Parts:
     small : ndarray (parts,), bool
     parent : ndarray (parts,), int
         To whose offset that of a small part is drawn.
+    expected : ndarray (parts,), optional
+        Å^2, what all offsets are drawn to instead: those of a map that tells more.
     """
 
     size: np.ndarray
     small: np.ndarray
     parent: np.ndarray
+    expected: np.ndarray = None
 
     def __len__(self):
         return len(self.size)
+
+    def drawn_to(self, offset):
+        """What each offset is drawn to, where they are these now: (parts,)."""
+        return np.where(self.small, offset[self.parent], 0) if self.expected is None else self.expected
 
 
 def smooth_shells(values, lattice):
@@ -90,10 +97,10 @@ def first_state(design, lattice, n_parts):
     state = State(np.ones(design.n_columns), np.zeros(n_parts), np.ones(len(lattice.s)), whitening)
     values = design.values(state.gain * state.whitening * lattice.band, state.offset)
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
-    return _new_spectra(state, lattice, y, design.fit(values, state.occupancy), first=True)
+    return new_spectra(state, lattice, y, design.fit(values, state.occupancy), first=True)
 
 
-def _new_spectra(state, lattice, y, fit, first=False):
+def new_spectra(state, lattice, y, fit, first=False):
     """Gain and whitening at the present fit."""
     observed, modelled = lattice.spread(y), lattice.spread(fit)
     cross, own = lattice.power(observed, modelled), lattice.power(modelled, modelled)
@@ -152,7 +159,7 @@ def solve_once(design, lattice, y, state, parts, with_offsets=True):
     right = [sums[:n, 0]]
     if with_offsets:
         prior.append(weights)
-        right.append(share.T @ sums[:, 1] - weights * (offset - np.where(parts.small, offset[parts.parent], 0)))
+        right.append(share.T @ sums[:, 1] - weights * (offset - parts.drawn_to(offset)))
     normal = assemble(design, design.products(values), share, n, np.concatenate(prior), with_offsets)
     step, covariance = normal.solve(np.concatenate([*right, sums[n:, 0]]))
     of_offsets = np.clip(step[n:2 * n], -_LONGEST_STEP, _LONGEST_STEP) if with_offsets else np.zeros(n)
@@ -224,18 +231,19 @@ def turn(design, lattice, state, parts, with_offsets=True):
     occupancy, offset, fit = state.occupancy, state.offset, step.fit
     variance = np.diag(step.covariance)
     spread = state.spread
+    expected = 0.0 if parts.expected is None else parts.expected
     if with_offsets:
         big = ~parts.small
         told = told_by_map(variance[n:2 * n][big], spread * max(lattice.resolved, 1e-3))
         if big.sum() >= 4:
-            spread = spread_of_offsets(offset[big], told)
-    state = _new_spectra(state, lattice, y, fit)
+            spread = spread_of_offsets((offset - expected)[big], told)
+    state = new_spectra(state, lattice, y, fit)
     full, _ = full_group(occupancy[:n], np.sqrt(variance[:n]), parts.size)
     scale = occupancy[:n][full].mean()
     gain = state.gain * scale
     occupancy = occupancy / scale
     if with_offsets:  # an offset common to all belongs to the gain
-        common = float(np.clip(offset[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
+        common = float(np.clip((offset - expected)[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
         offset = offset - common
         gain = gain * np.exp(-common * lattice.s**2 / 4)
     change = max(np.abs(occupancy - before.occupancy)[:n].max(), np.abs(offset - before.offset).max() / 500)

@@ -1,0 +1,188 @@
+"""From occupancies of parts in many volumes to states: the steps in their order, and what comes out of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.states.common_scale import to_common_scale
+from occupy_jit.estimation.states.composition import Composition, compose
+from occupy_jit.estimation.states.continuum import Continuum, compare_with_continuum
+from occupy_jit.estimation.states.groups import WITHIN, Partition, find_states, merge
+from occupy_jit.estimation.states.order import StateGraph, relations, state_graph
+
+FEWEST_VOLUMES = 3
+
+
+@dataclass
+class Ensemble:
+    """Occupancies of the same parts in many volumes, as they were fitted.
+
+    Attributes
+    ----------
+    volumes, parts : list of str
+    atoms : ndarray (parts,)
+    raw, deviation : ndarray (volumes, parts)
+        On each volume's own scale, and the standard errors by noise.
+    correlation : ndarray (parts, parts)
+        Of the noise, mean over volumes.
+    se_model : ndarray (parts,)
+        What errors of the model make occupancies wrong by, alike in all volumes.
+    """
+
+    volumes: list
+    parts: list
+    atoms: np.ndarray
+    raw: np.ndarray
+    deviation: np.ndarray
+    correlation: np.ndarray
+    se_model: np.ndarray
+
+    @classmethod
+    def of_fits(cls, volumes, parts, fits, prepared):
+        """From the fits of all volumes.
+
+        Parameters
+        ----------
+        volumes, parts : list of str
+        fits : sequence of (raw, deviation)
+        prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit
+        """
+        raw, deviation = (np.array([fit[i] for fit in fits], float) for i in (0, 1))
+        return cls(list(volumes), list(parts), prepared.size, raw, deviation, prepared.correlation, prepared.se_model)
+
+
+@dataclass
+class StatesResult:
+    """What many volumes of one complex are made of.
+
+    Attributes
+    ----------
+    volumes, parts : list of str
+    atoms : ndarray (parts,)
+    occupancy, se, se_noise : ndarray (volumes, parts), float64
+        On one scale; how far from the truth they may be, and how far from those of other volumes: errors of the model
+        are the same in all.
+    full : ndarray (volumes,), float64
+        Grey scale of each volume: what its fit calls 1, over what is 1 here.
+    reference : ndarray (parts,), bool
+        Parts that are fully occupied in all volumes: the mean of these is 1.
+    partition : Partition
+    composition : Composition
+    relations : list of occupy_jit.estimation.states.order.Relation
+    graph : StateGraph
+    continuum : Continuum or None
+        The comparison with one; its ``preferred`` says whether volumes vary continuously.
+    part_tree : list
+        Merges of parts by their occupancies over the volumes, as ``partition.tree``.
+    warnings : list of str
+    """
+
+    volumes: list
+    parts: list
+    atoms: np.ndarray
+    occupancy: np.ndarray
+    se: np.ndarray
+    se_noise: np.ndarray
+    full: np.ndarray
+    reference: np.ndarray
+    partition: Partition
+    composition: Composition
+    relations: list
+    graph: StateGraph
+    continuum: Continuum | None
+    part_tree: list
+    warnings: list = field(default_factory=list)
+
+    @property
+    def state(self):
+        """ndarray (volumes,), int : Of every volume, from 1."""
+        return self.partition.label + 1
+
+    @property
+    def n_states(self):
+        """int : How many states there are."""
+        return self.partition.n_states
+
+    @property
+    def is_continuous(self):
+        """bool : Whether volumes vary continuously, so that the states are only neighbourhoods."""
+        return self.continuum is not None and self.continuum.preferred
+
+    def __len__(self):
+        return len(self.volumes)
+
+    def __iter__(self):
+        """Rows of the table of states and parts, which pandas takes."""
+        made = self.composition
+        for s in range(self.n_states):
+            for p, part in enumerate(self.parts):
+                yield {"state": s + 1, "part": part, "occupancy": float(made.occupancy[s, p]),
+                       "se": float(made.se[s, p]), "call": str(made.call[s, p])}
+
+
+def analyse(ensemble, number=None, particles=None, reference=None):
+    """States of volumes whose parts were fitted.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    number : int, optional
+        How many states; found if not given.
+    particles : ndarray (volumes,), optional
+        How many each volume stands for.
+    reference : sequence of int, optional
+        Parts that are fully occupied in all volumes; found if none are named.
+
+    Returns
+    -------
+    StatesResult
+
+    Raises
+    ------
+    InputError
+        Fewer than three volumes.
+    """
+    n = len(ensemble.volumes)
+    if n < FEWEST_VOLUMES:
+        raise InputError(f"states need at least {FEWEST_VOLUMES} volumes; there {'is' if n == 1 else 'are'} {n}")
+    if number is not None and number > n:
+        raise UsageError(f"{number} states of {n} volumes: give a smaller number, or more volumes")
+    scale = to_common_scale(ensemble.raw, ensemble.deviation, ensemble.correlation, ensemble.atoms, reference)
+    partition = find_states(scale.occupancy, scale.noise, number)
+    continuum = compare_with_continuum(scale.occupancy, scale.noise, partition.label)
+    if continuum is not None and continuum.preferred:
+        # what states leave of the volumes' scatter is no noise then
+        partition = find_states(scale.occupancy, scale.noise, number, adapt=False)
+    if particles is not None:
+        partition = partition.by_share(particles)
+    composition = compose(scale.occupancy, scale.noise, ensemble.se_model, partition, particles)
+    # Residuals are noise and errors of the model. Where volumes agree better than they say, the rest is the model's.
+    se_noise = scale.noise * partition.growth
+    known = np.isfinite(scale.occupancy)
+    weights = known / (np.where(known, se_noise, 1) ** 2 + WITHIN**2)
+    part_tree = merge(np.where(known, scale.occupancy, 0).T, weights.T, number=1)[1]
+    se = np.hypot(np.maximum(se_noise, scale.noise), ensemble.se_model)
+    result = StatesResult(ensemble.volumes, ensemble.parts, ensemble.atoms, scale.occupancy, se, se_noise, scale.full,
+                          scale.weights > 0, partition, composition, relations(ensemble.parts, composition),
+                          state_graph(ensemble.parts, composition), continuum, part_tree)
+    _warn(result)
+    return result
+
+
+def _warn(result):
+    """Sentences about what the user should know."""
+    say = result.warnings.append
+    if not result.reference.any():
+        say("no part is full in nearly all volumes: occupancy 1 is the fullest part of each volume by itself; name "
+            "parts that all have, if there are any, as the reference")
+    growth = float(np.median(result.partition.growth))
+    if growth > 1.5 and not result.is_continuous:
+        say(f"volumes of one state differ {growth:.1f} times as much as noise explains; errors are made as much larger")
+    loose = np.flatnonzero(np.median(result.se, axis=0) > 0.25)
+    if len(loose):
+        say(f"{len(loose)} parts are not determined (standard error above .25): "
+            + ", ".join(result.parts[p] for p in loose[:10]))
+
+
+__all__ = ["FEWEST_VOLUMES", "Ensemble", "StatesResult", "analyse"]

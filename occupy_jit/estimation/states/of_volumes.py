@@ -1,0 +1,117 @@
+"""States of volumes in one call, for Python: read or given, fitted with a model, divided."""
+
+import os
+
+import numpy as np
+
+from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.states.ensemble import FEWEST_VOLUMES, Ensemble, analyse
+from occupy_jit.estimation.states.mean_volume import MeanVolume
+
+_MOST_IN_MEAN = 200
+
+
+def states(volumes, *, model=None, parts=(), reference=(), b_factors="auto", number=None, particles=None,
+           voxel_size=None, position=None, progress=None):
+    """Which states volumes of one complex are in, what each state is made of, and in which order they come.
+
+    Parameters
+    ----------
+    volumes : sequence of str, path-like, Map or ndarray (z, y, x)
+        On one grid, aligned to each other. Those given by name are read one at a time.
+    model : AtomicModel, str or path-like
+        That lies in them.
+    parts, reference, b_factors
+        As for `occupy_jit.occupancy_of_parts`; reference parts are full in all volumes.
+    number : int, optional
+        How many states; found if not given.
+    particles : sequence of float, optional
+        How many particles each volume stands for.
+    voxel_size, position : optional
+        Of arrays: Å, and where their first voxel lies in the model's frame (x, y, z).
+    progress : callable, optional
+        Called with a sentence before every step.
+
+    Returns
+    -------
+    StatesResult
+        Iterating over it gives the rows of states and parts: ``pandas.DataFrame(result)``.
+
+    Raises
+    ------
+    InputError
+        A volume cannot be used (others would go on without it, but not here), there are fewer than three, or the model
+        does not lie in them.
+    UsageError
+        What is asked for cannot be.
+
+    Examples
+    --------
+    >>> import glob
+    >>> found = occupy_jit.states(glob.glob("volumes/*.mrc"), model="model.cif")        # doctest: +SKIP
+    >>> found.n_states, found.composition.call                                          # doctest: +SKIP
+    """
+    from occupy_jit.estimation.parts.selection import select_parts
+    from occupy_jit.estimation.states.prepared_fit import PreparedFit
+    from occupy_jit.files.models.reading import AtomicModel, read_model
+
+    volumes, say = list(volumes), progress or (lambda sentence: None)
+    if len(volumes) < FEWEST_VOLUMES:
+        raise InputError(f"states need at least {FEWEST_VOLUMES} volumes; there are {len(volumes)}")
+    if model is None:
+        raise UsageError("states need a model: give model=")
+    if particles is not None and len(particles) != len(volumes):
+        raise UsageError(f"particles: {len(particles)} numbers for {len(volumes)} volumes")
+    structure = model if isinstance(model, AtomicModel) else read_model(model)
+    names, part, wanted = select_parts(structure, parts, reference)
+    say("mean of the volumes")
+    mean, first = MeanVolume(), _opened(volumes[0])
+    for volume in volumes[::max(1, -(-len(volumes) // _MOST_IN_MEAN))]:
+        mean.add(_data(_opened(volume), first, volume))
+    place = mean.data
+    if not isinstance(first, np.ndarray):
+        first.data, place = mean.data, first
+    prepared = PreparedFit(place, structure, part, b_factors, voxel_size, position, say)
+    fits = []
+    for k, volume in enumerate(volumes):
+        say(f"volumes: {k + 1} of {len(volumes)}")
+        try:
+            found = prepared.fit(_data(_opened(volume), place, volume))
+        except InputError as error:
+            raise InputError(f"{_called(volume, k)}: {error}") from error
+        if found.shift.any():
+            raise InputError(f"{_called(volume, k)}: is not aligned to the others: it fits their mean better after a "
+                             "shift by " + ", ".join(f"{v:.1f}" for v in found.shift) + " Å (x, y, z)")
+        fits.append((found.raw, found.deviation))
+    say("states")
+    ensemble = Ensemble.of_fits([_called(volume, k) for k, volume in enumerate(volumes)], names, fits, prepared)
+    return analyse(ensemble, number, None if particles is None else np.asarray(particles, float), wanted)
+
+
+def _opened(volume):
+    """A map, or the array itself."""
+    if isinstance(volume, (str, os.PathLike)):
+        from occupy_jit.files.maps.reading import read_map
+
+        return read_map(volume)
+    return volume
+
+
+def _data(volume, first, given):
+    """The array of a volume on the grid of the first."""
+    data = volume if isinstance(volume, np.ndarray) else volume.data
+    shape = (first if isinstance(first, np.ndarray) else first.data).shape
+    if data.shape != shape:
+        raise InputError(f"{_called(given, None)}: has {' x '.join(map(str, data.shape[::-1]))} voxels (x, y, z), the "
+                         f"first {' x '.join(map(str, shape[::-1]))}")
+    if not isinstance(volume, np.ndarray) and not isinstance(first, np.ndarray):
+        from occupy_jit.files.maps.maps import check_same_grid
+
+        check_same_grid(first, volume)
+    return data
+
+
+def _called(volume, number):
+    """What a volume is called in tables and messages."""
+    path = volume if isinstance(volume, (str, os.PathLike)) else getattr(volume, "path", None)
+    return f"volume {number + 1}" if path is None and number is not None else os.fsdecode(path or "a volume")

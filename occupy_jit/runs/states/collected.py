@@ -1,0 +1,91 @@
+"""States from the tables that a run of many maps with a model has written: no map is read again."""
+
+import glob
+import os
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.transaction import Outputs
+from occupy_jit.reports.runlog import RunLog
+from occupy_jit.runs.many_maps import maps_table
+from occupy_jit.runs.states.outputs import Findings, write_all
+
+_OF_MODEL = 0.5
+"""Share of an error that is put down to the model, where the table does not tell: errors of fits with wrong models of
+simulated maps are about half noise at the signal-to-noise ratios of classes."""
+
+
+def has_tasks(directory):
+    """Whether tasks of an array have left tables in a directory."""
+    return bool(glob.glob(os.path.join(glob.escape(directory), f"{maps_table.NAME}_task*.json")))
+
+
+def run(options, listener=None):
+    """Divide the maps of an earlier run into states; raises, returns as `occupy_jit.runs.states.run.run`."""
+    log = RunLog(listener)
+    directory = options.collect
+    rows = _rows(directory)
+    log.header(options.command_line, [directory])
+    ensemble, left_out = _ensemble(rows, directory)
+    for name, reason in left_out:
+        log.warning(f"{shown(name)}: {reason}; left out")
+    from occupy_jit.estimation.states.ensemble import analyse
+
+    reference = _reference(options, ensemble)
+    result = analyse(ensemble, None if options.states is True else options.states, None, reference)
+    from dataclasses import replace
+
+    options = options if "output_dir" in options.given else replace(options, output_dir=directory)
+    with Outputs() as outputs:
+        written = write_all(Findings(result, ensemble.volumes, None, None, {}), outputs, options, log)
+    log.wrote(written)
+    return int(bool(left_out))
+
+
+def _rows(directory):
+    path = maps_table.table_paths(directory)["table as JSON"]
+    if not os.path.exists(path):
+        raise InputError(f"{shown(directory)}: no table of maps ({os.path.basename(path)}) is there; give the output "
+                         "directory of a run of many maps with --model")
+    return maps_table.read_table(path)[0]
+
+
+def _ensemble(rows, directory):
+    """Occupancies of the parts that all maps have, and what was left out."""
+    from occupy_jit.estimation.states.ensemble import Ensemble
+
+    done = [row for row in rows if row["status"] == maps_table.DONE]
+    left_out = [(row["map"], "was not finished") for row in rows if row["status"] != maps_table.DONE]
+    found = [{part["part"]: (part["occupancy"], part["error"]) for part in row["parts"] if part.get("kind") == "model"}
+             for row in done]
+    parts = list(dict.fromkeys(name for parts_of_map in found for name in parts_of_map))
+    if not parts:
+        raise InputError(f"{shown(directory)}: the maps were run without --model: there are no parts to tell states by")
+    values = np.array([[parts_of_map.get(name, (None, None)) for name in parts] for parts_of_map in found], float)
+    raw, error = values[..., 0], values[..., 1]
+    there = np.isfinite(raw).all(0) & np.isfinite(error).all(0)
+    if not there.any():
+        raise InputError(f"{shown(directory)}: the maps have no part in common: were they run with one model?")
+    names = [name for name, ok in zip(parts, there, strict=True) if ok]
+    raw, error = raw[:, there], error[:, there]
+    atoms = _atoms(done, names)
+    se_model = _OF_MODEL * np.median(error, axis=0)
+    noise = np.sqrt(np.maximum(error**2 - se_model**2, (0.25 * error) ** 2))
+    maps = [os.path.basename(row["map"]) for row in done]
+    maps = maps if len(set(maps)) == len(maps) else [row["map"] for row in done]
+    return Ensemble(maps, names, atoms, raw, noise, np.eye(len(names)), se_model), left_out
+
+
+def _atoms(rows, names):
+    """Size of every part where the table tells it, else 1."""
+    size = {part["part"]: part["atoms"] for row in rows for part in row["parts"] if part.get("atoms")}
+    return np.array([float(size.get(name, 1)) for name in names])
+
+
+def _reference(options, ensemble):
+    unknown = [name for name in options.reference_part if name not in ensemble.parts]
+    if unknown:
+        raise InputError(f"there is no part {unknown[0]}, which --reference-part names")
+    return [ensemble.parts.index(name) for name in options.reference_part] or None

@@ -1,0 +1,144 @@
+"""Everything that is written about states, and what is said of them."""
+
+import os
+from dataclasses import dataclass
+
+from occupy_jit.files.names.paths import shown
+from occupy_jit.runs.states import mean_map, tables
+from occupy_jit.runs.states.states_record import RECORD, record_of
+
+LOG = "log_states.txt"
+_STATES_TOLD, _PARTS_TOLD = 20, 8
+
+
+@dataclass
+class Findings:
+    """What is written about.
+
+    Attributes
+    ----------
+    result : occupy_jit.estimation.states.ensemble.StatesResult
+    maps : list of str
+        Names of the volumes in the tables.
+    volumes : occupy_jit.runs.states.volumes.Volumes or None
+        Where there are maps to average.
+    particles : ndarray (volumes,) or None
+    fits : dict
+        Path -> fit.
+    """
+
+    result: object
+    maps: list
+    volumes: object
+    particles: object
+    fits: dict
+
+
+def write_all(found, outputs, options, log):
+    """Write tables, means, record and log; returns (path, what) of every file.
+
+    Parameters
+    ----------
+    found : Findings
+    outputs : occupy_jit.files.output.transaction.Outputs
+    options : occupy_jit.settings.Options
+    log : occupy_jit.reports.runlog.RunLog
+    """
+    result, folder = found.result, options.output_dir
+    for sentence in result.warnings:
+        log.warning(sentence)
+    tell(result, found.particles is not None, log)
+    written = []
+    with log.timed("write"):
+        for name, (what, text) in tables.tables_of(result, found.maps, found.particles is not None).items():
+            path = os.path.join(folder, name)
+            with outputs.open(path, "w") as file:
+                file.write(text)
+            written.append((path, what))
+    means = [] if found.volumes is None else _write_means(found, outputs, options, log)
+    written += means
+    if options.json:
+        path = os.path.join(folder, RECORD)
+        _write_record(found, path, [os.path.basename(name) for name, _ in means], outputs, options, log)
+        written.append((path, "record"))
+    path = os.path.join(folder, LOG)
+    log.files(written)
+    log.show_timings()
+    with outputs.open(path, "w") as file:
+        file.write(log.text())
+    written.append((path, "log"))
+    return written
+
+
+def _write_means(found, outputs, options, log):
+    """The mean map of every state."""
+    import numpy as np
+
+    from occupy_jit.files.maps.writing import write_map
+    from occupy_jit.runs.one_map.writing import map_label
+
+    result, written = found.result, []
+    weights = 1 / np.square(np.nanmedian(result.se_noise, axis=1))
+    scales = np.array([found.fits[path][4] for path in found.volumes.paths]) * result.full
+    with log.timed("means of the states"):
+        for s in range(result.n_states):
+            log.step(f"mean of state {s + 1} of {result.n_states}")
+            own = np.flatnonzero(result.partition.label == s)
+            mean = mean_map.mean_of([found.volumes.paths[k] for k in own], scales[own], weights[own], options)
+            path = os.path.join(options.output_dir, f"mean_state{s + 1}.mrc")
+            write_map(path, mean, found.volumes.header, map_label(f"mean of {len(own)} volumes, state {s + 1}"),
+                      outputs=outputs)
+            written.append((path, f"mean map of state {s + 1}"))
+    log.step()
+    return written
+
+
+def _write_record(found, path, means, outputs, options, log):
+    from occupy_jit.reports.record import write_record
+    from occupy_jit.runs.one_map import summary
+    from occupy_jit.settings import Settings
+
+    left_out = [] if found.volumes is None else found.volumes.left_out
+    told = {"left_out": [{"map": name, "reason": reason} for name, reason in left_out],
+            **record_of(found.result, found.maps, found.particles is not None, {"means": means})}
+    record = summary.framed(Settings(), options, (), {"model": options.model}, told, log.verdicts, log.warnings)
+    with outputs.open(path, "w") as file:
+        write_record(file, record)
+
+
+def tell(result, has_particles, log):
+    """Say what was found."""
+    n, made = result.n_states, result.composition
+    if result.is_continuous:
+        log.verdict("continuous", f"volumes vary continuously along {result.continuum.n_directions} direction"
+                    f"{'s' if result.continuum.n_directions > 1 else ''}; the {n} states are neighbourhoods, not "
+                    "states of their own")
+    else:
+        log.say("one state: volumes differ by no more than noise explains" if n == 1 else f"{n} states")
+    share_of = "particles" if has_particles else "volumes"
+    for s in range(min(n, _STATES_TOLD)):
+        log.say(f"  state {s + 1} ({100 * made.share[s]:.0f} +- {100 * made.se_share[s]:.0f} % of the {share_of}): "
+                + _composition(result.parts, made.call[s]))
+    if n > _STATES_TOLD:
+        log.say(f"  and {n - _STATES_TOLD} more")
+    log.detail("shares are those of the volumes that were given, or of the particles that these stand for; latent "
+               "density is no population of molecules")
+
+
+def _composition(parts, calls):
+    """A state in words."""
+    words = []
+    absent = [part for part, call in zip(parts, calls, strict=True) if call == "absent"]
+    undecided = [part for part, call in zip(parts, calls, strict=True) if call == "undecided"]
+    if not absent and not undecided:
+        return "all parts present"
+    if absent:
+        words.append("without " + _some(absent))
+    if undecided:
+        words.append("undecided " + _some(undecided))
+    return "; ".join(words)
+
+
+def _some(names):
+    return ", ".join(map(shown, names[:_PARTS_TOLD])) + (f" and {len(names) - _PARTS_TOLD} more"
+                                                        if len(names) > _PARTS_TOLD else "")

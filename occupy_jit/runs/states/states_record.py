@@ -1,0 +1,83 @@
+"""The record of a run on states: all that the tables hold and what led to it, for programs and for the page."""
+
+import numpy as np
+
+RECORD = "occupy_states.json"
+FORMAT = 1
+
+
+def record_of(result, maps, has_particles, files):
+    """What was found, in plain values.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.states.ensemble.StatesResult
+    maps : sequence of str
+        Volumes, as in the tables.
+    has_particles : bool
+    files : dict
+        Names of the files of states: ``means``, a list.
+
+    Returns
+    -------
+    dict
+    """
+    made, partition = result.composition, result.partition
+    states = []
+    for s in range(result.n_states):
+        called = {call: [p for p, c in zip(result.parts, made.call[s], strict=True) if c == call]
+                  for call in ("present", "absent", "undecided")}
+        states.append({"state": s + 1, "volumes": int(made.volumes[s]),
+                       "particles": float(made.particles[s]) if has_particles else None,
+                       "share": _number(made.share[s]), "se": _number(made.se_share[s]),
+                       "evidence": _number(partition.evidence[s]), **called,
+                       "mean": None if not files.get("means") else files["means"][s]})
+    return {
+        "states_format": FORMAT,
+        "kind": "continuous" if result.is_continuous else "states",
+        "threshold": 0.5,
+        "shares_of": "particles" if has_particles else "volumes",
+        "states": states,
+        "parts": [{"part": name, "atoms": int(round(size)), "reference": bool(full), "growth_of_noise": _number(growth)}
+                  for name, size, full, growth in zip(result.parts, result.atoms, result.reference, partition.growth,
+                                                      strict=True)],
+        "volumes": [{"map": name, "state": int(partition.label[k]) + 1,
+                     "probabilities": _row(partition.probability[k]), "full_scale": _number(result.full[k])}
+                    for k, name in enumerate(maps)],
+        "occupancy": {"of_volumes": _matrix(result.occupancy), "se_of_volumes": _matrix(result.se),
+                      "se_noise_of_volumes": _matrix(result.se_noise), "of_states": _matrix(made.occupancy),
+                      "se_of_states": _matrix(made.se), "se_noise_of_states": _matrix(made.se_noise),
+                      "above_threshold": _matrix(made.above)},
+        "volume_tree": _tree(partition.tree), "part_tree": _tree(result.part_tree),
+        "order": [{**r._asdict(), "evidence": _number(r.evidence)} for r in result.relations],
+        "graph": [{"from": e.before + 1, "to": e.after + 1, "adds": e.adds, "loses": e.loses, "undecided": e.unsure}
+                  for e in result.graph.edges],
+        "continuum": None if result.continuum is None else _continuum(result),
+        "warnings": list(result.warnings),
+    }
+
+
+def _continuum(result):
+    found = result.continuum
+    return {"preferred": result.is_continuous, "log_odds": _number(found.gain), "directions": found.n_directions,
+            "loadings": _matrix(found.loading), "coordinates": _matrix(found.coordinate),
+            "curves": [{"direction": c.direction + 1, "part": result.parts[c.part], "position": _row(c.position),
+                        "occupancy": _row(c.occupancy), "se": _row(c.se)} for c in found.curves]}
+
+
+def _tree(merges):
+    return [{"one": one, "other": other, "height": _number(height), "log_odds": _number(odds)}
+            for one, other, height, odds in merges]
+
+
+def _number(value):
+    """A number with as many digits as mean something; None for what is not known."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _row(values):
+    return [_number(value) for value in values]
+
+
+def _matrix(values):
+    return [_row(row) for row in values]

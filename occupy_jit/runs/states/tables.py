@@ -1,0 +1,92 @@
+"""The tables of states, and their record: names of columns are what other programs read, and do not change."""
+
+import csv
+import io
+
+import numpy as np
+
+from occupy_jit.reports.parts_files import harmless
+
+STATES, OF_VOLUMES, OF_PARTS = "states.csv", "states_volumes.csv", "states_parts.csv"
+ORDER, GRAPH, CURVES = "states_order.csv", "states_graph.csv", "states_curves.csv"
+OCCUPANCIES, ERRORS, NOISE = "occupancies.csv", "errors.csv", "errors_noise.csv"
+_DIGITS = 5
+
+
+def tables_of(result, maps, has_particles):
+    """Name -> (what it is, text) of every table.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.states.ensemble.StatesResult
+    maps : sequence of str
+        Paths of the volumes, as in the tables.
+    has_particles : bool
+        Whether the numbers of particles are known.
+
+    Returns
+    -------
+    dict
+    """
+    made, n = result.composition, result.n_states
+    states = [(s + 1, int(made.volumes[s]), _count(made.particles[s]) if has_particles else "", _cell(made.share[s]),
+               _cell(made.se_share[s])) for s in range(n)]
+    label = result.partition.label
+    volumes = [(name, int(label[k]) + 1, _cell(result.partition.probability[k, label[k]]))
+               for k, name in enumerate(maps)]
+    parts = [(row["state"], row["part"], _cell(row["occupancy"]), _cell(row["se"]), row["call"]) for row in result]
+    order = [(r.part, r.other, r.relation, _cell(r.evidence), r.states) for r in result.relations]
+    graph = [(e.before + 1, e.after + 1, " ".join(e.adds), " ".join(e.loses), " ".join(e.unsure))
+             for e in result.graph.edges]
+    tables = {
+        STATES: ("table of states", _csv(("state", "volumes", "particles", "share", "se"), states)),
+        OF_VOLUMES: ("state of every volume", _csv(("map", "state", "probability"), volumes)),
+        OF_PARTS: ("parts in every state", _csv(("state", "part", "occupancy", "se", "call"), parts)),
+        ORDER: ("order of the parts", _csv(("part", "other", "relation", "evidence", "states"), order)),
+        GRAPH: ("order of the states", _csv(("from", "to", "adds", "loses", "undecided"), graph)),
+        OCCUPANCIES: ("occupancies of volumes and parts", _matrix(result.parts, maps, result.occupancy)),
+        ERRORS: ("their standard errors", _matrix(result.parts, maps, result.se)),
+        NOISE: ("their standard errors by noise", _matrix(result.parts, maps, result.se_noise)),
+    }
+    if result.is_continuous:
+        tables[CURVES] = ("parts along the directions of a continuum",
+                          _csv(("direction", "part", "point", "position", "occupancy", "se"), _curves(result)))
+    return tables
+
+
+def _curves(result):
+    return [(curve.direction + 1, result.parts[curve.part], point + 1, _cell(curve.position[point]),
+             _cell(curve.occupancy[point]), _cell(curve.se[point]))
+            for curve in result.continuum.curves for point in range(len(curve.position))]
+
+
+def _matrix(parts, maps, values):
+    return _csv(("map", *parts), [(name, *map(_cell, row)) for name, row in zip(maps, values, strict=True)])
+
+
+def _cell(value):
+    """A number with five digits behind the point; nothing for what is not known."""
+    return "" if not np.isfinite(value) else f"{value:.{_DIGITS}f}"
+
+
+def _count(value):
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
+
+
+def _csv(header, rows):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([harmless(name) for name in header])
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell):
+    """Text that no spreadsheet takes for a formula; numbers as they are."""
+    if not isinstance(cell, str) or not cell:
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return harmless(cell)
+    return cell
