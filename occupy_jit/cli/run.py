@@ -53,8 +53,9 @@ def run(settings, options, console):
     options = many.with_maps(options, console)
     if options.states is not None:
         from occupy_jit.runs.states import run as states
+        from occupy_jit.runs.workers.engines import executor_for
 
-        return states.run(options, console, many.executor(options, console))
+        return states.run(options, console, executor_for(options, console.say))
     if options.relion_classes or options.common_scale:
         return _run_group(settings, options, console)
     if len(options.input_map) > 1 or options.array:

@@ -6,11 +6,11 @@ from occupy_jit.errors import UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.reports.runlog import RunLog
-from occupy_jit.runs.many_maps.run import in_turn
 from occupy_jit.runs.one_map.writing import make_directory
 from occupy_jit.runs.states import fitting, mean_map
 from occupy_jit.runs.states.outputs import Findings, write_all
 from occupy_jit.runs.states.volumes import find_volumes, maps_of, names_of
+from occupy_jit.runs.workers.engines import in_turn
 
 MEAN = "mean_all.mrc"
 
@@ -25,7 +25,7 @@ def run(options, listener=None, executor=in_turn):
     listener : logging.Handler, optional
         Gets the lines of the log.
     executor : callable
-        As `occupy_jit.runs.many_maps.run.in_turn`.
+        As `occupy_jit.runs.workers.engines.in_turn`.
 
     Returns
     -------
