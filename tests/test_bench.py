@@ -53,6 +53,7 @@ def test_original_is_what_the_variable_says(capsys, monkeypatch, tmp_path):
     assert [row["what"] for row in rest] == ["OccuPy --help", "OccuPy --version"]
 
 
+@pytest.mark.slow
 @compiled
 def test_rows_of_many_maps(capsys):
     pytest.importorskip("distributed", reason="dask is not installed")

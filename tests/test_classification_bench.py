@@ -35,6 +35,7 @@ def test_rows_of_the_table():
     assert bench.heading(2).splitlines()[0].count("|") == bench.summary("x", found).count("|")
 
 
+@pytest.mark.slow
 @pytest.mark.relion
 @pytest.mark.skipif(bool(_MISSING), reason=f"RELION is not installed ({', '.join(_MISSING)} missing)")
 def test_classes_that_were_written_here_are_found_sooner(tmp_path):

@@ -614,6 +614,7 @@ def test_warm_up(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_log_says_why_kernels_are_compiled(good, tmp_path):
     """Without a directory to keep them in they are compiled in every run: that is worth knowing."""
     (tmp_path / "blocked").write_text("no directory")

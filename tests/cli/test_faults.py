@@ -80,6 +80,7 @@ def one_line(ran, status=1):
 # --- no room ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 2000, 100_000, 443_000])
 def test_limit_on_file_sizes(limit, folder, tmp_path):
     """A quota: what does not fit is told, and nothing that began stays; a file that ends with the limit does fit."""
@@ -173,6 +174,7 @@ sys.exit(entry())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "number", "said"), [
     ("vanish", 1, "does not exist"), ("vanish", 3, "does not exist"), ("EIO", 1, "input/output error"),
     ("EIO", 4, "input/output error"), ("EDQUOT", 2, "quota"), ("ESTALE", 3, "does not exist"),
@@ -259,6 +261,7 @@ sys.exit(entry())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_signals_between_two_outputs(number, status, folder, tmp_path):
     """A moment that is always hit: three temporaries are complete, none has its name."""
@@ -432,6 +435,7 @@ def mutated(seed, content):
     return bytes(content)
 
 
+@pytest.mark.slow
 def test_damaged_files_end_in_status_0_or_3(tmp_path, monkeypatch):
     """Through the whole command, in this process: no traceback, no warning of a library, nothing of a refused file."""
     monkeypatch.chdir(tmp_path)
@@ -472,6 +476,7 @@ def resident_bytes():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
 def test_memory_stays_flat(tmp_path, monkeypatch):
     """One map after another through the Python interface: 0.44 MB each, so a leak of one volume each shows."""

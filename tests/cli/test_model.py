@@ -69,6 +69,7 @@ def test_table_model_attributes_and_report_say_the_same(folder, tmp_path):
         assert f"{float(row['occupancy']):.2f} ± {float(row['se']):.2f}" in html
 
 
+@pytest.mark.slow
 def test_half_maps_tell_what_either_says_and_the_noise(folder, tmp_path):
     atoms = structure()
     halves = [write(tmp_path / f"half{i}.mrc", density(atoms, OCCUPANCY, noise=0.6, seed=i), VOXEL) for i in (1, 2)]

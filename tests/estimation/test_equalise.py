@@ -176,6 +176,7 @@ def test_nothing_to_do_is_the_input_bit_for_bit(given):
     assert np.array_equal(found.view(np.int32), volume.view(np.int32))
 
 
+@pytest.mark.slow
 @hypothesis_settings(deadline=None, max_examples=6)
 @given(st.tuples(*[st.integers(6, 15)] * 3), st.integers(0, 99))
 def test_flips_and_permutations_of_the_axes_go_through(shape, seed):

@@ -140,6 +140,7 @@ def test_cells_find_what_voxels_find(monkeypatch):
     assert 2 * np.count_nonzero(a & b) > 0.98 * (np.count_nonzero(a) + np.count_nonzero(b))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.floats(-6, 6), st.floats(-10, 10), st.integers(0, 50))
 def test_grey_scale_and_offset_do_not_matter(exponent, offset, seed):

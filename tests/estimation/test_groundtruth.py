@@ -35,11 +35,10 @@ def test_occupancies_of_chains_are_found(estimates):
         assert np.all(np.abs(error) < 2.2 * bound)
 
 
+@pytest.mark.parametrize("estimates", [level for level in LEVELS if level <= 3], indirect=True)
 def test_without_the_noise_floor_it_is_worse(estimates):
-    """The floor is what keeps weak chains from reading too much where there is noise."""
+    """The floor is what keeps weak chains from reading too much, where there is noise to speak of."""
     level, results = estimates
-    if level > 3:
-        pytest.skip("without noise to speak of there is nothing to take off")
 
     def rmse(given):
         errors = [m.medians(estimate(m.map, Settings(**given), voxel_size=m.voxel_size).scale) - m.occupancies
@@ -61,6 +60,7 @@ def test_confidence_covers_the_chains_and_no_solvent(estimates):
         assert found.confidence[made.distance > 8].mean() < 0.02
 
 
+@pytest.mark.slow
 def test_amplification_equalises_content_and_leaves_solvent(estimates):
     level, results = estimates
     wanted = Settings(amplify=True)

@@ -29,6 +29,7 @@ def masks_of(made, angstrom):
     return [(f"chain {number}", (nearest == number) & (distance <= angstrom)) for number, distance in enumerate(near)]
 
 
+@pytest.mark.slow
 def test_the_width_of_the_mask_hardly_matters(made, result):
     for angstrom in (3, 6):
         rows = occupancy_of_masks(result, masks_of(made, angstrom))
@@ -39,6 +40,7 @@ def test_the_width_of_the_mask_hardly_matters(made, result):
     assert np.abs(found - made.occupancies).max() < np.abs(plain - made.occupancies).max() / 2
 
 
+@pytest.mark.slow
 def test_errors_cover_what_noise_does(made):
     """The same chains under other noise: medians spread no more than their errors say, which hold structure too."""
     rng = np.random.default_rng(3)
@@ -90,6 +92,7 @@ def test_it_is_the_median_on_peaks(made, result):
     assert row["occupancy"] == pytest.approx(np.median(np.where(maximum[peak] > result.floor, values, 0)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_halves_are_read_on_the_peaks_of_each_other(made):
     difference = np.ascontiguousarray((made.map - made.signal)[::-1, :, ::-1])
     found = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False, half_difference=difference)

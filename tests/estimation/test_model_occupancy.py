@@ -135,6 +135,7 @@ def test_residues_have_the_mean_of_their_part(simulated):
     assert found.of_atoms().shape == (len(model),)
 
 
+@pytest.mark.slow
 def test_errors_cover_the_truth_as_often_as_they_should():
     deviations = []
     for seed in range(30):
@@ -318,6 +319,7 @@ def test_half_maps_tell_the_share_of_noise_in_the_errors(halved):
     assert (told.se_noise < found.se).all()
 
 
+@pytest.mark.slow
 def test_the_error_by_noise_is_the_scatter_of_maps_with_other_noise():
     model = structure()
     signal = density(model, OCCUPANCY)
@@ -370,6 +372,7 @@ def test_what_chance_seldom_exceeds_is_the_quantile_of_chi_square():
         assert abs(part_halves._most(n) / np.sqrt(chi2.ppf(0.999, n) / n) - 1) < 0.03
 
 
+@pytest.mark.slow
 def test_the_bits_do_not_depend_on_the_number_of_threads():
     code = ("import hashlib; from tests.estimation.test_model_occupancy import *; model = structure()\n"
             "one, two = (density(model, OCCUPANCY, noise=0.3, seed=seed) for seed in (1, 2))\n"

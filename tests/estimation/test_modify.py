@@ -277,6 +277,7 @@ def test_bits_do_not_depend_on_threads_or_on_where_it_is_put(made, found, noise)
     assert np.array_equal(made.map, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_to_noise", [6, 3])
 def test_amplified_content_without_solvent_has_no_bright_rim(signal_to_noise):
     """Far from every atom less than a tenth of the noise is left, also where the rest is amplified up to tenfold."""
@@ -291,6 +292,7 @@ def test_amplified_content_without_solvent_has_no_bright_rim(signal_to_noise):
     assert np.all(full > 0.7 * made.medians(made.map - found.zero)[made.occupancies == 1])
 
 
+@pytest.mark.slow
 def test_what_amplifies_goes_band_by_band_unless_plain_factors_are_asked_for(made, found):
     bands = equalise.measure(made.map, found)
     for given in ({"amplify": True}, {"amplify_gamma": 3.0}, {"sigmoid_gamma": 3.0}):

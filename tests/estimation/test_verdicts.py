@@ -1,8 +1,6 @@
 """What is said about maps that call for it, and that nothing is said about those that do not: through the command."""
 
-import glob
 import json
-import os
 
 import numpy as np
 import pytest
@@ -11,9 +9,9 @@ from hypothesis import strategies as st
 
 from occupy_jit.estimation.solvent import flattened as flat
 from tests.command import particle, run, write
+from tests.data_folder import simulator
 
 N = 72  # the default kernel, 7 voxels, is just below a tenth of this
-GROUND_TRUTH = os.environ.get("OCCUPY_GROUND_TRUTH", "")
 
 
 def radii(shape):
@@ -140,16 +138,19 @@ def test_a_solvent_definition_changes_only_what_is_said_of_the_fit(tmp_path):
     assert scales[0] == scales[1]
 
 
-@pytest.mark.skipif(not glob.glob(os.path.join(GROUND_TRUTH, "*_full.mrc")),
-                    reason="OCCUPY_GROUND_TRUTH names no directory of simulated maps")
-def test_none_on_simulated_particles(tmp_path):
-    """Whole particles in solvent with plain noise: nothing is wrong with them, at any noise level."""
-    paths = sorted(glob.glob(os.path.join(GROUND_TRUTH, "*_full.mrc")))
-    assert run("-i", *paths, "--amplify", "--quiet", cwd=tmp_path).returncode == 0
-    for record in glob.glob(str(tmp_path / "occupy_*.json")):
-        with open(record) as file:
-            verdict_list = json.load(file)["verdicts"]
-        assert [v["code"] for v in verdict_list if "_clean_" not in record or v["code"] != "solvent-fit-poor"] == []
+@pytest.mark.slow
+@pytest.mark.test_data
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("noise", ["clean", "mid", "poor"])
+def test_none_on_simulated_proteins(noise, tmp_path):
+    """Whole proteins in solvent with plain noise: nothing is wrong with them, at any noise level."""
+    simulate = simulator()
+    truth = simulate.simulate("rubisco", noise)
+    write(tmp_path / "map.mrc", truth["full"].astype(np.float32), truth["vox"])
+    assert run("-i", "map.mrc", "--amplify", "--quiet", cwd=tmp_path).returncode == 0
+    with open(tmp_path / "occupy_map.json") as file:
+        codes = {verdict["code"] for verdict in json.load(file)["verdicts"]}
+    assert codes <= ({"solvent-fit-poor"} if noise == "clean" else set())
 
 
 def test_share_of_repeated_values():

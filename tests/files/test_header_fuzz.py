@@ -16,6 +16,7 @@ import warnings
 
 import mrcfile
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,7 @@ def bounded():
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
           suppress_health_check=list(HealthCheck))
 @given(files())

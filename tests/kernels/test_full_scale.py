@@ -129,6 +129,7 @@ def test_a_rank_that_rounding_hides():
     assert largest_quantile(volume, 7, tau) == (8, (3, 3, 3))
 
 
+@pytest.mark.slow
 @compiled
 def test_inside_compiled_code():
     @numba.njit

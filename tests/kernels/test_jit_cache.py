@@ -63,6 +63,7 @@ def test_second_process_compiles_nothing(warm_root):
     assert answer["path"].startswith(str(warm_root / "home" / ".cache" / "occupy_jit"))
 
 
+@pytest.mark.slow
 def test_loading_needs_no_registries_and_compiling_afterwards_works(warm_root):
     # The registries are nine tenths of the time to load the first kernel; they must still come when needed.
     package.run(warm_root, "tiny.doubled(volume)\nanswer()")
@@ -124,6 +125,7 @@ def test_unwritable_home_is_told(root):
     assert entries(root) == []
 
 
+@pytest.mark.slow
 def test_why_a_run_compiles(root):
     total(root, code=WHY)
     base = root / "home" / ".cache" / "occupy_jit"
@@ -211,6 +213,7 @@ def test_full_file_system(root):
     assert answer["misses"] == 1 and "No space left" in answer["lines"][0]
 
 
+@pytest.mark.slow
 def test_many_processes_on_a_cold_cache(root):
     processes = [package.start(root, package.TOTAL) for _ in range(16)]
     answers = [package.finish(process) for process in processes]
@@ -222,6 +225,7 @@ def test_many_processes_on_a_cold_cache(root):
     assert total(root)["hits"] == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_while_it_compiles_holds_up_nobody_for_ever(root):
     code = """
 real = tiny.total._compiler.compile
@@ -286,6 +290,7 @@ class Mark:
         return open, (self.path, "w")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [None, "directory open to all", "file open to all", "directory of another",
                                    "file of another"])
 def test_entries_that_others_could_have_written_are_never_unpickled(warm_root, tmp_path, spoil):

@@ -232,6 +232,7 @@ def test_what_cannot_be_used_is_refused():
         volume_range(volume[0])
 
 
+@pytest.mark.slow
 @compiled_only
 def test_inside_compiled_code():
     @numba.njit

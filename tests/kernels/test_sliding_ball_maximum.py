@@ -46,6 +46,7 @@ def test_equals_naive_on_any_shape(volume, radius, size):
     np.testing.assert_array_equal(volume, before)
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("radius, size", [(0.5, None), (1, None), (2, None), (2.9, 5), (3, None), (3.5, 7), (4, None),
                                           (4.4, 9), (7.3, None), (9, 3), (15.5, None)])
@@ -151,6 +152,7 @@ def test_serial_form_runs_in_several_host_threads():
             np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 @compiled
 def test_can_be_called_from_compiled_code():
     @numba.njit

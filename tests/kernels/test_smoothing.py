@@ -127,6 +127,7 @@ def test_what_cannot_be_used_is_refused():
         smooth(volume, 1.0, out=np.empty((4, 5, 7), np.float32))
 
 
+@pytest.mark.slow
 @compiled_only
 def test_inside_compiled_code():
     @numba.njit

@@ -152,6 +152,7 @@ out = np.zeros(1000)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("layer", ["omp", "workqueue", None])
 def test_fork_of_a_program_that_ran_kernels(root, layer):
@@ -165,6 +166,7 @@ answer(status=[first, child()], parent=bool(out[-1] == 1000), forked=_jit.forked
     assert (answer["status"], answer["parent"], answer["forked"]) == ([0, 0], True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("layer", ["workqueue", None])
 def test_fork_while_other_threads_run_kernels_and_compile(root, layer):

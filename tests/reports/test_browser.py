@@ -100,6 +100,7 @@ def visit(chromium, files):
         one.context.close()
 
 
+@pytest.mark.slow
 def test_every_control_changes_the_surface(visit):
     one = visit().ready()
     canvas, box = "#stage3d canvas", one.page.locator("#stage3d canvas").bounding_box()
@@ -291,6 +292,7 @@ def test_hostile_names_are_text_and_an_injected_script_is_blocked(visit):
     assert any("Content Security Policy" in text for text in one.said)
 
 
+@pytest.mark.slow
 def test_firefox_shows_the_same(files, tmp_path):
     executable = shutil.which("firefox-esr") or shutil.which("firefox")
     if executable is None or shutil.which("xvfb-run") is None:

@@ -101,6 +101,7 @@ def test_all_is_drawn_where_it_was_found(monkeypatch):
     assert {"low-passed map", "solvent model", "zero level", "full scale", "confidence"} <= legend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [
     dict(gaussian=None, edge=None, floor=float("nan"), confidence_centres=[], confidence_values=[], verdicts=[]),
     dict(gaussian=(float("nan"),) * 3), dict(counts=np.zeros(1000, int)), dict(confidence_values=np.full(1000, np.nan)),
@@ -195,6 +196,7 @@ def test_importing_costs_nothing_and_pyplot_is_never_touched():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3, 40, 230])
 def test_every_part_has_a_bar_with_its_error(number, monkeypatch):
     rows = [{"part": f"=chain {i}\n$x^", "atoms": 100 * (i != 1), "occupancy": 1.2 - 0.01 * i, "se": 0.05 + 0.001 * i,

@@ -37,6 +37,7 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allo
                       lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=15)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(st.text().filter(lambda k: k not in ("occupy_jit", "format", "not_finite")), VALUES))
 def test_what_is_written_is_what_is_read(record):

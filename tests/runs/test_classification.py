@@ -111,6 +111,7 @@ def modified_pair(maps, amount):
             for volume, result in zip(maps, results, strict=True)]
 
 
+@pytest.mark.slow
 def test_exaggerating_and_equalising_change_the_correlation_where_classes_differ(simulated):
     complex_, _ = simulated
     occupancies = np.array([[1, 1, 1.0, 0.4, 1], [1, 1, 0.4, 1.0, 1]])
@@ -260,6 +261,7 @@ def test_the_chimerax_script_opens_everything(run):
     assert len(colours) == 8
 
 
+@pytest.mark.slow
 def test_maps_without_a_star_file_give_the_same(simulated, run, tmp_path):
     root, out, _ = run
     maps = [str(root / f"Class3D/job012/run_it025_class{k:03d}.mrc") for k in range(1, 5)]
@@ -308,6 +310,7 @@ def references(out):
 OLD = "Class3D/job012/run_it025_class{:03d}.mrc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad, star, words", [
     (np.zeros((40, 40, 40)), {}, "every value is 0: no particles"),
     (np.full((40, 40, 40), 3.5), {}, "every value is 3.5"),
@@ -363,6 +366,7 @@ def test_one_class(small):
     assert np.array_equal(read(out / "scale_run_it025_class001.mrc"), estimate(read_map(OLD.format(1))).scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings, given, expected", [
     (Settings(class_density="own"), (), "out_"),
     (Settings(class_density="own", amplify_amount=-0.5), ("amplify_amount",), "out_"),
@@ -388,6 +392,7 @@ def test_which_modification_the_star_file_names(small, settings, given, expected
     assert np.array_equal(read(out / f"{expected}run_it025_class002.mrc"), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings, given", [
     (Settings(), ()),
     (Settings(amplify=True, amplify_amount=-0.3), ("amplify", "amplify_amount")),

@@ -114,6 +114,7 @@ def test_a_killed_worker_costs_its_task_one_retry(cluster, tmp_path):
     assert found == {k: "second" if k == 3 else "first" for k in range(8)}
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_two_workers_is_given_up_and_the_others_are_done(cluster):
     for _ in range(3):
         cluster.worker()

@@ -201,6 +201,7 @@ def test_a_task_that_kills_every_process_is_given_up():
     assert isinstance(results.pop(1), Lost) and results == {0: 0, 2: 2, 3: 3, 4: 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["at work", "giving names"])
 def test_processes_end_with_their_parent(tmp_path, signum, moment):

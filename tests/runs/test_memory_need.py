@@ -49,6 +49,7 @@ def peak(arguments, cwd):
     return int(ran.stdout)
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("options", [[], ["-i", "mean.mrc"], ["--amplify"], ["-i", "mean.mrc", "--amplify"]],
                          ids=lambda value: " ".join(value) or "scale")
@@ -72,6 +73,7 @@ def test_the_estimate_is_right_for_half_maps(options, tmp_path):
     assert said == pytest.approx(peak([*arguments, "--quiet"], tmp_path), rel=0.1)
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(("name", "options"), [
     ("plain.mrc", []), ("plain.mrc", ["--amplify"]), ("turned.mrc", []), ("turned.mrc", ["--amplify"]),
@@ -117,6 +119,7 @@ def test_too_large_a_map_is_refused_with_both_numbers(tmp_path, monkeypatch):
     check_memory(plan)
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("options", [[], ["--residues"]], ids=str)
 def test_a_model_counts(options, tmp_path):
