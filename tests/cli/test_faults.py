@@ -148,7 +148,7 @@ def test_read_only_file_system(folder, tmp_path):
 FAULTY = """
 import errno, os, shutil, sys
 from occupy_jit.__main__ import entry
-from occupy_jit.files.signals import install_signal_handlers
+from occupy_jit.files.output.signals import install_signal_handlers
 kind, number, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 calls = 0
 real_open, real_replace = os.open, os.replace

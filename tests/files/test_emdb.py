@@ -132,7 +132,7 @@ def test_a_download_goes_on_where_it_stopped(server, tmp_path):
 def test_a_killed_process_leaves_what_the_next_one_takes_up(server, tmp_path):
     """The whole way: a process that is killed in the middle, then another one."""
     server.script[MAP] = [("slow", 400, 0.2)]
-    code = ("import sys; from occupy_jit.files import emdb; "
+    code = ("import sys; from occupy_jit.files.download import emdb; "
             "emdb.fetch_entry(4321, sys.argv[1], archive=sys.argv[2])")
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), server.url]) as child:
         deadline = time.monotonic() + 60

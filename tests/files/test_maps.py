@@ -268,8 +268,8 @@ def test_memory_is_one_map_and_little_more(put, tmp_path):
         path = put(stored, name)
         script = f"""
             import tracemalloc
-            from occupy_jit.files.map_reading import read_map
-            from occupy_jit.files.map_writing import write_map
+            from occupy_jit.files.maps.reading import read_map
+            from occupy_jit.files.maps.writing import write_map
             tracemalloc.start()
             loaded = read_map({path!r})
             reading = tracemalloc.get_traced_memory()[1]

@@ -190,7 +190,7 @@ def test_taking_back_without_hard_links(tmp_path, monkeypatch):
 
 KILLED = """
     import os, signal
-    from occupy_jit.files.outputs import Outputs
+    from occupy_jit.files.output.transaction import Outputs
     outputs = Outputs()
     for name in ("a", "b", "x" * 250):
         with outputs.open(name, "w") as file:
@@ -223,7 +223,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_with_the_same_outputs(run
 def test_two_runs_at_once_do_not_mix(run, tmp_path):
     script = """
         import sys, time
-        from occupy_jit.files.outputs import replaced
+        from occupy_jit.files.output.transaction import replaced
         for _ in range(30):
             with replaced("same") as file:
                 for _ in range(50):
@@ -266,9 +266,9 @@ WRITE_MAPS = """
     import sys
     import numpy as np
     from occupy_jit.errors import OccupyError
-    from occupy_jit.files.outputs import Outputs
-    from occupy_jit.files.map_writing import write_map
-    from occupy_jit.files.maps import map_from_array
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.files.maps.writing import write_map
+    from occupy_jit.files.maps.maps import map_from_array
     edge = int(sys.argv[1])
     made = map_from_array(np.arange(edge ** 3).reshape(edge, edge, edge), 1)
     try:
@@ -330,8 +330,8 @@ def test_read_only_directory(run, small_disk):
 
 ENDLESS = """
     import sys
-    from occupy_jit.files.outputs import Outputs
-    from occupy_jit.files.signals import install_signal_handlers
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.files.output.signals import install_signal_handlers
     assert install_signal_handlers()
     print("ready", flush=True)
     while True:
@@ -369,8 +369,8 @@ def test_a_signal_ends_what_swallows_exceptions(run, tmp_path):
     """A callback of a library, the import machinery: the end does not depend on who catches what."""
     script = """
         import time
-        from occupy_jit.files.outputs import Outputs
-        from occupy_jit.files.signals import install_signal_handlers
+        from occupy_jit.files.output.transaction import Outputs
+        from occupy_jit.files.output.signals import install_signal_handlers
         install_signal_handlers("ended")
         outputs = Outputs()
         with outputs.open("a") as file:
@@ -395,8 +395,8 @@ def test_a_signal_ends_what_swallows_exceptions(run, tmp_path):
 def test_signals_wait_for_the_renames(run, tmp_path):
     script = """
         import os, signal
-        from occupy_jit.files.outputs import Outputs
-        from occupy_jit.files.signals import install_signal_handlers
+        from occupy_jit.files.output.transaction import Outputs
+        from occupy_jit.files.output.signals import install_signal_handlers
         install_signal_handlers()
         replace = os.replace
         def interrupted(*names):
@@ -417,7 +417,7 @@ def test_signals_wait_for_the_renames(run, tmp_path):
 def test_nohup_is_respected(run, tmp_path):
     script = """
         import os, signal
-        from occupy_jit.files.signals import install_signal_handlers
+        from occupy_jit.files.output.signals import install_signal_handlers
         install_signal_handlers()
         os.kill(os.getpid(), signal.SIGHUP)
     """
@@ -429,13 +429,13 @@ def test_nohup_is_respected(run, tmp_path):
 def test_a_forked_child_does_not_remove_its_parents_files(run, tmp_path):
     script = """
         import os, sys
-        from occupy_jit.files.outputs import Outputs
+        from occupy_jit.files.output.transaction import Outputs
         with Outputs() as outputs:
             with outputs.open("a") as file:
                 file.write(b"x")
             if (child := os.fork()) == 0:
                 sys.stdout.flush()
-                from occupy_jit.files.temporaries import remove_temporaries
+                from occupy_jit.files.output.temporaries import remove_temporaries
                 remove_temporaries()
                 os._exit(0)
             os.waitpid(child, 0)
