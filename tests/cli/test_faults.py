@@ -244,7 +244,7 @@ def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_pa
 
 READY = """
 import os, signal, sys
-from occupy_jit.files import map_writing as maps
+from occupy_jit.files.maps import writing as maps
 from occupy_jit.__main__ import entry
 real, calls = maps.write_map, 0
 def write_map(path, *arguments, **more):

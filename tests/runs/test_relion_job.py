@@ -92,8 +92,8 @@ def test_abort_now_stops_even_a_computation_that_hears_no_signal(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(textwrap.dedent("""
         import ctypes, sys
-        from occupy_jit.files.outputs import Outputs
-        from occupy_jit.files.signals import install_signal_handlers
+        from occupy_jit.files.output.transaction import Outputs
+        from occupy_jit.files.output.signals import install_signal_handlers
         from occupy_jit.runs.relion_job import ExternalJob
 
         install_signal_handlers()
