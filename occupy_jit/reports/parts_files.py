@@ -1,33 +1,15 @@
 """What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands, a picture."""
 
-import csv
-import io
 import re
 
 from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_values, script_path
 from occupy_jit.reports.plot import _agg, _plain, _write
+from occupy_jit.reports.table import csv_text, rounded
 
 ATTRIBUTE = "occupancyFit"
 _MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
 _MOST_BARS = 200
 _TRANSPARENCY = 60  # percent, of the map: the model is inside
-_DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
-           "se_noise": 4}
-
-
-def harmless(text):
-    """Text that no spreadsheet takes for a formula, in one line."""
-    text = "".join(char if char.isprintable() else "?" for char in str(text))
-    return "'" + text if text[:1] in "=+-@" else text
-
-
-def rounded(rows):
-    """Rows (dict) with as many digits as mean something; None for what is no number."""
-    def value(key, number):
-        if isinstance(number, bool) or key not in _DIGITS:
-            return number
-        return None if number is None or number != number else round(float(number), _DIGITS[key])
-    return [{key: value(key, number) for key, number in row.items()} for row in rows]
 
 
 def table_csv(rows):
@@ -42,20 +24,9 @@ def table_csv(rows):
     -------
     str
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rounded(rows):
-        writer.writerow([_cell(value) for value in row.values()])
-    return text.getvalue()
-
-
-def _cell(value):
-    if isinstance(value, str):
-        return harmless(value)
-    if value is None:
-        return ""
-    return int(value) if isinstance(value, bool) else value
+    # what is true or false is 1 or 0 here
+    return csv_text({name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
+                    for row in rounded(rows))
 
 
 def can_be_named(chain, number):

@@ -1,10 +1,8 @@
 """The parts of a model in all classes: on one scale, compared, told."""
 
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
+from occupy_jit.reports.table import rounded
 from occupy_jit.runs.plan.plan import Output, Role
-
-_DIGITS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "occupancy_more": 4, "occupancy_less": 4,
-           "difference": 4}
 
 
 def planned(names, options, number):
@@ -75,24 +73,17 @@ def columns_of(found, label):
     return cells
 
 
-def _rounded(row):
-    cells = {}
-    for key, value in row._asdict().items():
-        if key in ("p", "p_corrected"):
-            value = float(f"{value:.3g}")
-        elif key in _DIGITS:
-            value = round(value, _DIGITS[key]) if value == value else None
-        cells["class" if key == "map" else key] = value
-    return cells
+def _cells(row):
+    return {"class" if name == "map" else name: value for name, value in row._asdict().items()}
 
 
 def rows_of(found):
     """Both tables as rows: every part in every class, and every part in every pair of classes."""
-    values = [_rounded(row) for row in found]
+    values = rounded(map(_cells, found))
     for row in values:
         if not row["atoms"]:
             row |= dict.fromkeys(("occupancy", "se", "dB", "se_dB", "cc"))
-    return values, [_rounded(row) for row in found.differences]
+    return values, rounded(map(_cells, found.differences))
 
 
 def write(group, found, outputs):

@@ -6,8 +6,6 @@ point, empty cells for what there is not, and names of columns that R leaves as 
 when or where a map was run, so that a run that was resumed writes the same bytes.
 """
 
-import csv
-import io
 import os
 import re
 import time
@@ -15,8 +13,8 @@ import time
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
-from occupy_jit.reports.parts_files import harmless
 from occupy_jit.reports.record import read_record, write_record
+from occupy_jit.reports.table import csv_text, harmless
 
 NAME = "occupy_summary"
 
@@ -113,11 +111,11 @@ def write_table(directory, rows, name=NAME, array=None):
     planned = table_paths(directory, name)
     with Outputs() as outputs:
         with outputs.open(planned["table of maps"], "w") as file:
-            file.write(_csv(wide(rows), _FIRST + tuple(_FROM_RECORD) + ("verdicts",)))
+            file.write(csv_text(wide(rows), _FIRST + tuple(_FROM_RECORD) + ("verdicts",)))
         long = parts_long(rows)
         if long:
             with outputs.open(planned["table of parts"], "w") as file:
-                file.write(_csv(long, ("number", "name", "map", "part")))
+                file.write(csv_text(long, ("number", "name", "map", "part")))
         with outputs.open(planned["table as JSON"], "w") as file:
             count = {status: sum(r["status"] == status for r in rows) for status in (DONE, FAILED, NOT_RUN)}
             write_record(file, {"table": NAME, "array": array, "count": count, "maps": rows})
@@ -233,20 +231,3 @@ def parts_long(rows):
     """One row for each map and part."""
     return [{"number": cells["number"], "name": cells["name"], "map": cells["map"], **part}
             for cells in rows for part in cells["parts"]]
-
-
-def _cell(text):
-    """A name as it is, unless a spreadsheet would take it for a formula."""
-    return "'" + text if text[:1] in tuple("=+-@") else text
-
-
-def _csv(rows, first):
-    names = dict.fromkeys(first)
-    for line in rows:
-        names.update(dict.fromkeys(line))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(_text(value)) if isinstance(value, str) else value for key, value in line.items()}
-                     for line in rows)
-    return text.getvalue()

@@ -117,7 +117,7 @@ def _put(outputs, path, text):
 def _json(fitted, rows):
     import json
 
-    from occupy_jit.reports.parts_files import rounded
+    from occupy_jit.reports.table import rounded
 
     frame = fitted.frame
     told = {"parts": rounded(rows), "covariance": [[round(float(v), 8) for v in row] for row in fitted.covariance],

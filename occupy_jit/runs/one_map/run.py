@@ -239,7 +239,7 @@ def _write(plan, work, targets, outputs, log, workers):
 
 def _parts(plan, inputs, result, outputs, log):
     """Fit the parts of the model and write their files; returns their table, and of a class what was fitted."""
-    from occupy_jit.reports.parts_files import rounded
+    from occupy_jit.reports.table import rounded
 
     with log.timed("fit the model"):
         fitted, rows = model_parts.find(plan.options, inputs, result, log)

@@ -1,13 +1,12 @@
 """The files of one map: what the plan lists is written, and nothing else."""
 
-import csv
-import io
 import os
 
 from occupy_jit import PROGRAM, __version__
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.modifications import requested
+from occupy_jit.reports.table import csv_text
 from occupy_jit.runs.one_map.model_parts import script_lines
 from occupy_jit.runs.one_map.summary import FACTOR_SCALES
 from occupy_jit.runs.plan.memory import confidence_is_spent
@@ -197,13 +196,8 @@ def write_table(outputs, path, rows):
             else:
                 cells[name] = value
         flat.append(cells)
-    names = dict.fromkeys(name for cells in flat for name in cells)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
     with outputs.open(path, "w") as file:
-        file.write(text.getvalue())
+        file.write(csv_text(flat))
 
 
 def write_record_and_log(plan, outputs, record, log):

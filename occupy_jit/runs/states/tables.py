@@ -1,11 +1,8 @@
 """The tables of states, and their record: names of columns are what other programs read, and do not change."""
 
-import csv
-import io
-
 import numpy as np
 
-from occupy_jit.reports.parts_files import harmless
+from occupy_jit.reports.table import csv_of_cells
 
 STATES, OF_VOLUMES, OF_PARTS = "states.csv", "states_volumes.csv", "states_parts.csv"
 ORDER, GRAPH, CURVES = "states_order.csv", "states_graph.csv", "states_curves.csv"
@@ -39,18 +36,18 @@ def tables_of(result, maps, has_particles):
     graph = [(e.before + 1, e.after + 1, " ".join(e.adds), " ".join(e.loses), " ".join(e.unsure))
              for e in result.graph.edges]
     tables = {
-        STATES: ("table of states", _csv(("state", "volumes", "particles", "share", "se"), states)),
-        OF_VOLUMES: ("state of every volume", _csv(("map", "state", "probability"), volumes)),
-        OF_PARTS: ("parts in every state", _csv(("state", "part", "occupancy", "se", "call"), parts)),
-        ORDER: ("order of the parts", _csv(("part", "other", "relation", "evidence", "states"), order)),
-        GRAPH: ("order of the states", _csv(("from", "to", "adds", "loses", "undecided"), graph)),
+        STATES: ("table of states", csv_of_cells(("state", "volumes", "particles", "share", "se"), states)),
+        OF_VOLUMES: ("state of every volume", csv_of_cells(("map", "state", "probability"), volumes)),
+        OF_PARTS: ("parts in every state", csv_of_cells(("state", "part", "occupancy", "se", "call"), parts)),
+        ORDER: ("order of the parts", csv_of_cells(("part", "other", "relation", "evidence", "states"), order)),
+        GRAPH: ("order of the states", csv_of_cells(("from", "to", "adds", "loses", "undecided"), graph)),
         OCCUPANCIES: ("occupancies of volumes and parts", _matrix(result.parts, maps, result.occupancy)),
         ERRORS: ("their standard errors", _matrix(result.parts, maps, result.se)),
         NOISE: ("their standard errors by noise", _matrix(result.parts, maps, result.se_noise)),
     }
     if result.is_continuous:
         tables[CURVES] = ("parts along the directions of a continuum",
-                          _csv(("direction", "part", "point", "position", "occupancy", "se"), _curves(result)))
+                          csv_of_cells(("direction", "part", "point", "position", "occupancy", "se"), _curves(result)))
     return tables
 
 
@@ -61,7 +58,7 @@ def _curves(result):
 
 
 def _matrix(parts, maps, values):
-    return _csv(("map", *parts), [(name, *map(_cell, row)) for name, row in zip(maps, values, strict=True)])
+    return csv_of_cells(("map", *parts), [(name, *map(_cell, row)) for name, row in zip(maps, values, strict=True)])
 
 
 def _cell(value):
@@ -71,22 +68,3 @@ def _cell(value):
 
 def _count(value):
     return str(int(value)) if float(value).is_integer() else f"{value:g}"
-
-
-def _csv(header, rows):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([harmless(name) for name in header])
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _harmless(cell):
-    """Text that no spreadsheet takes for a formula; numbers as they are."""
-    if not isinstance(cell, str) or not cell:
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return harmless(cell)
-    return cell

@@ -1,0 +1,101 @@
+"""Tables as text: the one place that writes CSV, and that knows how many digits a number of a table has.
+
+Plain CSV, UTF-8, with a comma, a decimal point and empty cells for what there is not. A name that a spreadsheet would
+take for a formula gets an apostrophe before it: names of maps, chains and masks come from files of other people.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_FORMULA = tuple("=+-@")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
+#: Decimals of the columns that are rounded; all others are written as they are.
+_DECIMALS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
+             "se_noise": 4, "occupancy_more": 4, "occupancy_less": 4, "difference": 4}
+_PROBABILITIES = frozenset(("p", "p_corrected"))
+
+
+def harmless(text: object) -> str:
+    """Text that no spreadsheet takes for a formula, in one line that UTF-8 can hold.
+
+    Parameters
+    ----------
+    text : object
+        Bytes of a file name that are no UTF-8 are written as escapes, control characters as "?".
+
+    Returns
+    -------
+    str
+    """
+    held = str(text).encode("utf-8", "backslashreplace").decode()
+    line = "".join(char if char.isprintable() else "?" for char in held)
+    return "'" + line if line.startswith(_FORMULA) else line
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], first: Sequence[str] = ()) -> str:
+    """A table as CSV.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Column -> value; a row may lack columns.
+    first : sequence of str
+        Columns that are there in any case, at the left; the others follow as they are met.
+
+    Returns
+    -------
+    str
+    """
+    rows = list(rows)
+    names = list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
+    return csv_of_cells(names, ([row.get(name) for name in names] for row in rows))
+
+
+def csv_of_cells(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV, from the names of its columns and rows of as many cells.
+
+    Parameters
+    ----------
+    names : iterable of str
+    rows : iterable of iterable
+        None is an empty cell; text that is a number is written as it is.
+
+    Returns
+    -------
+    str
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_cell, names))
+    writer.writerows(map(_cell, row) for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return harmless(value) if isinstance(value, str) and not _NUMBER.fullmatch(value) else value
+
+
+def rounded(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with as many digits as mean something, and None for what is no number.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Of parts of a model; probabilities keep three digits.
+
+    Returns
+    -------
+    list of dict
+    """
+    return [{name: _rounded(name, value) for name, value in row.items()} for row in rows]
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool) or name not in _DECIMALS and name not in _PROBABILITIES:
+        return value
+    if value != value:
+        return None
+    return float(f"{value:.3g}") if name in _PROBABILITIES else round(float(value), _DECIMALS[name])
