@@ -9,7 +9,7 @@ from occupy_jit.cli import parser
 from occupy_jit.cli.progress import ProgressLine
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.one_map.outcome import worst
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan.output_kinds import Role
 
 # Of so many maps each is named once more at the end; of more only those that failed.
 _NAMED = 20

@@ -17,9 +17,8 @@ from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.signals import on_interrupt
 from occupy_jit.files.output.temporaries import remove_temporaries
 from occupy_jit.files.output.transaction import Outputs, write_error
-from occupy_jit.modifications import TABLE
 from occupy_jit.reports.record import read_record
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan import output_kinds
 
 ABORT_NOW = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE", "RELION_JOB_EXIT_ABORTED"
@@ -31,11 +30,6 @@ _GRACE = 1.0  # seconds for an ordinary end, before a computation is cut off
 #: Kind of map -> type of node, as RELION 4 and later name it, and the number that RELION 3 has for it.
 NODE_TYPES = {"map": ("DensityMap.mrc", 6), "mask": ("Mask3D.mrc", 7),
               "local": ("Image3D.mrc.localresmap", 12)}
-
-#: What a record says that a file is -> kind of map.
-_KIND_OF = {Role.SCALE.value: "local", Role.SCALE_SPREAD.value: "local", Role.LOWPASS.value: "map",
-            Role.CONFIDENCE.value: "mask", Role.SOLVENT_DEFINITION.value: "mask", Role.SUBTRACTION_MASK.value: "mask",
-            **{modification.name: "map" for modification in TABLE}}
 
 
 class ExternalJob:
@@ -154,7 +148,7 @@ def nodes_of(directory, begun_ns):
         record = read_record(path)
         for part in (record, *record.get("runs", ())):
             for entry in part.get("outputs", ()):
-                kind = _KIND_OF.get(entry["role"])
+                kind = output_kinds.NODES.get(entry["role"])
                 if kind is not None:
                     found[entry["path"]] = kind
     return list(found.items())

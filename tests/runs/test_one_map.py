@@ -11,7 +11,8 @@ import pytest
 from occupy_jit.errors import InputError
 from occupy_jit.reports.chimerax import script_path
 from occupy_jit.runs.one_map.run import measure_one, run_one
-from occupy_jit.runs.plan.plan import Role, plan_map
+from occupy_jit.runs.plan.output_kinds import Role
+from occupy_jit.runs.plan.plan import plan_map
 from occupy_jit.settings import Options, Settings
 from tests.command import listing, particle, values, write
 

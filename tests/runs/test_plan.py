@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.modifications import TABLE, requested
 from occupy_jit.runs.many_maps.run import plan_all
-from occupy_jit.runs.plan.plan import FACTORS, MAPS, Output, Role, check_names, described, plan_map
+from occupy_jit.runs.plan.inputs import expand
+from occupy_jit.runs.plan.names import names_for
+from occupy_jit.runs.plan.output_kinds import FACTORS, MAPS, Output, Role, output_of
+from occupy_jit.runs.plan.plan import check_names, described, plan_map
 from occupy_jit.settings import Options, Settings
 from tests.command import particle, write
 
@@ -119,3 +122,24 @@ def test_the_table_of_modifications():
     excluded, = requested(Settings(exclude_solvent=True))
     assert not (nothing.removes or nothing.amplifies or excluded.removes or excluded.amplifies)
     assert len({row.prefix for row in TABLE if not row.alone}) == len(TABLE) - 1
+
+
+def test_no_two_kinds_of_files_have_one_name_or_one_word():
+    """A table that gave two kinds one name would let one file replace the other."""
+    single = [role for role in Role if role not in (Role.MODIFIED, Role.STAR)]
+    assert len({(role.prefix, role.suffix) for role in single}) == len(single)
+    assert len({role.value for role in Role}) == len(list(Role))
+    assert {role for role in Role if role.suffix in (".mrc", ".map")} == MAPS
+
+
+@pytest.mark.parametrize("role", sorted(MAPS, key=lambda role: role.name))
+def test_maps_that_the_program_has_written_are_no_inputs_of_their_directory(tmp_path, role):
+    names = names_for("a.mrc", str(tmp_path))
+    made = [output_of(role, names, kind) for kind in TABLE] if role is Role.MODIFIED else [output_of(role, names)]
+    (tmp_path / "a.mrc").write_bytes(b"")
+    for output in made:
+        with open(output.path, "wb"):
+            pass
+    found = expand([str(tmp_path)])
+    assert [os.path.basename(path) for path in found.maps] == ["a.mrc"]
+    assert sorted(found.ours) == sorted({output.path for output in made})

@@ -10,7 +10,8 @@ from occupy_jit.modifications import requested
 from occupy_jit.runs.classes import parts as class_parts
 from occupy_jit.runs.classes import targets as class_targets
 from occupy_jit.runs.plan.names import Names, names_for
-from occupy_jit.runs.plan.plan import Output, Plan, Role, check_names, masks, path_of, plan_map, told
+from occupy_jit.runs.plan.output_kinds import Output, Role, output_of, path_of
+from occupy_jit.runs.plan.plan import Plan, check_names, masks, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
 
 
@@ -219,14 +220,14 @@ def common_name(stems):
 def _outputs(name, number, options):
     """The files that tell of all classes."""
     names = Names(options.output_dir, name, "")
-    outputs = [Output(Role.CLASS_TABLE, names.path("classes_", ".csv"))]
+    outputs = [output_of(Role.CLASS_TABLE, names)]
     if number > 1:
-        outputs += [Output(Role.DIFFERENCE_TABLE, names.path("classdiff_", ".csv")),
-                    Output(Role.SCALE_SPREAD, names.path("classvar_", ".mrc"))]
+        outputs += [output_of(Role.DIFFERENCE_TABLE, names),
+                    output_of(Role.SCALE_SPREAD, names)]
     outputs += class_targets.planned(names, options, number)
     outputs += class_parts.planned(names, options, number)
     if options.report:
-        outputs.append(Output(Role.CLASS_PAGE, names.path("classes_", ".html")))
+        outputs.append(output_of(Role.CLASS_PAGE, names))
     return (*outputs, *told(names, options))
 
 

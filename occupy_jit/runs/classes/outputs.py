@@ -14,7 +14,7 @@ from occupy_jit.runs.classes.references import write_references
 from occupy_jit.runs.many_maps.report_index import write_class_page
 from occupy_jit.runs.one_map import summary
 from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, map_label, write_record_and_log, write_table
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan.output_kinds import Role
 
 _ROWS_SHOWN = 24
 

@@ -2,7 +2,7 @@
 
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 from occupy_jit.reports.table import rounded
-from occupy_jit.runs.plan.plan import Output, Role
+from occupy_jit.runs.plan.output_kinds import Role, output_of
 
 
 def planned(names, options, number):
@@ -22,9 +22,9 @@ def planned(names, options, number):
     """
     if options.model is None or number < 2:
         return []
-    outputs = [Output(Role.CLASS_PARTS, names.path("classparts_", ".csv")),
-               Output(Role.CLASS_PART_DIFFERENCES, names.path("classpartdiff_", ".csv"))]
-    return outputs + ([Output(Role.CLASS_PARTS_PLOT, names.path("classparts_", ".png"))] if options.plot else [])
+    outputs = [output_of(Role.CLASS_PARTS, names),
+               output_of(Role.CLASS_PART_DIFFERENCES, names)]
+    return outputs + ([output_of(Role.CLASS_PARTS_PLOT, names)] if options.plot else [])
 
 
 def compare(group, options, log):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs.one_map.writing import map_label
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan.output_kinds import Role
 
 
 def write_references(group, settings, options, outputs, log):

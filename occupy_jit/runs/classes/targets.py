@@ -2,7 +2,7 @@
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.classes.parts import p_in_words
-from occupy_jit.runs.plan.plan import Output, Role
+from occupy_jit.runs.plan.output_kinds import Role, output_of
 
 _SHOWN = 24
 
@@ -11,7 +11,7 @@ def planned(names, options, number):
     """The table of differences in target masks, where there are masks and several classes: list of Output."""
     if not options.target_mask or number < 2:
         return []
-    return [Output(Role.CLASS_TARGETS, names.path("classtargets_", ".csv"))]
+    return [output_of(Role.CLASS_TARGETS, names)]
 
 
 def compare(group):

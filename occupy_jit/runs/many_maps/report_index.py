@@ -4,9 +4,8 @@ import os
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
-from occupy_jit.runs.plan.plan import Output, Role, path_of
-
-_INDEX = "index.html"
+from occupy_jit.runs.plan.names import Names
+from occupy_jit.runs.plan.output_kinds import Role, output_of, path_of
 
 
 def index_of(options, number):
@@ -19,7 +18,7 @@ def index_of(options, number):
     """
     if not options.report or number < 2:
         return ()
-    return (Output(Role.REPORT_INDEX, os.path.join(options.output_dir, _INDEX)),)
+    return (output_of(Role.REPORT_INDEX, Names(options.output_dir, "", "")),)
 
 
 def write_index(outcomes, options):
@@ -64,7 +63,7 @@ def write_collected_index(directory, rows):
     str or None
         What was written; None where no map has a report.
     """
-    paths = [os.path.join(directory, f"report_{row['name']}.html") for row in rows]
+    paths = [Role.REPORT.path(Names(directory, row["name"], "")) for row in rows]
     if not any(map(os.path.exists, paths)):
         return None
     from occupy_jit.reports.page.index import Entry, read_summary, render_index
@@ -78,7 +77,7 @@ def write_collected_index(directory, rows):
             entries.append(Entry(name, problem=problem))
         else:
             entries.append(Entry(summary["name"], summary, os.path.basename(path)))
-    index = os.path.join(directory, _INDEX)
+    index = Role.REPORT_INDEX.path(Names(directory, "", ""))
     with Outputs() as outputs, outputs.open(index) as file:
         file.write(render_index(entries))
     return index

@@ -7,7 +7,7 @@ from occupy_jit import __version__
 from occupy_jit.errors import InputError, OccupyError
 from occupy_jit.files.checksum import checksum_of, stamp
 from occupy_jit.reports.record import read_record
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.settings import recorded
 
 # Options that change neither what is computed nor which files are written; where they go is compared by itself.

@@ -15,7 +15,8 @@ from occupy_jit.runs.one_map.outcome import Outcome, failed
 from occupy_jit.runs.one_map.run import run_one
 from occupy_jit.runs.one_map.writing import make_directory
 from occupy_jit.runs.plan.names import names_for
-from occupy_jit.runs.plan.plan import Output, Plan, both_would_write, check_names, check_options, masks, plan_map
+from occupy_jit.runs.plan.output_kinds import Output, Role
+from occupy_jit.runs.plan.plan import Plan, both_would_write, check_names, check_options, masks, plan_map
 from occupy_jit.runs.workers.engines import Executor
 from occupy_jit.settings import Options, Settings
 
@@ -74,11 +75,11 @@ def check_maps(maps: Sequence[str], options: Options, tables: Iterable[str]) -> 
     taken = {}
     for path in maps:
         names = names_for(path, options.output_dir, options.output_map)
-        if os.path.abspath(names.path("occupy_", ".json")) in tables:
+        if os.path.abspath(Role.RECORD.path(names)) in tables:
             raise UsageError(f"{shown(path)}: its record would have the name of the table of all maps; rename it")
-        other = taken.setdefault(names.scale, path)
+        other = taken.setdefault(Role.SCALE.path(names), path)
         if other is not path:
-            raise both_would_write(path, other, names.scale)
+            raise both_would_write(path, other, Role.SCALE.path(names))
 
 
 def without_finished(plans: Sequence[Plan]) -> tuple[list[Outcome], list[Plan]]:

@@ -1,7 +1,7 @@
 """The parts of a model in a run on one map: fitted, told, written."""
 
 from occupy_jit import __version__
-from occupy_jit.runs.plan.plan import Role
+from occupy_jit.runs.plan.output_kinds import Role
 
 _NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
 

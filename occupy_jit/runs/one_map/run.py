@@ -13,7 +13,8 @@ from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map import model_parts, outcome, summary
 from occupy_jit.runs.one_map.writing import Writer, make_directory, write_maps
 from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
-from occupy_jit.runs.plan.plan import Role, check_memory
+from occupy_jit.runs.plan.output_kinds import Role
+from occupy_jit.runs.plan.plan import check_memory
 
 
 def run_one(plan, listener=None):

@@ -10,7 +10,7 @@ from occupy_jit.reports.table import csv_text
 from occupy_jit.runs.one_map.model_parts import script_lines
 from occupy_jit.runs.one_map.summary import FACTOR_SCALES
 from occupy_jit.runs.plan.memory import confidence_is_spent
-from occupy_jit.runs.plan.plan import FACTORS, MAPS, Role
+from occupy_jit.runs.plan.output_kinds import FACTORS, MAPS, Role
 
 # Level, as a share of full scale, of the first surfaces that are shown.
 SHOWN_LEVEL = 0.25

@@ -7,11 +7,8 @@ from occupy_jit.errors import InputError
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.streams import read_text
-from occupy_jit.modifications import TABLE
+from occupy_jit.runs.plan.output_kinds import MAP_PREFIXES
 
-# What the program puts in front of the name of a map for its own ones.
-_OUR_PREFIXES = (*(row.prefix for row in TABLE), "scale_", "lowpass_", "conf_", "sd_", "noise_", "occ_", "flex_",
-                 "factor_", "around_", "solventdef_", "subtraction_", "map_", "classvar_")
 _MAX_LIST_BYTES = 50_000_000
 
 
@@ -114,7 +111,7 @@ def stem_of(name):
 
 def _made_from(stem, stems):
     """Whether a name is that of an output for another map of the directory: scale_x where there is an x."""
-    for prefix in _OUR_PREFIXES:
+    for prefix in MAP_PREFIXES:
         if stem.startswith(prefix):
             rest = stem[len(prefix):]
             if rest in stems or (rest != stem and _made_from(rest, stems)):

@@ -35,11 +35,6 @@ class Names:
         return os.path.join(self.directory, f"{prefix}{self.stem}{suffix}")
 
     @property
-    def scale(self):
-        """str : Path of the scale."""
-        return self.path("scale_", ".mrc")
-
-    @property
     def out(self):
         """str : Path of the modified map."""
         return os.path.join(self.directory, self.modified)

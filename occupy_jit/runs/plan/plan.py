@@ -1,6 +1,5 @@
 """Everything about a map that is known, and checked, before its data is read: above all, what will be written."""
 
-import enum
 import importlib.util
 import os
 from dataclasses import dataclass, replace
@@ -10,96 +9,13 @@ from occupy_jit.estimation.flexibility_bands import bands_of
 from occupy_jit.files.names.paths import file_identity, shown
 from occupy_jit.files.streams import open_input
 from occupy_jit.machine import free_memory
-from occupy_jit.modifications import Modification, requested
+from occupy_jit.modifications import requested
 from occupy_jit.runs.plan import memory
 from occupy_jit.runs.plan.halves_by_name import half_maps_of
 from occupy_jit.runs.plan.names import Names, is_compressed_name, names_for
 from occupy_jit.runs.plan.output_directory import check_directory, check_lengths
+from occupy_jit.runs.plan.output_kinds import Role, output_of, path_of
 from occupy_jit.settings import Options, Settings
-
-
-class Role(enum.Enum):
-    """What a file that a run writes is. The values are read by people, in log and record."""
-
-    SCALE = "scale"
-    ERROR = "standard error of the scale"
-    NOISE_ERROR = "standard error of the scale by noise alone"
-    OCCUPANCY = "occupancy without flexibility"
-    FLEXIBILITY = "relative B factor"
-    MODIFIED = "modified map"
-    LOWPASS = "low-passed map"
-    CONFIDENCE = "confidence"
-    FACTOR = "factor"
-    FACTOR_LOWEST = "factor in the lowest band"
-    FACTOR_MIDDLE = "factor in the band that tells most"
-    NEIGHBOURHOOD = "scale of the neighbourhood"
-    SOLVENT_DEFINITION = "solvent definition"
-    SUBTRACTION_MASK = "subtraction mask"
-    TARGET_TABLE = "table of target masks"
-    PLAIN_COPY = "uncompressed input"
-    PLOT = "plot"
-    SLICES = "slices"
-    REPORT = "report"
-    CHIMERAX = "ChimeraX script"
-    RECORD = "record"
-    LOG = "log"
-    PARTS_TABLE = "table of parts"
-    PARTS_RECORD = "record of parts"
-    MODEL = "model with occupancies"
-    ATTRIBUTES = "ChimeraX attributes of parts"
-    PARTS_PLOT = "chart of parts"
-    # of several maps together
-    REPORT_INDEX = "index of the reports"
-    CLASS_PAGE = "page of the classes"
-    CLASS_TABLE = "table of classes"
-    DIFFERENCE_TABLE = "table of differences"
-    SCALE_SPREAD = "standard deviation of scale"
-    CLASS_TARGETS = "table of differences in target masks"
-    CLASS_PARTS = "table of parts in classes"
-    CLASS_PART_DIFFERENCES = "table of differences of parts"
-    CLASS_PARTS_PLOT = "chart of parts in classes"
-    STAR = "STAR file"
-
-
-FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
-"""Of a modification by plain factors, and of one band by band."""
-
-MAPS = frozenset((Role.SCALE, Role.ERROR, Role.NOISE_ERROR, Role.OCCUPANCY, Role.FLEXIBILITY, Role.MODIFIED,
-                  Role.LOWPASS, Role.CONFIDENCE, *FACTORS, Role.NEIGHBOURHOOD, Role.SOLVENT_DEFINITION,
-                  Role.SUBTRACTION_MASK, Role.PLAIN_COPY, Role.SCALE_SPREAD))
-"""Roles of files that are maps."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file that a run writes.
-
-    Attributes
-    ----------
-    role : Role
-    path : str
-    modification : Modification or None
-        Which one made the map, or is its factor.
-    """
-
-    role: Role
-    path: str
-    modification: Modification | None = None
-
-    @property
-    def what(self):
-        """str : What the file is, for people."""
-        if self.role is Role.MODIFIED:
-            return self.modification.name
-        if self.role in FACTORS:
-            return self.role.value.replace("factor", f"factor of {self.modification.name}")
-        return self.role.value
-
-
-def path_of(outputs, role, modification=None):
-    """Path of the first output of a role (and modification, if one is given); None if it is not written."""
-    return next((output.path for output in outputs
-                 if output.role is role and modification in (None, output.modification)), None)
 
 
 @dataclass(frozen=True)
@@ -208,7 +124,7 @@ def plan_map(path, settings, options, label=None, page=None):
     if label is None:
         outputs += told(names, options)
     elif halves:
-        outputs.append(Output(Role.NOISE_ERROR, names.path("noise_", ".mrc")))
+        outputs.append(output_of(Role.NOISE_ERROR, names))
     check_lengths(path, outputs)
     model = None
     if options.model is not None:
@@ -228,67 +144,60 @@ def masks(options):
 def _outputs(names, settings, options, compressed):
     """The files of one map that hold results."""
     modifications = requested(settings)
-    outputs = [Output(Role.SCALE, names.scale)]
+    outputs = [output_of(Role.SCALE, names)]
     if memory.writes_error(options):
-        outputs.append(Output(Role.ERROR, names.path("sd_", ".mrc")))
+        outputs.append(output_of(Role.ERROR, names))
     if settings.separate_flexibility:
-        outputs += [Output(Role.OCCUPANCY, names.path("occ_", ".mrc")),
-                    Output(Role.FLEXIBILITY, names.path("flex_", ".mrc"))]
-    outputs += [Output(Role.MODIFIED, names.out if kind.is_main else names.path(kind.prefix, ".mrc"), kind)
-                for kind in modifications]
+        outputs += [output_of(Role.OCCUPANCY, names),
+                    output_of(Role.FLEXIBILITY, names)]
+    outputs += [output_of(Role.MODIFIED, names, kind) for kind in modifications]
     if options.save_all_maps:
-        outputs += [Output(Role.LOWPASS, names.path("lowpass_", ".mrc")),
-                    Output(Role.CONFIDENCE, names.path("conf_", ".mrc"))]
+        outputs += [output_of(Role.LOWPASS, names),
+                    output_of(Role.CONFIDENCE, names)]
         outputs += _factors(names, settings, modifications)
     if options.save_solvent_def is not None:
-        outputs.append(Output(Role.SOLVENT_DEFINITION, names.path("solventdef_", ".mrc")))
+        outputs.append(output_of(Role.SOLVENT_DEFINITION, names))
     if options.subtraction_mask:
-        outputs.append(Output(Role.SUBTRACTION_MASK, names.path("subtraction_", ".mrc")))
+        outputs.append(output_of(Role.SUBTRACTION_MASK, names))
     if compressed and options.save_chimerax and not modifications:
         # ChimeraX opens maps uncompressed only, and without this one there would be nothing to colour
-        outputs.append(Output(Role.PLAIN_COPY, names.path("map_", ".map")))
+        outputs.append(output_of(Role.PLAIN_COPY, names))
     if options.model is not None:
         outputs += _outputs_of_parts(names, options)
     if options.plot:
-        outputs += [Output(Role.PLOT, names.path("solModel_", ".png")),
-                    Output(Role.SLICES, names.path("slices_", ".png"))]
+        outputs += [output_of(Role.PLOT, names),
+                    output_of(Role.SLICES, names)]
     if options.report:
-        outputs.append(Output(Role.REPORT, names.path("report_", ".html")))
+        outputs.append(output_of(Role.REPORT, names))
     if options.target_mask:
-        outputs.append(Output(Role.TARGET_TABLE, names.path("targets_", ".csv")))
+        outputs.append(output_of(Role.TARGET_TABLE, names))
     return outputs
 
 
 def _factors(names, settings, modifications):
     """What tells how the modified maps came about."""
     by_bands = [kind for kind in modifications if kind.amplifies and not settings.plain_factors]
-    outputs = [Output(Role.NEIGHBOURHOOD, names.path("around_", ".mrc"))] if by_bands else []
+    outputs = [output_of(Role.NEIGHBOURHOOD, names)] if by_bands else []
     for kind in modifications:
-        prefixes = {Role.FACTOR: "factor_"}
-        if kind in by_bands:
-            prefixes = {Role.FACTOR_LOWEST: "factor_low_", Role.FACTOR_MIDDLE: "factor_mid_"}
-        outputs += [Output(role, names.path(f"{prefix}{kind.prefix}", ".mrc"), kind)
-                    for role, prefix in prefixes.items()]
+        roles = (Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE) if kind in by_bands else (Role.FACTOR,)
+        outputs += [output_of(role, names, kind) for role in roles]
     return outputs
 
 
 def _outputs_of_parts(names, options):
     """The files about the parts of a model."""
-    outputs = [Output(Role.PARTS_TABLE, names.path("parts_", ".csv")),
-               Output(Role.PARTS_RECORD, names.path("parts_", ".json")),
-               Output(Role.MODEL, names.path("model_", ".cif")),
-               Output(Role.ATTRIBUTES, names.path("parts_", ".defattr"))]
-    return outputs + ([Output(Role.PARTS_PLOT, names.path("parts_", ".png"))] if options.plot else [])
+    roles = [Role.PARTS_TABLE, Role.PARTS_RECORD, Role.MODEL, Role.ATTRIBUTES]
+    return [output_of(role, names) for role in roles + [Role.PARTS_PLOT] * options.plot]
 
 
 def told(names, options):
     """The files that tell of a run."""
     outputs = []
     if options.save_chimerax:
-        outputs.append(Output(Role.CHIMERAX, names.path("chimX_", ".cxc")))
+        outputs.append(output_of(Role.CHIMERAX, names))
     if options.json:
-        outputs.append(Output(Role.RECORD, names.path("occupy_", ".json")))
-    outputs.append(Output(Role.LOG, names.path("log_", ".txt")))
+        outputs.append(output_of(Role.RECORD, names))
+    outputs.append(output_of(Role.LOG, names))
     return outputs
 
 
