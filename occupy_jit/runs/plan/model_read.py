@@ -3,7 +3,7 @@
 import functools
 import os
 
-from occupy_jit.runs.plan.memory import ModelSize
+from occupy_jit.estimation.parts.volumes import ModelSize
 
 
 def parts_of(options):
@@ -29,7 +29,7 @@ def parts_of(options):
 
 
 def size_of(options):
-    """What the memory for the fit depends on: `occupy_jit.runs.plan.memory.ModelSize`; raises as `parts_of`."""
+    """What the memory for the fit depends on: `occupy_jit.estimation.parts.volumes.ModelSize`; raises as `parts_of`."""
     return _read_selected(options)[1]
 
 

@@ -131,8 +131,8 @@ def plan_map(path, settings, options, label=None, page=None):
         from occupy_jit.runs.plan.model_read import size_of
 
         model = size_of(options)
-    needs = memory.needed(header.shape, header.voxel_size, settings, options, model,
-                               beside_halves=bool(halves) and path not in halves, of_group=label is not None)
+    run = memory.outline(header, settings, options, bool(halves) and path not in halves, label is not None)
+    needs = memory.needed(run, options, model)
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
 
 

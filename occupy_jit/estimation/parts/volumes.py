@@ -1,0 +1,48 @@
+"""Memory of the fit of a model's parts. Standard library only."""
+
+import math
+from typing import NamedTuple
+
+# Å: voxels of the finest grid that a model is fitted on.
+FIT_VOXEL = 4 / 2.8
+# Å, or voxels: detail of the fit. What it holds for each voxel of the boxes of the parts and of the whole, measured.
+_MODEL_DETAIL, _DETAIL_VOXELS = 4.0, 2.4
+_MODEL_LIBRARIES, _BYTES_PER_BOX_VOXEL, _BYTES_PER_ATOM_OF_RESIDUES, _BYTES_PER_BYTE = 60_000_000, 70, 14500, 16
+
+
+class ModelSize(NamedTuple):
+    """What the memory for the fit of a model depends on.
+
+    Attributes
+    ----------
+    extents : tuple of (x, y, z)
+        Of every part, in Å.
+    extent : (x, y, z)
+        Of the whole.
+    atoms, text_bytes : int
+    """
+
+    extents: tuple
+    extent: tuple
+    atoms: int
+    text_bytes: int
+
+
+def bytes_of_model(model, voxel_size, residues):
+    """Bytes that the fit of a model takes beside the map: `ModelSize`, Å, and whether residues are fitted."""
+    step, detail = max(voxel_size, FIT_VOXEL), max(_MODEL_DETAIL, _DETAIL_VOXELS * voxel_size)
+    voxels = sum(math.prod((length + 6 * detail) / step for length in part) for part in model.extents)
+    voxels += math.prod((length + 8 * detail) / step for length in model.extent)
+    return _MODEL_LIBRARIES + max(_BYTES_PER_BOX_VOXEL * voxels, _BYTES_PER_BYTE * model.text_bytes,
+                                  residues * _BYTES_PER_ATOM_OF_RESIDUES * model.atoms)
+
+
+def fit(ledger, voxels, bytes_of_fit):
+    """Transforms of the map on its way to a coarser grid; then what the fit holds there, for a map of `voxels`."""
+    ledger.moment(3)
+    ledger.moment(bytes_of_fit / (4 * voxels))
+
+
+def half_maps(voxel_size, beside_halves):
+    """Volumes that are kept of half maps for the fit."""
+    return (1 + beside_halves) * min(1.0, voxel_size / FIT_VOXEL) ** 3

@@ -1,0 +1,99 @@
+"""Volumes that live while an estimate runs, step by step as in `steps`. Standard library only."""
+
+from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
+from occupy_jit.modifications import requested
+from occupy_jit.settings import LOCAL
+
+_BALL = 9  # sections; the usual largest
+
+
+def _piece(run):
+    """Sections that are dilated at a time, with their neighbours, as a share of the map."""
+    return (sections_at_a_time(run.shape[0]) + _BALL) / run.shape[0]
+
+
+def _nearby(run):
+    return run.settings.noise_floor == LOCAL and not run.halves
+
+
+def inputs(run, ledger):
+    """The map and what is given with it, all the time."""
+    ledger.hold("map", 1)
+    ledger.hold("solvent definition", run.solvent_definition)
+    ledger.hold("reference mask", run.reference_mask)
+    # the mean of halves beside the map is low-passed in place
+    ledger.hold("mean of half maps", run.beside_halves and not run.volume)
+    if run.halves:
+        by_bands = (run.confidence and any(kind.amplifies for kind in requested(run.settings))
+                    and not run.settings.plain_factors)
+        # as it was where bands or flexibility are measured, or classes compared
+        ledger.hold("difference of half maps", 1 + by_bands + run.of_group + run.settings.separate_flexibility)
+        ledger.hold("noise on cells", 3 / 8)
+    ledger.hold("half maps for the model", run.model_halves)
+    # two maps of noise; where solvent is, and where its whole ball is, while they are made
+    ledger.hold("noise nearby", 2 * _nearby(run))
+
+
+def low_pass(run, ledger):
+    """The map is low-passed in place where nobody needs it afterwards."""
+    ledger.hold("low-passed map", int(run.volume or run.on_raw_map))
+
+
+def find_solvent(run, ledger):
+    """Smoothed power, and how far from content of a solvent definition confidence is judged."""
+    power = 1 / 8 if cells_hold(run.shape, run.voxel_size) else 1
+    ledger.hold("power", power)
+    ledger.hold("distance from content", power * (run.confidence and run.solvent_definition))
+
+
+def measure_noise(run, ledger):
+    """Pieces of two halves and of their maxima."""
+    ledger.moment(3 * _piece(run) * run.halves)
+
+
+def measure_contrast(run, ledger):
+    """The sliding maximum, which the scale takes the place of, and the standard error."""
+    error = run.error and (not run.halves or run.lowpass or run.on_raw_map)
+    kept = run.lowpass or run.on_raw_map or _nearby(run) or run.reference_mask
+    if in_place(run.shape, run.confidence, kept):
+        ledger.moment(2 * _piece(run))
+        ledger.hold("error", error)
+        return
+    ledger.hold("error", error)
+    ledger.hold("scale", 1)
+    ledger.moment(2 * _nearby(run))
+    if run.reference_mask:
+        # what the mask covers on the peaks, sorted; of half maps one half, its maximum and the values of the other
+        ledger.moment(6 if run.halves else 4)
+
+
+def find_confidence(run, ledger):
+    """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room."""
+    if not run.confidence:
+        return
+    room = bool(ledger.held["low-passed map"]) and not run.lowpass
+    if cells_hold(run.shape, run.voxel_size):
+        ledger.moment((not room) + 1 / 8 + _piece(run))
+    else:
+        ledger.moment(1 + (not room))
+
+
+def result(run, ledger):
+    """What is left when the estimate is done."""
+    ledger.drop("distance from content")
+    if "scale" not in ledger.held:  # it took the place of the low-passed map, which may be that of the map
+        ledger.hold("scale", ledger.held["low-passed map"])
+    if not run.lowpass:
+        ledger.drop("low-passed map")
+    ledger.hold("confidence", run.confidence)
+    ledger.moment()
+
+
+def flexibility(run, ledger):
+    """The transform, a band of it half way back, and powers on cells; later the two maps that come of it."""
+    if run.settings.separate_flexibility:
+        ledger.moment(3.5)
+        ledger.hold("occupancy and B factor", 2)
+
+
+STEPS = (inputs, low_pass, find_solvent, measure_noise, measure_contrast, find_confidence, result, flexibility)
