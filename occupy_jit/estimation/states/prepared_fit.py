@@ -26,7 +26,7 @@ from occupy_jit.estimation.parts.gauss_newton import new_spectra, run_turns, sol
 from occupy_jit.kernels.model.columns import combine
 
 _TURNS = 2
-_LEAST_SCORE = 5.0  # standard deviations
+_LEAST_SCORE = 3.5  # standard deviations: over all shifts looked at, seldom by chance
 _SHIFT_NOTICED, _FARTHEST_SHIFT = 0.5, 5.0  # details
 _BETTER_SHIFTED = 1.15
 
@@ -129,6 +129,7 @@ class PreparedFit:
         lattice, design, n = self._lattice, self._design, self.n_parts
         self._fit = solution.fit
         self._whitened = lattice.spread(solution.fit)
+        self._power = lattice.power(self._whitened, self._whitened)
         step = solution.step
         power = np.empty((n, len(lattice.s)))
         for p in range(n):
@@ -187,7 +188,8 @@ class PreparedFit:
     def _shift(self, lattice, observed):
         """Å along x, y, z, by which the volume would have to be moved to resemble the fit of the mean; 0 if none helps.
 
-        The product with the fit is compared with its standard deviation were the volume noise of its own power.
+        The product with the fit is compared with its standard deviation were the volume noise of the power that is
+        left beside the fit.
 
         Raises
         ------
@@ -197,17 +199,20 @@ class PreparedFit:
         import scipy.fft as fft
 
         transform = lattice.spread(observed)
-        power = lattice.power(transform, transform) / lattice.in_shell / lattice.n_fit
-        own = lattice.power(self._whitened, self._whitened)
-        chance = np.sqrt(own @ power / own.sum() * (self._fit @ self._fit))
         score = fft.irfftn(transform * np.conj(self._whitened), lattice.data.shape)
         axes = [np.fft.fftfreq(m, 1 / m) * step for m, step in zip(score.shape, lattice.spacing, strict=True)]
         away = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
         best = np.unravel_index(np.argmax(np.where(away < _FARTHEST_SHIFT * lattice.detail, score, -np.inf)),
                                 score.shape)
+        square = float(self._fit @ self._fit)
+        # what is left of the volume beside the fit, wherever it lies, has the power of the volume less that of the fit
+        left = lattice.power(transform, transform) - score[best] ** 2 / square**2 * self._power
+        power = np.maximum(left, 0) / lattice.in_shell / lattice.n_fit
+        chance = np.sqrt(self._power @ power / self._power.sum() * square)
         if not score[best] > _LEAST_SCORE * chance:
             raise InputError("does not resemble the mean of the volumes: it holds noise, or something else, or lies "
                              "elsewhere")
         shift = np.array([axis[index] for axis, index in zip(axes, best, strict=True)])
         far = np.linalg.norm(shift) > _SHIFT_NOTICED * lattice.detail
-        return -shift[::-1] if far and score[best] > _BETTER_SHIFTED * max(score[0, 0, 0], 0) else np.zeros(3)
+        better = max(_BETTER_SHIFTED * score[0, 0, 0], score[0, 0, 0] + _LEAST_SCORE * chance, 0)
+        return -shift[::-1] if far and score[best] > better else np.zeros(3)
