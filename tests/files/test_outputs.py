@@ -457,3 +457,23 @@ def test_the_module_needs_no_numpy(run, tmp_path):
     script = "import sys, occupy_jit.files.output.transaction\nassert 'numpy' not in sys.modules"
     process = run(script, tmp_path)
     assert process.communicate()[1] == "" and process.returncode == 0
+
+
+def test_a_signal_acts_in_the_middle_of_what_is_no_python(tmp_path):
+    """As in a kernel, or in a solver: Python's own handler would be called when that is done."""
+    script = textwrap.dedent("""
+        import hashlib, sys
+        from occupy_jit.files.output.signals import install_signal_handlers
+        from occupy_jit.files.output.transaction import Outputs
+        install_signal_handlers("ended")
+        with Outputs() as outputs, outputs.open(sys.argv[1]) as file:
+            print("ready", flush=True)
+            hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)  # half an hour
+    """)
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out")], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as child:
+        child.stdout.readline()
+        time.sleep(0.2)
+        child.send_signal(signal.SIGTERM)
+        assert child.communicate(timeout=20)[1] == "ended"
+    assert child.returncode == 143 and os.listdir(tmp_path) == []

@@ -205,3 +205,26 @@ def test_a_worker_elsewhere_is_refused_by_name(cluster, tmp_path):
     with pytest.raises(OccupyError, match="no worker can be used.*file system that the workers share"):
         list(distribute(pid_of, range(5), dask_workers.DaskWorkers(cluster.file), check, said.append))
     assert len(said) == 1
+
+
+def slowly(task):
+    time.sleep(1)
+    return task
+
+
+def test_a_scheduler_that_is_stopped_is_given_up(cluster, monkeypatch):
+    """Before the work and in its middle: a bound, then the message; nothing hangs at the end either."""
+    monkeypatch.setattr(dask_workers, "_SECONDS_TO_CONNECT", 3)
+    monkeypatch.setattr(dask_workers, "_SILENCE", 3.0)
+    cluster.worker()
+    cluster.wait_for(1)
+    crew = dask_workers.DaskWorkers(cluster.file)
+    results = distribute(slowly, range(30), crew)
+    assert next(results) == (0, 0)
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    with pytest.raises(OccupyError, match="has not answered for 3 seconds.*--resume goes on"):
+        list(results)
+    with pytest.raises(OccupyError, match="no dask scheduler answers there"):
+        dask_workers.DaskWorkers(cluster.file)
+    assert time.monotonic() - begun < 60

@@ -269,3 +269,31 @@ def _alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_stopped_process_does_not_hold_the_end(tmp_path):
+    """Who waits for the end of what the run prints would wait for a process that is stopped, too."""
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent("""
+        import os, signal, sys, time
+        from occupy_jit.files.output.signals import install_signal_handlers
+        from occupy_jit.runs.workers.distribute import distribute
+        from occupy_jit.runs.workers.processes import Processes
+
+        def work(folder):
+            open(os.path.join(folder, f"pid-{os.getpid()}"), "w").close()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+        if __name__ == "__main__":
+            install_signal_handlers("ended")
+            list(distribute(work, [sys.argv[1]] * 4, Processes(2)))
+    """))
+    with subprocess.Popen([sys.executable, str(script), str(tmp_path)], env={**os.environ, "PYTHONPATH": ROOT},
+                          stderr=subprocess.PIPE, text=True) as parent:
+        deadline = time.monotonic() + 100
+        while len(list(tmp_path.glob("pid-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        parent.send_signal(signal.SIGTERM)
+        assert parent.communicate(timeout=30)[1] == "ended"
+    assert parent.returncode == 143

@@ -1,8 +1,12 @@
 """Signals that end the program: what is incomplete is removed, and renames that have begun are finished first.
 
+Python calls the handler of a signal between two of its own instructions, in the main thread alone: a kernel there, or
+a library's solver, would hold it up for as long as it takes. So a thread of its own waits for signals, too.
+
 Standard library only, so that the command line can install the handlers before anything else.
 """
 
+import _thread
 import contextlib
 import os
 import signal
@@ -28,6 +32,8 @@ _interrupted = None  # number of the signal that came, if any
 _committing = 0  # renames under way: a signal waits for them
 _last_words = ""
 _before = []  # what is called when a signal ends the process
+# Held while renames begin, and by the end of the process: either comes first. The main thread may be interrupted in it.
+_lock = threading.RLock()
 
 
 def on_interrupt(function):
@@ -51,16 +57,25 @@ def _on_signal(signum, frame):
     it can leave a lock that another thread waits for, for ever; in a callback it is swallowed.
     """
     global _interrupted
-    for function in _before:
-        with contextlib.suppress(Exception):
-            function()
-    if _committing:
-        _interrupted = signum
-        return
-    remove_temporaries()
-    with contextlib.suppress(OSError):
-        os.write(2, _last_words.encode())
-    os._exit(128 + signum)
+    with _lock:
+        for function in _before:
+            with contextlib.suppress(Exception):
+                function()
+        if _committing:
+            _interrupted = signum
+            return
+        remove_temporaries()
+        with contextlib.suppress(OSError):
+            os.write(2, _last_words.encode())
+        os._exit(128 + signum)
+
+
+def _watch(reader, handled):
+    """Do what the handler would, as soon as a signal comes: the main thread may be in the middle of a kernel."""
+    while signums := os.read(reader, 64):
+        for signum in signums:
+            if signum in handled:
+                _on_signal(signum, None)
 
 
 def install_signal_handlers(last_words=""):
@@ -83,12 +98,27 @@ def install_signal_handlers(last_words=""):
     if threading.current_thread() is not threading.main_thread():
         return False
     _interrupted, _last_words = None, last_words
+    handled = []
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         signum = getattr(signal, name, None)
         if signum is None or (name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN):
             continue
         signal.signal(signum, _on_signal)
+        handled.append(signum)
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):  # without it signals are heard later
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # no thread of Python's own: at the end of the process nobody waits for it
+        _thread.start_new_thread(_watch, (reader, frozenset(handled)))
+        os.register_at_fork(after_in_child=_forget_watcher)
     return True
+
+
+def _forget_watcher():
+    """A forked process must not wake the thread of its parent."""
+    with contextlib.suppress(ValueError):
+        signal.set_wakeup_fd(-1)
 
 
 def check_interrupted():
@@ -106,7 +136,8 @@ def is_interrupted():
 def signals_wait():
     """Signals that come inside are raised at the end: between two renames of one run there is no good moment."""
     global _committing
-    _committing += 1
+    with _lock:
+        _committing += 1
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -20,6 +21,8 @@ from occupy_jit.runs.workers.crew import Answer, Dead
 _SECONDS_TO_CONNECT = 15
 _PATIENCE = 600  # seconds without any worker
 _LOOK = 1.0
+_SILENCE = 60.0
+"""Seconds that the scheduler may take to answer; one that is stopped takes for ever."""
 
 
 def quiet_distributed():
@@ -39,13 +42,35 @@ def _connected(address: str) -> Any:
     distributed = quiet_distributed()
     place = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
     try:
-        return distributed.Client(**place, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="occupy_jit")
+        # its own limit ends where a scheduler takes the connection, as the system does for one that is stopped
+        return _within(1.5 * _SECONDS_TO_CONNECT, lambda: distributed.Client(
+            **place, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="occupy_jit"))
     except ValueError as error:
         raise UsageError(f"{shown(address)}: is neither the address of a dask scheduler (tcp://HOST:PORT) nor a "
                          f"scheduler file ({error})") from None
     except (OSError, TimeoutError) as error:
         raise OccupyError(f"{shown(address)}: no dask scheduler answers there ({words(error)}); check that it "
                           "runs, and its address") from None
+
+
+def _within(seconds: float, function: Callable[[], Any]) -> Any:
+    """What a function returns, or raises, in a thread of its own; TimeoutError if it takes longer."""
+    done: queue.SimpleQueue = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            done.put((function(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=call, name="dask", daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer for {seconds:.0f} seconds") from None
+    if error is not None:
+        raise error
+    return result
 
 
 class DaskWorkers:
@@ -80,7 +105,9 @@ class DaskWorkers:
         if now - self._looked < _LOOK:
             return
         try:
-            there = self._client.nthreads()
+            there = self._client.sync(self._client.scheduler.ncores, callback_timeout=_SILENCE)
+        except TimeoutError as error:
+            raise self._lost(f"has not answered for {_SILENCE:.0f} seconds") from error
         except Exception as error:  # of many kinds, and all mean the same
             raise self._lost() from error
         self._looked = time.monotonic()
@@ -93,8 +120,9 @@ class DaskWorkers:
             raise OccupyError(f"{shown(self._where)}: no worker for {self._patience:.0f} seconds; start some with: "
                               "dask worker ADDRESS")
 
-    def _lost(self) -> OccupyError:
-        return OccupyError(f"{shown(self._where)}: the dask scheduler is gone; every map that is finished is complete")
+    def _lost(self, why: str = "is gone") -> OccupyError:
+        return OccupyError(f"{shown(self._where)}: the dask scheduler {why}; every map that is finished is complete, "
+                           "and --resume goes on")
 
     def ahead(self, worker: str) -> int:
         """Number of tasks that a worker may hold: one with several threads would do two at the same time."""

@@ -1,5 +1,6 @@
 """Processes of this machine as a crew."""
 
+import contextlib
 import itertools
 import multiprocessing
 import multiprocessing.connection
@@ -14,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from typing import Any
 
-from occupy_jit.files.output.signals import install_signal_handlers, is_interrupted
+from occupy_jit.files.output.signals import forget_interrupt, install_signal_handlers, is_interrupted, on_interrupt
 from occupy_jit.runs.workers.crew import Answer, Dead
 
 
@@ -41,6 +42,7 @@ class Processes:
         self._pools: dict[str, ProcessPoolExecutor] = {}
         self._to_come = number
         self._one_first = one_first
+        on_interrupt(_end_children)
 
     def arrivals(self) -> list[str]:
         """Names of the processes that are new."""
@@ -93,12 +95,22 @@ class Processes:
 
     def close(self) -> None:
         """End the processes; what they still do is waited for, unless a signal ends the program."""
+        forget_interrupt(_end_children)
         if is_interrupted():
-            for child in multiprocessing.active_children():
-                child.terminate()
+            _end_children()
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
         self._pools = {}
+
+
+def _end_children() -> None:
+    """Have the processes end in good order; one that is stopped has to go on for that."""
+    for child in multiprocessing.active_children():
+        for name in ("SIGTERM", "SIGCONT"):
+            number = getattr(signal, name, None)
+            if number is not None and child.pid is not None:
+                with contextlib.suppress(OSError):
+                    os.kill(child.pid, number)
 
 
 def _start_resource_tracker() -> None:
