@@ -33,6 +33,8 @@ def repeated(settings, options):
 
     name = shown(options.rerun)
     record = read_record(options.rerun, pipe=True)
+    if record.get("finished") is False:
+        raise InputError(f"{name}: is the record of a run on several maps that did not come to its end; run them again")
     try:
         sources, digests = _inputs(record)
         recorded = record["settings"], record["options"]

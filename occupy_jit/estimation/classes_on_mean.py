@@ -19,31 +19,35 @@ from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.shared_density import shared_density
 
 
-def mean_map(volumes):
-    """Mean of maps, or scales, of the classes, every class with the same weight.
+def mean_map(volumes, weights):
+    """Mean of maps, or scales, of the classes.
+
+    The noise power of a class goes with one over its number of particles: weights that are shares of the particles make
+    the mean whose noise is least, that of the map of all particles.
 
     Parameters
     ----------
     volumes : iterable of (nz, ny, nx) float32 arrays
         One at a time is in memory if it makes them as it goes.
+    weights : sequence of float
+        Not negative; they need not add up to 1.
 
     Returns
     -------
     (nz, ny, nx) float32 array
     """
-    total, count = None, 0
-    for volume in volumes:
-        total = volume.astype(np.float32) if total is None else np.add(total, volume, out=total)
-        count += 1
-    total *= np.float32(1 / count)
+    total = None
+    for volume, weight in zip(volumes, np.asarray(weights, np.float64) / np.sum(weights), strict=True):
+        weighted = np.multiply(volume, np.float32(weight), dtype=np.float32)
+        total = weighted if total is None else np.add(total, weighted, out=total)
     return total
 
 
-def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count=None):
+def classes_on_mean(mean, scales, weights, settings, voxel_size, full_scale, thread_count=None):
     """The classes, one after the other, as the mean map with the occupancy of each, and with equal power.
 
     Confidence and zero level are those of the mean map, where noise is least. Every shell of Fourier space is scaled
-    so that its power is the mean over the classes.
+    so that its power is the mean over the classes, weighted as the mean map is.
 
     Parameters
     ----------
@@ -51,6 +55,8 @@ def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count
         From `mean_map`; it is not changed.
     scales : sequence of (nz, ny, nx) float32 arrays
         Scale of every class on the common full scale. They are read three times: memory maps will do.
+    weights : sequence of float
+        As for `mean_map`.
     settings : occupy_jit.settings.Settings
         With a negative amount.
     voxel_size : float
@@ -70,7 +76,7 @@ def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count
                       wanted=Wanted(lowpass=False), thread_count=thread_count)
     zero, confidence = result.zero, result.confidence
     del result
-    mean_scale = mean_map(scales)
+    mean_scale = mean_map(scales, weights)
     out = np.empty_like(mean)
 
     def with_occupancy_of(scale):
@@ -81,7 +87,7 @@ def classes_on_mean(mean, scales, settings, voxel_size, full_scale, thread_count
     spectra = [filters.radial_spectrum(with_occupancy_of(scale), voxel_size, threads=thread_count) for scale in scales]
     frequency = spectra[0][0]
     powers = np.array([power for _, power in spectra])
-    gains = np.sqrt(powers.mean(axis=0) / np.where(powers > 0, powers, 1))
+    gains = np.sqrt(np.average(powers, axis=0, weights=weights) / np.where(powers > 0, powers, 1))
     for scale, gain in zip(scales, gains, strict=True):
         with_occupancy_of(scale)
         filters.filter_radially(out, lambda s, gain=gain: np.interp(s, frequency, gain), voxel_size,

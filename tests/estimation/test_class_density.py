@@ -25,17 +25,24 @@ def made():
     maps = [complex_.map(row, 2.0, seed) for seed, row in enumerate(OCCUPANCIES)]
     full = max(measure_full_scale(volume, voxel_size=VOXEL_SIZE)[0] for volume in maps)
     scales = [estimate(volume, voxel_size=VOXEL_SIZE, full_scale=full).scale for volume in maps]
-    mean = mean_map(iter(maps))
+    mean = mean_map(iter(maps), [1, 1])
     return complex_, maps, scales, mean, full, references(mean, scales, full)
 
 
 def references(mean, scales, full, settings=SETTINGS):
-    return [data.copy() for data in classes_on_mean(mean, scales, settings, VOXEL_SIZE, full)]
+    return [data.copy() for data in classes_on_mean(mean, scales, [1] * len(scales), settings, VOXEL_SIZE, full)]
 
 
 def test_the_mean_is_that_of_all(made):
     _, maps, _, mean, _, _ = made
     assert np.allclose(mean, np.mean(maps, axis=0), atol=4 * np.finfo(np.float32).eps * np.abs(maps).max())
+
+
+@pytest.mark.parametrize("weights", [[1, 3], [0.9997, 0.0003], [0, 2]])
+def test_the_mean_has_the_weights_of_the_particles(made, weights):
+    maps = made[1]
+    wanted = np.average(maps, axis=0, weights=weights)
+    assert np.allclose(mean_map(iter(maps), weights), wanted, atol=1e-6 * np.abs(maps).max())
 
 
 def test_every_shell_has_the_same_power_in_all_classes(made):
@@ -70,6 +77,20 @@ def test_classes_that_are_alike_are_the_mean(made):
         assert np.allclose(data, mean, atol=1e-5 * np.abs(mean).max())
 
 
+@pytest.mark.parametrize("noise", [8, 30, 100])
+def test_a_class_of_noise_with_hardly_any_particles_spoils_nothing(made, noise, share=3e-4):
+    """With the weights of their particles references are what they are without it."""
+    complex_, maps, scales, mean, full, found = made
+    junk = complex_.map(np.zeros(5), 1 / noise, 77)
+    weights = [0.5, 0.5 - share, share]
+    with_junk = mean_map(iter([*maps, junk]), weights)
+    made_with = list(data.copy() for data in classes_on_mean(
+        with_junk, [*scales, np.ones_like(mean)], weights, SETTINGS, VOXEL_SIZE, full))
+    for signal, without, data in zip(np.tensordot(OCCUPANCIES, complex_.signals, 1), found, made_with, strict=False):
+        wanted, got = (np.corrcoef(signal.ravel(), one.ravel())[0, 1] for one in (without, data))
+        assert got > wanted - 0.02
+
+
 def test_the_order_of_the_classes_is_of_no_account(made):
     _, _, scales, mean, full, found = made
     for a, b in zip(references(mean, scales[::-1], full), found[::-1], strict=True):
@@ -78,7 +99,8 @@ def test_the_order_of_the_classes_is_of_no_account(made):
 
 def test_the_number_of_threads_changes_nothing(made):
     _, _, scales, mean, full, found = made
-    for a, b in zip(classes_on_mean(mean, scales, SETTINGS, VOXEL_SIZE, full, thread_count=1), found, strict=True):
+    on_one = classes_on_mean(mean, scales, [1, 1], SETTINGS, VOXEL_SIZE, full, thread_count=1)
+    for a, b in zip(on_one, found, strict=True):
         assert np.array_equal(a, b)
 
 

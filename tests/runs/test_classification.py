@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from occupy_jit.cli.console import Console
-from occupy_jit.errors import InputError, UsageError
+from occupy_jit.cli.rerun import repeated
+from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
 from occupy_jit.estimation.comparison import scales as comparison
 from occupy_jit.estimation.modification import modify as modification
@@ -312,21 +313,27 @@ OLD = "Class3D/job012/run_it025_class{:03d}.mrc"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bad, star, words", [
-    (np.zeros((40, 40, 40)), {}, "every value is 0: no particles"),
-    (np.full((40, 40, 40), 3.5), {}, "every value is 3.5"),
     (np.where(np.arange(64000).reshape(40, 40, 40) == 7, np.nan, blob()), {}, "NaN"),
     (None, {}, "the map is missing"),
     (blob(box=44), {}, "44 x 44 x 44 voxels"),
+    (np.zeros((40, 40, 40)), {}, "every value is the same: no particles"),
+    (np.full((40, 40, 40), 3.5), {}, "every value is the same: no particles"),
     (blob(seed=3), {"shares": [0.5, 0.0, 0.5]}, "no particles belong to it"),
+    (None, {"shares": [0.5, 0.0, 0.5]}, "no particles belong to it"),
+    (30 * np.random.default_rng(1).normal(size=(40, 40, 40)), {"shares": [0.6, 3e-4, 0.3997]},
+     "0.03% of the particles belong to it, and its map is noise"),
+    (5 * blob(seed=3), {"shares": [0.6, 3e-4, 0.3997]}, "its full scale is"),
 ])
 def test_a_bad_class_is_left_out_and_the_others_run(small, capsys, bad, star, words):
     status, out = small([blob(), bad, blob(0.5, seed=1)], star=star)
-    assert status == 3
-    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
-    assert len(errors) == 1 and "class 2: " in errors[0] and words in errors[0]
+    empty = "particles" in words or "full scale" in words
+    assert status == (0 if empty else 3), "an empty class is no fault"
+    kind = "warning" if empty else "error"
+    errors = [line for line in capsys.readouterr().err.splitlines() if f"{kind}: class 2: " in line]
+    assert len(errors) == 1 and words in errors[0] and errors[0].endswith("; left out")
     assert references(out) == ["out/out_run_it025_class001.mrc", OLD.format(2), "out/out_run_it025_class003.mrc"]
     rows = read_record(out / "occupy_run_it025.json")["classes"]
-    assert [row["status"] for row in rows] == [0, 3, 0] and words in rows[1]["problem"]
+    assert [row["status"] for row in rows] == [0, status, 0] and words in rows[1]["problem"]
     assert not (out / "scale_run_it025_class002.mrc").exists()
     # and the others read as if it had never been there
     classes.run(Settings(), Options(output_dir="two", input_map=(OLD.format(1), OLD.format(3))))
@@ -404,8 +411,8 @@ def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, s
     status, out = small([blob(), None, blob(0.5, seed=1)], settings, options)
     assert status == 3  # of the class that is missing
     amount = settings.amplify_amount if "amplify_amount" in given else CLASSES_AMOUNT
-    mean = mean_map(read(OLD.format(k)) for k in (1, 3))
-    wanted = classes_on_mean(mean, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)],
+    mean = mean_map((read(OLD.format(k)) for k in (1, 3)), [1, 1])
+    wanted = classes_on_mean(mean, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)], [1, 1],
                              replace(settings, amplify=True, amplify_amount=amount), 2.0,
                              read_record(out / "occupy_run_it025.json")["common_full_scale"])
     for k, data in zip((1, 3), wanted, strict=True):
@@ -451,8 +458,30 @@ def second_fails(error):
 def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path):
     with pytest.raises(Interrupted):
         small([blob(), blob(0.5)], executor=second_fails(Interrupted(15)))
-    # the class that was complete, whole; of the other, and of what tells of all, nothing
-    assert sorted(os.listdir(tmp_path / "out")) == ["scale_run_it025_class001.mrc"]
+    # the class that was complete, whole; of the other nothing, and of what tells of all that it is not finished
+    assert sorted(os.listdir(tmp_path / "out")) == ["occupy_run_it025.json", "scale_run_it025_class001.mrc"]
+    record = read_record(tmp_path / "out" / "occupy_run_it025.json")
+    assert record["finished"] is False and [row["class"] for row in record["classes"]] == ["class 1", "class 2"]
+    with pytest.raises(InputError, match="did not come to its end"):
+        repeated(Settings(), Options(rerun=str(tmp_path / "out" / "occupy_run_it025.json")))
+
+
+def test_a_run_of_which_no_class_got_its_files_leaves_the_record_of_the_run_before(small, tmp_path):
+    def fails(error):
+        def executor(work, plans, listener=None):
+            if work is one_map.run_one:
+                raise error
+            return in_turn(work, plans, listener)
+        return executor
+
+    with pytest.raises(OccupyError, match="first"):
+        small([blob(), blob(0.5)], executor=fails(OccupyError("first")))
+    assert os.listdir(tmp_path / "out") == []
+    assert small([blob(), blob(0.5)])[0] == 0
+    before = (tmp_path / "out" / "occupy_run_it025.json").read_bytes()
+    with pytest.raises(OccupyError, match="second"):
+        small([blob(), blob(0.5)], executor=fails(OccupyError("second")))
+    assert (tmp_path / "out" / "occupy_run_it025.json").read_bytes() == before
 
 
 def test_a_class_that_fails_while_it_runs(small, capsys):
@@ -476,7 +505,7 @@ def test_outputs_outside_of_the_project_are_named_in_full(small, tmp_path_factor
 
 def test_the_same_map_twice_is_refused(small):
     classification.write_map("a.mrc", blob(), 2.0)
-    with pytest.raises(UsageError, match="would both write"):
+    with pytest.raises(UsageError, match="are one map"):
         classes.run(Settings(), Options(output_dir="out", input_map=("a.mrc", "./a.mrc")))
 
 

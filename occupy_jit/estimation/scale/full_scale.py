@@ -49,12 +49,12 @@ def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstr
         return FullScale(tau * (highest - zero), None, edge, zero, tau, tau * (highest - zero))
     value, corner = search.largest_quantile(volume, edge, tau)
     corner = tuple(int(i) for i in corner)
-    quantile = float(np.float32(value) - np.float32(zero))
+    quantile, in_solvent = float(np.float32(value) - np.float32(zero)), float(noise)
     inside = tuple(slice(start, start + edge) for start in corner)
     cube = volume[inside]
     if variance is not None:
         noise = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
-    return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile)
+    return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile, in_solvent)
 
 
 def without_noise(quantile, cube, zero, noise):

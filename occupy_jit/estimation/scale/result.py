@@ -212,6 +212,8 @@ class FullScale(NamedTuple):
     tau : float
     quantile : float
         The tau-quantile of the cube as it is, noise included, above the zero level.
+    noise : float
+        Standard deviation in solvent; 0 where full scale was not searched.
     """
 
     value: float
@@ -220,3 +222,4 @@ class FullScale(NamedTuple):
     zero: float
     tau: float
     quantile: float
+    noise: float = 0.0

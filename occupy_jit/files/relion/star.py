@@ -15,6 +15,7 @@ from occupy_jit.files.streams import read_text
 
 _REFERENCE = "_rlnReferenceImage"
 _CLASSES = "model_classes"
+_MOST_CLASSES = 1000
 _MAX_BYTES = 1 << 28  # the largest model.star have some MB; more is another file, given by mistake
 
 # gemmi accepts ASCII only, RELION any byte: a stand-in of the same length keeps every position.
@@ -116,8 +117,11 @@ def read_classes(path):
     document = _parsed(cif, raw, path)
     index = _block_of_classes(document, path)
     block = document[index]
-    spans = _reference_spans(raw, index)
     table = block.find([_REFERENCE, "?_rlnClassDistribution", "?_rlnEstimatedResolution"])
+    if len(table) > _MOST_CLASSES:
+        raise InputError(f"{shown(path)}: lists {len(table)} maps, which are no classes of one classification (at most "
+                         f"{_MOST_CLASSES}); give the run_itNNN_model.star of a 3D classification")
+    spans = _reference_spans(raw, index)
     names = [os.fsdecode(_unquoted(raw[start:end])) for start, end in spans]
     if [raw[start:end].translate(_TO_ASCII) for start, end in spans] != [row[0].encode() for row in table]:
         raise InputError(f"{shown(path)}: the column {_REFERENCE} is laid out in a way that cannot be rewritten; run "

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from occupy_jit.errors import InputError, OccupyError, UsageError, explain
-from occupy_jit.files.names.paths import shown
+from occupy_jit.files.names.paths import file_identity, shown
 from occupy_jit.modifications import requested
 from occupy_jit.runs.classes import parts as class_parts
 from occupy_jit.runs.classes import targets as class_targets
@@ -41,6 +41,7 @@ class ClassMap:
         Occupancies inside target masks.
     status : int
     problem : str or None
+        Why it is left out.
     on_mean : Output or None
         Its modified map where that is made of the mean of all classes, and not by its own run.
     """
@@ -70,6 +71,11 @@ class ClassMap:
         status, kind, problem = explain(error)
         self.status, self.problem = status, problem
         log.error(f"{self.label}: {problem}; left out", kind)
+
+    def leave_empty(self, problem, log):
+        """Leave a class out that holds nothing, which is no fault: classifications leave such classes."""
+        self.problem = problem
+        log.warning(f"{self.label}: {problem}; left out")
 
 
 @dataclass
@@ -107,7 +113,7 @@ class Group:
     @property
     def usable(self):
         """list of ClassMap : Those that nothing is wrong with."""
-        return [entry for entry in self.classes if not entry.status]
+        return [entry for entry in self.classes if entry.problem is None]
 
     @property
     def name(self):
@@ -126,7 +132,7 @@ class Group:
     def require_usable(self):
         """Raise an OccupyError if no class is left."""
         if not self.usable:
-            worst = max(entry.status for entry in self.classes)
+            worst = max(entry.status for entry in self.classes) or InputError.exit_status
             kind = next((k for k in (InputError, UsageError) if k.exit_status == worst), OccupyError)
             raise kind(f"{self.name}: none of the {len(self.classes)} classes can be used; see the lines above")
 
@@ -247,12 +253,14 @@ def plan_group(group, settings, options, log):
     OccupyError
         No class is left, or a name must not be written to.
     """
+    _refuse_doubles(group)
     for entry in group.classes:
         try:
+            if entry.share == 0:
+                entry.leave_empty("no particles belong to it (_rlnClassDistribution is 0)", log)
+                continue
             if entry.path is None:
                 raise InputError(f"{shown(entry.reference)}: the map is missing")
-            if entry.share == 0:
-                raise InputError(f"{shown(entry.path)}: no particles belong to it (_rlnClassDistribution is 0)")
             entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE))
             if _shares_density(settings, options) and len(group.classes) > 1:
                 _put_on_mean(entry)
@@ -271,6 +279,17 @@ def plan_group(group, settings, options, log):
 
         for entry in group.usable:  # fails now, and not after the work, where a name is impossible
             star.reference_name(entry.modified, group.project)
+
+
+def _refuse_doubles(group):
+    """Raise UsageError where two classes are one map, before anything is read of hundreds of them."""
+    taken = {}
+    for entry in group.classes:
+        if entry.path is None:
+            continue
+        other = taken.setdefault(file_identity(entry.path), entry)
+        if other is not entry:
+            raise UsageError(f"{shown(entry.path)}: {other.label} and {entry.label} are one map; name it once")
 
 
 def _put_on_mean(entry):
@@ -293,10 +312,14 @@ def _require_one_grid(group, log):
     usable = group.usable
     if not usable:
         return
-    reference = max(usable, key=lambda entry: sum(same(entry.plan.header, other.plan.header) for other in usable))
+    grids = []  # classes of one grid each; there may be hundreds of classes, but hardly of grids
     for entry in usable:
-        a, b = entry.plan.header, reference.plan.header
-        if not same(a, b):
+        grid = next((grid for grid in grids if same(grid[0].plan.header, entry.plan.header)), None)
+        grid.append(entry) if grid is not None else grids.append([entry])
+    reference = max(grids, key=len)[0]
+    for grid in grids:
+        for entry in grid if grid[0] is not reference else ():
+            a, b = entry.plan.header, reference.plan.header
             entry.leave_out(InputError(f"{shown(entry.path)}: {_grid(a)} differ from {_grid(b)} of {reference.label}, "
                                        "so they have no common grid; resample it (ChimeraX: volume resample)"), log)
 

@@ -1,22 +1,63 @@
 """What tells of several maps on one common scale: tables, STAR file, ChimeraX script, record and log."""
 
+import contextlib
 import hashlib
 import os
 import re
 
 from occupy_jit import __version__
+from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
-from occupy_jit.files.output.transaction import Outputs
+from occupy_jit.files.output.transaction import Outputs, replaced
+from occupy_jit.files.streams import open_input
+from occupy_jit.reports.record import write_record
 from occupy_jit.runs.classes import parts as class_parts
 from occupy_jit.runs.classes import targets as class_targets
 from occupy_jit.runs.classes.group import position
 from occupy_jit.runs.classes.references import write_references
 from occupy_jit.runs.many_maps.report_index import write_class_page
 from occupy_jit.runs.one_map import summary
-from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, map_label, write_record_and_log, write_table
+from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, make_directory, map_label, write_record_and_log, write_table
 from occupy_jit.runs.plan.output_kinds import Role
 
 _ROWS_SHOWN = 24
+
+
+@contextlib.contextmanager
+def marked_unfinished(group, options):
+    """While classes are run their files appear one by one: the record says that the run is not finished.
+
+    It stays where the block ends with an exception, or the process ends, after a class has got its files; where none
+    has, an earlier record is put back.
+
+    Parameters
+    ----------
+    group : occupy_jit.runs.classes.group.Group
+    options : occupy_jit.settings.Options
+    """
+    path = group.path_of(Role.RECORD)
+    if path is None:
+        yield
+        return
+    make_directory(options.output_dir)
+    before = None
+    if os.path.exists(path):
+        with open_input(path, "record") as file:
+            before = file.read()
+    with replaced(path, "w") as file:
+        write_record(file, {"finished": False, "command_line": list(options.command_line),
+                            "classes": [{"class": entry.label, "map": entry.path} for entry in group.usable]})
+    try:
+        yield
+    except BaseException:
+        if not any(entry.record for entry in group.classes):
+            with contextlib.suppress(OSError, OccupyError):
+                if before is None:
+                    os.unlink(path)
+                else:
+                    with replaced(path) as file:
+                        file.write(before)
+        raise
 
 
 def write_group(group, settings, options, log):
@@ -103,7 +144,7 @@ def _rows(group, means, parts):
     """The table of classes: one dictionary for each, also for those that were left out."""
     rows = []
     for entry in group.classes:
-        found = entry.record["results"] if entry.record is not None and not entry.status else {}
+        found = entry.record["results"] if entry.record is not None and entry.problem is None else {}
         row = {
             "class": entry.label, "map": entry.path or entry.reference, "share_of_particles": entry.share,
             "resolution_angstrom": entry.resolution, "own_full_scale": None if entry.own is None else entry.own.value,
@@ -148,7 +189,7 @@ def _show(rows, differences, union, common, unknown, log):
          _text(row["error_by_noise"], ".3f"),
          _text(row["occupied_above_scale"], ".2f"),
          _text(row["occupied_volume_angstrom3"], ".0f"), _text(row["occupied_mass_kda"], ".1f"),
-         "left out" if row["status"] else _text(row["mean_scale_in_union"], ".3f")) for row in rows])
+         "left out" if row["problem"] else _text(row["mean_scale_in_union"], ".3f")) for row in rows])
     log.say(f"full scale of all {common:.6g}; union of all classes {union:.0f} Å^3")
     if unknown:
         log.warning(f"the noise of {', '.join(unknown)} is not known, as the solvent was flattened: how sure "
@@ -186,7 +227,7 @@ def _write_star(group, outputs, log):
         log.warning(f"{shown(path)}: the names of the maps hold blanks, which RELION may not "
                     "read; use another --output-dir")
     for entry in group.classes:
-        if entry.status:
+        if entry.problem is not None:
             log.warning(f"{shown(path)}: {entry.label} keeps its old reference, "
                         f"{shown(entry.reference)}")
     with outputs.open(path) as file:

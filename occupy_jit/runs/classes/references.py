@@ -32,15 +32,23 @@ def write_references(group, settings, options, outputs, log):
             headers.append(replace(volume, data=None))
             yield volume.data
 
+    weights = _weights(usable)
     with log.timed("mean of the classes"):
-        mean = mean_map(volumes())
+        mean = mean_map(volumes(), weights)
     scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
     label = map_label(f"mean of {len(usable)} classes, amount {settings.amplify_amount:g}"
                       + (", solvent excluded" if settings.exclude_solvent else ""))
     voxel_size = usable[0].plan.header.voxel_size
     with log.timed("references"):
-        modified = classes_on_mean(mean, scales, settings, voxel_size, group.common, thread_count(options.threads))
+        modified = classes_on_mean(mean, scales, weights, settings, voxel_size, group.common,
+                                   thread_count(options.threads))
         for entry, header, data in zip(usable, headers, modified, strict=True):
             write_map(entry.on_mean.path, data, header, label, outputs=outputs)
-    log.say(f"the modified maps are the mean of {len(usable)} classes, times what each is occupied beside the others "
-            "(--class-density own: each map by itself)")
+    log.say(f"the modified maps are the mean of {len(usable)} classes, each with the weight of its particles, "
+            "times what each is occupied beside the others (--class-density own: each map by itself)")
+
+
+def _weights(classes):
+    """Shares of the particles; equal ones where the STAR file does not give them all."""
+    shares = [entry.share for entry in classes]
+    return [1.0] * len(shares) if None in shares or not sum(shares) > 0 else shares

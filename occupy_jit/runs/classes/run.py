@@ -10,15 +10,18 @@ classes.
 from statistics import median
 
 from occupy_jit.errors import InputError
+from occupy_jit.files.names.paths import shown
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.classes.group import find_group, plan_group
-from occupy_jit.runs.classes.outputs import write_group
+from occupy_jit.runs.classes.outputs import marked_unfinished, write_group
 from occupy_jit.runs.one_map.run import measure_one, run_one
 from occupy_jit.runs.plan.plan import check_options, described, would_write
 from occupy_jit.runs.workers.engines import in_turn
 
 # A class whose own full scale is this many times that of the others may be an artefact that darkens them all.
 _SUSPICIOUS_RATIO = 1.5
+# Of the particles that a class has if all have as many: with fewer it is almost empty.
+_FEW = 0.1
 
 
 def run(settings, options, listener=None, executor=in_turn):
@@ -48,8 +51,9 @@ def run(settings, options, listener=None, executor=in_turn):
     log = RunLog(listener)
     group, settings = _planned(settings, options, log, header=True)
     _measure(group, log, listener, executor)
-    _run_classes(group, log, listener, executor)
-    write_group(group, settings, options, log)
+    with marked_unfinished(group, options):
+        _run_classes(group, log, listener, executor)
+        write_group(group, settings, options, log)
     return _status(group)
 
 
@@ -97,6 +101,10 @@ def _measure(group, log, listener, executor):
     plans = [entry.plan for entry in group.usable]
     for entry, outcome in _by_class(group, measure_one, plans, log, listener, executor):
         entry.own = outcome.full_scale
+        if entry.own is None:
+            _leave_out_constant(group, entry, log)
+    _leave_out_junk(group, log)
+    group.require_usable()
     highest = max(group.usable, key=lambda entry: entry.own.value)
     if not highest.own.value > 0:
         raise InputError(f"{group.name}: nothing stands above solvent in any class; is the contrast inverted?")
@@ -107,6 +115,38 @@ def _measure(group, log, listener, executor):
         ratio = highest.own.value / median(others)
         log.verdict("full-scale-of-one", f"{highest.label} alone sets full scale, {ratio:.1f} times the median of the "
                     "others: leave it out (-i with --common-scale) if it is no better class")
+
+
+def _leave_out_constant(group, entry, log):
+    """Leave out a map whose values are all equal: of a classification an empty class, else no map."""
+    problem = f"{shown(entry.path)}: every value is the same"
+    if group.model is not None:
+        entry.leave_empty(f"{problem}: no particles belong to it", log)
+    else:
+        entry.leave_out(InputError(f"{problem}: the file is no map"), log)
+
+
+def _leave_out_junk(group, log):
+    """Leave out classes with hardly any particles whose map is noise, or stands out of all others.
+
+    Noise would set full scale, and darken the others; what little is in it tells nothing of the complex.
+    """
+    from occupy_jit.estimation.scale.facts import NOISE_LIMIT
+
+    few = _FEW / len(group.classes)
+    others = [entry.own.value for entry in group.usable if entry.share is None or entry.share >= few]
+    if not others:
+        return
+    for entry in group.usable:
+        if entry.share is None or entry.share >= few:
+            continue
+        if entry.own.noise > NOISE_LIMIT * entry.own.quantile:
+            why = "its map is noise"
+        elif entry.own.value > _SUSPICIOUS_RATIO * median(others) > 0:
+            why = f"its full scale is {entry.own.value / median(others):.1f} times that of the others"
+        else:
+            continue
+        entry.leave_empty(f"{entry.share:.2%} of the particles belong to it, and {why}", log)
 
 
 def _run_classes(group, log, listener, executor):

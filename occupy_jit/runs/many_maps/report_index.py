@@ -129,7 +129,7 @@ def write_class_page(group, rows, differences, union_angstrom3, parts, targets, 
     entries, told = [], []
     for entry, row in zip(group.classes, rows, strict=True):
         problem = None
-        if entry.status:
+        if entry.problem is not None:
             problem = _without_folder(entry.problem.splitlines()[0], entry.path or "", options)
             entries.append(Entry(entry.label, problem=problem))
         else:

@@ -257,11 +257,10 @@ def _measure(plan, log):
 
     check_memory(plan)
     with log.timed("read"):
-        volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=not plan.halves)
+        volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=True)
+        if volume.minimum == volume.maximum:
+            return {"full_scale": None}  # whether that is a fault depends on where the map comes from
         half_maps = _halves(plan, volume)
-    if not plan.halves and volume.minimum == volume.maximum:
-        raise InputError(f"{shown(plan.path)}: every value is {volume.minimum:g}: no particles belong to it, or the "
-                         "file is no map")
     mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
     with log.timed("measure full scale"), _named(plan):
