@@ -19,8 +19,8 @@ PAGE = os.path.join(ROOT, "man", "OccuPy.1")
 # When the sections were last changed by hand. Not the day of the build: the same sources give the same page.
 DATE = "2026-11-24"
 BEFORE_OPTIONS = ("synopsis", "description")
-AFTER_OPTIONS = ("model", "states", "classification", "many_maps", "examples", "files", "exit_status", "environment",
-                 "citation")
+AFTER_OPTIONS = ("model", "ligands", "states", "classification", "many_maps", "examples", "files", "exit_status",
+                 "environment", "citation")
 
 
 def page():

@@ -14,7 +14,9 @@ _FORMULA = tuple("=+-@")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 #: Decimals of the columns that are rounded; all others are written as they are.
 _DECIMALS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
-             "se_noise": 4, "occupancy_more": 4, "occupancy_less": 4, "difference": 4}
+             "se_noise": 4, "occupancy_more": 4, "occupancy_less": 4, "difference": 4, "low": 4, "high": 4,
+             "detection_limit": 4, "displaced_angstrom": 2, "relative_to_chain": 4, "relative_low": 4,
+             "relative_high": 4, "cc_low": 3, "cc_high": 3, "copies_mean": 4}
 _PROBABILITIES = frozenset(("p", "p_corrected"))
 
 

@@ -9,6 +9,7 @@ from occupy_jit.estimation.parts.restored import missing_side_chains
 from occupy_jit.estimation.parts.scattering import atom_types
 
 _B_PERCENTILE, _B_LARGEST = 5, 150.0
+_SURROUNDINGS = 6.0  # Å
 
 
 @dataclass
@@ -76,6 +77,29 @@ def collect_atoms(model, part, to_voxels, shape):
     for name in ("positions", "weights", "types", "b_factor", "part", "residue"):
         setattr(atoms, name, getattr(atoms, name)[inside])
     return atoms
+
+
+def share_b_factors(atoms, spacing, parts, tree):
+    """Give the atoms of small parts the mean B factor of those about them.
+
+    What a file says of ligands is the least sure of its B factors, and what the map says of them must not depend on it.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Changed.
+    spacing : ndarray (3,)
+        Å.
+    parts, tree
+        From `describe_parts`.
+    """
+    large = atoms.b_factor[~parts.small[atoms.part]]
+    atoms.b_factor = atoms.b_factor.copy()
+    for part in np.flatnonzero(parts.small & (parts.size > 0)):
+        own = atoms.part == part
+        xyz = atoms.positions[own] * spacing
+        near = {i for some in tree.query_ball_point(xyz, _SURROUNDINGS) for i in some} or set(tree.query(xyz)[1])
+        atoms.b_factor[own] = large[sorted(near)].mean()
 
 
 def describe_parts(atoms, spacing, n_parts):

@@ -45,7 +45,7 @@ class Design:
 
     def __init__(self, lattice, positions, weights, types, b_factors, column, owner, kinds, reach=None, boxes=0):
         self.lattice = lattice
-        self._given = (positions, weights, types, b_factors, column)
+        self.given = (positions, weights, types, b_factors, column)
         self.kinds = kinds
         self.owner = np.asarray(owner)
         nucleic = np.array([k == NUCLEIC for _, k in kinds])
@@ -97,7 +97,7 @@ class Design:
         kinds = [*self.kinds, ("C", PROTEIN)]
         n = len(positions)
         more = (positions, amplitudes, np.full(n, len(kinds) - 1, np.int32), np.zeros(n), self.n_columns + group)
-        given = [np.concatenate(pair) for pair in zip(self._given, more, strict=True)]
+        given = [np.concatenate(pair) for pair in zip(self.given, more, strict=True)]
         return Design(self.lattice, *given, np.concatenate([self.owner, owners]), kinds, self.reach, self.boxes)
 
     @property

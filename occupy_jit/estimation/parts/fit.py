@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from occupy_jit.errors import InputError, UsageError
+from occupy_jit.estimation.ligands.columns import FittedModel
+from occupy_jit.estimation.ligands.in_parts import add_ligands
 from occupy_jit.estimation.parts import registration, unmodelled_density
-from occupy_jit.estimation.parts.atoms import Atoms, collect_atoms, describe_parts
+from occupy_jit.estimation.parts.atoms import Atoms, collect_atoms, describe_parts, share_b_factors
 from occupy_jit.estimation.parts.columns import Design
 from occupy_jit.estimation.parts.errors import relative_to_full, solve_with_errors, standard_errors
 from occupy_jit.estimation.parts.fit_grid import Lattice, detail_used, fourier_crop, make_lattice
@@ -118,6 +120,9 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
     result.b_factors = "model" if used else "flat"
     if halves is not None:
         result.halves = judge_halves(lattice, design, solution, result, weights)
+    say("model: ligands")
+    fitted = FittedModel(lattice, atoms, atoms.b_of(used), design, solution)
+    add_ligands(result, model, fitted, reference_value, weights)
     if residues:
         say("model: residues")
         _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
@@ -155,6 +160,7 @@ def fit_map(place, model, part, b_factors="auto", say=lambda sentence: None, hal
     if halves is not None:
         lattice.noise = noise_of(halves, lattice)
     known, tree, owner = describe_parts(atoms, lattice.spacing, int(part.max()) + 1)
+    share_b_factors(atoms, lattice.spacing, known, tree)
     say("model: parts")
     design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
     n_pseudo = 0

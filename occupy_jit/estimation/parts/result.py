@@ -98,6 +98,8 @@ class PartsResult:
         Index of each of `residues` in the model's.
     evidence : Evidence
         For `compare_parts`.
+    ligands : occupy_jit.estimation.ligands.occupancy.Ligands or None
+        None where the model has none. Occupancies of ligands are these in the other attributes, too.
     """
 
     names: list
@@ -122,6 +124,7 @@ class PartsResult:
     part_of_atom: np.ndarray = None
     residue_of_table: np.ndarray = None
     evidence: Evidence = None
+    ligands: object = None
 
     def __len__(self):
         return len(self.names)

@@ -11,7 +11,7 @@ from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map import model_parts, outcome, summary
-from occupy_jit.runs.one_map.writing import Writer, make_directory, write_maps
+from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, Writer, make_directory, write_maps
 from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
 from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.runs.plan.plan import check_memory
@@ -223,7 +223,7 @@ def _write(plan, work, targets, outputs, log, workers):
     results = summary.results(inputs.volume, result)
     parts = None
     if plan.options.model is not None:
-        results["parts"], parts = _parts(plan, inputs, result, outputs, log)
+        parts = _parts(plan, inputs, result, outputs, log, results)
     if targets:
         results["targets"] = targets
     writer.targets(results)
@@ -238,14 +238,18 @@ def _write(plan, work, targets, outputs, log, workers):
     return record, writer.report_summary, parts
 
 
-def _parts(plan, inputs, result, outputs, log):
-    """Fit the parts of the model and write their files; returns their table, and of a class what was fitted."""
+def _parts(plan, inputs, result, outputs, log, results):
+    """Fit the parts of the model, add their tables to the results, write their files; returns what a class needs."""
     from occupy_jit.reports.table import rounded
+    from occupy_jit.runs.one_map import ligands
 
     with log.timed("fit the model"):
         fitted, rows = model_parts.find(plan.options, inputs, result, log)
+    results["parts"] = rounded(rows)
+    results |= ligands.results(fitted)
     model_parts.write(plan, fitted, rows, outputs, log)
-    return rounded(rows), None if plan.label is None else model_parts.for_group(fitted)
+    ligands.write(plan, fitted, result.zero + SHOWN_LEVEL * result.full_scale, outputs, log)
+    return None if plan.label is None else model_parts.for_group(fitted)
 
 
 def _measure(plan, log):

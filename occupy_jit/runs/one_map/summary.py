@@ -181,7 +181,10 @@ def tell(log, told, of_group=False):
                   level=VERBOSE)
     if found["flexibility"] is not None:
         _tell_flexibility(log, found["flexibility"])
-    _tell_parts(log, found.get("parts", ()), _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
+    told_apart = {row["part"] for row in found.get("ligands", ())}
+    _tell_parts(log, [row for row in found.get("parts", ()) if row["part"] not in told_apart],
+                _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
+    _tell_ligands(log, found, _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
     if found["half_maps"] is not None:
         halves = found["half_maps"]
         independence = ("not known, for want of solvent" if halves["independence"] is None
@@ -205,6 +208,22 @@ def _tell_parts(log, parts, most):
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
     if len(shown_parts) < len(parts):
         log.say(f"these are the lowest of {len(parts)} parts; all are in the table of parts")
+
+
+def _tell_ligands(log, found, most):
+    """Each ligand with its interval and whether it is there; copies of one ligand together."""
+    from occupy_jit.reports.ligand_files import copies_in_words, in_words
+
+    ligands = found.get("ligands", ())
+    for row in ligands[:most]:
+        log.results([(f"ligand {row['part']}", in_words(row))])
+    if len(ligands) > most:
+        log.say(f"these are the first of {len(ligands)} ligands; all are in the table of ligands")
+    for copies in found.get("ligand_copies", ()):
+        log.results([(f"copies of {copies['ligand']}", copies_in_words(copies))])
+    if ligands:
+        log.say("a ligand's occupancy has its 95 % interval in brackets; below its detection limit a ligand is missed "
+                "more often than in one case of 20")
 
 
 def _tell_flexibility(log, found):

@@ -33,22 +33,28 @@ def size_of(options):
     return _read_selected(options)[1]
 
 
+def has_ligands(options):
+    """Whether the model holds anything that is looked at as a ligand; raises as `parts_of`."""
+    return _read_selected(options)[2]
+
+
 def _read_selected(options):
     from occupy_jit.files.models.reading import read_model
 
     try:
         there = os.stat(options.model)
     except OSError:
-        return read_model(options.model, options.assembly), None  # says what is wrong
+        return read_model(options.model, options.assembly), None, False  # says what is wrong
     as_it_is = there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns
     return _read(options.model, options.assembly, options.parts, options.reference_part, as_it_is)
 
 
 @functools.lru_cache(maxsize=1)
 def _read(path, assembly, parts, reference, as_it_is):
-    """The model and its size, of a file that is as it is."""
+    """The model, its size, and whether it has ligands, of a file that is as it is."""
     import numpy as np
 
+    from occupy_jit.estimation.ligands.sites import has_ligands as any_in
     from occupy_jit.estimation.parts.selection import select_parts
     from occupy_jit.files.models.reading import read_model
 
@@ -59,4 +65,4 @@ def _read(path, assembly, parts, reference, as_it_is):
     xyz = model.xyz[order]
     extents = np.maximum.reduceat(xyz, start) - np.minimum.reduceat(xyz, start)
     return model, ModelSize(tuple(map(tuple, extents.tolist())), tuple(np.ptp(xyz, axis=0).tolist()), len(model),
-                            len(model.text))
+                            len(model.text)), any_in(model, names, part)

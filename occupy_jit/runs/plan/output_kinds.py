@@ -62,6 +62,9 @@ class Role(enum.Enum):
     MODEL = "model with occupancies", "model_", ".cif"
     ATTRIBUTES = "ChimeraX attributes of parts", "parts_", ".defattr"
     PARTS_PLOT = "chart of parts", "parts_", ".png"
+    LIGANDS_TABLE = "table of ligands", "ligands_", ".csv"
+    LIGANDS_SCRIPT = "ChimeraX script of ligands", "ligands_", ".cxc"
+    LIGANDS_ATTRIBUTES = "ChimeraX attributes of ligands", "ligands_", ".defattr"
     # of several maps together
     REPORT_INDEX = "index of the reports", "index", ".html"
     CLASS_PAGE = "page of the classes", "classes_", ".html"

@@ -186,7 +186,11 @@ def _factors(names, settings, modifications):
 
 def _outputs_of_parts(names, options):
     """The files about the parts of a model."""
+    from occupy_jit.runs.plan.model_read import has_ligands
+
     roles = [Role.PARTS_TABLE, Role.PARTS_RECORD, Role.MODEL, Role.ATTRIBUTES]
+    if has_ligands(options):
+        roles += [Role.LIGANDS_TABLE, Role.LIGANDS_ATTRIBUTES] + [Role.LIGANDS_SCRIPT] * options.save_chimerax
     return [output_of(role, names) for role in roles + [Role.PARTS_PLOT] * options.plot]
 
 

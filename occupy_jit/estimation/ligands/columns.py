@@ -1,0 +1,257 @@
+"""What the map says about single sites: its density there without the ligand, and the columns of all that may be there.
+
+Voxels within a detail of a ligand's atoms tell of it, whether other atoms are near or not.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.estimation.parts.columns import Design
+from occupy_jit.estimation.parts.part_boxes import PartBoxes
+from occupy_jit.kernels.model.atoms import distance_to_atoms
+
+_VOXELS_WITHIN = 1.0  # details
+_NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
+_NOISE_WITHIN = 2.0  # details: where the residual tells how noisy the place is
+_COLUMN_REACH = 2.25  # details
+_TYPICAL_WEIGHT = 60.0
+"""How many independent values of the residual near a site weigh as much as what is typical of the map."""
+_TAKEN_UP = 1.06
+"""What the residual lacks of the noise: the fit, with its pseudo-atoms, has taken up some of it."""
+
+
+class FittedModel(NamedTuple):
+    """The fit of all parts, as the analysis of ligands needs it.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    atoms : Atoms
+    b_factors : ndarray (atoms,)
+        As they were fitted.
+    design : Design
+        Of the parts, and of pseudo-atoms after them.
+    solution : Solution
+    """
+
+    lattice: object
+    atoms: object
+    b_factors: np.ndarray
+    design: object
+    solution: object
+
+
+class Surroundings:
+    """Voxels about all sites, the residual there, its noise, and the columns of what lies beside them.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    sites : list of Site
+    """
+
+    def __init__(self, fitted, sites):
+        lattice, state = fitted.lattice, fitted.solution.state
+        self.transfer = state.gain * state.whitening * lattice.band
+        self.s = lattice.s
+        self._fitted, self._sites = fitted, sites
+        positions = fitted.atoms.positions
+        reach = _VOXELS_WITHIN * lattice.detail
+        own = np.concatenate([positions[site.atoms] for site in sites])
+        inside = distance_to_atoms(lattice.data.shape, own, lattice.spacing, reach) < reach
+        self.voxels = np.argwhere(inside)
+        index = np.full(lattice.data.shape, -1, np.int32)
+        index[inside] = np.arange(len(self.voxels), dtype=np.int32)
+        self._near = self._within(self.voxels, reach)
+        residual = (lattice.filtered(state.whitening * lattice.band)
+                    - fitted.design.on_grid(self.transfer, state.offset, state.occupancy))
+        self._residual = residual[inside].astype(float)
+        self._measure_noise(residual)
+        self._find_neighbours(replace(lattice, fit_index=index, n_fit=len(self.voxels)))
+        self._make_boxes()
+
+    def __len__(self):
+        return len(self._sites)
+
+    def _within(self, voxels, reach):
+        """Rows of `voxels` within reach of the atoms of every site."""
+        from scipy.spatial import cKDTree
+
+        spacing, positions = self._fitted.lattice.spacing, self._fitted.atoms.positions
+        tree = cKDTree(voxels * spacing)
+        return [_union(tree.query_ball_point(positions[site.atoms] * spacing, reach)) for site in self._sites]
+
+    def _measure_noise(self, residual):
+        """Power of the residual in shells, and how much of it there is about each site beside what is typical.
+
+        Where half maps are known, noise is not less than their difference says.
+        """
+        lattice = self._fitted.lattice
+        per_voxel = self.independent = float((lattice.in_shell * lattice.band**2).sum() / lattice.data.size)
+        fit_voxels = lattice.fit_index >= 0
+        masked = lattice.spread(residual[fit_voxels])
+        self.power = lattice.power(masked, masked) / lattice.in_shell / lattice.n_fit
+        square = np.square(residual, dtype=float)
+        if lattice.noise is not None:
+            state = self._fitted.solution.state
+            noise = np.square(lattice.filtered(state.whitening * lattice.band, lattice.noise), dtype=float)
+            self.power = np.maximum(self.power, float(noise[fit_voxels].mean()) / per_voxel * lattice.band**2)
+            square = np.maximum(square, noise)
+        typical = float(square[fit_voxels].mean())
+        there = np.argwhere(fit_voxels)
+        values = square[fit_voxels]
+        self.local = []
+        for near in self._within(there, _NOISE_WITHIN * lattice.detail):
+            independent = len(near) * per_voxel
+            here = values[near].sum() * per_voxel / typical
+            self.local.append((_TYPICAL_WEIGHT + here) / (_TYPICAL_WEIGHT + independent))
+
+    def _find_neighbours(self, lattice):
+        """Columns, times their occupancies, of residues beside sites and of pseudo-atoms, on the voxels about sites."""
+        from scipy.spatial import cKDTree
+
+        fitted = self._fitted
+        atoms, design, solution = fitted.atoms, fitted.design, fitted.solution
+        extra = slice(len(atoms.part), None)
+        given = [np.concatenate([own, more[extra]]) for own, more in
+                 zip((atoms.positions, atoms.weights, atoms.types, fitted.b_factors), design.given, strict=False)]
+        part = np.concatenate([atoms.part, design.given[4][extra]])
+        column = np.concatenate([atoms.residue, atoms.residue.max(initial=0) + 1 + design.given[4][extra]])
+        tree = cKDTree(given[0] * lattice.spacing)
+        beside = []
+        for site in self._sites:
+            found = _union(tree.query_ball_point(atoms.positions[site.atoms] * lattice.spacing,
+                                                 _NEIGHBOURS_WITHIN * lattice.detail))
+            beside.append(np.setdiff1d(column[found], column[site.atoms]))
+        used = np.unique(np.concatenate(beside))
+        chosen = np.flatnonzero(np.isin(column, used))
+        number = np.searchsorted(used, column[chosen])
+        part_of = np.zeros(len(used), int)
+        part_of[number] = part[chosen]
+        self._beside = [np.searchsorted(used, columns) for columns in beside]
+        self._columns = []
+        if not len(used):
+            return
+        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,
+                      _COLUMN_REACH * lattice.detail)
+        values = fine.values(self.transfer, solution.offset)
+        start = fine.pattern.column_start
+        for k, (first, last) in enumerate(zip(start[:-1], start[1:], strict=True)):
+            place = fine.pattern.place[first:last]
+            self._columns.append((fine.pattern.voxel[first:last],
+                                  solution.occupancy[part_of[k]] * values[place, 0].astype(float)))
+
+    def _make_boxes(self):
+        """Transforms of every site: as it was fitted, and with the B factor of its surroundings throughout."""
+        fitted = self._fitted
+        atoms = fitted.atoms
+        order = np.concatenate([site.atoms for site in self._sites])
+        start = np.concatenate([[0], np.cumsum([len(site.atoms) for site in self._sites])])
+        even = np.repeat([site.b_factor for site in self._sites], np.diff(start))
+        self._as_fitted, self._even = (
+            PartBoxes(fitted.lattice, atoms.positions[order], atoms.weights[order], atoms.types[order], b, start,
+                      fitted.design.kinds) for b in (fitted.b_factors[order], even))
+
+    def density(self, site):
+        """The whitened map at the voxels of a site, less all that was fitted but the ligand."""
+        one, solution = self._sites[site], self._fitted.solution
+        box = LigandBox(self._as_fitted.boxes[site], self, site)
+        column = box.columns(solution.offset[one.part], gradients=False)[:, 0]
+        return self._residual[self._near[site]] + solution.occupancy[one.part] * column
+
+    def ligand(self, site):
+        """`LigandBox` of a site, all of its atoms with the B factor of its surroundings."""
+        return LigandBox(self._even.boxes[site], self, site)
+
+    def voxels_of(self, site):
+        """[z, y, x] of the voxels of a site."""
+        return self.voxels[self._near[site]]
+
+    def beside(self, site):
+        """Columns of the neighbours of a site at its voxels: (voxels, neighbours)."""
+        near = self._near[site]
+        out = np.zeros((len(near), len(self._beside[site])))
+        for k, column in enumerate(self._beside[site]):
+            voxel, values = self._columns[column]
+            at = np.searchsorted(near, voxel)
+            there = (at < len(near)) & (near[np.minimum(at, len(near) - 1)] == voxel)
+            out[at[there], k] = values[there]
+        return out
+
+    def noise(self, site, box, b_factor):
+        """Variance of the noise that a column meets at its site; 1 for whitened noise."""
+        spectrum = box.spectrum(b_factor, len(self.power))
+        return _TAKEN_UP * max(1.0, self.local[site] * float(spectrum @ self.power / spectrum.sum()))
+
+
+def _union(found):
+    return np.unique(np.concatenate([np.array(some, int) for some in found]))
+
+
+class LigandBox:
+    """A ligand in a box of its own: its column at any B factor and shift.
+
+    Parameters
+    ----------
+    box : tuple
+        Of `PartBoxes`: corner, shape, squares of frequencies, transform.
+    surroundings : Surroundings
+    site : int
+
+    Attributes
+    ----------
+    independent : float
+        Independent values of whitened noise per voxel.
+    """
+
+    def __init__(self, box, surroundings, site):
+        corner, self._shape, squares, transform = box[:4]
+        self._s = np.sqrt(squares[0][:, None, None] + squares[1][None, :, None] + squares[2]).astype(np.float32)
+        self._step = surroundings.s[1]
+        self.independent = surroundings.independent
+        transfer = np.interp(self._s, surroundings.s, surroundings.transfer, right=0.0).astype(np.float32)
+        self._transform = (transform * transfer).astype(np.complex64)
+        self._quarter_square = -0.25 * self._s**2
+        signs = [np.sign(np.fft.fftfreq(n)) for n in self._shape[:2]] + [1.0]
+        along = [(sign * np.sqrt(square)).astype(np.float32) for sign, square in zip(signs, squares, strict=True)]
+        self._frequencies = along[0][:, None, None], along[1][None, :, None], along[2][None, None, :]
+        at = surroundings.voxels_of(site) - corner
+        self._inside = ((at >= 0) & (at < self._shape)).all(1)
+        self._at = tuple(at[self._inside].T)
+
+    def columns(self, b_factor, shift=(0.0, 0.0, 0.0), gradients=True):
+        """The column at the voxels of the site, and its derivatives by the shift along z, y, x.
+
+        Parameters
+        ----------
+        b_factor : float
+            Å^2, beyond that of the transform.
+        shift : (z, y, x)
+            Å.
+        gradients : bool
+
+        Returns
+        -------
+        ndarray (voxels, 4), or (voxels, 1) without gradients
+        """
+        import scipy.fft as fft
+
+        spectra = np.empty((4 if gradients else 1, *self._transform.shape), np.complex64)
+        np.multiply(self._transform, np.exp(np.float32(b_factor) * self._quarter_square), out=spectra[0])
+        if np.any(shift):
+            for f, d in zip(self._frequencies, shift, strict=True):
+                spectra[0] *= np.exp(np.complex64(-2j * np.pi * d) * f)
+        for k, f in enumerate(self._frequencies if gradients else ()):
+            np.multiply(spectra[0], np.complex64(-2j * np.pi) * f, out=spectra[k + 1])
+        boxes = fft.irfftn(spectra, self._shape, axes=(1, 2, 3), overwrite_x=True)
+        out = np.zeros((len(self._inside), len(spectra)))
+        out[self._inside] = boxes[(slice(None), *self._at)].T
+        return out
+
+    def spectrum(self, b_factor, shells):
+        """Power of the column in the shells of the radial tables."""
+        power = np.abs(self._transform) ** 2 * np.exp(2 * b_factor * self._quarter_square)
+        shell = np.minimum(np.rint(self._s / self._step).astype(int), shells - 1)
+        return np.bincount(shell.ravel(), power.ravel(), shells)

@@ -1,0 +1,101 @@
+"""Copies of one ligand compared with each other: equal within their errors, or which of them differ."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.estimation.comparison.multiple_testing import LEVEL
+
+_COMMON = 0.03
+"""Of the occupancy: what the method may be off by is the same in all copies, and taken out of their errors."""
+
+
+class Copies(NamedTuple):
+    """Ligands that are the same molecule.
+
+    Attributes
+    ----------
+    ligand : str
+    sites : tuple of int
+        Rows of the table.
+    occupancy, se : float
+        Mean, weighted with the errors, and its standard error.
+    p : float
+        Probability that equal copies scatter that much.
+    equal : bool
+    differing : tuple of int
+        Rows without which the others are equal; empty if there is no such majority.
+    filled : float
+        Sum of the occupancies.
+    """
+
+    ligand: str
+    sites: tuple
+    occupancy: float
+    se: float
+    p: float
+    equal: bool
+    differing: tuple
+    filled: float
+
+
+def compare_copies(rows, kinds):
+    """Compare the copies of every ligand.
+
+    Parameters
+    ----------
+    rows : list of LigandOccupancy
+    kinds : list of str
+        The same for copies; empty for what has none.
+
+    Returns
+    -------
+    list of Copies
+    rows : list of LigandOccupancy
+        With the mean of the copies, and whether a row differs from the others.
+    """
+    found, rows = [], list(rows)
+    for kind in dict.fromkeys(kind for kind in kinds if kind):
+        sites = [i for i, other in enumerate(kinds) if other == kind]
+        if len(sites) < 2:
+            continue
+        one = _compared(kind, sites, rows)
+        found.append(one)
+        for i in sites:
+            rows[i] = rows[i]._replace(copies_mean=one.occupancy, differs=i in one.differing)
+    return found, rows
+
+
+def _compared(kind, sites, rows):
+    occupancy = np.array([rows[i].occupancy for i in sites])
+    weights = 1 / np.array([_error(rows[i]) for i in sites]) ** 2
+    mean, p = _agreement(occupancy, weights)
+    differing = ()
+    if p < LEVEL:
+        differing = tuple(sites[i] for i in _outliers(occupancy, weights))
+    return Copies(kind, tuple(sites), mean, float(weights.sum() ** -0.5), p, p >= LEVEL, differing,
+                  float(occupancy.sum()))
+
+
+def _agreement(occupancy, weights):
+    """Weighted mean, and how probable it is that equal copies scatter that much about it."""
+    from scipy.stats import chi2
+
+    mean = float(weights @ occupancy / weights.sum())
+    return mean, float(chi2.sf(weights @ (occupancy - mean) ** 2, len(occupancy) - 1))
+
+
+def _outliers(occupancy, weights):
+    """Copies without which the others agree; none if that would be half of them or more."""
+    left, out = list(range(len(occupancy))), []
+    while len(left) > 1 and _agreement(occupancy[left], weights[left])[1] < LEVEL:
+        total, product = weights[left].sum(), weights[left] @ occupancy[left]
+        others = total - weights[left]
+        apart = (occupancy[left] - (product - weights[left] * occupancy[left]) / others)
+        out.append(left.pop(int(np.argmax(np.abs(apart) / np.sqrt(1 / weights[left] + 1 / others)))))
+    return sorted(out) if 2 * len(out) < len(occupancy) else []
+
+
+def _error(row):
+    half = (row.high - row.low) / 3.92
+    return np.sqrt(max(half**2 - (_COMMON * row.occupancy) ** 2, (0.3 * half) ** 2))

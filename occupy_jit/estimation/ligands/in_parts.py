@@ -1,0 +1,51 @@
+"""Ligands among the parts of a model: found, looked at, and told with the other parts as they were found."""
+
+import numpy as np
+
+from occupy_jit.estimation.ligands.occupancy import Scale, occupancy_of_ligands
+from occupy_jit.estimation.ligands.sites import find_sites
+
+
+def add_ligands(result, model, fitted, full, weights):
+    """Find the ligands of a model and what the map says of them; in the table of parts they then stand the same.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.parts.result.PartsResult
+        Of all parts; it is added to.
+    model : occupy_jit.files.models.reading.AtomicModel
+    fitted : occupy_jit.estimation.ligands.columns.FittedModel
+    full : float
+        Full scale.
+    weights : ndarray (parts,)
+        Of the parts in full scale.
+    """
+    sites = find_sites(model, result.names, fitted.atoms, fitted.b_factors, fitted.lattice.spacing)
+    if not sites:
+        return
+    n = len(result)
+    solution = fitted.solution
+    spread = float(weights @ solution.covariance[:n, :n] @ weights)
+    scale = Scale(full, float(np.sqrt(max(spread, 0))) / full, float(weights @ solution.offset), result.occupancy,
+                  result.se)
+    result.ligands = found = occupancy_of_ligands(fitted, sites, result.names, scale)
+    for i, part in enumerate(found.part):
+        if part >= 0 and not result.full[part]:
+            _tell_as_part(result, part, found, i)
+
+
+def _tell_as_part(result, part, found, i):
+    """Put a ligand into the table of parts, and widen all that says how sure its occupancy is."""
+    row = found.rows[i]
+    change, se = row.occupancy - result.occupancy[part], (row.high - row.low) / 3.92
+    wider = np.ones(len(result))
+    wider[part] = se / max(float(np.sqrt(max(result.covariance[part, part], 0))), 1e-9)
+    result.occupancy[part], result.se[part] = row.occupancy, se
+    result.offset[part], result.se_offset[part] = found.b_factor[i], found.se_b_factor[i]
+    both = np.outer(wider, wider)
+    result.covariance = result.covariance * both
+    evidence = result.evidence
+    evidence.covariance, evidence.formula = evidence.covariance * both, evidence.formula * both
+    evidence.influence = (evidence.influence * wider).astype(np.float32)
+    if result.halves is not None:
+        result.halves.occupancy[:, part] += change

@@ -1,0 +1,164 @@
+"""The likelihood of the occupancy and B factor of one ligand, its place and its neighbours being uncertain.
+
+Place and neighbours are averaged over: a shift d changes the column of a ligand by its derivatives times d, which for
+normally distributed d adds to the covariance of the map in proportion to the square of the occupancy, and so does the
+density of a neighbour that may be off by a share of itself. What is left is a function of two numbers, which is
+tabulated: no interval has to be symmetric, and B factors that the map does not exclude widen it as they should.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+B_NODES = np.array([-60.0, -35.0, -15.0, 0.0, 15.0, 35.0, 60.0, 90.0, 125.0, 170.0, 220.0])
+"""Å^2, beyond the surroundings: where columns are made; between them the likelihood is interpolated."""
+B_MEAN, B_SPREAD = 35.0, 50.0
+"""What is known of the B factor of a ligand beforehand: Å^2 beyond its surroundings."""
+SHIFT_SPREAD = 0.17
+"""Å along each axis, how far models of ligands usually are off: .3 Å."""
+_B_STEP = 5.0
+_NEIGHBOUR_SPREAD = 0.1
+"""Of the density of each residue beside the ligand, as a share of it."""
+_OCCUPANCIES = np.linspace(-0.8, 2.2, 301)
+
+
+@dataclass
+class Products:
+    """Scalar products of the map and the columns of a ligand at one B factor.
+
+    Attributes
+    ----------
+    own : float
+        Column by column.
+    data : float
+        Map by column.
+    own_slopes, data_slopes : ndarray (3,)
+        The same with the derivatives of the column along z, y, x.
+    slopes : ndarray (3, 3)
+        Of the derivatives among each other.
+    """
+
+    own: float
+    data: float
+    own_slopes: np.ndarray
+    data_slopes: np.ndarray
+    slopes: np.ndarray
+
+    @property
+    def score(self):
+        """float : Occupancy over its standard error, at this B factor."""
+        return self.data / np.sqrt(max(self.own, 1e-30))
+
+
+class Weighting:
+    """Inverse covariance of the map about a ligand: noise, and neighbours that may be off.
+
+    Parameters
+    ----------
+    neighbours : ndarray (voxels, n)
+        Their columns, times their occupancies.
+    noise : float
+        Variance of the noise; 1 where it is as the whitening has it.
+    """
+
+    def __init__(self, neighbours, noise):
+        import scipy.linalg as dense
+
+        self._noise = noise
+        self._neighbours = neighbours * _NEIGHBOUR_SPREAD
+        n = neighbours.shape[1]
+        self._factor = None
+        if n:
+            self._factor = dense.cho_factor(self._neighbours.T @ self._neighbours + noise * np.eye(n))
+
+    def __call__(self, columns):
+        """The inverse times vectors: (voxels,) or (voxels, n)."""
+        import scipy.linalg as dense
+
+        if self._factor is None:
+            return columns / self._noise
+        taken = self._neighbours @ dense.cho_solve(self._factor, self._neighbours.T @ columns)
+        return (columns - taken) / self._noise
+
+    def products(self, data, columns):
+        """`Products` of the map and a column with its derivatives (voxels, 4)."""
+        weighted = self(columns)
+        square, cross = columns.T @ weighted, data @ weighted
+        return Products(float(square[0, 0]), float(cross[0]), square[0, 1:], cross[1:], square[1:, 1:])
+
+
+def log_likelihood(products, occupancy, spread=SHIFT_SPREAD):
+    """Of occupancies at one B factor, shifts averaged over; 0 for an occupancy of 0.
+
+    Parameters
+    ----------
+    products : Products
+    occupancy : ndarray (n,)
+    spread : float
+        Standard deviation of the shift along each axis, Å.
+
+    Returns
+    -------
+    ndarray (n,)
+    """
+    value, vectors = np.linalg.eigh(products.slopes)
+    value = np.maximum(value, 0)
+    slope = vectors.T @ products.data_slopes - occupancy[:, None] * (vectors.T @ products.own_slopes)
+    variance = (occupancy[:, None] * spread) ** 2
+    of_shift = variance / (1 + variance * value) * slope**2 - np.log1p(variance * value)
+    return occupancy * products.data - 0.5 * occupancy**2 * products.own + 0.5 * of_shift.sum(1)
+
+
+@dataclass
+class Posterior:
+    """What map and experience together say of occupancy and B factor.
+
+    Attributes
+    ----------
+    occupancy : float
+        Mean.
+    low, high : float
+        Between them it is with 95 % probability, with half of the rest on either side.
+    b_factor, b_spread : float
+        Mean and standard deviation of the B factor beyond the surroundings, Å^2.
+    """
+
+    occupancy: float
+    low: float
+    high: float
+    b_factor: float
+    b_spread: float
+
+
+def posterior(products, scale=1.0, resolved=1.0):
+    """Occupancy and B factor from the products at all of `B_NODES`.
+
+    Parameters
+    ----------
+    products : sequence of Products
+    scale : float
+        What an occupancy of 1 is, in units of the columns.
+    resolved : float
+        Where the map does not tell B factors from occupancies, 0, their spread is small and common to all parts.
+
+    Returns
+    -------
+    Posterior
+        Relative to `scale`.
+    """
+    from scipy.interpolate import CubicSpline
+
+    occupancy = _OCCUPANCIES
+    values = np.array([log_likelihood(one, occupancy * scale) for one in products])
+    b = np.arange(B_NODES[0], B_NODES[-1] + 0.5 * _B_STEP, _B_STEP)
+    resolved = max(resolved, 0.02)
+    logarithm = CubicSpline(B_NODES, values, axis=0)(b)
+    logarithm -= 0.5 * ((b - B_MEAN * resolved) / (B_SPREAD * resolved))[:, None] ** 2
+    weight = np.exp(logarithm - logarithm.max())
+    weight /= weight.sum()
+    of_occupancy, of_b = weight.sum(0), weight.sum(1)
+    below = np.cumsum(of_occupancy) - 0.5 * of_occupancy
+    low, high = np.interp([0.025, 0.975], below, occupancy)
+    b_mean = float(of_b @ b)
+    return Posterior(float(of_occupancy @ occupancy), float(low), float(high), b_mean,
+                     float(np.sqrt(of_b @ (b - b_mean) ** 2)))

@@ -1,0 +1,145 @@
+"""Which parts of a model are looked at as ligands."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from occupy_jit.files.models.residue_names import residue_kind
+
+_MOST_ATOMS, _MOST_ATOMS_OF_POLYMER = 250, 100
+_FEWEST_ATOMS = 4
+_SURROUNDINGS = 6.0  # Å
+_NOT_MODIFIED = ("UNK", "MSE", "N", "DN")
+"""Of what stands in polymers but is not standard: unknown residues, and those that are put there for phasing."""
+
+
+@dataclass
+class Site:
+    """One ligand, cofactor, glycan, lipid, modified residue or small part that the user names.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        Of copies of one ligand it is the same: the names of the residues. Empty if it is a part that the user names.
+    atoms : ndarray (n,), int
+        Of those that are fitted.
+    residues : ndarray, int
+        Of the model.
+    part : int
+        As which it was fitted, or with which.
+    parent : int
+        The large part beside it.
+    b_factor : float
+        Of the atoms about it as they were fitted, Å^2.
+    """
+
+    name: str
+    kind: str
+    atoms: np.ndarray
+    residues: np.ndarray
+    part: int
+    parent: int
+    b_factor: float
+
+
+def find_sites(model, names, atoms, b_factors, spacing):
+    """All ligands of a model that are not too large, and small parts that the user names.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    names : list of str
+        Of the parts.
+    atoms : Atoms
+    b_factors : ndarray (atoms,)
+        As they were fitted.
+    spacing : ndarray (3,)
+        Å.
+
+    Returns
+    -------
+    list of Site
+        Empty, too, if there is nothing else in the model that they could be compared with.
+    """
+    from scipy.spatial import cKDTree
+
+    found = _small_parts(model, names, atoms) + _modified_residues(model, names, atoms)
+    alone = {part for name, part, _ in found if name == names[part]}
+    large = np.flatnonzero(~np.isin(atoms.part, list(alone)))
+    if not found or not len(large):
+        return []
+    tree = cKDTree(atoms.positions[large] * spacing)
+    sites = []
+    for name, part, own in found:
+        xyz = atoms.positions[own] * spacing
+        parent = part
+        if part in alone:
+            parent = int(np.bincount(atoms.part[large[tree.query(xyz)[1]]]).argmax())
+        near = np.unique(np.concatenate([np.array(some, int) for some in tree.query_ball_point(xyz, _SURROUNDINGS)]))
+        near = np.setdiff1d(large[near], own) if len(near) else large[np.unique(tree.query(xyz)[1])]
+        residues = np.unique(atoms.residue[own])
+        kind = "+".join(sorted(model.residues[r].name for r in residues))
+        ours = part not in alone or _is_ligand(model, residues)
+        sites.append(Site(name, kind if ours else "", own, residues, part, parent, float(b_factors[near].mean())))
+    return sites
+
+
+class _Atoms(NamedTuple):
+    part: np.ndarray
+    residue: np.ndarray
+    weights: np.ndarray
+
+
+def has_ligands(model, names, part):
+    """Whether a model holds anything that is looked at as a ligand.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    names : list of str
+        Of the parts.
+    part : ndarray (atoms,), int
+    """
+    atoms = _Atoms(part, model.residue, model.weight)
+    return bool(_small_parts(model, names, atoms) or _modified_residues(model, names, atoms))
+
+
+def _is_ligand(model, residues):
+    return not any(model.residues[r].polymer for r in residues)
+
+
+def _small_parts(model, names, atoms):
+    """Name, part and atoms of parts that are ligands, or small pieces of chains."""
+    order = np.argsort(atoms.part, kind="stable")
+    bounds = np.searchsorted(atoms.part[order], np.arange(len(names) + 1))
+    found = []
+    for part, name in enumerate(names):
+        own = np.sort(order[bounds[part]:bounds[part + 1]])
+        if len(own) < _FEWEST_ATOMS:
+            continue
+        ligand = _is_ligand(model, np.unique(atoms.residue[own]))
+        if atoms.weights[own].sum() <= (_MOST_ATOMS if ligand else _MOST_ATOMS_OF_POLYMER):
+            found.append((name, part, own))
+    return found
+
+
+def _modified_residues(model, names, atoms):
+    """The same of modified residues inside of polymers; their part is the chain."""
+    modified = [i for i, r in enumerate(model.residues) if r.polymer and _is_modified(r.name)]
+    order = np.argsort(atoms.residue, kind="stable")
+    bounds = np.searchsorted(atoms.residue[order], np.arange(len(model.residues) + 1))
+    size = np.bincount(atoms.part, minlength=len(names))
+    found = []
+    for i in modified:
+        own = np.sort(order[bounds[i]:bounds[i + 1]])
+        if len(own) >= _FEWEST_ATOMS and size[atoms.part[own[0]]] > _MOST_ATOMS_OF_POLYMER:
+            r = model.residues[i]
+            found.append((f"{r.chain}/{r.name}{r.number}", int(atoms.part[own[0]]), own))
+    return found
+
+
+def _is_modified(name):
+    kind = residue_kind(name)
+    return kind.known and not kind.standard and kind.name not in _NOT_MODIFIED

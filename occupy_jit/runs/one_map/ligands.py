@@ -1,0 +1,54 @@
+"""The ligands of a model in a run on one map: told, written."""
+
+from occupy_jit import __version__
+from occupy_jit.runs.plan.output_kinds import Role
+
+
+def results(fitted):
+    """What the record holds of the ligands; nothing where the model has none."""
+    if fitted.ligands is None:
+        return {}
+    from occupy_jit.reports.ligand_files import table_rows
+
+    found = fitted.ligands
+    rows = table_rows([row._asdict() for row in found])
+    for row, shift in zip(rows, found.shifts, strict=True):
+        row["shift_xyz_angstrom"] = [round(float(value), 2) for value in shift]
+    names = [row["part"] for row in rows]
+    copies = [{"ligand": one.ligand, "sites": [names[i] for i in one.sites], "occupancy": round(one.occupancy, 4),
+               "se": round(one.se, 4), "p_equal": float(f"{one.p:.3g}"), "equal": one.equal,
+               "differing": [names[i] for i in one.differing], "filled": round(one.filled, 3)}
+              for one in found.copies]
+    return {"ligands": rows, "ligand_copies": copies}
+
+
+def write(plan, fitted, level, outputs, log):
+    """Every file about the ligands that is planned; `level` is that of the surface which ChimeraX shows."""
+    path = plan.path_of(Role.LIGANDS_TABLE)
+    if path is None:
+        return
+    from occupy_jit.reports import ligand_files as reports
+
+    found = fitted.ligands
+    rows = [] if found is None else reports.table_rows([row._asdict() for row in found])
+    residues = [] if found is None else [[(fitted.model.residues[r].chain, fitted.model.residues[r].number)
+                                          for r in own] for own in found.residues]
+    of_class = plan.label is not None
+    with log.timed("write"):
+        with outputs.open(path, "w") as file:
+            file.write(reports.table_csv([{"class": plan.label, **row} for row in rows] if of_class else rows,
+                                         of_class))
+        with outputs.open(plan.path_of(Role.LIGANDS_ATTRIBUTES), "w") as file:
+            file.write(reports.attributes(rows, residues))
+    path = plan.path_of(Role.LIGANDS_SCRIPT)
+    if path is not None:
+        with log.timed("write"), outputs.open(path, "w") as file:
+            file.write(_script(plan, rows, residues, level))
+
+
+def _script(plan, rows, residues, level):
+    from occupy_jit.reports.ligand_files import script
+
+    copy = plan.path_of(Role.PLAIN_COPY)
+    return script(plan.names.stem, plan.path if copy is None else copy, plan.path_of(Role.MODEL), rows, residues,
+                  directory=plan.names.directory, level=level, version=__version__)
