@@ -116,3 +116,28 @@ def test_without_ligands_there_is_no_table(ran, tmp_path):
     done = run("-i", ran[0] / "map.mrc", "--model", alone, "--output-dir", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "out").glob("ligands_*")) and "table of ligands" not in done.stdout
+
+
+def test_classes_tell_how_many_sites_are_filled_and_whether_together(tmp_path):
+    model = with_ligands(0)
+    save(model, tmp_path / "model.cif")
+    for number, occupancy in ((1, 1.0), (2, 0.0)):
+        volume = ligand_map(model, dict.fromkeys(TRUE, occupancy), noise=0.4, seed=10 + number)
+        write(tmp_path / f"run_class00{number}.mrc", number * volume, VOXEL)
+    done = run("-i", tmp_path / "run_class001.mrc", tmp_path / "run_class002.mrc", "--common-scale", "--model",
+               tmp_path / "model.cif", "--output-dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "out" / "ligands_run.csv")
+    assert list(rows[0])[:10] == ["class", *COLUMNS]
+    labels = ("run_class001", "run_class002")
+    assert [(row["class"], row["part"]) for row in rows] == [(label, part) for label in labels for part in TRUE]
+    assert {row["call"] for row in rows[:4]} == {"present"} and {row["call"] for row in rows[4:]} == {"absent"}
+    assert rows_of(tmp_path / "out" / "ligands_run_class002.csv")[0]["class"] == "run_class002"
+    record = json.loads((tmp_path / "out" / "occupy_run.json").read_text())
+    assert [row["occupancy"] for row in record["class_ligands"]] == [float(row["occupancy"]) for row in rows]
+    (filled,) = record["ligand_filling"]
+    # all or none of four sites, in halves: a variance of 4, where independent sites have one of up to 1
+    assert filled["filled_together"] and filled["variance_between_classes"] == pytest.approx(4, abs=0.5)
+    assert filled["variance_of_independent_sites"] == pytest.approx(1, abs=0.05)
+    assert filled["observed"] == [0.5, 0, 0, 0, 0.5] and filled["binomial"][2] == pytest.approx(6 / 16, abs=0.02)
+    assert "particles fill their sites together" in done.stdout

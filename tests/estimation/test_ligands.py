@@ -13,6 +13,7 @@ from occupy_jit import occupancy_of_parts  # noqa: E402
 from occupy_jit.estimation.ligands import likelihood  # noqa: E402
 from occupy_jit.estimation.ligands.columns import LigandBox  # noqa: E402
 from occupy_jit.estimation.ligands.copies import compare_copies  # noqa: E402
+from occupy_jit.estimation.ligands.filling import filling  # noqa: E402
 from occupy_jit.estimation.ligands.likelihood import Weighting, log_likelihood, posterior  # noqa: E402
 from occupy_jit.estimation.ligands.sites import find_sites, has_ligands  # noqa: E402
 from occupy_jit.estimation.parts.part_boxes import PartBoxes  # noqa: E402
@@ -303,3 +304,22 @@ def test_equal_copies_are_called_different_as_seldom_as_they_should():
         wrong += not found.equal
     # errors that copies have in common are taken out: that makes the test sharper, by 6 % here; .05 of 200 is 10 +- 3
     assert wrong <= 24
+
+
+def test_classes_of_independent_sites_are_not_called_filled_together():
+    rng = np.random.default_rng(1)
+    together = 0
+    for _ in range(200):
+        particles = rng.random((1000, 4)) < 0.5
+        group = rng.integers(0, 3, 1000)  # classes that know nothing of the sites
+        means = np.array([particles[group == c].mean(0) for c in range(3)]) + rng.normal(0, 0.05, (3, 4))
+        found = filling("HEM", "ABCD", means, np.full((3, 4), 0.05), np.ones(3))
+        together += found.together
+        assert found.independent == pytest.approx(1, abs=0.1)
+    assert not together
+    # even classes that hold nothing but particles with equally many filled sites vary no more than these do
+    count = particles.sum(1)
+    means = np.array([particles[count == k].mean(0) for k in range(5)])
+    found = filling("HEM", "ABCD", means, np.full((5, 4), 0.05), np.bincount(count))
+    assert found.variance == pytest.approx(count.var(), abs=0.02) and not found.together
+    assert np.abs(found.observed - found.binomial).max() < 4 * 0.5 / np.sqrt(1000)

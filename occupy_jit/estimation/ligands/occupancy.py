@@ -11,9 +11,9 @@ from occupy_jit.estimation.ligands.likelihood import B_MEAN, B_NODES, Weighting,
 from occupy_jit.estimation.ligands.place import look_around
 
 PRESENT, ABSENT, CANNOT_TELL = "present", "absent", "cannot tell"
-_SURE = 3.0
-"""Standard errors above 0: noise, of any B factor, exceeds it in about 3 of 1000 ligands that are not there."""
-_SURE_MOVED = 3.8  # the same of the best place among those within reach
+_SURE = 3.2
+"""Standard errors above 0: of ligands that are not there the best of all B factors exceeds it in 2 to 5 of 1000."""
+_SURE_MOVED = 4.0  # the same of the best place among those within reach
 _POWER = 1.645  # standard errors: 95 % of normal deviates are above -1.645
 _ABSENT_BELOW = 0.2
 """A ligand is called absent if its interval ends below this occupancy: most particles do not have it."""

@@ -11,6 +11,7 @@ from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs, replaced
 from occupy_jit.files.streams import open_input
 from occupy_jit.reports.record import write_record
+from occupy_jit.runs.classes import ligands as class_ligands
 from occupy_jit.runs.classes import parts as class_parts
 from occupy_jit.runs.classes import targets as class_targets
 from occupy_jit.runs.classes.group import position
@@ -86,6 +87,9 @@ def write_group(group, settings, options, log):
         if parts is not None:
             class_parts.show(parts, log)
             class_parts.write(group, parts, outputs)
+        ligands = [] if parts is None else class_ligands.rows_of(group, parts)
+        class_ligands.show(group, ligands, log)
+        class_ligands.write(group, ligands, outputs)
         names = _write_star(group, outputs, log)
         write_table(outputs, group.path_of(Role.CLASS_TABLE), rows)
         write_table(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
@@ -96,7 +100,7 @@ def write_group(group, settings, options, log):
         record = _record(group, settings, options, log, {
             "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names,
             **({"target_differences": targets} if targets else {}),
-            **({} if parts is None else class_parts.record_of(parts))})
+            **({} if parts is None else class_parts.record_of(parts)), **class_ligands.record_of(group, ligands)})
         write_record_and_log(group, outputs, record, log)
     log.wrote(written)
 

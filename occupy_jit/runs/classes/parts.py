@@ -2,6 +2,7 @@
 
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 from occupy_jit.reports.table import rounded
+from occupy_jit.runs.classes import ligands
 from occupy_jit.runs.plan.output_kinds import Role, output_of
 
 
@@ -23,7 +24,7 @@ def planned(names, options, number):
     if options.model is None or number < 2:
         return []
     outputs = [output_of(Role.CLASS_PARTS, names),
-               output_of(Role.CLASS_PART_DIFFERENCES, names)]
+               output_of(Role.CLASS_PART_DIFFERENCES, names), *ligands.planned(names, options)]
     return outputs + ([output_of(Role.CLASS_PARTS_PLOT, names)] if options.plot else [])
 
 
