@@ -45,6 +45,11 @@ def run(*arguments, cwd=None, env=None, **more):
                           timeout=SECONDS, stdin=subprocess.DEVNULL, **more)
 
 
+def troubles(ran):
+    """Lines of standard error, but for the verdict that every small map of these tests calls for."""
+    return [line for line in ran.stderr.splitlines() if "larger than a tenth of the box" not in line]
+
+
 def in_time(disturb):
     """What comes of disturbing a run in its middle, as a decorator of a function that stands for the result.
 

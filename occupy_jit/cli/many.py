@@ -6,7 +6,9 @@ import os
 from dataclasses import replace
 
 from occupy_jit.cli import parser
+from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.cli.progress import ProgressLine
+from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.one_map.outcome import worst
 from occupy_jit.runs.plan.output_kinds import Role
@@ -87,7 +89,10 @@ def run_maps(settings, options, console):
     from occupy_jit.runs.workers.engines import executor_for
 
     task = array_task.from_environment(os.environ) if options.array else None
-    batch = plan_batch(settings, options, task, console)
+    line = ProgressLine(wanted=console.level <= logging.INFO)
+    listener = console if console.level <= logging.DEBUG else Gathering(console, line, level=logging.WARNING)
+    with gathered(listener):
+        batch = plan_batch(settings, options, task, listener)
     if options.dry_run:
         for plan in batch.plans:
             console.write("\n".join(described(plan)))
@@ -96,16 +101,19 @@ def run_maps(settings, options, console):
         planned = len(batch.plans)
         told_of_finished(batch.take_up(), planned, console)
     total = len(batch.maps)
-    line = ProgressLine(wanted=console.level <= logging.INFO)
-    listener = console if console.level <= logging.DEBUG else _Trouble(console, line)
     line.maps(*_count(batch.outcomes), total)
     try:
         # closed at once, so that the table is written also where a signal ends the loop
-        with contextlib.closing(batch.run(executor_for(options, console.say), listener)) as outcomes:
+        running = batch.run(executor_for(options, console.say), listener)
+        with gathered(listener), contextlib.closing(running) as outcomes:
             for outcome in outcomes:
                 line.clear()
                 console.say(_told(outcome, len(batch.outcomes), total))
                 line.maps(*_count(batch.outcomes), total)
+    except OccupyError:  # what all maps share is lost, as the table may be, but not what was done
+        line.clear()
+        _tell_all(batch, console)
+        raise
     finally:
         line.clear()
     _tell_all(batch, console)
@@ -118,19 +126,6 @@ def _count(outcomes):
     """Number of maps that are done, and that failed."""
     done = sum(outcome.status == 0 for outcome in outcomes)
     return done, len(outcomes) - done
-
-
-class _Trouble(logging.Handler):
-    """Listens to many runs for a console: passes on what went wrong, above the line that shows progress."""
-
-    def __init__(self, console, line):
-        super().__init__(logging.WARNING)
-        self._console, self._line = console, line
-
-    def emit(self, record):
-        """Print a line."""
-        self._line.clear()
-        self._console.handle(record)
 
 
 def _told(outcome, number, total):
@@ -146,7 +141,7 @@ def _told(outcome, number, total):
 
 
 def _tell_all(batch, console):
-    """How it went; for those who want it quiet only where something went wrong."""
+    """How it went; for those who want it quiet standard error has told what went wrong."""
     outcomes = batch.outcomes
     failed = [outcome for outcome in outcomes if outcome.status]
     lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
@@ -159,7 +154,7 @@ def _tell_all(batch, console):
         lines.append(f"  and {len(failed) - _NAMED} more that failed")
     if os.path.exists(batch.table_path):
         lines.append(f"wrote {shown(batch.table_path)}  table of maps")
-    (console.write if failed else console.say)("\n".join(lines))
+    console.say("\n".join(lines))
 
 
 def collect(directory, console):
@@ -176,7 +171,8 @@ def collect(directory, console):
         console.say(f"wrote {shown(index)}  {Role.REPORT_INDEX.value}")
     for line in found.rows:
         if line["status"] == maps_table.FAILED:
-            console.write(f"  {line['map']}  {line['exit_status']}  {line['message']}")
+            console.write(f"  {line['map']}  {line['exit_status']}  {line['message']}",
+                          aside=console.level > logging.INFO)
     if found.unfinished:
         console.write(f"OccuPy: error: {shown(directory)}: {found.unfinished}; submit the array again with --resume",
                       aside=True)

@@ -186,7 +186,7 @@ def _running(add):
     add("--collect", metavar="DIR", path="directory",
         text="put the tables together that the tasks of an array have written to DIR")
     add("--verbose", "--quiet", action=Switch, dest="verbosity", on=1, off=-1,
-        text="say more on the terminal, or only warnings and errors")
+        text="say more on the terminal, or only warnings and errors, on standard error")
     add("--dry-run", action="store_true",
         text="check the inputs, say what would be written and the memory needed, and stop")
     add("--warm-up", action="store_true", text="compile once now, so that later runs start fast")

@@ -1,11 +1,13 @@
 """From settings and options to runs: which maps, what is said of each, and the exit status."""
 
+import logging
 import os
 import sys
 import warnings
 from dataclasses import replace
 
 from occupy_jit.cli import many
+from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.machine.threads import environment_number, thread_count
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map.outcome import worst
@@ -109,9 +111,11 @@ def _run_group(settings, options, console):
     from occupy_jit.runs.classes import run as classification
     from occupy_jit.runs.workers.engines import executor_for
 
-    if not options.dry_run:
-        return classification.run(settings, options, console, executor_for(options, console.say))
-    lines, status = classification.describe(settings, options, console)
+    listener = console if console.level <= logging.DEBUG else Gathering(console)
+    with gathered(listener):
+        if not options.dry_run:
+            return classification.run(settings, options, listener, executor_for(options, console.say))
+        lines, status = classification.describe(settings, options, listener)
     console.write("\n".join(lines))
     return status
 

@@ -81,7 +81,9 @@ class RunLog:
 
     A line is a `logging.LogRecord`; ``logged`` is its text in the log (None: it is not there), ``printed`` the
     text for a terminal (None: nothing is said), ``aside`` whether that belongs to standard error, ``at`` when it came
-    (None: it has no time stamp). What is being done just now (`step`) is no line: listeners alone get it, as ``step``.
+    (None: it has no time stamp). Of a warning, or verdict, ``sentence`` is what it says, ``about`` the map (None: it
+    is about no map alone) and ``code`` that of the verdict. What is being done just now (`step`) is no line: listeners
+    alone get it, as ``step``.
 
     Parameters
     ----------
@@ -89,6 +91,8 @@ class RunLog:
         Gets every line when it comes: `occupy_jit.cli.console.Console` prints those that the user wants.
     clock : callable, optional
         Seconds, for the time stamps.
+    about : str, optional
+        What the run is about: a warning that is printed names it.
 
     Attributes
     ----------
@@ -109,7 +113,8 @@ class RunLog:
     True
     """
 
-    def __init__(self, listener=None, clock=None):
+    def __init__(self, listener=None, clock=None, about=None):
+        self._about = about
         self.lines, self.warnings, self.verdicts, self.timings = [], [], [], {}
         self._clock = clock or time.perf_counter
         self._results = None  # title of the results that the last line belongs to
@@ -124,11 +129,19 @@ class RunLog:
 
     # what is kept, what is printed ---------------------------------------------------------------------------------
 
-    def _tell(self, level, logged, printed=None, aside=False, stamped=True):
+    def _tell(self, level, logged, printed=None, aside=False, stamped=True, **more):
         self._results = None
         now = self._clock() + self._epoch if stamped else None
         self._logger.log(level, "%s", logged if printed is None else printed,
-                         extra={"logged": logged, "printed": printed, "aside": aside, "at": now})
+                         extra={"logged": logged, "printed": printed, "aside": aside, "at": now, **more})
+
+    def _warn(self, logged, sentence, code=None):
+        """A warning; printed it names the map."""
+        about = self._about
+        if about is not None and sentence.startswith(f"{about}: "):
+            sentence = sentence.removeprefix(f"{about}: ")
+        printed = f"{PROGRAM}: warning: {'' if about is None else f'{about}: '}{sentence}"
+        self._tell(WARNING, logged, printed, aside=True, about=about, sentence=sentence, code=code)
 
     def _rows(self, rows, level):
         for row in rows:
@@ -155,7 +168,7 @@ class RunLog:
         if text in self.warnings:
             return
         self.warnings.append(text)
-        self._tell(WARNING, f"warning: {text}", f"{PROGRAM}: warning: {text}", aside=True)
+        self._warn(f"warning: {text}", text)
 
     def error(self, text, kind="error", trace=None):
         """Why a map could not be done; the lines of the message stay lines. `trace` is for those who ask for more."""
@@ -230,10 +243,10 @@ class RunLog:
         self._rows(_columns([value_text(cell) for cell in row] for row in rows), level)
 
     def verdict(self, code, sentence):
-        """What the program thinks of the map: a short code for programs and a sentence for people."""
+        """What the program thinks of the map, a warning: a short code for programs and a sentence for people."""
         self.verdicts.append((code, sentence))
         sentence = _one_line(sentence)
-        self._tell(NORMAL, f"verdict {code}: {sentence}", sentence)
+        self._warn(f"verdict {code}: {sentence}", sentence, code)
 
     def files(self, files):
         """The files that are written, (path, what) each, for the log: it is one of them, and complete before them."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from occupy_jit import __version__
 from occupy_jit.cli.console import Console, showable
+from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.reports.runlog import RunLog, value_text
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
@@ -61,14 +62,15 @@ def test_what_is_printed_grows_with_the_level():
     assert quiet == ""
     assert set(normal.splitlines()) < set(verbose.splitlines())
     assert normal.splitlines() == [f"OccuPy {__version__}: my map.mrc", "  full scale  12.3457", "  radius      3 Å",
-                                   "The solvent was flattened.", "wrote scale_my map.mrc  local scale"]
+                                   "wrote scale_my map.mrc  local scale"]
     assert "a detail" in verbose and "command line" in verbose and "tau" in verbose
 
 
 @pytest.mark.parametrize("level", [QUIET, NORMAL, VERBOSE])
 def test_warnings_go_to_standard_error_once(level):
     log, out, err = logged(level)
-    assert err == "OccuPy: warning: the header is odd\n" and "odd" not in out
+    assert err == "OccuPy: warning: The solvent was flattened.\nOccuPy: warning: the header is odd\n"
+    assert "odd" not in out and "flattened" not in out
     assert log.warnings == ["the header is odd"] and log.verdicts == [("flattened", "The solvent was flattened.")]
 
 
@@ -185,3 +187,34 @@ def test_results_that_follow_on_results_stand_under_one_heading():
     assert lines[heads[0] + 1].split() == ["full", "scale", "1.5"]
     assert lines[heads[0] + 2].split() == ["occupancy", "of", "A", "0.5"]
     assert lines[heads[1] + 1].split() == ["occupancy", "of", "B", "0.25"]
+
+
+def test_a_warning_names_its_map_once(capsys):
+    log = RunLog(Console(-1), about="a.mrc")
+    log.warning("the header is odd")
+    log.warning("a.mrc: its axes, too")
+    log.verdict("flattened", "the solvent was flattened")
+    assert capsys.readouterr() == ("", "OccuPy: warning: a.mrc: the header is odd\nOccuPy: warning: a.mrc: its axes, "
+                                   "too\nOccuPy: warning: a.mrc: the solvent was flattened\n")
+
+
+def test_what_many_maps_share_is_told_once_and_of_errors_the_first(capsys):
+    listener = Gathering(Console(-1))
+    with gathered(listener):
+        for number in range(25):
+            log = RunLog(listener, about=f"m{number}.mrc")
+            if number < 5:
+                log.verdict("flattened", f"{60 + number}% of the voxels are equal")
+            if number in (7, 8):
+                log.warning(f"the file is {number} bytes too long")
+            if number == 9:
+                log.warning("odd")
+            if number > 9:
+                log.error(f"m{number}.mrc: no such file")
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == "" and lines[:10] == [f"OccuPy: error: m{number}.mrc: no such file" for number in range(10, 20)]
+    assert lines[10:] == [
+        "OccuPy: warning: 5 maps (m0.mrc, m1.mrc, m2.mrc and 2 more): 60% of the voxels are equal",
+        "OccuPy: warning: 2 maps (m7.mrc, m8.mrc): the file is 7 bytes too long",
+        "OccuPy: warning: m9.mrc: odd", "OccuPy: error: and 5 more maps that cannot be used"]

@@ -163,9 +163,9 @@ class Batch:
                     table.add(outcome)
                 yield outcome
         finally:
+            self.outcomes = in_order(self.outcomes, self.maps)
             if table is not None:
                 table.write()
-            self.outcomes = in_order(self.outcomes, self.maps)
 
     def _table(self) -> maps_table.Table | None:
         """The table, in a directory that exists; None where nothing can be run, and nobody collects tables."""

@@ -43,7 +43,7 @@ def measure_one(plan, listener=None):
 
 
 def _with_outcome(work, plan, listener):
-    log = RunLog(listener)
+    log = RunLog(listener, about=shown(plan.path) if plan.label is None else plan.label)
     try:
         return outcome.done(plan.path, log=log, **work(plan, log))
     except Exception as error:  # whatever one map brings up, the others still run

@@ -1,0 +1,73 @@
+"""What is said of many maps: warnings that they share once, with how many, and of errors the first."""
+
+import contextlib
+import logging
+import re
+
+from occupy_jit import PROGRAM
+
+_ERRORS_TOLD = 10
+_NAMED = 3
+
+
+class Gathering(logging.Handler):
+    """Listens to the runs on many maps for a console.
+
+    Warnings about maps are kept until `tell`; of errors the first ten are passed on, and the others counted.
+
+    Parameters
+    ----------
+    console : occupy_jit.cli.console.Console
+    line : occupy_jit.cli.progress.ProgressLine, optional
+        That other lines have to be printed above.
+    level : int
+        Of the lines that are passed on.
+    """
+
+    def __init__(self, console, line=None, level=logging.NOTSET):
+        super().__init__(max(level, console.level))
+        self._console, self._line = console, line
+        self._warnings, self._errors = {}, 0
+
+    def emit(self, record):
+        """Pass a line on, or keep it."""
+        if record.levelno == logging.WARNING and getattr(record, "about", None) is not None:
+            # numbers differ from map to map
+            key = record.code or re.sub(r"[0-9]+", "0", record.sentence)
+            self._warnings.setdefault(key, {}).setdefault(record.about, record)
+            return
+        if record.levelno >= logging.ERROR and record.printed is not None:
+            self._errors += 1
+            if self._errors > _ERRORS_TOLD:
+                return
+        if self._line is not None:
+            self._line.clear()
+        self._console.handle(record)
+
+    def tell(self):
+        """Print what was kept."""
+        if self._line is not None:
+            self._line.clear()
+        for found in self._warnings.values():
+            first = next(iter(found.values()))
+            if len(found) == 1:
+                self._console.write(first.printed, aside=True)
+                continue
+            names = list(found)[:_NAMED]
+            more = f" and {len(found) - len(names)} more" if len(found) > len(names) else ""
+            self._console.write(f"{PROGRAM}: warning: {len(found)} maps ({', '.join(names)}{more}): {first.sentence}",
+                                aside=True)
+        if self._errors > _ERRORS_TOLD:
+            self._console.write(f"{PROGRAM}: error: and {self._errors - _ERRORS_TOLD} more maps that cannot be used",
+                                aside=True)
+        self._warnings, self._errors = {}, 0
+
+
+@contextlib.contextmanager
+def gathered(listener):
+    """Have a listener tell what it kept at the end of the block, however that ends."""
+    try:
+        yield
+    finally:
+        if isinstance(listener, Gathering):
+            listener.tell()
