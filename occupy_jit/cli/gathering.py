@@ -53,7 +53,7 @@ class Gathering(logging.Handler):
             if len(found) == 1:
                 self._console.write(first.printed, aside=True)
                 continue
-            names = list(found)[:_NAMED]
+            names = sorted(found)[:_NAMED]  # they come in any order
             more = f" and {len(found) - len(names)} more" if len(found) > len(names) else ""
             self._console.write(f"{PROGRAM}: warning: {len(found)} maps ({', '.join(names)}{more}): {first.sentence}",
                                 aside=True)

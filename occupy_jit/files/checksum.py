@@ -102,13 +102,15 @@ def stamp(path):
     Returns
     -------
     dict
-        ``bytes`` and ``modified_ns``, the time of its last change; None where there is no such file.
+        ``bytes``; ``modified_ns``, the time of its last change, which anybody can set; ``changed_ns``, when the file
+        system last changed anything about it, and ``inode``, its number there. None where there is no such file.
     """
     try:
         status = os.stat(path)
     except OSError:
-        return {"bytes": None, "modified_ns": None}
-    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        return {"bytes": None, "modified_ns": None, "changed_ns": None, "inode": None}
+    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns, "changed_ns": status.st_ctime_ns,
+            "inode": status.st_ino}
 
 
 class FileRead:

@@ -55,6 +55,15 @@ def _version(distribution):
         return "not installed"
 
 
+def _local_time():
+    """Date and time of the user's zone; where $TZ names none that is possible (AAA25), of Greenwich."""
+    try:
+        now = datetime.datetime.now().astimezone()
+    except (ValueError, OverflowError, OSError):
+        now = datetime.datetime.now(datetime.timezone.utc)
+    return now.isoformat(timespec="seconds")
+
+
 def _columns(rows):
     """Rows of text in aligned columns; the last one as long as it is."""
     rows = [tuple(map(str, row)) for row in rows]
@@ -198,7 +207,7 @@ class RunLog:
             Names of what is worked on, for the one line that is always printed.
         """
         self.say(f"{PROGRAM} {__version__}" + (": " + ", ".join(map(shown, inputs)) if inputs else ""))
-        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        now = _local_time()
         try:
             folder = os.getcwd()
         except OSError:

@@ -585,7 +585,7 @@ def test_how_much_is_said(good, tmp_path):
     said = {option: run("-i", "good.mrc", "--output-dir", f"out{option}", *[option][:bool(option)], cwd=here)
             for option in ("--quiet", "", "--verbose")}
     assert all(ran.returncode == 0 and troubles(ran) == [] for ran in said.values())
-    verdict = "OccuPy: warning: good.mrc: the kernel (5 voxels) is larger than a tenth of the box"
+    verdict = "OccuPy: warning: good.mrc: the kernel (7 voxels) is larger than a tenth of the box"
     assert all(ran.stderr.count(verdict) == 1 and verdict not in ran.stdout for ran in said.values())
     lengths = [len(ran.stdout) for ran in said.values()]
     assert lengths[0] == 0 < lengths[1] < lengths[2]

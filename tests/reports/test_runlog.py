@@ -1,8 +1,11 @@
 """The log keeps everything, and prints what the verbosity asks for, on any terminal."""
 
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from occupy_jit import __version__
 from occupy_jit.cli.console import Console, showable
 from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.reports.runlog import RunLog, value_text
+from tests.command import ROOT
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
 
@@ -187,6 +191,15 @@ def test_results_that_follow_on_results_stand_under_one_heading():
     assert lines[heads[0] + 1].split() == ["full", "scale", "1.5"]
     assert lines[heads[0] + 2].split() == ["occupancy", "of", "A", "0.5"]
     assert lines[heads[1] + 1].split() == ["occupancy", "of", "B", "0.25"]
+
+
+@pytest.mark.parametrize("zone", ["AAA25", "AAA-24:59:59BBB", "Nowhere/None", ":", "<+99>99", ""])
+def test_odd_time_zones(zone):
+    script = ("from occupy_jit.reports.runlog import RunLog\nlog = RunLog()\nlog.header(['OccuPy'])\n"
+              "print([line.logged for line in log.lines if line.logged and 'started' in line.logged][0])")
+    ran = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TZ": zone, "PYTHONPATH": ROOT},
+                         capture_output=True, text=True)
+    assert ran.returncode == 0 and re.search(r"started +20\d\d-\d\d-\d\dT", ran.stdout), ran.stderr
 
 
 def test_a_warning_names_its_map_once(capsys):

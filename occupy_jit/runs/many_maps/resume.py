@@ -38,7 +38,7 @@ def finished(plan):
         record = read_record(path)
         same = (record["occupy_jit"] == __version__ and _same_request(record, plan) and _same_outputs(record, plan)
                 and all(_unchanged(entry) for entry in _files_read(record, plan))
-                and all(_there(entry, os.stat(path).st_mtime_ns) for entry in record["outputs"]))
+                and all(_there(entry, os.stat(path).st_ctime_ns) for entry in record["outputs"]))
     except (InputError, OSError, KeyError, TypeError, AttributeError, ValueError):
         return None  # no record of this program, or one of another version: the map is run
     return record if same else None
@@ -76,17 +76,19 @@ def _files_read(record, plan):
 
 
 def _unchanged(entry):
-    """Whether a file that was read is still the same: by size and time, or else by checksum."""
+    """Whether a file that was read is still the same: by all that the file system knows of it, or else by checksum."""
     now = stamp(entry["path"])
     if now["bytes"] is None or now["bytes"] != entry["bytes"]:
         return False
-    return now["modified_ns"] == entry["modified_ns"] or _has_checksum(entry)
+    return all(entry.get(name) == value for name, value in now.items()) or _has_checksum(entry)
 
 
 def _there(entry, recorded_ns):
     """Whether an output is there, as it was written."""
     status = os.stat(entry["path"])
-    return status.st_mtime_ns <= recorded_ns or _has_checksum(entry) or entry["role"] in _LAST
+    # names and permissions change the second time, too: then the checksum tells, where there is one
+    last = status.st_mtime_ns if entry.get("sha256") is None else max(status.st_mtime_ns, status.st_ctime_ns)
+    return last <= recorded_ns or _has_checksum(entry) or entry["role"] in _LAST
 
 
 def _has_checksum(entry):
