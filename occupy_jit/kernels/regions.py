@@ -8,6 +8,7 @@ the number of threads.
 import numpy as np
 from numba import prange
 
+from occupy_jit.kernels.contrast import noise_free
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
@@ -21,7 +22,7 @@ def _peak_row(lowpass, maximum, zero, floors, full, everywhere, out):
     for i in range(lowpass.shape[0]):
         floor = floors[i]
         height = maximum[i] - zero
-        s = (height - floor * (floor / height)) / full
+        s = noise_free(height, floor) / full
         s = s if height > floor else nothing
         on_peak = everywhere or (height > nothing and lowpass[i] - zero > half * height)
         out[i] = s if on_peak else NOT_ON_A_PEAK

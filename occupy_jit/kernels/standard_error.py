@@ -3,6 +3,7 @@
 import numpy as np
 from numba import prange
 
+from occupy_jit.kernels.contrast import noise_share
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
@@ -15,8 +16,7 @@ def _error_row(maximum, zero, floors, variances, of_map, full, structure, out):
         floor, variance = floors[i], variances[i]
         height = maximum[i] - zero
         above = height > floor
-        share = floor / height if above else one
-        share *= share
+        share = noise_share(height, floor, one)
         if of_map:
             narrow = one - spread * share
             variance *= narrow * narrow

@@ -8,6 +8,7 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
+from occupy_jit.kernels.contrast import noise_free
 from occupy_jit.kernels.grid.arguments import as_volume, require_volume
 from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between
 from occupy_jit.kernels.grid.fields import field, field_row
@@ -27,8 +28,7 @@ def _scale_block(maximum, zero, floors, full, scale):
         floor = floors[i]
         m = maximum[i] - zero
         above = m if m > floor else one  # a choice of values, not a branch, and no division by 0
-        # the ratio first: it does not overflow
-        s = (above - floor * (floor / above)) / full
+        s = noise_free(above, floor) / full
         s = s if s < one else one
         scale[i] = s if m > floor else zero_scale
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.scale import full_scale
+from occupy_jit.estimation.scale import contrast, full_scale
 from occupy_jit.estimation.scale.ball import choose_ball
 from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
@@ -138,9 +138,9 @@ def test_full_scale_of_gaussian_content_stays_under_noise():
 def test_the_noise_free_maximum_undoes_the_noise(clean, floor):
     """Of the form that it was derived from; the root cannot tell less than a rounding of the larger one."""
     height = (clean + np.hypot(clean, 2 * floor)) / 2
-    assert full_scale.noise_free_maximum(height, floor) == pytest.approx(clean, abs=1e-14 * (clean + floor) * 10)
-    assert full_scale.noise_free_maximum(floor, floor) == 0
-    assert full_scale.noise_free_maximum(-1.0, 0.0) == 0
+    assert contrast.noise_free_maximum(height, floor) == pytest.approx(clean, abs=1e-14 * (clean + floor) * 10)
+    assert contrast.noise_free_maximum(floor, floor) == 0
+    assert contrast.noise_free_maximum(-1.0, 0.0) == 0
 
 
 def test_solvent_hardly_reaches_its_limit():

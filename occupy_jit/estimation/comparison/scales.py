@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from occupy_jit.estimation.scale.contrast import maximum_with_noise, noise_share
+
 SLAB_VOXELS = 1 << 23
 """Of all maps together, that are in memory at a time."""
 
@@ -42,9 +44,7 @@ class NoiseOfScale:
 
     def at(self, scale):
         """Standard error of each scale that noise alone makes; see `occupy_jit.kernels.standard_error.scale_error`."""
-        # S = M - f^2 / M, solved for the sliding maximum M
-        height = (scale + np.sqrt(np.square(scale) + 4 * self.floor**2)) / 2
-        share = np.square(self.floor / np.maximum(height, 1e-30)) if self.floor > 0 else np.zeros_like(scale)
+        share = noise_share(maximum_with_noise(scale, self.floor), self.floor) if self.floor > 0 else 0.0 * scale
         return (1 + share) * (1 - 0.3 * share) * self.deviation
 
 

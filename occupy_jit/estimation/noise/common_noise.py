@@ -7,6 +7,7 @@ of the difference of half maps everywhere, or else in the quiet voxels of the ma
 
 import numpy as np
 
+from occupy_jit.estimation.scale.contrast import maximum_with_noise, noise_share
 from occupy_jit.estimation.sections import Sections
 
 _LEAST_FILLED = 0.3  # share of a block's voxels that must be known
@@ -99,7 +100,6 @@ def of_solvent(lowpassed, zero, quiet, edge):
 def in_scale(variance, occupancy, floor, full, of_halves=False):
     """Variance of a region's occupancy from that of the map: the slope of the scale is ``1 + (f / M')^2`` over x."""
     floor = floor * 2 ** 0.5 if of_halves else floor
-    free = max(occupancy, 0.0) * full
-    height = (free + np.hypot(free, 2 * floor)) / 2
-    slope = (1 + (floor / height) ** 2) / full if height > 0 else 2 / full
+    height = maximum_with_noise(max(occupancy, 0.0) * full, floor)
+    slope = (1 + noise_share(height, floor)) / full
     return float(variance * slope ** 2)

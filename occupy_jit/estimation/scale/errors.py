@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation.scale import full_scale
+from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.kernels.grid.fields import part_of
 from occupy_jit.kernels.standard_error import scale_error
 
@@ -124,8 +125,7 @@ def structural_variation(of_map_there, maximum, floor, variance, found, full, of
     highest = part(maximum)
     noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
     height = highest.astype(np.float64) - found.zero
-    clear = height > f
-    m = np.where(clear, height - np.square(f, dtype=np.float64) / np.where(clear, height, 1.0), 0.0) / full
+    m = noise_free_maximum(height, f) / full
     weight = np.maximum(of_map_there.astype(np.float64) - found.zero, 0)
     if mask is not None:
         weight *= np.minimum(part(np.asarray(mask)), 1)

@@ -5,6 +5,7 @@ Measured on the map itself, without a mask and without the solvent model.
 
 import numpy as np
 
+from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels import full_scale as search
 from occupy_jit.kernels import moments
@@ -85,23 +86,6 @@ def without_noise(quantile, cube, zero, noise):
     return float(mean + (quantile - mean) * np.sqrt(max(1 - noise ** 2 / variance, _LEAST_SIGNAL)))
 
 
-def noise_free_maximum(height, floor):
-    """Sliding maximum as it would be without noise, ``m = M' - f^2 / M'``; 0 where ``M' <= f``.
-
-    The maximum of content that would be m and noise that alone would be f is about ``(m + sqrt(m^2 + 4 f^2)) / 2``:
-    f where there is no content, and m + f^2 / m where there is much more of it. This is the inverse. Its
-    slope is ``1 + (f / M')^2``, at most 2.
-
-    Parameters
-    ----------
-    height : float
-        Sliding maximum above the zero level, M'.
-    floor : float
-        Noise floor f.
-    """
-    return height - floor * (floor / height) if height > floor else 0.0
-
-
 def solvent_limit(floor, spread, subtracted, full):
     """Scale that empty solvent hardly ever reaches: that of four standard deviations above the noise floor.
 
@@ -119,4 +103,4 @@ def solvent_limit(floor, spread, subtracted, full):
     float
         At most 1.
     """
-    return min(noise_free_maximum(floor + _SOLVENT_DEVIATIONS * spread, subtracted) / full, 1.0)
+    return min(float(noise_free_maximum(floor + _SOLVENT_DEVIATIONS * spread, subtracted)) / full, 1.0)

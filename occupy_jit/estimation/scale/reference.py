@@ -12,6 +12,7 @@ from occupy_jit.errors import InputError
 from occupy_jit.estimation.noise import common_noise
 from occupy_jit.estimation.regions.occupancy_in_masks import crossed_halves, with_common_noise
 from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS, block_edge, weighted_median
+from occupy_jit.estimation.scale.contrast import maximum_with_noise
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 
@@ -97,7 +98,7 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ba
     else:
         noise = common_noise.CommonNoise(difference, edge)
     median = with_common_noise(median, samples, noise, level, 1.0, difference is not None)
-    with_noise = (median.value + np.hypot(median.value, 2 * level)) / 2
+    with_noise = maximum_with_noise(median.value, level)
     found = FullScale(median.value, None, searched.tile, zero, searched.tau, float(with_noise))
     return found, median.error, Reference(median.blocks, searched.value)
 

@@ -1,0 +1,19 @@
+"""The contrast without noise, ``m = M' - f^2 / M'``, inside kernels.
+
+Where it comes from: `occupy_jit.estimation.scale.contrast`.
+"""
+
+from occupy_jit.kernels.jit.decorator import kernel
+
+
+@kernel
+def noise_free(height, floor):
+    """m, for heights M' above the floor f. The ratio comes first, so that nothing overflows."""
+    return height - floor * (floor / height)
+
+
+@kernel
+def noise_share(height, floor, one):
+    """``(f / M')^2``, one where M' does not exceed f: the slope of m is 1 more than that."""
+    share = floor / height if height > floor else one
+    return share * share
