@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from occupy_jit.estimation.scale import contrast, full_scale
 from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.scale.full_scale import NoiseLevel
 from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
 from occupy_jit.kernels.grid.sphere import voxels_in_sphere
+from occupy_jit.settings import Settings
 from tests import naive, simulated
 
 SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
@@ -94,13 +96,14 @@ def test_quiet_voxels_keep_away_from_content():
 def test_full_scale_is_a_quantile_above_zero():
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
-    found = full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0)
+    found = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings())
     assert (found.tile, found.tau, found.zero) == (6, full_scale_tau(123), 0.1)
     wanted, where = largest_quantile(volume, found.tile, found.tau)
     assert found.quantile == pytest.approx(float(wanted) - 0.1, abs=1e-6) and found.corner == where
-    assert full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0, tau=0.5).value < found.value
-    assert full_scale.full_scale(volume, 0.1, 0.3, ball, 5.0, known=2.5) == (2.5, None, 6, 0.1, found.tau, 2.5)
-    plain = full_scale.full_scale(volume, 0.1, 0.3, ball, 5.0, tau=0.9, naive=True)
+    assert full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings(tau=0.5)).value < found.value
+    known = full_scale.full_scale(volume, NoiseLevel(0.1, 0.3), ball, 5.0, Settings(), known=2.5)
+    assert known == (2.5, None, 6, 0.1, found.tau, 2.5)
+    plain = full_scale.full_scale(volume, NoiseLevel(0.1, 0.3), ball, 5.0, Settings(tau=0.9, naive_normalisation=True))
     assert plain.value == plain.quantile == pytest.approx(0.9 * (float(volume.max()) - 0.1)) and plain.corner is None
 
 
@@ -108,11 +111,11 @@ def test_full_scale_is_free_of_noise():
     """Without noise it is the quantile itself; else the formula, and never less than what 5 % of signal leaves."""
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
-    clean = full_scale.full_scale(volume, 0.1, 0.0, ball, 5.0)
+    clean = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings())
     assert clean.value == clean.quantile
     cube = volume[tuple(slice(c, c + clean.tile) for c in clean.corner)]
     for noise in (0.05, 0.2, 10.0):
-        found = full_scale.full_scale(volume, 0.1, noise, ball, 5.0)
+        found = full_scale.full_scale(volume, NoiseLevel(0.1, noise), ball, 5.0, Settings())
         assert (found.quantile, found.corner) == (clean.quantile, clean.corner)
         assert found.value == pytest.approx(naive.without_noise(clean.quantile, cube, 0.1, noise), rel=1e-6)
     for axes in ((0, 2, 1), (2, 1, 0)):

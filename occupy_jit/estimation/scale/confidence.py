@@ -13,6 +13,7 @@ than the excess of the density histogram over a solvent model, which sees single
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,8 +70,29 @@ def cap_level(floor, spread, full):
     return floor + CAP * max(spread, _LEAST_SPREAD * full)
 
 
-def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gate=GATE, buffer=None,
-               quiet_is_given=False):
+class Ramp(NamedTuple):
+    """How evidence becomes confidence.
+
+    Attributes
+    ----------
+    floor, cap : float
+        Noise floor, and where the evidence stops to count.
+    gate : (float, float)
+        Scale at which confidence starts and is complete.
+    hedge : float
+        The confidence is raised to this power.
+    solvent_is_given : bool
+        A solvent definition marks the solvent: all of it is solvent, whatever stands there.
+    """
+
+    floor: float
+    cap: float
+    gate: tuple[float, float] = GATE
+    hedge: float = 1.0
+    solvent_is_given: bool = False
+
+
+def confidence(depth, scale, ramp, quiet, ball, voxel_size, buffer=None):
     """Confidence map.
 
     Parameters
@@ -78,25 +100,21 @@ def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gat
     depth : (nz, ny, nx) float32 array
         ``-min(M', cap)``; overwritten, the confidence is returned in it.
     scale : (nz, ny, nx) float32 array
-    floor, cap : float
+    ramp : Ramp
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
+        The voxels that evidence is judged by.
     ball : occupy_jit.estimation.scale.ball.Ball
     voxel_size : float
         Å.
-    hedge : float
-        The confidence is raised to this power.
-    gate : (float, float)
-        Scale at which confidence starts and is complete.
     buffer : array, optional
         Working space of the same shape and type.
-    quiet_is_given : bool
-        `quiet` comes from a solvent definition: all of it is solvent, whatever stands there.
 
     Returns
     -------
     (nz, ny, nx) float32 array
         In [0, 1].
     """
+    floor, cap = ramp.floor, ramp.cap
     sigma = max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
     if quiet.on_cells:
         evidence = binned.smoothed_cells(_closed_on_cells(depth, ball), sigma)
@@ -107,12 +125,12 @@ def confidence(depth, scale, floor, cap, quiet, ball, voxel_size, hedge=1.0, gat
     spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
     centre = quiet.median(evidence)
     start, complete = (centre - deviations * spread for deviations in RAMP)
-    if quiet_is_given:
+    if ramp.solvent_is_given:
         # Artefacts have long tails: no more of what is known to be solvent may pass than of normally distributed noise.
         tails = quiet.quantile(evidence, [0.5 * math.erfc(deviations / math.sqrt(2)) for deviations in RAMP])
         start, complete = min(start, tails[0]), min(complete, tails[1])
         complete = min(complete, start - _LEAST_EVIDENCE_SPREAD * (cap - floor))
-    return confidence_from_evidence(evidence, scale, start, complete, gate, hedge, out=depth)
+    return confidence_from_evidence(evidence, scale, start, complete, ramp.gate, ramp.hedge, out=depth)
 
 
 def _closed_on_cells(depth, ball):

@@ -85,7 +85,7 @@ def relative_error_of_full_scale(result):
     return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
 
 
-def structural_variation(of_map_there, maximum, floor, variance, found, full, of_map, mask=None):
+def structural_variation(searched, contrast, variance, of_map, mask=None):
     """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
 
     The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the
@@ -93,15 +93,14 @@ def structural_variation(of_map_there, maximum, floor, variance, found, full, of
 
     Parameters
     ----------
-    of_map_there : (1, 1, n) float32 array or None
-        From `defining_values`: the map itself may have been overwritten with its maximum.
-    maximum : (nz, ny, nx) float32 array
-        Its sliding maximum.
-    floor, variance : float or float32 array
+    searched : occupy_jit.estimation.scale.steps.SearchedFullScale
+        With the values of the map there: the map itself may have been overwritten with its maximum.
+    contrast : occupy_jit.estimation.scale.steps.Contrast
+        The sliding maximum and its levels.
+    variance : float or float32 array
         As for `occupy_jit.kernels.standard_error.scale_error`, which tells what noise makes.
-    found : occupy_jit.estimation.scale.result.FullScale
-    full : float
     of_map : bool
+        The variance is that of the map.
     mask : (nz, ny, nx) array, optional
         The reference mask.
 
@@ -110,8 +109,9 @@ def structural_variation(of_map_there, maximum, floor, variance, found, full, of
     float
         0 with neither cube nor mask.
     """
-    if of_map_there is None:
+    if searched.values is None:
         return 0.0
+    maximum, found, full = contrast.maximum, searched.strongest, contrast.full
     there, shape = _where(found, mask), maximum.shape
 
     def part(values):
@@ -121,12 +121,12 @@ def structural_variation(of_map_there, maximum, floor, variance, found, full, of
             return np.ascontiguousarray(part_of(values, shape, there)).reshape(1, 1, -1)
         return np.ascontiguousarray(part_of(values, shape, (slice(None),) * 3)[there]).reshape(1, 1, -1)
 
-    f, v = part(floor), part(variance)
+    f, v = part(contrast.floors), part(variance)
     highest = part(maximum)
     noise = scale_error(highest, found.zero, f, v, full, 0.0, of_map).astype(np.float64) ** 2
     height = highest.astype(np.float64) - found.zero
     m = noise_free_maximum(height, f) / full
-    weight = np.maximum(of_map_there.astype(np.float64) - found.zero, 0)
+    weight = np.maximum(searched.values.astype(np.float64) - found.zero, 0)
     if mask is not None:
         weight *= np.minimum(part(np.asarray(mask)), 1)
     total = weight.sum()

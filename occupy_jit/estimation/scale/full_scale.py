@@ -3,6 +3,8 @@
 Measured on the map itself, without a mask and without the solvent model.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from occupy_jit.estimation.scale.contrast import noise_free_maximum
@@ -18,44 +20,63 @@ _SOLVENT_DEVIATIONS = 4.0
 _LEAST_SIGNAL = 0.05
 
 
-def full_scale(volume, zero, noise, ball, voxel_size, tau=None, tile_size_angstrom=30.0, naive=False, known=None,
-               variance=None):
+class NoiseLevel(NamedTuple):
+    """Level and noise of a map in solvent.
+
+    Attributes
+    ----------
+    zero, deviation : float
+        Mean and standard deviation over the quiet voxels.
+    variance : float32 array or None
+        Of the noise around each voxel, where it is known, or over cells of two voxels.
+    """
+
+    zero: float
+    deviation: float
+    variance: np.ndarray | None = None
+
+
+def full_scale(volume, noise, ball, voxel_size, settings, known=None) -> FullScale:
     """Value at full scale, above the zero level.
 
-    The largest tau-quantile over every cube of edge `tile_size_angstrom` inside the inscribed sphere, less what
-    `noise` adds to it; tau is the fixed point of ``tau^n_v + tau = 1``: the chance that the largest of n_v draws lies
-    above the tau-quantile is then tau itself, so that over- and under-estimation balance. A `known` value is not
-    searched.
+    The largest tau-quantile over every cube of edge ``settings.tile_size_angstrom`` inside the inscribed sphere, less
+    what noise adds to it; tau is the fixed point of ``tau^n_v + tau = 1``: the chance that the largest of n_v draws
+    lies above the tau-quantile is then tau itself, so that over- and under-estimation balance.
 
     Parameters
     ----------
     volume : (nz, ny, nx) float32 array
         The map that the sliding maximum is taken from.
-    zero, noise : float
-        Its mean and standard deviation in solvent.
-    variance : float32 array, optional
-        Of the noise around each voxel, where it is known, or over cells of two voxels: then that in the cube is taken
-        out.
+    noise : NoiseLevel
+        Of the map. Where the noise around each voxel is known, the noise in the cube is taken out.
+    ball : occupy_jit.estimation.scale.ball.Ball
+    voxel_size : float
+        Å.
+    settings : occupy_jit.settings.Settings
+        Its tau, edge of the cube, and whether normalisation is naive count.
+    known : float, optional
+        Full scale that is not searched.
 
     Returns
     -------
     FullScale
     """
-    tau = search.full_scale_tau(ball.voxels) if tau is None else tau
-    edge = search.tile_edge(volume.shape, voxel_size, tile_size_angstrom)
+    zero, deviation, variance = noise
+    tau = search.full_scale_tau(ball.voxels) if settings.tau is None else settings.tau
+    edge = search.tile_edge(volume.shape, voxel_size, settings.tile_size_angstrom)
     if known is not None:
         return FullScale(float(known), None, edge, zero, tau, float(known))
-    if naive:
+    if settings.naive_normalisation:
         highest = moments.volume_range(volume)[1]
         return FullScale(tau * (highest - zero), None, edge, zero, tau, tau * (highest - zero))
     value, corner = search.largest_quantile(volume, edge, tau)
     corner = tuple(int(i) for i in corner)
-    quantile, in_solvent = float(np.float32(value) - np.float32(zero)), float(noise)
+    quantile, in_solvent = float(np.float32(value) - np.float32(zero)), float(deviation)
     inside = tuple(slice(start, start + edge) for start in corner)
     cube = volume[inside]
     if variance is not None:
-        noise = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
-    return FullScale(without_noise(quantile, cube, zero, noise), corner, edge, zero, tau, quantile, in_solvent)
+        deviation = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
+    return FullScale(without_noise(quantile, cube, zero, deviation), corner, edge, zero, tau, quantile, in_solvent)
 
 
 def without_noise(quantile, cube, zero, noise):

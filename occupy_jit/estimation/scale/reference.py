@@ -38,27 +38,23 @@ class Reference(NamedTuple):
     searched: float
 
 
-def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ball, voxel_size, searched):
+def full_scale_in_mask(inputs, noise, maximum, floor, quiet, searched):
     """Full scale: what the contrast without its noise reads in a mask.
 
     The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as
-    `masked_occupancy.occupancy_of_masks` takes them; the error is that of the median, from blocks of 15 Å.
+    `occupancy_in_masks.occupancy_of_masks` takes them; the error is that of the median, from blocks of 15 Å.
 
     Parameters
     ----------
-    mask : (nz, ny, nx) array
-        Soft or binary.
-    source, maximum : (nz, ny, nx) float32 arrays
-        The map and its sliding maximum.
-    difference : (nz, ny, nx) float32 array or None
-        Half of the difference of the half maps, filtered as the map.
-    zero : float
+    inputs : occupy_jit.estimation.scale.inputs.Inputs
+        With a reference mask.
+    noise : occupy_jit.estimation.scale.steps.Noise
+        The map, its zero level, and half of the difference of the half maps.
+    maximum : (nz, ny, nx) float32 array
+        Sliding maximum.
     floor : float or float32 array
-        Of voxels, or over cells of two.
+        Noise floor, of voxels, or over cells of two.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
-    ball : occupy_jit.estimation.scale.ball.Ball
-    voxel_size : float
-        Å.
     searched : FullScale
         Of the whole map.
 
@@ -76,15 +72,16 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ba
     ValueError
         If the mask has another shape.
     """
-    mask = np.asarray(mask)
+    mask = np.asarray(inputs.masks.reference)
+    source, difference, zero = noise.source, noise.difference, noise.zero
     if mask.shape != source.shape:
         raise ValueError(f"reference mask: shape {mask.shape} differs from the map's {source.shape}")
-    edge = block_edge(voxel_size)
+    edge = block_edge(inputs.voxel_size)
     if difference is None:
         samples = [covered(mask, scale_on_peaks(source, maximum, zero, floor, 1.0), edge)]
     else:
         samples = [covered(np.clip(mask, 0, 1) * height, values, edge)
-                   for values, height in crossed_halves(source, difference, zero, floor, 1.0, ball)]
+                   for values, height in crossed_halves(source, difference, zero, floor, 1.0, inputs.ball)]
     median = weighted_median(samples)
     level = float(np.median(floor)) if np.ndim(floor) else floor
     if not median.value > 0:
@@ -94,10 +91,10 @@ def full_scale_in_mask(mask, source, maximum, difference, zero, floor, quiet, ba
         raise UnusableReference(f"the reference mask holds {median.blocks:.1f} independent blocks of 15 Å, and full "
                                 f"scale needs {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole chain")
     if difference is None:
-        noise = common_noise.of_solvent(source, zero, quiet, edge)
+        common = common_noise.of_solvent(source, zero, quiet, edge)
     else:
-        noise = common_noise.CommonNoise(difference, edge)
-    median = with_common_noise(median, samples, noise, level, 1.0, difference is not None)
+        common = common_noise.CommonNoise(difference, edge)
+    median = with_common_noise(median, samples, common, level, 1.0, difference is not None)
     with_noise = maximum_with_noise(median.value, level)
     found = FullScale(median.value, None, searched.tile, zero, searched.tau, float(with_noise))
     return found, median.error, Reference(median.blocks, searched.value)

@@ -349,10 +349,9 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
 def find_full_scale(inputs, noise) -> SearchedFullScale:
     """Search full scale, or take the one that several maps have in common."""
     known = inputs.full_scale
-    found = levels.full_scale(noise.source, noise.zero, noise.deviation, inputs.ball, inputs.voxel_size,
-                              inputs.settings.tau, inputs.settings.tile_size_angstrom,
-                              inputs.settings.naive_normalisation, None if known is None else known.value,
-                              noise.local and noise.local.variance)
+    level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance)
+    found = levels.full_scale(noise.source, level, inputs.ball, inputs.voxel_size, inputs.settings,
+                              None if known is None else known.value)
     error = errors.full_scale_error(noise.source, noise.deviation, found)
     strongest = found if known is None or known.corner is None else found._replace(corner=tuple(known.corner))
     values = None
@@ -383,8 +382,7 @@ def measure_contrast(inputs, solvent, noise, searched) -> Contrast:
     found, full_error, shown = searched.found, searched.error, None
     if inputs.masks.reference is not None:
         found, full_error, shown = reference.full_scale_in_mask(
-            inputs.masks.reference, noise.source, maximum, noise.difference, noise.zero,
-            noise.local.floor if locally else floor, quiet, inputs.ball, inputs.voxel_size, found)
+            inputs, noise, maximum, noise.local.floor if locally else floor, quiet, found)
     full, floor, ignored = facts.usable_levels(found.value, found.quantile, floor, given)
     floors = floor
     if locally and floor > 0:
@@ -407,8 +405,7 @@ def _with_errors(inputs, noise, searched, contrast):
     if inputs.wanted.noise_error:
         noise_error = scale_error(maximum, zero, floors, variance, full, 0.0, of_map)
     if inputs.wanted.error:
-        structure = errors.structural_variation(searched.values, maximum, floors, variance, searched.strongest, full,
-                                                of_map, inputs.masks.reference)
+        structure = errors.structural_variation(searched, contrast, variance, of_map, inputs.masks.reference)
         room = None if of_map or inputs.wanted.lowpass or inputs.on_raw_map else noise.difference
         error = scale_error(maximum, zero, floors, variance, full, structure, of_map, out=room)
     return replace(contrast, error=error, noise_error=noise_error)
@@ -453,9 +450,10 @@ def find_confidence(inputs, solvent, scale, spare):
         return None
     if inputs.settings.no_confidence:
         return confidences.certain(inputs.volume.shape)
-    return confidences.confidence(scale.depth, scale.scale, scale.floor, scale.cap, solvent.judging, inputs.ball,
-                                  inputs.voxel_size, inputs.settings.hedge_confidence, _gate(inputs.settings), spare,
-                                  solvent.judging is not solvent.quiet)
+    ramp = confidences.Ramp(scale.floor, scale.cap, _gate(inputs.settings), inputs.settings.hedge_confidence,
+                            solvent.judging is not solvent.quiet)
+    return confidences.confidence(scale.depth, scale.scale, ramp, solvent.judging, inputs.ball, inputs.voxel_size,
+                                  spare)
 
 
 def _gate(settings):
