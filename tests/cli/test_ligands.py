@@ -87,6 +87,9 @@ def test_record_log_and_attributes_say_the_same(ran):
     for name in ("ligandOccupancy", "ligandLow", "ligandHigh", "ligandLimit"):
         assert f"attribute: {name}\n" in attributes
     assert attributes.count("/B:901\t") == 4
+    html = (here / "out" / "report_map.html").read_text()
+    assert html.count('<svg class="site"') == len(rows)
+    assert all(f"<strong>{row['part']}</strong>" in html for row in rows)
 
 
 def test_the_script_visits_every_site(ran):

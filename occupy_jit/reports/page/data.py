@@ -84,6 +84,37 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class LigandSite:
+    """The density at a ligand, in the plane in which it is widest, and the atoms there.
+
+    Attributes
+    ----------
+    name, said : str
+        Which ligand, and what was found of it, in words.
+    details : str
+        More of it.
+    section : (ny, nx) float32 array
+        Mean density near the plane, from 0 to 1.
+    pixel : float
+        Å.
+    atoms, others : (n, 2) float array
+        Places [x, y] in Å from the lower left corner: of the ligand's atoms, and of others near the plane.
+    bonds, other_bonds : (n, 2) int array
+        Pairs of these.
+    """
+
+    name: str
+    said: str
+    details: str
+    section: np.ndarray
+    pixel: float
+    atoms: np.ndarray
+    bonds: np.ndarray
+    others: np.ndarray
+    other_bonds: np.ndarray
+
+
+@dataclass(frozen=True)
 class ReportData:
     """One map. All volumes are reduced to one grid, so that a run need not keep them.
 
@@ -112,6 +143,7 @@ class ReportData:
     histogram : Histogram or None
     bands : Bands or None
     parts : tuple of Parts
+    sites : tuple of LigandSite
     files : tuple of (role, path, SHA-256 or None)
     links : tuple of (text, relative address)
         To other pages of the same run.
@@ -139,6 +171,7 @@ class ReportData:
     histogram: Histogram | None = None
     bands: Bands | None = None
     parts: tuple = ()
+    sites: tuple = ()
     files: tuple = ()
     links: tuple = ()
     common_scale: bool = False

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from occupy_jit import PROGRAM as NAME
 from occupy_jit import __version__
 from occupy_jit.reports import colours
-from occupy_jit.reports.page import charts, display_grid, pictures, tables, words
+from occupy_jit.reports.page import charts, display_grid, pictures, sites, tables, words
 from occupy_jit.reports.page.data import coarser
 from occupy_jit.reports.png import data_uri
 
@@ -241,7 +241,7 @@ def _page(data, shown, summary, said, paths):
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
         crop_note=f"Shown is the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} Å a "
                   "voxel.",
-        charts=_charts(data), parts=tables.parts(data), results=tables.results(data),
+        charts=_charts(data), parts=tables.parts(data), sites=sites.figures(data), results=tables.results(data),
         settings=tables.settings(data, paths),
         files=[(role, paths.word(path), digest) for role, path, digest in data.files],
         command=tables.command(data, paths), record_file=_file(data, "record", paths),

@@ -22,6 +22,11 @@ class MapReport:
         The input.
     result : occupy_jit.estimation.scale.result.Result
         With confidence.
+
+    Attributes
+    ----------
+    sites : tuple of occupy_jit.reports.page.data.LigandSite
+        Pictures of ligands, put in by who has them.
     """
 
     def __init__(self, plan, volume, result):
@@ -37,6 +42,7 @@ class MapReport:
             volumes |= {"occupancy": result.flexibility.occupancy, "b_factor": result.flexibility.b_factor}
         self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
+        self.sites = ()
 
     @property
     def numbers(self):
@@ -76,8 +82,9 @@ class MapReport:
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            bands=_bands(found), parts=_model_parts(found) + _targets(found), files=tuple(files), links=self._links(),
-            common_scale=self._plan.full_scale is not None, entry=described_beside(self._plan.path), **self._small)
+            bands=_bands(found), parts=_model_parts(found) + _targets(found), sites=self.sites, files=tuple(files),
+            links=self._links(), common_scale=self._plan.full_scale is not None,
+            entry=described_beside(self._plan.path), **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
     def _links(self):

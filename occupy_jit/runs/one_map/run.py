@@ -223,7 +223,7 @@ def _write(plan, work, targets, outputs, log, workers):
     results = summary.results(inputs.volume, result)
     parts = None
     if plan.options.model is not None:
-        parts = _parts(plan, inputs, result, outputs, log, results)
+        parts = _parts(plan, inputs, result, outputs, log, results, writer.report)
     if targets:
         results["targets"] = targets
     writer.targets(results)
@@ -238,7 +238,7 @@ def _write(plan, work, targets, outputs, log, workers):
     return record, writer.report_summary, parts
 
 
-def _parts(plan, inputs, result, outputs, log, results):
+def _parts(plan, inputs, result, outputs, log, results, report):
     """Fit the parts of the model, add their tables to the results, write their files; returns what a class needs."""
     from occupy_jit.reports.table import rounded
     from occupy_jit.runs.one_map import ligands
@@ -248,6 +248,11 @@ def _parts(plan, inputs, result, outputs, log, results):
     results["parts"] = rounded(rows)
     results |= ligands.results(fitted)
     model_parts.write(plan, fitted, rows, outputs, log)
+    if report is not None:
+        from occupy_jit.runs.one_map.site_pictures import pictures
+
+        with log.timed("report"):
+            report.sites = pictures(inputs.volume, fitted, results.get("ligands", ()))
     ligands.write(plan, fitted, result.zero + SHOWN_LEVEL * result.full_scale, outputs, log)
     return None if plan.label is None else model_parts.for_group(fitted)
 
