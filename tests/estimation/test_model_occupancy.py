@@ -372,6 +372,26 @@ def test_what_chance_seldom_exceeds_is_the_quantile_of_chi_square():
         assert abs(part_halves._most(n) / np.sqrt(chi2.ppf(0.999, n) / n) - 1) < 0.03
 
 
+def test_the_fit_uses_as_many_threads_as_were_asked_for(simulated, monkeypatch):
+    """Kernels, transforms and the loop over parts alike: on a shared node the others belong to somebody else."""
+    from concurrent import futures
+
+    from occupy_jit.estimation.parts import part_boxes
+    from occupy_jit.kernels.jit.launch import threads_allowed
+
+    asked, kept = [], threads_allowed()
+
+    def pool(number):
+        asked.append(number)
+        return futures.ThreadPoolExecutor(number)
+
+    monkeypatch.setattr(part_boxes, "ThreadPoolExecutor", pool)
+    model, volume, _ = simulated
+    occupancy_of_parts(volume, model, voxel_size=VOXEL, thread_count=1,
+                       progress=lambda _: asked.append(threads_allowed()))
+    assert set(asked) == {1} and threads_allowed() == kept
+
+
 @pytest.mark.slow
 def test_the_bits_do_not_depend_on_the_number_of_threads():
     code = ("import hashlib; from tests.estimation.test_model_occupancy import *; model = structure()\n"

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from occupy_jit.kernels import direct_transform as direct
-from occupy_jit.machine.threads import thread_count
+from occupy_jit.kernels.jit.launch import threads_allowed
 
 BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay in a core's own cache
 
@@ -145,7 +145,7 @@ class Workers:
     """Threads that share the tasks of a loop; numpy's transforms release the interpreter's lock."""
 
     def __init__(self, threads):
-        threads = thread_count() if threads is None else threads
+        threads = threads_allowed() if threads is None else threads
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __enter__(self):

@@ -21,6 +21,7 @@ from occupy_jit.estimation.parts.result import Evidence, PartsResult, ResidueOcc
 from occupy_jit.estimation.parts.selection import model_name as _name
 from occupy_jit.estimation.parts.selection import select_parts
 from occupy_jit.files.models.reading import AtomicModel, read_model
+from occupy_jit.kernels.jit.launch import threads
 
 B_FACTORS = ("auto", "flat", "model")
 _LEAST_EXPLAINED, _LITTLE_EXPLAINED = 0.05, 0.15
@@ -63,7 +64,8 @@ class Fitted(NamedTuple):
 
 
 def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
-                       half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None):
+                       half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None,
+                       thread_count=None):
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
 
     Parameters
@@ -89,6 +91,8 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         Of the first voxel in the model's frame, Å. Of a `Map` that of its header.
     progress : callable, optional
         Called with a sentence before every step.
+    thread_count : int, optional
+        Threads to use; those that the machine and numba allow if None. The result does not depend on it.
 
     Returns
     -------
@@ -107,8 +111,15 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         raise UsageError(f"b_factors {b_factors}: must be one of {', '.join(B_FACTORS)}")
     model = structure if isinstance(structure, AtomicModel) else read_model(structure)
     place = map_of(volume, voxel_size, position)
+    with threads(thread_count):
+        return _occupancies(place, model, parts, reference, residues, b_factors,
+                            (half_maps, half_difference, half_mean), say)
+
+
+def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say):
+    """The fit, its errors and its table, on the threads in force."""
     names, part, wanted = select_parts(model, parts, reference)
-    halves = coarse_halves(place[0].shape, place[1], half_maps, half_difference, half_mean)
+    halves = coarse_halves(place[0].shape, place[1], *half_maps)
     fitted = fit_map(place, model, part, b_factors, say, halves)
     prepared, known, design, state, used, n_pseudo = fitted
     lattice, atoms = prepared.lattice, prepared.atoms

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from occupy_jit.kernels.jit.launch import threads_allowed
 from occupy_jit.kernels.model.atoms import distance_to_atoms
 from occupy_jit.kernels.model.radial import shell_products, times_radial
 
@@ -19,12 +20,6 @@ _RESOLVED, _UNRESOLVED = 6.0, 9.0
 """Å. Up to the first detail, shells tell gain, whitening and offsets apart; from the second on they do not."""
 _GUARD = 4.0
 _BLOCK = 3.0
-
-
-def workers():
-    from occupy_jit.machine.threads import thread_count
-
-    return thread_count()
 
 
 def detail_used(voxel_size):
@@ -55,13 +50,13 @@ def fourier_crop(volume, voxel_size, detail):
                     for a, size in zip(n, length, strict=True)])
     if (new == n).all():
         return np.ascontiguousarray(volume, np.float32), length / n
-    half = fft.rfft(np.asarray(volume, np.float32), axis=2, workers=workers())[:, :, :new[2] // 2 + 1]
+    half = fft.rfft(np.asarray(volume, np.float32), axis=2, workers=threads_allowed())[:, :, :new[2] // 2 + 1]
     for axis in (1, 0):
-        half = fft.fft(half, axis=axis, workers=workers())
+        half = fft.fft(half, axis=axis, workers=threads_allowed())
         half = np.take(half, np.rint(np.fft.fftfreq(new[axis]) * new[axis]).astype(int), axis=axis)
     if new[2] < n[2] and new[2] % 2 == 0:
         half[:, :, -1] = half[:, :, -1].real
-    coarse = fft.irfftn(half, tuple(new), workers=workers())
+    coarse = fft.irfftn(half, tuple(new), workers=threads_allowed())
     return np.ascontiguousarray(coarse * np.float32(np.prod(new / n))), length / new
 
 
@@ -130,7 +125,7 @@ class Lattice:
         """Transform of another map on the same coarse grid, cut out like this one."""
         import scipy.fft as fft
 
-        return fft.rfftn(self.cut(coarse), workers=workers())
+        return fft.rfftn(self.cut(coarse), workers=threads_allowed())
 
     def spread(self, values):
         """Fit voxels put into the grid, 0 elsewhere, and transformed."""
@@ -138,14 +133,14 @@ class Lattice:
 
         grid = np.zeros(self.data.shape, np.float32)
         grid[self.fit_index >= 0] = values
-        return fft.rfftn(grid, workers=workers())
+        return fft.rfftn(grid, workers=threads_allowed())
 
     def filtered(self, table, transform=None):
         """The map times a radial function of Fourier space, on the whole grid."""
         import scipy.fft as fft
 
         transform = self.transform if transform is None else transform
-        return fft.irfftn(times_radial(transform, self.place, table), self.data.shape, workers=workers())
+        return fft.irfftn(times_radial(transform, self.place, table), self.data.shape, workers=threads_allowed())
 
     def at_fit_voxels(self, table, transform=None):
         """The same at the fit voxels (float64)."""
@@ -199,7 +194,7 @@ def make_lattice(coarse, spacing, positions, detail):
     place = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2).astype(np.float32)
     place /= np.float32(step)
     shell = np.minimum(np.rint(place), len(s) - 1).astype(np.int16)
-    transform = fft.rfftn(data, workers=workers())
+    transform = fft.rfftn(data, workers=threads_allowed())
     lattice = Lattice(data, spacing, corner, detail, distance, fit_index, n_fit, block.ravel().astype(np.int32),
                       len(used), s, band, transform, resolved, cut, place, shell, np.ones(len(s)))
     ones = np.ones_like(transform)

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from occupy_jit.estimation.parts.fit_grid import workers
 from occupy_jit.estimation.parts.scattering import ICE_DENSITY, VOLUME, WIDTHS, form_factor
+from occupy_jit.kernels.jit.launch import threads_allowed
 from occupy_jit.kernels.model import boxed_columns as kernels
 
 _MARGIN = 3.0
@@ -45,7 +45,7 @@ class PartBoxes:
             own = slice(start[part], start[part + 1])
             return self._transformed(positions[own], amplitudes[own], b_factors[own], classes, apart)
 
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(threads_allowed()) as pool:
             self.boxes = list(pool.map(made, range(len(start) - 1)))
 
     def __len__(self):
@@ -104,7 +104,7 @@ class PartBoxes:
                            values)
 
         largest_first = sorted(range(len(self)), key=lambda k: -np.prod(self.boxes[k][1]) if self.boxes[k] else 0)
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(threads_allowed()) as pool:
             list(pool.map(task, largest_first))
 
     def add_to(self, grid, transfer, offsets, occupancy, only_ice=False):
@@ -119,7 +119,7 @@ class PartBoxes:
 
         parts = [k for k in range(len(self)) if self.boxes[k] and not (only_ice and self.boxes[k][4] is None)]
         # few at a time: the boxes of all parts together may be much more than the map
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(threads_allowed()) as pool:
             for first in range(0, len(parts), 8):
                 some = parts[first:first + 8]
                 for part, box in zip(some, pool.map(image, some), strict=True):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occupy_jit.estimation.parts.fit_grid import soft_step, workers
+from occupy_jit.estimation.parts.fit_grid import soft_step
+from occupy_jit.kernels.jit.launch import threads_allowed
 from occupy_jit.kernels.model.atoms import density_at, spread_atoms
 
 _LEAST_SCORE = 8.0
@@ -91,11 +92,11 @@ def find_frame(coarse, spacing, positions, weights, detail):
     gaussian = _atoms_as_gaussians(shape, spacing, positions, weights, detail)
     spectra = []
     for grid in (coarse - np.float32(np.median(coarse)), gaussian):
-        transform = fft.rfftn(grid, workers=workers())
+        transform = fft.rfftn(grid, workers=threads_allowed())
         power = np.bincount(shell.ravel(), np.abs(transform).ravel() ** 2) / np.bincount(shell.ravel())
         spectra.append(transform * (band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32))
     observed, modelled = spectra
-    score = fft.irfftn(observed * np.conj(modelled), shape, workers=workers())
+    score = fft.irfftn(observed * np.conj(modelled), shape, workers=threads_allowed())
     score /= score.std()
     away = [np.minimum(np.arange(n), n - np.arange(n)) * d for n, d in zip(shape, spacing, strict=True)]
     away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
@@ -126,8 +127,9 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
     import scipy.fft as fft
     from scipy.optimize import minimize
 
-    coarse = fft.irfftn(observed * np.exp(-(np.pi * 0.35 * _COARSE * detail * s) ** 2), shape, workers=workers())
-    fine = fft.irfftn(observed, shape, workers=workers())
+    smoothed = observed * np.exp(-(np.pi * 0.35 * _COARSE * detail * s) ** 2)
+    coarse = fft.irfftn(smoothed, shape, workers=threads_allowed())
+    fine = fft.irfftn(observed, shape, workers=threads_allowed())
     some = np.arange(0, len(positions), max(1, len(positions) // _MOST_ATOMS))
     xyz = positions[some] * spacing
     centre = xyz.mean(0)
@@ -183,8 +185,9 @@ def uncovered_share(coarse, spacing, positions, detail):
     shape = coarse.shape
     axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
     square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
-    blurred = fft.irfftn(fft.rfftn(coarse - np.float32(np.median(coarse)), workers=workers())
-                         * np.exp(-2 * (np.pi * detail) ** 2 * square).astype(np.float32), shape, workers=workers())
+    transform = fft.rfftn(coarse - np.float32(np.median(coarse)), workers=threads_allowed())
+    blurred = fft.irfftn(transform * np.exp(-2 * (np.pi * detail) ** 2 * square).astype(np.float32), shape,
+                         workers=threads_allowed())
     high = blurred > 0.5 * np.median(density_at(np.ascontiguousarray(blurred, np.float32), positions))
     far = distance_to_atoms(shape, positions, spacing, 1.5 * detail) >= 1.5 * detail
     return float((high & far).sum() / max(high.sum(), 1))

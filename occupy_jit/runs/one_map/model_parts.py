@@ -1,6 +1,7 @@
 """The parts of a model in a run on one map: fitted, told, written."""
 
 from occupy_jit import __version__
+from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs.plan.output_kinds import Role
 
 _NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
@@ -30,7 +31,8 @@ def find(options, inputs, result, log):
     try:
         fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts,
                                     reference=options.reference_part, residues=options.residues,
-                                    b_factors=options.b_factors, progress=log.step, **inputs.coarse_halves)
+                                    b_factors=options.b_factors, progress=log.step,
+                                    thread_count=thread_count(options.threads), **inputs.coarse_halves)
     finally:
         log.step()
     for sentence in fitted.warnings:
