@@ -35,7 +35,7 @@ def missing_packages(what, *packages):
     ----------
     what : str
         What needs it.
-    packages : str
+    *packages : str
         As the package index has them.
 
     Returns

@@ -44,6 +44,15 @@ def get_map_occupancy(data, occ_kernel, sol_mask=None, sol_threshold=None, save_
     ------
     TypeError, ValueError
         If an array is not three-dimensional and real, shapes differ, or the kernel is not a ball.
+
+    Examples
+    --------
+    >>> import numpy, occupy_jit
+    >>> data = numpy.random.default_rng(0).normal(0, 0.1, (32, 32, 32)).astype(numpy.float32)
+    >>> data[10:22, 10:22, 10:22] += 1
+    >>> occupancy, full = occupy_jit.get_map_occupancy(data, 5, verbose=False)
+    >>> occupancy.shape, bool(occupancy[16, 16, 16] > 0.9), bool(full > 0.9)
+    ((32, 32, 32), True, True)
     """
     data = np.asarray(data)
     radius, size = _ball(occ_kernel)

@@ -47,6 +47,12 @@ class Settings:
     """What to compute. ``None`` means: derived from the map (see the method section of the manual).
 
     Lengths in Å carry the suffix ``_angstrom``; all others are voxels.
+
+    Examples
+    --------
+    >>> import occupy_jit
+    >>> occupy_jit.Settings(amplify=True).amplify_amount
+    1.0
     """
 
     # estimation

@@ -14,6 +14,7 @@ from occupy_jit.errors import UsageError
 
 
 def number(text):
+    """A number from the command line."""
     try:
         return float(text)
     except ValueError:
@@ -21,6 +22,7 @@ def number(text):
 
 
 def whole(text):
+    """A whole number from the command line."""
     try:
         return int(text)
     except ValueError:
@@ -28,6 +30,7 @@ def whole(text):
 
 
 def noise_floor(text):
+    """A noise floor from the command line: None for auto, "local", or a number."""
     if text == "auto":
         return None
     if text == settings.LOCAL:
@@ -77,15 +80,18 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$", re.ASCII)
 
     def error(self, message):
+        """Raise UsageError."""
         message = message.removeprefix("argument ")
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, but \1 was given", message))
 
     def parse_known_args(self, args=None, namespace=None):
+        """As of argparse, with underscores taken for hyphens."""
         if args is not None:
             args = self._with_hyphens(args)
         return super().parse_known_args(args, namespace)
 
     def parse_args(self, args=None, namespace=None):
+        """As of argparse; UsageError says what an argument that no option takes may have meant."""
         namespace, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._explain(unknown[0]))
@@ -129,12 +135,12 @@ def add_option(group, *flags, text, path=None, **kwargs):
     Parameters
     ----------
     group : argument group
-    flags : str
+    *flags : str
     text : str
         The help.
     path : {"file", "map", "directory"}, optional
         Where the value is one: shell completion uses it.
-    kwargs
+    **kwargs
         As for ``add_argument``.
     """
     dest = kwargs.get("dest") or next(flag for flag in flags if flag.startswith("--"))[2:].replace("-", "_")

@@ -226,6 +226,7 @@ class RunLog:
         ----------
         rows : sequence of (name, value, source)
             `source` is one of `SOURCES`, and may say more after it: "derived from the low-pass".
+        title : str
         """
         rows = [tuple(row) for row in rows]
         for name, _, source in rows:

@@ -121,6 +121,14 @@ def compare_parts(results, classes=None, reference=()):
     ------
     ValueError
         Fewer than two maps, other parts in one than in another, or a reference part that there is not.
+
+    Examples
+    --------
+    >>> import occupy_jit
+    >>> one, two = (occupy_jit.occupancy_of_parts(occupy_jit.read_map(path), "model.cif")
+    ...             for path in ("class1.mrc", "class2.mrc"))                            # doctest: +SKIP
+    >>> found = occupy_jit.compare_parts([one, two])                                     # doctest: +SKIP
+    >>> [(row.part, row.difference, row.p_corrected) for row in found.significant]       # doctest: +SKIP
     """
     results = list(results)
     if len(results) < 2:

@@ -156,6 +156,7 @@ class Workers:
             self.pool.shutdown()
 
     def map(self, task, items):
+        """Results of a task for every item, in their order."""
         return list(map(task, items) if self.pool is None else self.pool.map(task, items))
 
 

@@ -135,6 +135,18 @@ def join_half_maps(one, two):
     -------
     float
         What the second was multiplied with; 1 where they were of one grey scale.
+
+    Examples
+    --------
+    >>> import numpy, occupy_jit
+    >>> rng = numpy.random.default_rng(0)
+    >>> signal = rng.normal(0, 1, (16, 16, 16)).astype(numpy.float32)
+    >>> one, two = (signal + rng.normal(0, 0.1, signal.shape).astype(numpy.float32) for _ in range(2))
+    >>> difference = one - two
+    >>> occupy_jit.join_half_maps(one, two)
+    1.0
+    >>> bool(numpy.allclose(two, difference / 2, atol=1e-6))
+    True
     """
     coarse = [binned.cell_mean(binned.cell_mean(volume)).std(dtype=np.float64) for volume in (one, two)]
     ratio = coarse[1] / coarse[0] if coarse[0] > 0 and coarse[1] > 0 else 1.0

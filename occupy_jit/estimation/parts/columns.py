@@ -152,4 +152,5 @@ class Design:
         return kernels.combine(self.pattern, values, np.stack([occupancy, np.zeros_like(occupancy)], 1))
 
     def products(self, values):
+        """Products of all columns and their derivatives that share voxels: the blocks of the normal matrix."""
         return kernels.normal_products(self.pattern, values, self.pair_start, self.pair_other)

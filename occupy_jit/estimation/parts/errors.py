@@ -81,8 +81,16 @@ def change_with(design, solution, difference, n):
 
     Parameters
     ----------
-    difference : ndarray (voxels,)
+    design : Design
+    solution : Solution
+    difference : ndarray (voxels,), float64
         Of the whitened map.
+    n : int
+        Number of parts.
+
+    Returns
+    -------
+    ndarray (parts,), float64
     """
     step = solution.step
     sums = project(design.pattern, step.values, difference)

@@ -105,6 +105,13 @@ def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=Fa
         A part is named that the model does not have.
     UsageError
         A part cannot be understood, or the extra is not installed.
+
+    Examples
+    --------
+    >>> import occupy_jit
+    >>> volume = occupy_jit.read_map("map.mrc")                                          # doctest: +SKIP
+    >>> found = occupy_jit.occupancy_of_parts(volume, "model.cif", residues=True)        # doctest: +SKIP
+    >>> [(part.part, part.occupancy, part.se) for part in found]                         # doctest: +SKIP
     """
     say = progress or (lambda sentence: None)
     if b_factors not in B_FACTORS:

@@ -24,9 +24,10 @@ class PartBoxes:
     lattice : Lattice
     positions : ndarray (atoms, 3), float64
         In voxels [z, y, x] of the lattice.
-    weights, b_factors : ndarray (atoms,)
+    weights : ndarray (atoms,)
     types : ndarray (atoms,), int
         Index into `kinds`.
+    b_factors : ndarray (atoms,)
     start : ndarray (parts + 1,), int
         First atom of every part.
     kinds : list of (element, kind)

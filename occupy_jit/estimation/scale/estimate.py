@@ -49,6 +49,8 @@ def estimate(volume=None, settings=None, *, voxel_size=None, half_maps=None,  # 
         A full scale in units of the map that several maps have in common; it is not searched for then.
     thread_count : int, optional
         Never changes the result.
+    **former
+        Keywords of earlier releases, with a DeprecationWarning.
 
     Returns
     -------

@@ -26,6 +26,14 @@ class Masks:
         not depend on it.
     reference : (nz, ny, nx) array, optional
         Marks a part that is fully occupied: full scale is measured there.
+
+    Examples
+    --------
+    >>> import numpy, occupy_jit
+    >>> mask = numpy.zeros((32, 32, 32), numpy.float32)
+    >>> mask[10:22, 10:22, 10:22] = 1
+    >>> occupy_jit.Masks(reference=mask).solvent is None
+    True
     """
 
     solvent: np.ndarray | None = None
@@ -43,6 +51,12 @@ class Wanted:
         Standard error of the scale at each voxel.
     noise_error : bool
         The part of it that comes from noise, which is what two maps of one structure differ by.
+
+    Examples
+    --------
+    >>> import occupy_jit
+    >>> occupy_jit.Wanted(error=True).noise_error
+    False
     """
 
     confidence: bool = True

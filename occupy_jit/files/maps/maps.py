@@ -66,6 +66,12 @@ def map_from_array(data, voxel_size, path=None):
         Real; converted once if it is not C-contiguous float32.
     voxel_size : float
         Å.
+    path : str, optional
+        What it is called in messages.
+
+    Returns
+    -------
+    Map
 
     Raises
     ------

@@ -137,6 +137,17 @@ def read_map(path, voxel_size=None, checksum=False, may_be_constant=False, fallb
         The file cannot be used; the message names it and says what is wrong and what to do.
     OccupyError
         There is not enough memory for it.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import occupy_jit
+    >>> demo = pathlib.Path(occupy_jit.__file__).parent / "demo" / "emd_11007_demo.mrc"
+    >>> volume = occupy_jit.read_map(demo)
+    >>> volume.data.ndim, volume.data.dtype
+    (3, dtype('float32'))
+    >>> volume.voxel_size > 1
+    True
     """
     path = os.fsdecode(path)
     voxel_size = mrc_header.check_voxel_size_option(voxel_size)

@@ -45,6 +45,18 @@ def write_map(path, data, like, label, *more_labels, outputs=None, checksum=Fals
         The file cannot be written, or `data` holds NaN or infinity.
     UsageError
         `path` is the input itself.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import occupy_jit
+    >>> demo = pathlib.Path(occupy_jit.__file__).parent / "demo" / "emd_11007_demo.mrc"
+    >>> volume = occupy_jit.read_map(demo)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "negative.mrc"
+    ...     occupy_jit.write_map(path, -volume.data, volume, "contrast inverted")
+    ...     bool((occupy_jit.read_map(path).data == -volume.data).all())
+    True
     """
     path = os.fsdecode(path)
     if like.path is not None and same_file(path, like.path):

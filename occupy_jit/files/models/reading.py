@@ -120,6 +120,18 @@ def read_model(path, assembly=None):
         The file is missing, damaged, no model, or holds no atoms that count, or there is no such assembly.
     UsageError
         The extra is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import occupy_jit
+    >>> atom = "ATOM      1  CA  ALA A   1       1.000   2.000   3.000  1.00 20.00           C"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.pdb"
+    ...     _ = path.write_text(atom + "\\nEND\\n")
+    ...     model = occupy_jit.read_model(path)
+    >>> model.xyz.tolist(), [residue.chain for residue in model.residues]
+    ([[1.0, 2.0, 3.0]], ['A'])
     """
     gemmi = require_extra()
     text, name = read_bytes(os.fsdecode(path)), shown(path)

@@ -121,7 +121,9 @@ class Outputs:
         path : str or path-like
             Final name.
         mode : {"wb", "w"}
-            Binary or text (UTF-8 unless `encoding` says otherwise, line ends as written).
+            Binary or text (line ends as written).
+        encoding : str, optional
+            Of text; UTF-8 if None.
 
         Raises
         ------

@@ -73,6 +73,8 @@ def slice_strip(panels, gap=6):
     ----------
     panels : sequence of ((ny, nx) array of 0 to 1, stops)
         Values and their colours.
+    gap : int
+        Pixels between two.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def done(path, log, **found):
     ----------
     path : str
     log : occupy_jit.reports.runlog.RunLog
-    found
+    **found
         Further attributes.
     """
     return Outcome(path, 0, "done", "done", **_told(log), **found)
