@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_at_positions, occupancy_of_masks, with_leak
-from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_quantile
+from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_of_masks, with_leak
+from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_median
 from occupy_jit.estimation.scale.errors import STANDARD, relative_error_of_full_scale
 from occupy_jit.kernels.grid import fields
 from tests import naive, simulated
@@ -105,7 +105,7 @@ def test_halves_are_read_on_the_peaks_of_each_other(made):
         peak = mask & (halves[other] > maxima[other] / 2)
         height, floor = maxima[own][peak], floors[peak]
         values = np.where(height > floor, height - floor**2 / height, 0) / found.full_scale
-        medians.append(weighted_quantile(values, halves[other][peak], 0.5))
+        medians.append(weighted_median([(values, halves[other][peak], np.arange(values.size))]).value)
     (row,) = occupancy_of_masks(found, [(name, mask)])
     assert row["occupancy"] == pytest.approx(np.mean(medians), abs=1e-5)
 
@@ -123,21 +123,6 @@ def test_the_error_holds_what_neighbours_bring_in(made, result):
         if row["error"] is not None and occupancy < 1:
             wide = np.hypot(row["error"], occupancy * relative_error_of_full_scale(clean))
             assert abs(row["occupancy"] - occupancy) < 3 * wide
-
-
-def test_at_atoms_it_is_the_median_of_the_scale_there(made, result):
-    parts = [made.atoms[made.chain == number] for number in range(len(made.occupancies))]
-    found = occupancy_at_positions(result, [*parts, np.zeros((0, 3)), [[-5.0, 2.0, 2.0]], [[83.0, 83.0, 83.0]]])
-    for median, occupancy in zip(found, made.occupancies, strict=False):
-        # not limited to 1, and full scale, the same for all, has its own error
-        wide = 0.13 + 2 * occupancy * relative_error_of_full_scale(result)
-        assert median.value == pytest.approx(occupancy, abs=wide)
-        assert (median.error is None) == (median.blocks < 3)
-    assert np.isnan(found[-3].value) and np.isnan(found[-2].value)
-    # the last voxel of the box is inside
-    height = float(naive.sliding_maximum(result.lowpass, 3.0, 7)[-1, -1, -1]) - result.zero
-    expected = max(height - result.floor**2 / height, 0) / result.full_scale if height > result.floor else 0
-    assert found[-1].value == pytest.approx(expected, abs=1e-5)
 
 
 def test_small_masks_have_no_error_and_empty_ones_nothing(result):
@@ -170,5 +155,3 @@ def test_what_cannot_be_used_is_refused(result):
     lean = estimate(simulated.blobs((20, 20, 20), 1), voxel_size=1.2, keep_lowpass=False)
     with pytest.raises(ValueError, match="keep_lowpass"):
         occupancy_of_masks(lean, [("m", np.ones((20, 20, 20)))])
-    with pytest.raises(ValueError, match="keep_lowpass"):
-        occupancy_at_positions(lean, [[[1, 1, 1]]])

@@ -64,17 +64,15 @@ def test_a_step_is_that_of_dense_least_squares(with_groups):
     assert np.allclose(step.fit, columns @ occupancy + matrix @ moved, atol=1e-4 * np.abs(y).max())
 
 
-@pytest.mark.parametrize("with_offsets", [True, False])
-def test_the_normal_matrix_is_the_dense_one(with_groups, with_offsets):
+def test_the_normal_matrix_is_the_dense_one(with_groups):
     lattice, design, parts = with_groups
     n = len(parts)
     values = design.values(lattice.band * np.exp(-5 * lattice.s), OFFSETS)
     columns, slopes = dense(design, values)
     share = derivative_shares(design, np.concatenate([OCCUPANCY, [0.7, 0.9]]), n)
-    prior = np.arange(1.0, 1 + (2 if with_offsets else 1) * n)
-    normal = assemble(design, design.products(values), share, n, prior, with_offsets)
-    main = [columns[:, :n]] + ([slopes @ share.toarray()] if with_offsets else [])
-    main, inner = np.concatenate(main, 1), columns[:, n:]
+    prior = np.arange(1.0, 1 + 2 * n)
+    normal = assemble(design, design.products(values), share, n, prior)
+    main, inner = np.concatenate([columns[:, :n], slopes @ share.toarray()], 1), columns[:, n:]
     size = np.abs(main.T @ main).max()
     assert np.allclose(normal.main, main.T @ main + np.diag(prior), atol=1e-6 * size)
     assert np.allclose(normal.cross.toarray(), main.T @ inner, atol=1e-6 * size)

@@ -43,17 +43,17 @@ class Solution:
     influence: np.ndarray
 
 
-def solve_with_errors(design, lattice, state, parts, with_offsets=True):
+def solve_with_errors(design, lattice, state, parts):
     """Two more Gauss-Newton steps at a fixed gain and whitening, and the covariance of their result."""
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     for _ in range(2):
-        state, step = solve_once(design, lattice, y, state, parts, with_offsets)
-    scores = block_scores(design, lattice, step, y - step.fit, len(parts), with_offsets)
+        state, step = solve_once(design, lattice, y, state, parts)
+    scores = block_scores(design, lattice, step, y - step.fit, len(parts))
     meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
     covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
     covariance += np.diag(_of_untold_offsets(lattice, step, len(parts)) ** 2)
     return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
-                    _of_ice(design, lattice, state, step, len(parts), with_offsets), step,
+                    _of_ice(design, lattice, state, step, len(parts)), step,
                     scores @ step.covariance[:, :len(parts)])
 
 
@@ -65,14 +65,14 @@ def _of_untold_offsets(lattice, step, n):
     return np.concatenate([(1 - lattice.resolved) * _UNTOLD_OFFSET * rate, np.zeros(n)])
 
 
-def _of_ice(design, lattice, state, step, n, with_offsets):
+def _of_ice(design, lattice, state, step, n):
     """By how much occupancies change with the ice that nucleic acid displaces, times what that may be off by."""
     if not design.mixed:
         return np.zeros(n)
     transfer = state.gain * state.whitening * lattice.band
     column = design.ice_of_nucleic_acid(transfer, state.offset, state.occupancy)
     sums = project(design.pattern, step.values, column)
-    right = [sums[:n, 0]] + ([step.share.T @ sums[:, 1]] if with_offsets else []) + [sums[n:, 0]]
+    right = [sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]
     return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]
 
 
@@ -97,13 +97,10 @@ def change_with(design, solution, difference, n):
     return step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))[0][:n]
 
 
-def block_scores(design, lattice, step, residual, n, with_offsets):
+def block_scores(design, lattice, step, residual, n):
     """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
     scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
-    columns = [scores[:, :n, 0]]
-    if with_offsets:
-        columns.append(np.asarray(scores[:, :, 1] @ step.share))
-    return np.concatenate(columns, 1)
+    return np.concatenate([scores[:, :n, 0], np.asarray(scores[:, :, 1] @ step.share)], 1)
 
 
 def _larger(formula, sandwich):

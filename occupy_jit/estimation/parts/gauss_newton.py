@@ -138,7 +138,7 @@ def offset_prior(parts, spread, resolved=1.0):
     return np.where(parts.small, _SMALL_SPREAD, spread) ** -2.0 / max(resolved, 1e-3) ** 2
 
 
-def solve_once(design, lattice, y, state, parts, with_offsets=True):
+def solve_once(design, lattice, y, state, parts):
     """One Gauss-Newton step at a fixed gain and whitening.
 
     Returns
@@ -153,20 +153,17 @@ def solve_once(design, lattice, y, state, parts, with_offsets=True):
     occupancy, offset = state.occupancy, state.offset
     residual = y - design.fit(values, occupancy)
     weights = offset_prior(parts, state.spread, lattice.resolved)
-    prior = [np.zeros(n)]
+    prior = np.concatenate([np.zeros(n), weights])
     sums = project(design.pattern, values, residual)
     share = derivative_shares(design, occupancy, n)
-    right = [sums[:n, 0]]
-    if with_offsets:
-        prior.append(weights)
-        right.append(share.T @ sums[:, 1] - weights * (offset - parts.drawn_to(offset)))
-    normal = assemble(design, design.products(values), share, n, np.concatenate(prior), with_offsets)
-    step, covariance = normal.solve(np.concatenate([*right, sums[n:, 0]]))
-    of_offsets = np.clip(step[n:2 * n], -_LONGEST_STEP, _LONGEST_STEP) if with_offsets else np.zeros(n)
+    of_shares = share.T @ sums[:, 1] - weights * (offset - parts.drawn_to(offset))
+    normal = assemble(design, design.products(values), share, n, prior)
+    step, covariance = normal.solve(np.concatenate([sums[:n, 0], of_shares, sums[n:, 0]]))
+    of_offsets = np.clip(step[n:2 * n], -_LONGEST_STEP, _LONGEST_STEP)
     of_occupancy = np.concatenate([step[:n], step[len(covariance):]])
     fit = y - residual + combine(design.pattern, values, np.stack([of_occupancy, share @ of_offsets], 1))
     new = replace(state, occupancy=occupancy + of_occupancy, offset=np.clip(offset + of_offsets, -150, 400))
-    return new, Step(normal, covariance, fit, values, share, np.concatenate(prior))
+    return new, Step(normal, covariance, fit, values, share, prior)
 
 
 def told_by_map(variance, prior):
@@ -222,37 +219,36 @@ class Step:
     prior: np.ndarray
 
 
-def turn(design, lattice, state, parts, with_offsets=True):
+def turn(design, lattice, state, parts):
     """One turn; returns the new state and by how much the parts changed."""
     n = len(parts)
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     before = state
-    state, step = solve_once(design, lattice, y, state, parts, with_offsets)
+    state, step = solve_once(design, lattice, y, state, parts)
     occupancy, offset, fit = state.occupancy, state.offset, step.fit
     variance = np.diag(step.covariance)
     spread = state.spread
     expected = 0.0 if parts.expected is None else parts.expected
-    if with_offsets:
-        big = ~parts.small
-        told = told_by_map(variance[n:2 * n][big], spread * max(lattice.resolved, 1e-3))
-        if big.sum() >= 4:
-            spread = spread_of_offsets((offset - expected)[big], told)
+    big = ~parts.small
+    told = told_by_map(variance[n:2 * n][big], spread * max(lattice.resolved, 1e-3))
+    if big.sum() >= 4:
+        spread = spread_of_offsets((offset - expected)[big], told)
     state = new_spectra(state, lattice, y, fit)
     full, _ = full_group(occupancy[:n], np.sqrt(variance[:n]), parts.size)
     scale = occupancy[:n][full].mean()
     gain = state.gain * scale
     occupancy = occupancy / scale
-    if with_offsets:  # an offset common to all belongs to the gain
-        common = float(np.clip((offset - expected)[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
-        offset = offset - common
-        gain = gain * np.exp(-common * lattice.s**2 / 4)
+    # an offset common to all belongs to the gain
+    common = float(np.clip((offset - expected)[big].sum() / max(told.sum(), 1.0), -_LONGEST_STEP, _LONGEST_STEP))
+    offset = offset - common
+    gain = gain * np.exp(-common * lattice.s**2 / 4)
     change = max(np.abs(occupancy - before.occupancy)[:n].max(), np.abs(offset - before.offset).max() / 500)
     unexplained = float(((y - fit) ** 2).mean() / (y * y).mean())
     return replace(state, occupancy=occupancy, offset=offset, gain=gain, spread=spread, turns=state.turns + 1,
                    unexplained=unexplained), change
 
 
-def run_turns(design, lattice, state, parts, number, with_offsets=True, until=0.0, tell=None):
+def run_turns(design, lattice, state, parts, number, until=0.0, tell=None):
     """Several turns, fewer when the parts change by less than `until` (and the whitening stands).
 
     `tell` is called before each, with its number and that of the last one.
@@ -260,7 +256,7 @@ def run_turns(design, lattice, state, parts, number, with_offsets=True, until=0.
     for i in range(number):
         if tell is not None:
             tell(i + 1, number)
-        state, change = turn(design, lattice, state, parts, with_offsets)
+        state, change = turn(design, lattice, state, parts)
         if change < until and state.turns >= WHITENING_TURNS:
             break
     return state

@@ -148,7 +148,7 @@ def judge_halves(lattice, design, solution, result, weights):
     halves = np.array([_relative(occupancy + sign * change, weights) for sign in (1, -1)])
     full = float(weights @ occupancy)
     gradient = np.eye(n) / full - np.outer(occupancy / full**2, weights)
-    scores = block_scores(design, lattice, solution.step, noise, n, with_offsets=True)
+    scores = block_scores(design, lattice, solution.step, noise, n)
     in_blocks = scores @ solution.step.covariance[:, :n] @ gradient.T
     se_noise = np.sqrt(np.square(in_blocks).sum(0))
     known = result.atoms > 0

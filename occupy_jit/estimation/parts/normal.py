@@ -63,7 +63,7 @@ def _safe(matrix):
     return matrix + np.diag(np.full(len(matrix), 1e-9) * np.maximum(diagonal, diagonal.max() * 1e-6))
 
 
-def assemble(design, products, share, n_parts, prior, with_offsets=True):
+def assemble(design, products, share, n_parts, prior):
     """Normal matrix from the products of pairs of columns.
 
     Parameters
@@ -76,7 +76,6 @@ def assemble(design, products, share, n_parts, prior, with_offsets=True):
     n_parts : int
     prior : ndarray (m,)
         Added to the diagonal of `main`.
-    with_offsets : bool
 
     Returns
     -------
@@ -95,9 +94,6 @@ def assemble(design, products, share, n_parts, prior, with_offsets=True):
         return sparse.csr_matrix((data, index), shape=(n, n))
 
     values = matrix(products[:, 0, 0], products[:, 0, 0])
-    if not with_offsets:
-        main = values[:n_parts, :n_parts].toarray()
-        return Normal(main + np.diag(prior), values[:n_parts, n_parts:].tocsr(), values[n_parts:, n_parts:])
     mixed = matrix(products[:, 0, 1], products[:, 1, 0]) @ share
     slopes = share.T @ matrix(products[:, 1, 1], products[:, 1, 1]) @ share
     main = np.block([[values[:n_parts, :n_parts].toarray(), mixed[:n_parts].toarray()],

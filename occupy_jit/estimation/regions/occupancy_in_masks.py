@@ -10,9 +10,7 @@ import math
 import numpy as np
 
 from occupy_jit.estimation.noise import common_noise
-from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_median
-from occupy_jit.kernels.grid.fields import part_of
-from occupy_jit.kernels.model.atoms import density_at
+from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
 from occupy_jit.kernels.regions import NOT_ON_A_PEAK, covered, scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
@@ -163,43 +161,3 @@ def _between_peaks(volume, maximum, zero):
         height = highest - zero
         np.logical_not((values - zero > np.float32(0.5) * height) & (height > 0), out=here)
     return out
-
-
-def occupancy_at_positions(result, regions):
-    """Occupancy at the atoms of each part of a model.
-
-    The median of the scale, not limited to 1, over the atoms: no mask is needed where they are known.
-
-    Parameters
-    ----------
-    result : occupy_jit.estimation.scale.result.Result
-        With the low-passed map.
-    regions : iterable of (n, 3) arrays
-        Positions of the atoms of each part, [z, y, x] in voxels; those outside of the box are left out.
-
-    Returns
-    -------
-    list of occupy_jit.estimation.regions.weighted_median.Median
-        Not limited to 0 and 1.
-    """
-    if result.lowpass is None:
-        raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
-    maximum = sliding_maximum(result.lowpass, result.ball.radius, result.ball.size)
-    edge = block_edge(result.voxel_size)
-    last = np.array(maximum.shape) - 1
-    found = []
-    floors = part_of(result.floor_map, maximum.shape, (slice(None),) * 3)
-    for positions in regions:
-        places = np.asarray(positions, np.float64).reshape(-1, 3)
-        places = places[((places >= 0) & (places <= last)).all(axis=1)]
-        if not places.size:
-            found.append(Median(math.nan, None, 0.0))
-            continue
-        height = density_at(maximum, places) - result.zero
-        floor = density_at(floors, places) if np.ndim(floors) else floors
-        above = height > floor
-        values = np.where(above, height - floor ** 2 / np.where(above, height, 1.0), 0.0) / result.full_scale
-        cubes = places.astype(np.int64) // edge
-        blocks = np.ravel_multi_index(tuple(cubes.T), tuple(last // edge + 1))
-        found.append(with_leak(weighted_median([(values, np.ones(values.size), blocks)])))
-    return found

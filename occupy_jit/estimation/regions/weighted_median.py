@@ -52,24 +52,6 @@ class _Sorted:
         return float(np.interp(share, self.share, self.values))
 
 
-def weighted_quantile(values, weights, share):
-    """Value below which this share of the weight lies, interpolated between the middles of the weights.
-
-    Parameters
-    ----------
-    values, weights : (n,) arrays
-        At least one weight above 0, none below.
-    share : float
-        In [0, 1].
-
-    Returns
-    -------
-    float
-    """
-    chosen = np.asarray(weights) > 0
-    return _Sorted(np.asarray(values)[chosen], np.asarray(weights)[chosen]).quantile(share)
-
-
 def weighted_median(samples):
     """Median over a region, and its standard error from the spread between blocks of space.
 
