@@ -6,6 +6,8 @@
 Importing this package is cheap: neither numpy nor numba is loaded until something that needs them is used.
 """
 
+from typing import Any
+
 __version__ = "0.1.0"
 PROGRAM = "OccuPy"
 
@@ -32,7 +34,7 @@ _LAZY = {
 __all__ = ["__version__", *_LAZY]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -43,5 +45,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[Any]:
     return sorted(__all__)

@@ -3,7 +3,7 @@
 import signal
 
 
-def entry():
+def entry() -> None:
     """Run the program in a process of its own and end that with the exit status."""
     # Until the program has handlers of its own an interrupt just ends it: Python's answer would be a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -5,6 +5,7 @@ Every one carries a message of one or two lines: which file or option, what is w
 
 import shlex
 import sys
+from typing import Any
 
 
 class OccupyError(Exception):
@@ -25,7 +26,7 @@ class InputError(OccupyError):
     exit_status = 3
 
 
-def missing_packages(what, *packages):
+def missing_packages(what: str, *packages: str) -> UsageError:
     """The UsageError where an optional package is not installed.
 
     Advised is the interpreter that runs this, and the packages themselves: this package need not be in any index, and
@@ -47,7 +48,7 @@ def missing_packages(what, *packages):
                       f" {python} -m pip install {' '.join(packages)}")
 
 
-def explain(error):
+def explain(error: Any) -> tuple[int, str, str]:
     """What an exception means to the user: exit status, kind of error, and a message.
 
     Parameters

@@ -5,6 +5,7 @@ A new one takes a row here, its factor in `occupy_jit.kernels.voxelwise`, and th
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 NEVER = math.inf
 
@@ -47,17 +48,17 @@ class Modification:
     strength: float = 0.0
 
     @property
-    def amplifies(self):
+    def amplifies(self) -> bool:
         """bool : Whether it makes content stronger."""
         return self.strength > self.amplifies_above
 
     @property
-    def removes(self):
+    def removes(self) -> bool:
         """bool : Whether it takes content away."""
         return self.strength < self.removes_below
 
     @property
-    def is_main(self):
+    def is_main(self) -> bool:
         """bool : Whether its map is the one that -o names."""
         return self.prefix == "out_"
 
@@ -74,7 +75,7 @@ TABLE = (
 )
 
 
-def requested(settings):
+def requested(settings: Any) -> list[Modification]:
     """Modifications that `settings` ask for, with their strengths, in the order in which they are written."""
     asked = [row for row in TABLE if getattr(settings, row.asked_by) not in (None, False)]
     chosen = [row for row in asked if not row.alone] or asked

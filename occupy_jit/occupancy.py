@@ -10,7 +10,9 @@ from occupy_jit.settings import LARGEST_RADIUS
 _TILE_VOXELS = 12
 
 
-def get_map_occupancy(data, occ_kernel, sol_mask=None, sol_threshold=None, save_occ_map=False, verbose=True):
+def get_map_occupancy(data: np.ndarray, occ_kernel: int | float | np.ndarray, sol_mask: np.ndarray | None = None,
+                      sol_threshold: float | None = None, save_occ_map: bool | str = False, verbose: bool = True
+                     ) -> tuple[np.ndarray, float]:
     """Plain local scale M / X of a map: sliding maximum over a ball, divided by the value at full scale.
 
     M is the largest value within the ball around each voxel. X is the largest tau-quantile over every cube of 12

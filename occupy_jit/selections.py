@@ -4,6 +4,7 @@ Standard library only.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from occupy_jit.errors import UsageError
@@ -41,7 +42,7 @@ class Selection(NamedTuple):
     ranges: tuple
 
 
-def selections(texts):
+def selections(texts: Sequence[str]) -> list[Selection]:
     """What each text selects.
 
     Parameters

@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from occupy_jit.errors import UsageError
 from occupy_jit.selections import selections
@@ -238,22 +239,22 @@ class Options:
                 _require(count >= 1, option, count, "at least 1")
 
 
-def default(name):
+def default(name: str) -> Any:
     """Default of the field of that name, of `Settings` or `Options`."""
     return getattr(Settings if name in names(Settings) else Options, name)
 
 
-def names(cls):
+def names(cls: type) -> list[str]:
     """Names of the fields of a dataclass, in their order."""
     return [item.name for item in fields(cls)]
 
 
-def chosen(cls, values):
+def chosen(cls: type, values: dict[str, Any]) -> Options | Settings:
     """An instance of `Settings` or `Options` from those of `values` (name -> value) that are its fields."""
     return cls(**{name: values[name] for name in names(cls) if name in values})
 
 
-def recorded(values):
+def recorded(values: Settings | Options) -> dict[str, Any]:
     """What the record of a run holds of its settings or options: all that another run can repeat.
 
     Parameters
@@ -267,12 +268,13 @@ def recorded(values):
     return {item.name: getattr(values, item.name) for item in fields(values) if item.metadata.get("recorded", True)}
 
 
-def from_record(cls, values):
+def from_record(made: type, values: dict[str, Any]) -> dict[str, Any]:
     """Fields of `Settings` or `Options` as a record holds them, in their types.
 
     Parameters
     ----------
-    cls : type
+    made : type
+        `Settings` or `Options`.
     values : dict
         What `recorded` returned, through JSON, or what became of it since: a record may have been edited.
 
@@ -285,8 +287,8 @@ def from_record(cls, values):
     TypeError
         A name is no field that is recorded, or its value is of another type.
     """
-    types_of = typing.get_type_hints(cls)
-    allowed = {item.name for item in fields(cls) if item.metadata.get("recorded", True)}
+    types_of = typing.get_type_hints(made)
+    allowed = {item.name for item in fields(made) if item.metadata.get("recorded", True)}
     found = {}
     for name, value in values.items():
         if name not in allowed:

@@ -3,9 +3,12 @@
 The options themselves are in `occupy_jit.cli.parser`. Standard library only.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
+from typing import Any
 
 from occupy_jit import PROGRAM, settings
 from occupy_jit.errors import UsageError
@@ -13,7 +16,7 @@ from occupy_jit.errors import UsageError
 # --- types: one clear sentence for what cannot be read; ranges are the business of Settings and Options ---------------
 
 
-def number(text):
+def number(text: str) -> float:
     """A number from the command line."""
     try:
         return float(text)
@@ -21,7 +24,7 @@ def number(text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
 
 
-def whole(text):
+def whole(text: str) -> int:
     """A whole number from the command line."""
     try:
         return int(text)
@@ -29,7 +32,7 @@ def whole(text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
 
 
-def noise_floor(text):
+def noise_floor(text: str) -> Any:
     """A noise floor from the command line: None for auto, "local", or a number."""
     if text == "auto":
         return None
@@ -47,18 +50,19 @@ def noise_floor(text):
 class Switch(argparse.Action):
     """A pair of flags, the first of which stores `on` and the second `off`."""
 
-    def __init__(self, option_strings, dest, on=True, off=False, **kwargs):
+    def __init__(self, option_strings: list[str], dest: str, on: bool | int = True, off: bool | int = False,
+                 **kwargs: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **kwargs)
         self.on, self.off = on, off
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(self, parser: Parser, namespace: Any, values: list[Any], option_string: str | None = None) -> None:
         setattr(namespace, self.dest, self.on if option_string == self.option_strings[0] else self.off)
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help as wide as the terminal, at most 100 columns."""
 
-    def __init__(self, prog, width=None):
+    def __init__(self, prog: Any, width: Any = None) -> None:
         # argparse would import shutil (and with it the compression modules) only to ask for the width.
         super().__init__(prog, max_help_position=32, width=width or _terminal_width())
 
@@ -74,23 +78,23 @@ def _terminal_width():
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises UsageError with one line, knows underscores, and says what was meant."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # argparse takes -0.5 for a value but -5e-1 for an unknown option.
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$", re.ASCII)
 
-    def error(self, message):
+    def error(self, message: Any) -> None:
         """Raise UsageError."""
         message = message.removeprefix("argument ")
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, but \1 was given", message))
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: list[str] | None = None, namespace: Any = None) -> tuple[Any, list[Any]]:
         """As of argparse, with underscores taken for hyphens."""
         if args is not None:
             args = self._with_hyphens(args)
         return super().parse_known_args(args, namespace)
 
-    def parse_args(self, args=None, namespace=None):
+    def parse_args(self, args: list[str] | None = None, namespace: Any = None) -> Any:
         """As of argparse; UsageError says what an argument that no option takes may have meant."""
         namespace, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -126,7 +130,7 @@ class Parser(argparse.ArgumentParser):
         return f"{arg}: unknown option; {hint}"
 
 
-def add_option(group, *flags, text, path=None, **kwargs):
+def add_option(group: Any, *flags: str, text: str, path: str | None = None, **kwargs: Any) -> None:
     """Add one option: a row of the table in `occupy_jit.cli.parser`.
 
     Its field, of `Settings` or `Options`, is ``dest`` or the long name with underscores. Only what is given ends in the

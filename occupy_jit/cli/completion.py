@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from occupy_jit import PROGRAM
 from occupy_jit.cli.parser import SHELLS, build_parser
@@ -19,7 +20,7 @@ _LOOKED_UP_BY_NAME = ("bash", "fish")
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
 
 
-def run(show=None, install=None):
+def run(show: Any = None, install: Any = None) -> int:
     """Print the completion script for the shell `show`, or install it for the shell `install`, True for the user's.
 
     Returns the exit status 0; raises OccupyError if the file cannot be written, UsageError if the user's shell is none
@@ -47,7 +48,7 @@ def _current_shell():
     return name
 
 
-def script(shell):
+def script(shell: Any) -> str:
     """Return the completion script, a str, for one of `occupy_jit.cli.parser.SHELLS`."""
     try:
         import shtab
@@ -101,7 +102,7 @@ _FINISHED = {"bash": _finished_for_bash, "zsh": _finished_for_zsh, "fish": _fini
              "tcsh": _finished_for_tcsh}
 
 
-def install_script(shell, name=PROGRAM):
+def install_script(shell: str, name: str = PROGRAM) -> tuple[str, str]:
     """Write the completion script to where the shell looks for a user's own.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import IO, Any
 
 from occupy_jit.cli.progress import ProgressLine
 
@@ -10,7 +11,7 @@ _ASCII = str.maketrans({"Å": "A", "°": " deg", "×": "x", "µ": "u", "σ": "si
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
-def showable(text, encoding):
+def showable(text: str, encoding: str) -> str:
     """`text` with replacements for what `encoding` lacks: ASCII for units and signs, escapes for the rest."""
     encoding = encoding or "utf-8"
     try:
@@ -34,32 +35,32 @@ class Console(logging.Handler):
         printing, not the run.
     """
 
-    def __init__(self, verbosity=0, stream=None, error_stream=None):
+    def __init__(self, verbosity: int = 0, stream: IO[str] | None = None, error_stream: IO[str] | None = None) -> None:
         super().__init__(_LEVELS[verbosity])
         self._streams = {False: stream, True: error_stream}
         self._broken = set()
         self._progress = ProgressLine(error_stream)
 
-    def emit(self, record):
+    def emit(self, record: Any) -> None:
         """Print a line, unless it is for the log alone, or show on a terminal what is being done."""
         if hasattr(record, "step"):
             self._progress.step(record.step)
         elif record.printed is not None:
             self.write(record.printed, record.aside)
 
-    def say(self, *lines):
+    def say(self, *lines: Any) -> None:
         """Print lines that belong to no run, for every user."""
         if self.level <= logging.INFO:
             for line in lines:
                 self.write(line)
 
-    def detail(self, *lines):
+    def detail(self, *lines: Any) -> None:
         """Print lines that belong to no run, for those who ask for more."""
         if self.level <= logging.DEBUG:
             for line in lines:
                 self.write(line)
 
-    def write(self, text, aside=False):
+    def write(self, text: str, aside: bool = False) -> None:
         """Print a text whatever the verbosity."""
         stream = self._streams[aside] or (sys.stderr if aside else sys.stdout)
         if stream is None or aside in self._broken:  # None: a process without terminal (pythonw)

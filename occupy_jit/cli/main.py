@@ -7,7 +7,7 @@ from occupy_jit import PROGRAM
 from occupy_jit.cli import parser, relion
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status.
 
     Parameters
@@ -64,7 +64,7 @@ def _run(settings, options):
         return run.run(settings, options, Console(options.verbosity))
 
 
-def entry():
+def entry() -> None:
     """`main`, with the handling that belongs to a process of its own, which ends here."""
     from occupy_jit.files.output.signals import install_signal_handlers
 

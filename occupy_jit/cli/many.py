@@ -1,9 +1,12 @@
 """Many maps: where they come from, who runs them, what is said of each, and the table of all."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.cli import parser
 from occupy_jit.cli.gathering import Gathering, gathered
@@ -13,11 +16,15 @@ from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.one_map.outcome import worst
 from occupy_jit.runs.plan.output_kinds import Role
 
+if TYPE_CHECKING:
+    from occupy_jit.cli.console import Console
+    from occupy_jit.settings import Options, Settings
+
 # Of so many maps each is named once more at the end; of more only those that failed.
 _NAMED = 20
 
 
-def with_maps(options, console):
+def with_maps(options: Options, console: Console) -> Options:
     """The same options with every map by name: directories and lists looked into, entries of the EMDB fetched.
 
     Raises
@@ -42,7 +49,7 @@ def with_maps(options, console):
     return options
 
 
-def fetched(options, console):
+def fetched(options: Options, console: Console) -> list[Any]:
     """Entries of the EMDB, fetched where they are not here yet: list of `occupy_jit.files.download.emdb.Entry`."""
     from occupy_jit.files.download import emdb
 
@@ -63,12 +70,12 @@ def fetched(options, console):
         line.clear()
 
 
-def told_of_finished(number, planned, console):
+def told_of_finished(number: int, planned: Any, console: Console) -> None:
     """Say how many maps an earlier run has finished."""
     console.say(f"{number} of {planned} maps are finished already")
 
 
-def run_maps(settings, options, console):
+def run_maps(settings: Settings, options: Options, console: Console) -> int:
     """Run several maps that have nothing to do with each other, or this task's share of an array's maps.
 
     Parameters
@@ -157,7 +164,7 @@ def _tell_all(batch, console):
     console.say("\n".join(lines))
 
 
-def collect(directory, console):
+def collect(directory: Any, console: Console) -> Any:
     """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
     from occupy_jit.runs.many_maps import array_task, maps_table
 

@@ -7,6 +7,7 @@ because ``OccuPy --help`` has to start at once. A row has a field, with its defa
 import os
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from occupy_jit import PROGRAM, __version__
 from occupy_jit.cli.argument_parser import (
@@ -209,7 +210,7 @@ _GROUPS = (
 )
 
 
-def build_parser():
+def build_parser() -> Parser:
     """Return the parser of the command ``OccuPy``."""
     parser = Parser(
         prog=PROGRAM,
@@ -229,7 +230,7 @@ def build_parser():
     return parser
 
 
-def parse(argv):
+def parse(argv: list[str]) -> tuple[Settings, Options]:
     """Parse the arguments and check that they can be obeyed together.
 
     Parameters
@@ -308,7 +309,7 @@ def _check(options):
             raise UsageError(f"--{name.replace('_', '-')}: the name is empty")
 
 
-def check_number(options):
+def check_number(options: Options) -> None:
     """Raise UsageError for options that do not fit the number of maps: also once directories and lists are known."""
     number = len(options.input_map) + len(options.emdb)
     if options.output_map is not None and (number > 1 or options.relion_classes):
@@ -351,7 +352,7 @@ def _check_many(options):
             raise UsageError(f"{option} is for maps that have nothing to do with each other: leave it out")
 
 
-def absolute(options):
+def absolute(options: Options) -> Any:
     """The same options with absolute names of files, for workers whose current directory is another."""
     changed = {}
     for action in build_parser()._actions:

@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import IO, Any
 
 _PAUSE = 0.1  # seconds between two updates
 _PATIENCE = 5.0  # seconds that a person waits without a word
@@ -21,7 +23,8 @@ class ProgressLine:
         Seconds.
     """
 
-    def __init__(self, stream=None, wanted=True, clock=time.monotonic):
+    def __init__(self, stream: IO[str] | None = None, wanted: bool = True, clock: Callable[..., Any] = time.monotonic
+                ) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._start = self._last = None
@@ -52,7 +55,7 @@ class ProgressLine:
             self._start = now
         return self._on and (last_one or self._last is None or now - self._last >= _PAUSE)
 
-    def maps(self, done, failed, total):
+    def maps(self, done: Any, failed: Any, total: Any) -> None:
         """Show how many maps of how many are done and failed, and when the rest may be."""
         now = self._clock()
         if not self._due(now, done + failed == total):
@@ -65,7 +68,7 @@ class ProgressLine:
             text += f", {duration((now - self._start) / tried * (total - tried))} left"
         self._write(text, now)
 
-    def download(self, name, arrived, total):
+    def download(self, name: str, arrived: Any, total: Any) -> None:
         """Show how much of a file has arrived."""
         now = self._clock()
         if not self._due(now, arrived == total):
@@ -76,7 +79,7 @@ class ProgressLine:
             text = f"{name}: [{'#' * filled}{'.' * (30 - filled)}] {arrived / 1e6:.1f} of {total / 1e6:.1f} MB"
         self._write(text, now)
 
-    def step(self, text):
+    def step(self, text: str) -> None:
         """Show what is being done, and for how long already, once that is longer than a person waits.
 
         Parameters
@@ -92,13 +95,13 @@ class ProgressLine:
         if self._due(now, False) and now - self._start >= _PATIENCE:
             self._write(f"{text}, {duration(now - self._start)}", now)
 
-    def clear(self):
+    def clear(self) -> None:
         """Take the line away, so that something else can be printed."""
         if self._on and self._shown:
             self._write("", self._clock())
 
 
-def duration(seconds):
+def duration(seconds: Any) -> Any:
     """Time in words: 45 s, 12 min, 3 h 20 min."""
     seconds = round(seconds)
     if seconds < 100:

@@ -1,7 +1,9 @@
 """This program as an External job of RELION: the command line that RELION writes, and the files that it looks for."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit.errors import UsageError
 
@@ -25,7 +27,7 @@ class RelionCall:
     argv: list
 
 
-def job_directory(argv):
+def job_directory(argv: list[str]) -> Any:
     """Directory of the job where RELION is the caller, which is told by its --o; otherwise None."""
     for position, word in enumerate(argv):
         if word == "--":
@@ -37,7 +39,7 @@ def job_directory(argv):
     return None
 
 
-def run(argv, main):
+def run(argv: list[str], main: Callable[..., Any]) -> int:
     """Do what RELION asks for.
 
     Parameters
@@ -70,7 +72,7 @@ def run(argv, main):
     return status
 
 
-def translate(argv, parser):
+def translate(argv: list[str], parser: Any) -> RelionCall:
     """Translate what RELION writes.
 
     --o DIR is the output directory, --in_3dref MAP the input, --in_mask MASK what is not solvent, --j N threads;

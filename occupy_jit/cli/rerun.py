@@ -1,14 +1,20 @@
 """A run again, from its record: the same inputs, settings and options, but for those that the user gives anew."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.settings import from_record
 
+if TYPE_CHECKING:
+    from occupy_jit.settings import Options, Settings
 
-def repeated(settings, options):
+
+def repeated(settings: Settings, options: Options) -> tuple[Settings, Options]:
     """Settings and options of the run whose record the options name.
 
     Parameters

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from occupy_jit.cli import many
 from occupy_jit.cli.gathering import Gathering, gathered
@@ -12,8 +13,12 @@ from occupy_jit.machine.threads import environment_number, thread_count
 from occupy_jit.runs import warmup
 from occupy_jit.runs.one_map.outcome import worst
 
+if TYPE_CHECKING:
+    from occupy_jit.cli.console import Console
+    from occupy_jit.settings import Options, Settings
 
-def run(settings, options, console):
+
+def run(settings: Settings, options: Options, console: Console) -> int:
     """Do what the command line asks for.
 
     Parameters
@@ -65,7 +70,7 @@ def run(settings, options, console):
     return _run_map(settings, options, console)
 
 
-def demo_map():
+def demo_map() -> str:
     """Path of the map that ships with the package."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "emd_11007_demo.mrc")
 

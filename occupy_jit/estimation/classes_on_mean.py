@@ -9,6 +9,11 @@ Equal power in every shell is what keeps a class from attracting all particles: 
 correlation with an average particle does, too.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation.fourier import filters
@@ -18,8 +23,11 @@ from occupy_jit.estimation.scale.inputs import Wanted
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.kernels.shared_density import shared_density
 
+if TYPE_CHECKING:
+    from occupy_jit.settings import Settings
 
-def mean_map(volumes, weights):
+
+def mean_map(volumes: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """Mean of maps, or scales, of the classes.
 
     The noise power of a class goes with one over its number of particles: weights that are shares of the particles make
@@ -43,7 +51,8 @@ def mean_map(volumes, weights):
     return total
 
 
-def classes_on_mean(mean, scales, weights, settings, voxel_size, full_scale, thread_count=None):
+def classes_on_mean(mean: np.ndarray, scales: Sequence[np.ndarray], weights: Sequence[float], settings: Settings,
+                    voxel_size: float, full_scale: float, thread_count: int | None = None) -> Iterator[np.ndarray]:
     """The classes, one after the other, as the mean map with the occupancy of each, and with equal power.
 
     Confidence and zero level are those of the mean map, where noise is least. Every shell of Fourier space is scaled

@@ -5,8 +5,11 @@ scale. An occupancy of o multiplies every band by o^2, and a B factor that is la
 exp(-dB s^2 / 2): the slope of the logarithm tells dB, and from dB follows what flexibility alone does to the scale.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +25,9 @@ from occupy_jit.kernels import band_slopes
 from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.regions import scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
 
 WINDOW_ANGSTROM = 9.0
 """Sigma of the Gaussian that power is averaged with. Smaller ones are worse: too few independent samples."""
@@ -83,7 +89,8 @@ class Flexibility:
     content_median: float
 
 
-def separate(volume, difference, result, reference_mask=None, thread_count=None):
+def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
+             reference_mask: np.ndarray | None = None, thread_count: int | None = None) -> Flexibility:
     """Tell occupancy from flexibility.
 
     Parameters
@@ -130,7 +137,7 @@ def separate(volume, difference, result, reference_mask=None, thread_count=None)
     return Flexibility(occupancy, b_factor, tuple(bands), _content_median(b_factor, result))
 
 
-def verdicts(result):
+def verdicts(result: Result) -> list[tuple[Any, ...]]:
     """What the user should know of flexibility: noise that is not known, a reference that is not rigid.
 
     Parameters

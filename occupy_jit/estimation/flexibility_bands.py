@@ -1,5 +1,7 @@
 """The bands of resolution that flexibility is read from. Standard library only: a plan asks before anything is read."""
 
+from typing import Any
+
 from occupy_jit.errors import InputError
 
 LIMITS_ANGSTROM = (24.0, 12.0, 8.0, 6.0, 4.7, 3.8, 3.1)
@@ -19,7 +21,7 @@ REMARK = ("relative to the region of full scale, which has to be rigid and full;
 _TOLERANCE = 0.97
 
 
-def bands_of(voxel_size):
+def bands_of(voxel_size: float) -> list[tuple[Any, ...]]:
     """Bands that a map of this voxel size can hold.
 
     Parameters
@@ -47,13 +49,13 @@ def bands_of(voxel_size):
     return bands
 
 
-def mean_square_frequency(low, high):
+def mean_square_frequency(low: float, high: float) -> float:
     """Mean of s^2 over a band of Fourier space, 1/Å^2: the integral of s^4 over that of s^2."""
     a, b = 1 / low, 1 / high
     return 0.6 * (b ** 5 - a ** 5) / (b ** 3 - a ** 3)
 
 
-def share_below(low, high, resolution):
+def share_below(low: float, high: float, resolution: float) -> float:
     """Share of the volume of a band that lies below 1 / `resolution`, all in Å."""
     a, b, c = 1 / low, 1 / high, 1 / resolution
     return (min(max(c, a), b) ** 3 - a ** 3) / (b ** 3 - a ** 3)

@@ -14,7 +14,7 @@ LEAST_SIGMA = 2.0
 _LARGE = 1 << 20
 
 
-def is_thin(shape):
+def is_thin(shape: tuple[int, int, int]) -> bool:
     """Whether a map is so large that every other voxel on each axis is enough for medians.
 
     Low-passed maps and sliding maxima vary over several voxels: neighbours tell the same, and the median of an
@@ -23,12 +23,12 @@ def is_thin(shape):
     return math.prod(shape) > _LARGE
 
 
-def cells_hold(shape, voxel_size):
+def cells_hold(shape: tuple[int, int, int], voxel_size: float) -> bool:
     """Whether power and evidence are kept on the grid of cells (`occupy_jit.kernels.grid.binned`) of a map."""
     return is_thin(shape) and QUIET_SMOOTHING_ANGSTROM / voxel_size >= LEAST_SIGMA
 
 
-def in_place(shape, with_confidence, keep_source):
+def in_place(shape: tuple[int, int, int], with_confidence: bool, keep_source: bool) -> bool:
     """Whether the sliding maximum replaces what it is taken from.
 
     Only of large maps, as a few sections are held twice; with a confidence what it is taken from is working space.
@@ -36,6 +36,6 @@ def in_place(shape, with_confidence, keep_source):
     return is_thin(shape) and not with_confidence and not keep_source
 
 
-def sections_at_a_time(n_z):
+def sections_at_a_time(n_z: int) -> int:
     """How many sections of a map of `n_z` are dilated at a time: few, but their neighbours are done twice."""
     return max(32, n_z // 16 * 2)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from typing import Any
 
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
@@ -27,7 +28,7 @@ class Checksum:
         `complete`.
     """
 
-    def __init__(self, descriptor, path, growing=False):
+    def __init__(self, descriptor: int, path: str, growing: bool = False) -> None:
         self._path = path
         self._error = None
         self._digest = hashlib.sha256()
@@ -55,17 +56,17 @@ class Checksum:
             self._more.wait_for(lambda: self._there is None or self._there > position)
             return None if self._there is None else self._there - position
 
-    def grown(self, there):
+    def grown(self, there: int | None) -> None:
         """Say that so many bytes, from the start, are written and stay as they are."""
         with self._more:
             self._there = there
             self._more.notify()
 
-    def complete(self):
+    def complete(self) -> None:
         """Say that nothing more will be written."""
         self.grown(None)
 
-    def hexdigest(self):
+    def hexdigest(self) -> str:
         """Wait until it is complete and return 64 hexadecimal digits; `OccupyError` if the file could not be read."""
         self._thread.join()
         if self._error is not None:
@@ -74,7 +75,7 @@ class Checksum:
         return self._digest.hexdigest()
 
 
-def checksum_of(path, error_class=OccupyError):
+def checksum_of(path: str, error_class: Any = OccupyError) -> Any:
     """SHA-256 of a file, as hexadecimal digits.
 
     Parameters
@@ -96,7 +97,7 @@ def checksum_of(path, error_class=OccupyError):
         return Checksum(file.fileno(), path).hexdigest()
 
 
-def stamp(path):
+def stamp(path: str) -> dict[str, Any]:
     """What tells, without reading it, whether a file is still the same.
 
     Returns
@@ -128,7 +129,7 @@ class FileRead:
         See `stamp`.
     """
 
-    def __init__(self, path, checksum=False):
+    def __init__(self, path: str, checksum: bool = False) -> None:
         self._path = path
         self.stamp = stamp(path)
         self._checksum = None
@@ -140,7 +141,7 @@ class FileRead:
             with file:
                 self._checksum = Checksum(file.fileno(), path)
 
-    def entry(self):
+    def entry(self) -> dict[str, Any]:
         """dict : What the record of the run says of it."""
         digest = None if self._checksum is None else self._checksum.hexdigest()
         return {"path": os.path.abspath(self._path), "sha256": digest, **self.stamp}

@@ -9,6 +9,8 @@ import os
 import select
 import stat
 import zlib
+from collections.abc import Callable
+from typing import IO, Any
 
 from occupy_jit.errors import InputError, OccupyError
 from occupy_jit.files.names.paths import shown
@@ -70,7 +72,7 @@ class Stream:
         Bytes followed the end of the gzip data that are not part of it (bzip2 keeps quiet about them).
     """
 
-    def __init__(self, path, what="map", unpack=True, pipe=False):
+    def __init__(self, path: str, what: str = "map", unpack: bool = True, pipe: bool = False) -> None:
         self.path = path
         self.consumed = 0
         self.trailing_garbage = False
@@ -88,18 +90,18 @@ class Stream:
             self.content_limit = self.size * _FORMATS[self.compression][1]
             self._content = _inflating(self._file, self.compression)
 
-    def __enter__(self):
+    def __enter__(self) -> "Stream":
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         self._content.close()
         self._file.close()
 
-    def fileno(self):
+    def fileno(self) -> int:
         """int : Descriptor of the file as it lies on disk."""
         return self._file.fileno()
 
-    def fill(self, view):
+    def fill(self, view: Any) -> int:
         """Fill a writable bytes-like object; fewer bytes than it holds are returned only at the end of the content."""
         view = memoryview(view).cast("B")
         done = 0
@@ -111,7 +113,7 @@ class Stream:
         self.consumed += done
         return done
 
-    def finish(self):
+    def finish(self) -> int:
         """Read to the end, checking what is compressed, and return how many bytes of content were left.
 
         Raises
@@ -130,7 +132,7 @@ class Stream:
                                  "promises; not a single map, or damaged: check where it comes from")
         return excess
 
-    def read(self, count):
+    def read(self, count: int) -> bytes:
         """So many bytes, fewer only at the end; of compressed data that are cut short an `InputError`."""
         buffer = memoryview(bytearray(count))
         done = 0
@@ -164,7 +166,8 @@ class Stream:
                              ) from error
 
 
-def read_text(path, what, largest, unpack=False, pipe=False, look=None):
+def read_text(path: str, what: str, largest: int, unpack: bool = False, pipe: bool = False,
+              look: Callable[..., Any] | None = None) -> bytes:
     """The whole content of an input file that is text.
 
     Parameters
@@ -231,7 +234,7 @@ def _no_file(path, what):
     return InputError(f"{shown(path)}: is a pipe or a device, not a file; write the {what} to a file first")
 
 
-def open_input(path, what="map", pipe=False):
+def open_input(path: str, what: str = "map", pipe: bool = False) -> IO[bytes]:
     """Open an input file, without waiting for anybody.
 
     Parameters
@@ -278,16 +281,16 @@ def open_input(path, what="map", pipe=False):
 class _Pipe(io.RawIOBase):
     """A pipe that is read with a limit on how long it may be silent."""
 
-    def __init__(self, descriptor, path):
+    def __init__(self, descriptor: Any, path: str) -> None:
         self._descriptor, self._path = descriptor, path
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def fileno(self):
+    def fileno(self) -> Any:
         return self._descriptor
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> Any:
         wait = select.poll()
         wait.register(self._descriptor, select.POLLIN)
         if not wait.poll(1000 * PIPE_SECONDS):
@@ -295,7 +298,7 @@ class _Pipe(io.RawIOBase):
                              "seconds; write to it, or give a file")
         return os.readv(self._descriptor, [buffer])
 
-    def close(self):
+    def close(self) -> None:
         if not self.closed:
             os.close(self._descriptor)
         super().close()

@@ -4,6 +4,8 @@ They take arrays [z, y, x] of any real type and layout, converted to C-contiguou
 give the same bits for any number of threads. Most can also be called from code compiled by numba.
 """
 
+from typing import Any
+
 # Loaded when first used: numba takes its time.
 _LAZY = {
     "sliding_ball_maximum": ("sliding_maximum", "sliding_maximum_serial", "ball_voxels"),
@@ -23,7 +25,7 @@ _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = sorted(_MODULE_OF)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -31,5 +33,5 @@ def __getattr__(name):
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[Any]:
     return sorted({*globals(), *__all__})

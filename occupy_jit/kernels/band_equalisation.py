@@ -4,6 +4,8 @@ Each is one pass over memory; every voxel is computed from its own values only, 
 of threads nor on the rows that are handled together.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
@@ -122,7 +124,7 @@ def _equalised(volume, change, confidence, zero, exclude, low, high, out):
                          out[start:stop])
 
 
-def squares_and_cubes(depth, out=None):
+def squares_and_cubes(depth: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Square and cube of minus every voxel: of the closed scale, if `depth` is the sliding maximum of minus the scale.
 
     Parameters
@@ -141,7 +143,8 @@ def squares_and_cubes(depth, out=None):
     return squares, cubes
 
 
-def power_weighted_scale(smoothed_cubes, smoothed_squares, out=None):
+def power_weighted_scale(smoothed_cubes: np.ndarray, smoothed_squares: np.ndarray, out: np.ndarray | None = None
+                        ) -> np.ndarray:
     """Mean scale of a neighbourhood, weighted by its power: ``G(S^3) / G(S^2)``, G a smoothing.
 
     Parameters
@@ -162,7 +165,8 @@ def power_weighted_scale(smoothed_cubes, smoothed_squares, out=None):
     return out
 
 
-def add_band(total, band, scale, gains, limit=0.0, noise=None):
+def add_band(total: np.ndarray, band: np.ndarray, scale: np.ndarray, gains: tuple[Any, ...] | np.ndarray,
+             limit: float = 0.0, noise: np.ndarray | None = None) -> np.ndarray:
     """Add one band of a map, times its gain at the scale of every voxel, to a sum over bands.
 
     Parameters
@@ -195,7 +199,8 @@ def add_band(total, band, scale, gains, limit=0.0, noise=None):
     return total
 
 
-def add_band_rows(total, band, rows, scale, gains, limit=0.0, noise=None):
+def add_band_rows(total: np.ndarray, band: np.ndarray, rows: np.ndarray, scale: np.ndarray, gains: np.ndarray,
+                  limit: float = 0.0, noise: np.ndarray | None = None) -> None:
     """`add_band` for some rows of one section, on the calling thread: what transforms give row by row goes in at once.
 
     Parameters
@@ -213,7 +218,7 @@ def add_band_rows(total, band, rows, scale, gains, limit=0.0, noise=None):
     _add_rows(band, rows, scale, noise, gains, np.float32(limit), total)
 
 
-def noise_position(variance, rows, out=None):
+def noise_position(variance: np.ndarray, rows: int, out: np.ndarray | None = None) -> np.ndarray:
     """Where a noise variance, relative to that of the table's middle row, lies among its rows.
 
     Rows are powers of 2 apart, `NOISE_STEPS_PER_OCTAVE` to each; the middle one has variance 1.
@@ -238,7 +243,9 @@ def noise_position(variance, rows, out=None):
     return np.clip(out, 0, rows - 1, out=out)
 
 
-def equalised(volume, change, confidence, zero=0.0, exclude_solvent=False, value_range=None, out=None):
+def equalised(volume: np.ndarray, change: np.ndarray, confidence: np.ndarray, zero: float = 0.0,
+              exclude_solvent: bool = False, value_range: tuple[Any, ...] | None = None, out: np.ndarray | None = None
+             ) -> np.ndarray:
     """The map with what the bands gain, as far as there is confidence.
 
     ::

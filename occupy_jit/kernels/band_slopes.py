@@ -98,7 +98,8 @@ def _separated(cells, lower, of_lower, of_upper, scale, least, powers, squares, 
             _occupancy_row(scale[z, y], b_factor[z, y], least, powers, squares, rest, total, scale[z, y])
 
 
-def add_band_to_slope(sums, power, noise, reference, square_frequency, samples, of_map):
+def add_band_to_slope(sums: np.ndarray, power: np.ndarray, noise: float | np.ndarray, reference: float,
+                      square_frequency: float, samples: float, of_map: bool) -> None:
     """Add a band to the sums that a line through the logarithms of amplitudes is fitted to.
 
     ``L = ln(C / C_reference) / 2`` with weight ``1 / (var C / (4 C^2) + .05^2)`` where C exceeds its deviation, else
@@ -136,7 +137,7 @@ def add_band_to_slope(sums, power, noise, reference, square_frequency, samples, 
            float(square_frequency), float(samples), sums.reshape(5, -1))
 
 
-def relative_b_factor(sums):
+def relative_b_factor(sums: np.ndarray) -> np.ndarray:
     """Relative B factor: -4 times the slope of L over s^2, with a prior of deviation `PRIOR_B`.
 
     ``-4 S_xy / (S_xx + (4 / 120)^2)``, limited to `LOWEST_B` and `HIGHEST_B`: an amplitude that falls as
@@ -157,7 +158,9 @@ def relative_b_factor(sums):
     return out
 
 
-def occupancy_without_flexibility(scale, cells, powers, square_frequencies, rest, least=0.0):
+def occupancy_without_flexibility(scale: np.ndarray, cells: np.ndarray, powers: np.ndarray,
+                                  square_frequencies: np.ndarray, rest: float, least: float = 0.0
+                                 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale divided by what blur alone leaves of the contrast of the reference, at most 1.
 
     ``att = sqrt((P_rest + sum_b P_b exp(-B s_b^2 / 2)) / (P_rest + sum_b P_b))``: B lowers the power in each band.

@@ -8,6 +8,7 @@ the cube of `full_edge` voxels at the same corner.
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -26,13 +27,13 @@ WORK_PER_SLAB = 1_000_000
 
 
 @kernel
-def reach(corner, n, edge):
+def reach(corner: Any, n: Any, edge: Any) -> Any:
     """Squared distance from the centre of the axis to the farther end of corner .. corner + edge - 1."""
     return max(n - 1 - 2 * corner, 2 * (corner + edge) - n - 1) ** 2
 
 
 @kernel
-def span(n, edge, room, step):
+def span(n: Any, edge: Any, room: Any, step: Any) -> tuple[Any, Any]:
     """First and last grid point whose `reach` is at most `room`; the last is before the first if none."""
     if room < 0:
         return 0, -1
@@ -41,7 +42,7 @@ def span(n, edge, room, step):
 
 
 @kernel
-def nth_largest(volume, z, y, x, edge, bar, rank):
+def nth_largest(volume: Any, z: Any, y: Any, x: Any, edge: Any, bar: Any, rank: Any) -> Any:
     """The `rank`-th largest value of a cube, which holds at least `rank` values above `bar`."""
     values = np.empty(edge**3, np.float32)
     n = 0
@@ -210,7 +211,8 @@ def _cuts(domain, edge, number, least):
 
 
 @register_jitable
-def count_cubes(volume, shape, step, edge, full_edge, need, bar, domain, number):
+def count_cubes(volume: np.ndarray, shape: tuple[int, int, int], step: int, edge: int, full_edge: int, need: int,
+                bar: float, domain: np.ndarray, number: int) -> np.ndarray:
     """`_count_planes` for all planes, on at most `number` threads."""
     found = np.empty_like(domain)
     cuts = _cuts(domain, edge, number, WORK_PER_SLAB)
@@ -222,7 +224,7 @@ def count_cubes(volume, shape, step, edge, full_edge, need, bar, domain, number)
 
 
 @kernel
-def cubes_near(shape, step, edge, full_edge, planes, corner, within):
+def cubes_near(shape: Any, step: Any, edge: Any, full_edge: Any, planes: Any, corner: Any, within: Any) -> Any:
     """Domain of the cubes inside the sphere whose corners differ from `corner` by at most `within` on every axis."""
     domain = np.zeros((planes, _COLUMNS), np.int32)
     domain[:, Y_LAST] = -1

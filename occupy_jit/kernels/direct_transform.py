@@ -41,7 +41,7 @@ class Tables(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def tables(n, low, high):
+def tables(n: int, low: int, high: int) -> Tables:
     """`Tables` for the frequencies 0 ... low - 1 and -high ... -1 of an axis of n voxels."""
     whole = (np.arange(low)[:, None] * np.arange(n // 2 + 1)) % n  # exact, before anything is rounded
     angle = 2 * np.pi * whole / n
@@ -49,7 +49,7 @@ def tables(n, low, high):
     return Tables(n, high, cos, sin, np.ascontiguousarray(cos.T), np.ascontiguousarray(sin.T))
 
 
-def is_faster(n, low):
+def is_faster(n: int, low: int) -> bool:
     """Whether sums are faster than a fast transform of n values of which `low` frequencies are kept."""
     if n * low > _LONGEST:
         return False
@@ -59,26 +59,26 @@ def is_faster(n, low):
     return n > 1
 
 
-def forward_rows(rows, axis):
+def forward_rows(rows: np.ndarray, axis: Tables) -> np.ndarray:
     """Transform rows of real values: (r, n) float32 to (r, low) complex64."""
     out = np.empty((len(rows), len(axis.cos)), np.complex64)
     _forward_rows(rows, axis.cos_turned, axis.sin_turned, out.view(np.float32))
     return out
 
 
-def backward_rows(band, axis, out):
+def backward_rows(band: np.ndarray, axis: Tables, out: np.ndarray) -> None:
     """The way back: (r, low) complex64 to (r, n) float32, into `out`."""
     _backward_rows(band.view(np.float32), axis.cos, axis.sin, out)
 
 
-def forward_columns(slab, axis):
+def forward_columns(slab: np.ndarray, axis: Tables) -> np.ndarray:
     """Transform columns of complex values: (n, m) complex64 to (low + high, m), negative frequencies last."""
     out = np.empty((len(axis.cos) + axis.high, slab.shape[1]), np.complex64)
     _forward_columns(slab.view(np.float32), axis.cos, axis.sin, axis.high, out.view(np.float32))
     return out
 
 
-def backward_columns(band, axis, out):
+def backward_columns(band: np.ndarray, axis: Tables, out: np.ndarray) -> None:
     """The way back: (low + high, m) complex64 to (n, m), into `out`."""
     _backward_columns(band.view(np.float32), axis.cos_turned, axis.sin_turned, axis.high, out.view(np.float32))
 

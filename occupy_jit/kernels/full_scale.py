@@ -10,6 +10,7 @@ does. Only integers are added, hence neither the order nor the number of threads
 import math
 import numbers
 import operator
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,7 +32,7 @@ from occupy_jit.kernels.grid.sphere import squared_radius
 from occupy_jit.kernels.jit.decorator import kernel, threads
 
 
-def full_scale_tau(n_v):
+def full_scale_tau(n_v: int) -> float:
     """Quantile that balances over- and under-estimation for a maximum over `n_v` draws.
 
     The root in (0, 1) of ``tau**n_v + tau - 1``: with it the chance that the largest of `n_v`
@@ -63,7 +64,7 @@ def full_scale_tau(n_v):
     return tau
 
 
-def tile_edge(shape, voxel_size, tile_size_angstrom=30.0):
+def tile_edge(shape: tuple[Any, ...], voxel_size: float, tile_size_angstrom: float = 30.0) -> int:
     """Edge in voxels of the cubes whose quantile defines full scale.
 
     Parameters
@@ -98,7 +99,7 @@ def tile_edge(shape, voxel_size, tile_size_angstrom=30.0):
     return int(min(max(5, math.floor(wanted + 0.5)), most))
 
 
-def largest_quantile(volume, edge, tau):
+def largest_quantile(volume: np.ndarray, edge: int, tau: float) -> tuple[Any, tuple[Any, ...]]:
     """Largest `tau`-quantile over all cubes inside the inscribed sphere, exactly.
 
     The quantile of a cube is its element number ``min(floor(tau * edge**3), edge**3 - 1)`` in
@@ -179,7 +180,7 @@ def _climb(volume, shape, step, edge, full_edge, need, level, domain, number):
 
 
 @register_jitable
-def search(volume, edge, tau, number):
+def search(volume: np.ndarray, edge: int, tau: float, number: int) -> tuple[Any, ...]:
     """`largest_quantile` of a C-contiguous float32 volume, in slabs for at most `number` threads."""
     if not 1 <= edge <= 1290:  # more voxels than that, cubed, are beyond 32 bits
         raise ValueError("edge: expected 1 to 1290 voxels")

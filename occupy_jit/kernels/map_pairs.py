@@ -27,7 +27,7 @@ def _join(one, two, factor):
             one[i], two[i] = first + second, first - second
 
 
-def join(one, two, factor=1.0):
+def join(one: np.ndarray, two: np.ndarray, factor: float = 1.0) -> None:
     """Replace two volumes by their mean and half of their difference.
 
     Parameters
@@ -48,7 +48,7 @@ def _combine(first, second, sign, other, out):
             out[i] = sign * first[i] + other * second[i]
 
 
-def combine(first, second, sign, other, out):
+def combine(first: np.ndarray, second: np.ndarray, sign: int, other: int, out: np.ndarray) -> np.ndarray:
     """``sign first + other second``, into `out`: float32 arrays, C-contiguous, of one shape."""
     launch(_combine, first.reshape(-1), second.reshape(-1), np.float32(sign), np.float32(other), out.reshape(-1))
     return out
@@ -67,7 +67,7 @@ def _count_zeros(volume, counts):
         counts[z, 0], counts[z, 1] = zeros, total
 
 
-def share_of_zeros(volume):
+def share_of_zeros(volume: np.ndarray) -> float:
     """Share of the voxels of the inscribed sphere that are exactly 0: where the halves of this difference are equal."""
     volume = as_volume(volume)
     counts = np.zeros((len(volume), 2), np.int64)
@@ -109,7 +109,7 @@ def _pair_sums(mean, difference, zero, quiet, at, limit, table):
         _pair_sums_of_section(mean, difference, zero, quiet, at, limit, z, table[z])
 
 
-def pair_sums(mean, difference, zero, power, threshold):
+def pair_sums(mean: np.ndarray, difference: np.ndarray, zero: float, power: np.ndarray, threshold: float) -> np.ndarray:
     """Sums that tell how two half maps go together, over the inscribed sphere.
 
     Parameters
@@ -187,7 +187,8 @@ def _pair_cells(first, second, known, masked, kind, starts_z, starts_y, starts_x
                     line[x] = total[x0] * share
 
 
-def pair_cells(first, second, kind, known=None, cells=None, n_z=None, out=None):
+def pair_cells(first: np.ndarray, second: np.ndarray, kind: int, known: np.ndarray | None = None,
+               cells: slice | None = None, n_z: int | None = None, out: np.ndarray | None = None) -> np.ndarray:
     """Mean over each cell of two voxels of what two volumes make together.
 
     Parameters

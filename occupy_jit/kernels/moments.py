@@ -7,7 +7,7 @@ power <= threshold).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,7 +21,7 @@ from occupy_jit.kernels.jit.decorator import kernel, launch
 _COUNT, _TOTAL, _SQUARES, _LOWEST, _HIGHEST, _ODD, _COLUMNS = range(7)
 
 
-def volume_range(volume, inside=False):
+def volume_range(volume: np.ndarray, inside: bool = False) -> tuple[float, float, int]:
     """Smallest and largest value, and the number of values that are NaN or infinite.
 
     Parameters
@@ -41,7 +41,8 @@ def volume_range(volume, inside=False):
     return *_extremes(table), int(table[:, _ODD].sum())
 
 
-def quiet_moments(volume, power, threshold, thin=False):
+def quiet_moments(volume: np.ndarray, power: np.ndarray, threshold: float, thin: bool = False
+                 ) -> tuple[float, float, int]:
     """Mean and standard deviation over the voxels of the inscribed sphere with power <= threshold.
 
     Parameters
@@ -49,6 +50,8 @@ def quiet_moments(volume, power, threshold, thin=False):
     volume : ndarray (z, y, x), real
     power : ndarray, real, of the same shape or of `cells.cell_shape`
     threshold : float
+    thin : bool
+        Look at one voxel in eight.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def quiet_moments(volume, power, threshold, thin=False):
     return quiet_survey(volume, power, threshold, thin)[:3]
 
 
-def quiet_survey(volume, power, threshold, thin=False):
+def quiet_survey(volume: np.ndarray, power: np.ndarray, threshold: float, thin: bool = False) -> tuple[Any, ...]:
     """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
     volume, power, _, at = selection(volume, power)
     # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
@@ -93,7 +96,7 @@ class Moments(NamedTuple):
     non_finite: int
 
 
-def moments(volume):
+def moments(volume: np.ndarray) -> Moments:
     """Smallest and largest value, mean and standard deviation, and the number of values that are NaN or infinite.
 
     Parameters
@@ -113,7 +116,7 @@ def moments(volume):
     return Moments(*_extremes(table), float(shift + first), deviation, int(table[:, _ODD].sum()))
 
 
-def sums_above(volume, threshold):
+def sums_above(volume: np.ndarray, threshold: float) -> tuple[int, float, float]:
     """Number and sum of the values above a threshold, and the largest of all.
 
     Parameters
@@ -135,7 +138,7 @@ def sums_above(volume, threshold):
     return count, total, _extremes(everything)[1]
 
 
-def mean_inside(volume, thin=False):
+def mean_inside(volume: np.ndarray, thin: bool = False) -> float:
     """Mean over the inscribed sphere, with `thin` over every other voxel on each axis; 0 if there is none."""
     volume = as_volume(volume)
     table = _survey(volume, volume, np.inf, False, True, 0.0, thin)

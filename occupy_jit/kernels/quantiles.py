@@ -5,6 +5,8 @@ values. No result depends on the number of threads. Which voxels count is said a
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -28,7 +30,8 @@ _SMALLEST_MEAN = float(np.finfo(np.float32).tiny)  # below it float32 has lost t
 _NORMAL_FROM_MAD = 1.4826
 
 
-def histogram(volume, low, high, bins, inside=False, where=None, limit=np.inf):
+def histogram(volume: np.ndarray, low: float, high: float, bins: int, inside: bool = False,
+              where: np.ndarray | None = None, limit: float = np.inf) -> np.ndarray:
     """Count values in `bins` equal bins from `low` to `high`, both included; others, and NaN, are ignored.
 
     The same counts as ``numpy.histogram(volume.astype(float64), bins, (low, high))``.
@@ -81,7 +84,8 @@ def _histogram_overload(volume, low, high, bins, inside=False):
     return implementation
 
 
-def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin=False):
+def order_statistics(volume: np.ndarray, ranks: Callable[..., Any], inside: bool = False,
+                     where: np.ndarray | None = None, limit: float = np.inf, thin: bool = False) -> list[float]:
     """The values at the given ranks of the sorted voxels, exactly.
 
     Parameters
@@ -122,7 +126,8 @@ def order_statistics(volume, ranks, inside=False, where=None, limit=np.inf, thin
     return values
 
 
-def quantile(volume, fraction, inside=False, where=None, limit=np.inf, thin=False):
+def quantile(volume: np.ndarray, fraction: float | Sequence[float], inside: bool = False, where: Any = None,
+             limit: float = np.inf, thin: bool = False) -> float | list[float]:
     """Exact quantile: of N sorted values the one at index min(N - 1, floor(fraction N)), never interpolated.
 
     Parameters
@@ -157,7 +162,7 @@ def quantile(volume, fraction, inside=False, where=None, limit=np.inf, thin=Fals
     return values[0] if np.ndim(fraction) == 0 else values
 
 
-def quiet_median(values, zero, power, threshold, thin=False):
+def quiet_median(values: np.ndarray, zero: float, power: np.ndarray, threshold: float, thin: bool = False) -> float:
     """Median of values - zero (in float32) over the voxels of the inscribed sphere with power <= threshold.
 
     With an even number of voxels the mean of the two in the middle. NaN if there is no such voxel.
@@ -166,6 +171,8 @@ def quiet_median(values, zero, power, threshold, thin=False):
     ----------
     values, power : ndarray (z, y, x), real
     zero, threshold : float
+    thin : bool
+        Look at one voxel in eight.
     """
     def middle(number):
         return [(number - 1) // 2, number // 2] if number else []
@@ -176,7 +183,7 @@ def quiet_median(values, zero, power, threshold, thin=False):
     return float((np.float64(pair[0]) + np.float64(pair[1])) / 2) if pair else math.nan
 
 
-def power_threshold(power, iterations=6, spread=4.0, thin=False):
+def power_threshold(power: np.ndarray, iterations: int = 6, spread: float = 4.0, thin: bool = False) -> float:
     """Smoothed power up to which a voxel is quiet (manual page, "Solvent and confidence").
 
     Start from the quieter half of the inscribed sphere, t = median P; then `iterations` times
@@ -191,6 +198,8 @@ def power_threshold(power, iterations=6, spread=4.0, thin=False):
     power : ndarray (z, y, x), real, nowhere negative
     iterations : int
     spread : float
+    thin : bool
+        Look at one voxel in eight.
 
     Returns
     -------

@@ -65,7 +65,8 @@ def _fill(mask, samples, edge, starts, values, weights, blocks):
                     at += 1
 
 
-def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None, everywhere=False):
+def scale_on_peaks(lowpass: np.ndarray, maximum: np.ndarray, zero: float, floor: float | np.ndarray, full: float,
+                   out: np.ndarray | None = None, everywhere: bool = False) -> np.ndarray:
     """Scale without its limit at 1, where the map itself reaches half of the sliding maximum; elsewhere -1.
 
     Between the peaks the maximum is that of another place, which need not lie in the same region: on
@@ -107,7 +108,7 @@ def scale_on_peaks(lowpass, maximum, zero, floor, full, out=None, everywhere=Fal
     return out
 
 
-def covered(mask, samples, block_edge):
+def covered(mask: np.ndarray, samples: np.ndarray, block_edge: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples that a mask covers, their weights, and the cube of space that each lies in.
 
     Parameters

@@ -44,7 +44,9 @@ def _shared_density(mean, scale, mean_scale, confidence, zero, amount, limit, ex
                 out[i] = mean[i] + height * (confidence[i] * (ratio - one))
 
 
-def shared_density(mean, scale, mean_scale, confidence, zero, amount, limit=0.05, exclude_solvent=False, out=None):
+def shared_density(mean: np.ndarray, scale: np.ndarray, mean_scale: np.ndarray, confidence: np.ndarray, zero: float,
+                   amount: float, limit: float = 0.05, exclude_solvent: bool = False, out: np.ndarray | None = None
+                  ) -> np.ndarray:
     """A class with the density of the mean map, and its own occupancy.
 
     ::

@@ -20,7 +20,7 @@ clamped voxel therefore lies in the ball, in the volume, and in the maximum alre
 import math
 import numbers
 import operator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -200,7 +200,8 @@ _long, _short, _single = _strip(4 * LINE), _strip(LINE), _strip(1)
 
 
 @kernel
-def maximum_of(target, at, source, first, base, offsets, start, stop, n):
+def maximum_of(target: Any, at: Any, source: Any, first: Any, base: Any, offsets: Any, start: Any, stop: Any, n: Any
+              ) -> None:
     """The same as `_strip` does, over pieces of `n` floats.
 
     `target` may be `source` if the range it begins at is that of `first` or overlaps no piece.
@@ -392,8 +393,8 @@ def _all_blocks(volume, out, cut, terms):
         _block(np.int64(number), volume, out, cut, terms)
 
 
-parallel_blocks = kernel(_all_blocks, parallel=True)
-serial_blocks = kernel(_all_blocks)
+_parallel_blocks = kernel(_all_blocks, parallel=True)
+_serial_blocks = kernel(_all_blocks)
 
 
 def _checked(volume, radius, size, out):
@@ -415,13 +416,13 @@ def _checked(volume, radius, size, out):
 
 
 @register_jitable
-def plan(shape, radius, size, threads):
+def plan(shape: tuple[int, int, int], radius: float, size: int, threads: int) -> tuple[_Cut, _Terms]:
     """What the kernels need to know about the ball and the volume: cut and terms."""
     table = _half_lengths(radius, size, max(shape) - 1)
     return _cut(shape, table.shape[0] - 2, threads), _disc_terms(table)
 
 
-def ball_voxels(radius, size=None):
+def ball_voxels(radius: float, size: int | None = None) -> int:
     """Number of voxels in the ball: n_v.
 
     Parameters
@@ -445,7 +446,8 @@ def ball_voxels(radius, size=None):
     return int(_count(_half_lengths(float(radius), 0 if size is None else operator.index(size) or -1, np.inf)))
 
 
-def sliding_maximum(volume, radius, size=None, out=None):
+def sliding_maximum(volume: np.ndarray | tuple[Any, ...], radius: float, size: int | None = None,
+                    out: np.ndarray | tuple[Any, ...] | None = None) -> np.ndarray | tuple[Any, ...]:
     """Maximum of `volume` over a ball around each voxel, on numba's threads.
 
     Outside the volume the nearest voxel repeats, so that an edge never creates a maximum. The result is exact and
@@ -477,16 +479,16 @@ def sliding_maximum(volume, radius, size=None, out=None):
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
         cut, terms = plan(volume.shape, radius, size, numba.config.NUMBA_NUM_THREADS)
-        launch(parallel_blocks, volume.reshape(-1), out.reshape(-1), cut, terms)
+        launch(_parallel_blocks, volume.reshape(-1), out.reshape(-1), cut, terms)
     return out
 
 
-def sliding_maximum_serial(volume, radius, size=None, out=None):
+def sliding_maximum_serial(volume: Any, radius: Any, size: Any = None, out: Any = None) -> Any:
     """`sliding_maximum` on the calling thread alone, without the interpreter's lock; the result is the same."""
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:
         cut, terms = plan(volume.shape, radius, size, 1)
-        serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
+        _serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
     return out
 
 
@@ -529,5 +531,5 @@ def _compiled(function, run, threads):
         return implementation
 
 
-_compiled(sliding_maximum, parallel_blocks, numba.config.NUMBA_NUM_THREADS)
-_compiled(sliding_maximum_serial, serial_blocks, 1)
+_compiled(sliding_maximum, _parallel_blocks, numba.config.NUMBA_NUM_THREADS)
+_compiled(sliding_maximum_serial, _serial_blocks, 1)

@@ -5,7 +5,9 @@ nobody wants any more can hold the result. The sections next to each piece are d
 """
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,8 @@ def _reach(radius, size):
     return whole if size is None else min(whole, size // 2)
 
 
-def maxima_of_sections(volume, radius, size, pieces, prepare=None):
+def maxima_of_sections(volume: np.ndarray, radius: float, size: int, pieces: Iterable[Any],
+                       prepare: Callable[..., Any] | None = None) -> Iterator[np.ndarray]:
     """Sliding maximum of pieces of a volume, one after the other.
 
     Parameters
@@ -52,7 +55,7 @@ def maxima_of_sections(volume, radius, size, pieces, prepare=None):
         yield found[piece.start - first:piece.stop - first]
 
 
-def overwrite_with_maximum(volume, radius, size, sections):
+def overwrite_with_maximum(volume: np.ndarray, radius: float, size: int, sections: int) -> np.ndarray:
     """Replace a volume by its sliding maximum.
 
     Parameters

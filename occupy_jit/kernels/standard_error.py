@@ -37,7 +37,8 @@ def _error(maximum, zero, floor, variance, of_map, full, structure, out):
             _error_row(maximum[z, y], zero, floors, variances, of_map, full, structure, out[z, y])
 
 
-def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, out=None):
+def scale_error(maximum: np.ndarray, zero: float, floor: float | np.ndarray, variance: float | np.ndarray,
+                full: float, structure: float, of_map: bool = False, out: np.ndarray | None = None) -> np.ndarray:
     """Standard error of the scale, not limited to 1.
 
     ``sqrt(((1 + (f/M')^2) e / x)^2 + c^2 S^2)``: noise of the sliding maximum, whose slope in the scale is at most 2,
@@ -56,6 +57,7 @@ def scale_error(maximum, zero, floor, variance, full, structure, of_map=False, o
     of_map : bool
         The variance is that of the map: a maximum over noise alone varies by 0.7 of its standard deviation, one that
         content makes by all of it, hence ``e = sigma (1 - 0.3 (f/M')^2)``.
+    out : (nz, ny, nx) float32 array, optional
 
     Returns
     -------

@@ -4,6 +4,8 @@ Each is one pass over memory, in blocks of a fixed number of voxels; every voxel
 values only, so the bits do not depend on the number of threads.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 from numba.extending import overload
@@ -101,7 +103,7 @@ def _confidence_between_cells(evidence, lower, of_lower, of_upper, scale, low, h
 
 
 @kernel
-def factor(scale, kind, strength, pivot_ratio, limit):
+def factor(scale: Any, kind: Any, strength: Any, pivot_ratio: Any, limit: Any) -> Any:
     """f(S) of one voxel; 1 below the limit. See `modify` for the kinds."""
     one = np.float32(1)
     if scale < limit or scale <= np.float32(0):
@@ -157,7 +159,9 @@ def _modify(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio,
                       low, high, out[start:stop])
 
 
-def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None, even=None):
+def scale_and_depth(maximum: np.ndarray, zero: float, floor: float | np.ndarray, full: float, cap: float = np.inf,
+                    out: np.ndarray | None = None, depth: np.ndarray | None = None,
+                    even: tuple[Any, ...] | None = None) -> np.ndarray:
     """Local scale from the sliding maximum, and what the evidence for content is made of.
 
     ``S = min(m / x, 1)`` with ``m = M' - f^2 / M'`` where ``M' = M - b > f``, and 0 elsewhere: m is what M' would be
@@ -204,7 +208,9 @@ def scale_and_depth(maximum, zero, floor, full, cap=np.inf, out=None, depth=None
     return out
 
 
-def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge=1.0, out=None):
+def confidence_from_evidence(evidence: np.ndarray, scale: np.ndarray, low: float, high: float,
+                             gate: tuple[float, float] = (0.0, 1e-6), hedge: float = 1.0,
+                             out: np.ndarray | None = None) -> np.ndarray:
     """Confidence: a ramp from 0 at `low` to 1 at `high`, times a ramp of the scale over `gate`, to the power `hedge`.
 
     `low` and `high` may be given in falling order: then less evidence means more confidence.
@@ -215,6 +221,12 @@ def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge
         Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.grid.binned`): between them it follows
         straight lines.
     scale : (nz, ny, nx) float32 array
+    low, high : float
+        Evidence of none and of full confidence.
+    gate : (low, high)
+        Scales between which the confidence rises, too.
+    hedge : float
+        Exponent.
     out : (nz, ny, nx) float32 array, optional
         May be `evidence` itself where that has the same shape.
 
@@ -236,8 +248,9 @@ def confidence_from_evidence(evidence, scale, low, high, gate=(0.0, 1e-6), hedge
     return out
 
 
-def modify(volume, scale, confidence, zero, kind, strength, limit=0.05, pivot=0.5, exclude_solvent=False,
-           noise=None, value_range=None, out=None):
+def modify(volume: np.ndarray, scale: np.ndarray, confidence: np.ndarray, zero: float, kind: int, strength: float,
+           limit: float = 0.05, pivot: float = 0.5, exclude_solvent: bool = False, noise: np.ndarray | None = None,
+           value_range: tuple[Any, ...] | None = None, out: np.ndarray | None = None) -> np.ndarray:
     """Confidence-weighted modification of a map by its local scale, in one pass.
 
     ::
@@ -261,10 +274,16 @@ def modify(volume, scale, confidence, zero, kind, strength, limit=0.05, pivot=0.
         One of the four above.
     strength : float
         Amount a or exponent g.
+    limit : float
+        Scale below which nothing is changed.
+    pivot : float
+        Scale m that SIGMOID_GAMMA leaves as it is.
+    exclude_solvent : bool
     noise : (nz, ny, nx) float32 array, optional
         Solvent noise around 0 that refills what f < 1 takes away.
     value_range : (low, high), optional
         The result is clipped to it.
+    out : (nz, ny, nx) float32 array, optional
 
     Returns
     -------
@@ -285,7 +304,7 @@ def modify(volume, scale, confidence, zero, kind, strength, limit=0.05, pivot=0.
     return out
 
 
-def sigmoid_ratio(pivot, gamma):
+def sigmoid_ratio(pivot: float, gamma: float) -> float:
     """m / (1 - m) of the sigmoid for which ``s(pivot) = pivot``.
 
     From ``s(t) = t``: ``(m (1-t) / ((1-m) t))^g = (1-t) / t``, so ``m / (1-m) = ((1-t)/t)^(1/g - 1)``.

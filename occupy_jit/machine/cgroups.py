@@ -5,9 +5,10 @@ Standard library only. Files that are not there or not as expected mean no limit
 
 import math
 import os
+from typing import Any
 
 
-def cpu_quota(proc="/proc/self"):
+def cpu_quota(proc: str = "/proc/self") -> Any:
     """CPUs' worth of time that the control groups of this process allow, rounded up; None without a quota.
 
     Parameters
@@ -29,7 +30,7 @@ def cpu_quota(proc="/proc/self"):
     return min(quotas, default=None)
 
 
-def memory_left(proc="/proc/self"):
+def memory_left(proc: str = "/proc/self") -> Any:
     """Bytes that the tightest control group around this process leaves; None without a limit.
 
     Parameters

@@ -9,7 +9,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT = 32 * 1024 * 1024  # glibc takes no larger one
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Let arrays of up to 32 MiB reuse memory of arrays that are gone, as they do where no variable forbids it.
 
     glibc raises its own thresholds while a program runs, unless MALLOC_TRIM_THRESHOLD_ is set. Workers of dask run

@@ -5,7 +5,7 @@ import os
 from occupy_jit.machine import cgroups
 
 
-def thread_count(requested=None):
+def thread_count(requested: int | None = None) -> int:
     """Return the number of threads that may run at once here.
 
     The least of all limits that apply: what was asked for, the CPUs this process may run on,
@@ -36,7 +36,7 @@ def _affinity():
         return os.cpu_count() or 1
 
 
-def environment_number(name):
+def environment_number(name: str) -> int | None:
     """Positive integer in an environment variable; None if there is none.
 
     ``OMP_NUM_THREADS`` may list a number for each level of nesting; the first is the outermost.

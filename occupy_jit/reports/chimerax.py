@@ -16,7 +16,9 @@ A file name that cannot pass all of this unchanged is never written into a comma
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.settings import Options
@@ -49,7 +51,7 @@ _SPREAD_LEVEL = 0.15  # of the standard deviation of scale over classes, where t
 _PLAIN = re.compile(r"[A-Za-z0-9 _.,:()+=/-]")
 
 
-def script_path(path, directory=None):
+def script_path(path: str | os.PathLike[str], directory: str | os.PathLike[str] | None = None) -> str:
     """A file's path as the script names it: relative to the script's folder, with forward slashes.
 
     Parameters
@@ -75,7 +77,7 @@ def script_path(path, directory=None):
     return text if os.path.isabs(text) or text.startswith(("./", "../")) else "./" + text
 
 
-def cannot_open(path, directory=None):
+def cannot_open(path: str, directory: str | None = None) -> str | None:
     """Why ChimeraX could not open a file of this name from a script; None if it can.
 
     Parameters
@@ -102,7 +104,8 @@ def cannot_open(path, directory=None):
     return None
 
 
-def cube(position, corner, tile, voxel_size):
+def cube(position: tuple[Any, ...], corner: tuple[Any, ...], tile: int, voxel_size: float
+        ) -> tuple[tuple[Any, ...], float]:
     """The full-scale cube where ChimeraX shows the map.
 
     ChimeraX puts the centre of the first voxel at the map's position; a cube of voxels begins half a voxel before the
@@ -161,7 +164,7 @@ class _Script:
         Scales that the colours stand for.
     """
 
-    def __init__(self, name, about, version, directory, min_vis_scale):
+    def __init__(self, name: str, about: str, version: str, directory: str, min_vis_scale: float) -> None:
         self._name, self._directory = name, directory
         self._title = f"# OccuPy {_comment(version)}: {about}"
         self._lowest = min_vis_scale
@@ -169,7 +172,7 @@ class _Script:
         self.opened = []
         self.values = scale_values(min_vis_scale)
 
-    def open(self, path, what):
+    def open(self, path: str, what: str) -> int | None:
         """Open a map; the number of its model, None if there is none or its name cannot be written."""
         if path is None:
             return None
@@ -180,13 +183,14 @@ class _Script:
         self.opened.append((script_path(path, self._directory), what))
         return len(self.opened)
 
-    def coloured(self, numbers, scale):
+    def coloured(self, numbers: list[int], scale: int) -> list[str]:
         """Commands that colour surfaces by the scale, if there is one."""
         if scale is None:
             return []
         return _sampled(numbers, scale, zip(self.values, COLOURS, strict=True))
 
-    def text(self, usage, drawn, hidden, full_scale_box, aliases, key=True, colours_are="local scale"):
+    def text(self, usage: list[str], drawn: list[str], hidden: list[int], full_scale_box: tuple[Any, ...] | None,
+             aliases: list[str], key: bool = True, colours_are: str = "local scale") -> str:
         """The whole script.
 
         Parameters
@@ -230,8 +234,10 @@ class _Script:
         return "\n".join(lines)
 
 
-def script(name, input_path, scale_path, others=(), *, version, directory=None, full_scale_box=None, level=None,
-           min_vis_scale=Options.min_vis_scale):
+def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.PathLike[str],
+           others: Sequence[tuple[Any, ...]] = (), *, version: str, directory: str | os.PathLike[str] | None = None,
+           full_scale_box: tuple[Any, ...] | None = None, level: float | None = None,
+           min_vis_scale: float = Options.min_vis_scale) -> str:
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
@@ -320,8 +326,9 @@ class ShownClass:
     level: float
 
 
-def classes_script(name, classes, variance_path=None, *, version, directory=None, full_scale_box=None,
-                   min_vis_scale=Options.min_vis_scale):
+def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str | None = None, *, version: str,
+                   directory: str | None = None, full_scale_box: tuple[Any, ...] | None = None,
+                   min_vis_scale: float = Options.min_vis_scale) -> str:
     """Text of a script that opens several maps on a common scale, each coloured by its own.
 
     The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
@@ -374,12 +381,12 @@ def _box(full_scale_box, number):
             f"surface squaremesh #{number}"]
 
 
-def scale_values(lowest):
+def scale_values(lowest: float) -> list[float]:
     """The numbers that `COLOURS` stand for, from the lowest that is shown to 1."""
     return [lowest + (1 - lowest) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
 
 
-def scale_key(values):
+def scale_key(values: list[float]) -> list[str]:
     """Commands that draw the key of the colours; there can be one only."""
     return [_key(zip(values, COLOURS, strict=True))]
 

@@ -4,6 +4,9 @@ The scale runs from red over grey to blue, confidence to green, errors to orange
 do not tell red from green.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 SCALE = ((0.2, "#cc3920"), (0.6, "#d9d9d9"), (1.0, "#4d6edf"))
@@ -16,7 +19,7 @@ ERROR = ((0.0, "#efece6"), (1.0, "#b35900"))
 _DARK_TEXT, _LIGHT_TEXT = "#111", "#fff"
 
 
-def ramp(stops, values):
+def ramp(stops: Sequence[tuple[Any, ...]], values: np.ndarray) -> np.ndarray:
     """Colours of values, straight lines between the stops.
 
     Parameters
@@ -34,17 +37,17 @@ def ramp(stops, values):
                      for i in (1, 3, 5)], axis=-1)
 
 
-def hexadecimal(rgb):
+def hexadecimal(rgb: np.ndarray) -> str:
     """Three numbers from 0 to 255 as #rrggbb."""
     return "#" + "".join(f"{int(round(v)):02x}" for v in rgb)
 
 
-def of_scale(value):
+def of_scale(value: float) -> str:
     """Colour of a scale as #rrggbb."""
     return hexadecimal(ramp(SCALE, value))
 
 
-def text_on(colour):
+def text_on(colour: Any) -> Any:
     """Colour of text that is read best on a background #rrggbb: by relative luminance."""
     linear = [(int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

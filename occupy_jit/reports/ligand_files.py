@@ -1,6 +1,8 @@
 """What was found out about ligands, as files: a table, attributes and a tour of the sites for ChimeraX."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from occupy_jit.reports.chimerax import cannot_open, script_path
 from occupy_jit.reports.parts_files import can_be_named
@@ -16,7 +18,7 @@ _NEAR = 5  # Å: what lies that near is shown with the ligand
 _FRAMES = 60  # of the way to the next site
 
 
-def table_rows(rows):
+def table_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows (dict) with as many digits as mean something, in the order of the columns.
 
     Parameters
@@ -31,7 +33,7 @@ def table_rows(rows):
     return rounded([{name: row[name] for name in ("class", *COLUMNS) if name in row} for row in rows])
 
 
-def table_csv(rows, of_class=False):
+def table_csv(rows: Sequence[dict[str, Any]], of_class: bool = False) -> str:
     """Text of ligands_<name>.csv: one line per ligand, and per class where there are several maps.
 
     Parameters
@@ -50,7 +52,7 @@ def table_csv(rows, of_class=False):
                      for row in rows), ["class"] * of_class + list(COLUMNS))
 
 
-def attributes(rows, residues):
+def attributes(rows: Sequence[dict[str, Any]], residues: Sequence[Sequence[tuple[Any, ...]]]) -> str:
     """Text of ligands_<name>.defattr: what was found of each ligand as attributes of its residues.
 
     Parameters
@@ -72,7 +74,7 @@ def attributes(rows, residues):
     return "\n".join(lines) + "\n"
 
 
-def in_words(row):
+def in_words(row: dict[str, Any]) -> str:
     """A ligand in one line."""
     text = f"{row['occupancy']:.2f} ({row['low']:.2f} to {row['high']:.2f}), {row['call']}"
     if row["call"] == "absent":
@@ -80,7 +82,7 @@ def in_words(row):
     return text + (f"; {row['remark']}" if row["remark"] else "")
 
 
-def copies_in_words(copies):
+def copies_in_words(copies: dict[str, Any]) -> str:
     """What copies of one ligand have in common, or not, in one line."""
     sites = copies["sites"]
     text = (f"mean {copies['occupancy']:.2f} ± {copies['se']:.2f}, {copies['filled']:.1f} of {len(sites)} sites filled "
@@ -92,7 +94,8 @@ def copies_in_words(copies):
     return text + f"not equal (p {copies['p_equal']:.2g}): {', '.join(copies['differing'][:12])} differ from the others"
 
 
-def script(name, map_path, model_path, rows, residues, *, directory, level, version):
+def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, Any]],
+           residues: Sequence[Sequence[tuple[Any, ...]]], *, directory: str, level: float, version: str) -> str:
     """Text of ligands_<name>.cxc: map and model, and a view of each site that can be called by its name.
 
     Parameters

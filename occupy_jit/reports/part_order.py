@@ -1,10 +1,13 @@
 """Which parts of a model are told of first, where there are more than anybody reads."""
 
+from collections.abc import Sequence
+from typing import Any
+
 SHOWN = 24
 """Rows of a table of parts that is read as it stands; the others are in the tables as files."""
 
 
-def surest_differences(found):
+def surest_differences(found: Any) -> list[Any]:
     """Of every part that differs between classes, the two classes between which that is surest.
 
     All pairs of classes of a few parts that differ much would leave no place for the other parts.
@@ -24,14 +27,14 @@ def surest_differences(found):
     return list(rows.values())
 
 
-def those_that_differ_first(found):
+def those_that_differ_first(found: Any) -> list[int]:
     """Numbers of the parts that have atoms: those that differ, surest first, then the others as in the model."""
     place = {row.part: at for at, row in enumerate(surest_differences(found))}
     order = [k for k in range(len(found.names)) if found.atoms[k]]
     return sorted(order, key=lambda k: place.get(found.names[k], len(place)))  # stable
 
 
-def lowest(rows, most):
+def lowest(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """Rows of parts with the lowest occupancies, in their order; all where there are no more than `most`.
 
     Parameters

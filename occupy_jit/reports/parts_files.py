@@ -1,6 +1,8 @@
 """What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands, a picture."""
 
 import re
+from collections.abc import Sequence
+from typing import IO, Any
 
 from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_values, script_path
 from occupy_jit.reports.plot import _agg, _plain, _write
@@ -12,7 +14,7 @@ _MOST_BARS = 200
 _TRANSPARENCY = 60  # percent, of the map: the model is inside
 
 
-def table_csv(rows):
+def table_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Text of parts_<name>.csv: one line per part.
 
     Parameters
@@ -29,12 +31,12 @@ def table_csv(rows):
                     for row in rounded(rows))
 
 
-def can_be_named(chain, number):
+def can_be_named(chain: str, number: str) -> bool:
     """Whether ChimeraX has words for a residue: others cannot be given an attribute there."""
     return bool(re.fullmatch(r"\w+", chain, re.ASCII) and re.fullmatch(r"-?\d+[A-Za-z]?", number))
 
 
-def attributes(residues):
+def attributes(residues: Sequence[tuple[Any, ...]]) -> str:
     """Text of parts_<name>.defattr: the occupancy of every residue as an attribute for ChimeraX.
 
     Parameters
@@ -52,7 +54,7 @@ def attributes(residues):
     return "\n".join(lines) + "\n"
 
 
-def script_lines(model_path, attributes_path, directory, lowest):
+def script_lines(model_path: str, attributes_path: str | None, directory: str, lowest: float) -> str:
     """Commands that open the model in the map, coloured by its occupancies; for the end of the script.
 
     ChimeraX has one key of colours only: the model's colours stand for the same numbers as the map's.
@@ -89,7 +91,7 @@ def script_lines(model_path, attributes_path, directory, lowest):
     return "\n".join([*lines, ""])
 
 
-def bar_chart(target, rows, *, name, version):
+def bar_chart(target: IO[bytes], rows: Sequence[dict[str, Any]], *, name: str, version: str) -> None:
     """Draw parts_<name>.png: the occupancy of every part with its standard error.
 
     Parameters
@@ -133,7 +135,7 @@ _CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e
 _CLASS_MARKS = "osD^vP*X"
 
 
-def class_chart(target, found, *, name, version):
+def class_chart(target: IO[bytes], found: Any, *, name: str, version: str) -> None:
     """Draw classparts_<name>.png: the occupancy of every part in every class, with standard errors.
 
     Parameters

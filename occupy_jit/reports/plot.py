@@ -4,11 +4,20 @@ matplotlib is an extra: it is imported where it is used, and only its Figure wit
 is asked for and no global state (pyplot) is touched.
 """
 
+from __future__ import annotations
+
 import math
 import textwrap
 import warnings
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 from occupy_jit.errors import missing_packages
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
 
 # Distinguishable for colour-blind readers (Okabe and Ito), and by their line styles in grey.
 _MAP, _SOLVENT, _CONFIDENCE = "#7f8c99", "#0072b2", "#009e73"
@@ -50,8 +59,11 @@ def _binned(edges, counts, limit=400):
     return np.append(edges[:-1][starts], edges[-1]), np.add.reduceat(counts, starts), join
 
 
-def solvent_model_png(target, *, name, bin_edges, counts, gaussian, edge, zero, floor, full_scale,
-                      confidence_centres, confidence_values, bands=None, verdicts=(), version):
+def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, bin_edges: np.ndarray,
+                      counts: np.ndarray, gaussian: tuple[Any, ...] | None, edge: float | None, zero: float | None,
+                      floor: float | None, full_scale: float | None, confidence_centres: np.ndarray,
+                      confidence_values: np.ndarray, bands: dict[str, Any] | None = None,
+                      verdicts: Sequence[str] = (), version: str) -> None:
     """Draw solModel_<name>.png: what the map's densities are and what was taken for solvent.
 
     Parameters
@@ -171,7 +183,8 @@ def _draw_bands(figure, place, bands):
                 fontsize="small", frameon=False, borderaxespad=0.3, columnspacing=1.2)
 
 
-def slices_png(target, panels, axis=0, *, index=None, version=""):
+def slices_png(target: str | os.PathLike[str] | IO[bytes], panels: Sequence[tuple[Any, ...]], axis: int = 0, *,
+               index: int | None = None, version: str = "") -> None:
     """Draw slices of maps side by side, with a colour bar each.
 
     Parameters

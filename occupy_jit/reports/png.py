@@ -11,7 +11,7 @@ _TRUECOLOUR = 2
 _UP = 2  # each row as its difference to the row above: smooth pictures deflate better so
 
 
-def png(rgb):
+def png(rgb: np.ndarray) -> bytes:
     """A picture as the bytes of a PNG file.
 
     Parameters
@@ -36,6 +36,6 @@ def _chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def data_uri(rgb):
+def data_uri(rgb: np.ndarray) -> str:
     """A picture as an address that holds the picture itself."""
     return "data:image/png;base64," + base64.b64encode(png(rgb)).decode("ascii")

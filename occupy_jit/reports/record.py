@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import os
+from typing import IO, Any
 
 from occupy_jit import __version__
 from occupy_jit.errors import InputError
@@ -61,7 +62,7 @@ def _lines(value, indent=""):
     return json.dumps(value, allow_nan=False)
 
 
-def write_record(file, record):
+def write_record(file: IO[str], record: dict[str, Any]) -> None:
     """Write a record as JSON.
 
     Parameters
@@ -89,7 +90,7 @@ def _no_constant(name):
     raise ValueError(f"{name} is no JSON number")
 
 
-def read_record(path, pipe=False):
+def read_record(path: str, pipe: bool = False) -> dict[str, Any]:
     """Read a record back.
 
     Parameters

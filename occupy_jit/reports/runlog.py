@@ -11,6 +11,8 @@ import os
 import platform
 import shlex
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from occupy_jit import PROGRAM, __version__
 from occupy_jit.files.names.paths import shown
@@ -24,7 +26,7 @@ SOURCES = ("given", "default", "derived")
 _INDENT = " " * 11
 
 
-def value_text(value):
+def value_text(value: bool | float | str | None) -> str:
     """A value as a person reads it: six digits, yes and no, lists with commas, "-" for none."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
@@ -76,11 +78,11 @@ def _columns(rows):
 class _Collector(logging.Handler):
     """Puts the lines into a list."""
 
-    def __init__(self, lines):
+    def __init__(self, lines: list[Any]) -> None:
         super().__init__()
         self._lines = lines
 
-    def emit(self, record):
+    def emit(self, record: Any) -> None:
         if not hasattr(record, "step"):
             self._lines.append(record)
 
@@ -156,22 +158,22 @@ class RunLog:
         for row in rows:
             self._tell(level, f"{_INDENT}  {row}", f"  {row}", stamped=False)
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """A line for every user."""
         text = _one_line(text)
         self._tell(NORMAL, text, text)
 
-    def detail(self, text):
+    def detail(self, text: str) -> None:
         """A line for those who ask for more."""
         text = _one_line(text)
         self._tell(VERBOSE, text, text)
 
-    def step(self, text=""):
+    def step(self, text: str = "") -> None:
         """What is being done just now, for who waits at a terminal; in no log. Without a text: nothing any more."""
         self._logger.log(NORMAL, "%s", text, extra={"logged": None, "printed": None, "aside": True, "at": None,
                                                     "step": _one_line(text)})
 
-    def warning(self, text):
+    def warning(self, text: str) -> None:
         """A warning, for every user; the same one again is not repeated."""
         text = _one_line(text)
         if text in self.warnings:
@@ -179,7 +181,7 @@ class RunLog:
         self.warnings.append(text)
         self._warn(f"warning: {text}", text)
 
-    def error(self, text, kind="error", trace=None):
+    def error(self, text: str, kind: str = "error", trace: Any = None) -> None:
         """Why a map could not be done; the lines of the message stay lines. `trace` is for those who ask for more."""
         if trace is not None:
             self._tell(VERBOSE, None, trace, aside=True)
@@ -188,7 +190,7 @@ class RunLog:
         hint = "" if trace is None else " (run again with --verbose for the traceback)"
         self._tell(ERROR, None, f"{PROGRAM}: {kind}: {text}{hint}", aside=True)
 
-    def section(self, title, level=VERBOSE):
+    def section(self, title: str, level: int = VERBOSE) -> None:
         """A heading."""
         title = _one_line(title)
         self._tell(level, "", stamped=False)
@@ -196,7 +198,7 @@ class RunLog:
 
     # sections --------------------------------------------------------------------------------------------------------
 
-    def header(self, argv, inputs=()):
+    def header(self, argv: Sequence[str], inputs: Sequence[str] | None = ()) -> None:
         """Version, command line, date, machine and versions, at the start of the log.
 
         Parameters
@@ -219,7 +221,7 @@ class RunLog:
                                          f"{platform.machine()}"),
                              ("python", f"{platform.python_version()}, {packages}")]), VERBOSE)
 
-    def settings(self, rows, title="settings"):
+    def settings(self, rows: Sequence[tuple[Any, ...]], title: str = "settings") -> None:
         """Every setting with where it came from.
 
         Parameters
@@ -236,7 +238,7 @@ class RunLog:
         self._rows(_columns((_one_line(name), value_text(value), _one_line(source)) for name, value, source in rows),
                    VERBOSE)
 
-    def results(self, rows, title="results"):
+    def results(self, rows: list[tuple[str, str]], title: str = "results") -> None:
         """What was found: rows of (name, value) or (name, value, unit)."""
         rows = list(rows)
         if not rows:
@@ -247,7 +249,7 @@ class RunLog:
                             for name, value, *unit in rows), NORMAL)
         self._results = title
 
-    def table(self, title, rows, level=NORMAL):
+    def table(self, title: str, rows: list[tuple[str, ...]], level: int = NORMAL) -> None:
         """Rows of equal length, the first of them the heading; numbers as `value_text` has them."""
         self.section(title, level)
         self._rows(_columns([value_text(cell) for cell in row] for row in rows), level)
@@ -258,17 +260,17 @@ class RunLog:
         sentence = _one_line(sentence)
         self._warn(f"verdict {code}: {sentence}", sentence, code)
 
-    def files(self, files):
+    def files(self, files: list[tuple[str, str]]) -> None:
         """The files that are written, (path, what) each, for the log: it is one of them, and complete before them."""
         for path, what in files:
             self._tell(NORMAL, f"wrote {shown(path)}  {_one_line(what)}")
 
-    def wrote(self, files):
+    def wrote(self, files: list[tuple[str, str]]) -> None:
         """The same for the user, once they have their names."""
         for path, what in files:
             self._tell(NORMAL, None, f"wrote {shown(path)}  {_one_line(what)}")
 
-    def absorb(self, other):
+    def absorb(self, other: Any) -> None:
         """Take over what another run told, which was listened to while it went on: its log, or its outcome."""
         self.lines.extend(other.lines)
         self.verdicts.extend(other.verdicts)
@@ -277,7 +279,7 @@ class RunLog:
             self.timings[name] = self.timings.get(name, 0.0) + seconds
 
     @contextlib.contextmanager
-    def timed(self, name):
+    def timed(self, name: str) -> Iterator[Any]:
         """Measure what happens inside; the times of one name add up, also of parts that fail."""
         start = self._clock()
         try:
@@ -285,14 +287,14 @@ class RunLog:
         finally:
             self.timings[name] = self.timings.get(name, 0.0) + self._clock() - start
 
-    def show_timings(self, title="timings"):
+    def show_timings(self, title: str = "timings") -> None:
         """The seconds that `timed` measured, and all since the log began."""
         rows = [*self.timings.items(), ("since the start", self._clock() - self._start)]
         self.section(title)
         width = max(len(f"{seconds:.2f}") for _, seconds in rows)
         self._rows(_columns((_one_line(name), f"{seconds:{width}.2f} s") for name, seconds in rows), VERBOSE)
 
-    def text(self):
+    def text(self) -> str:
         """The whole log, ending in a newline, to be written as UTF-8."""
         start = self._start + self._epoch
         lines = (line.logged if line.at is None else f"{line.at - start:9.2f}  {line.logged}".rstrip()

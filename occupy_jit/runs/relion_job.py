@@ -11,6 +11,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from occupy_jit.errors import OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
@@ -41,11 +43,11 @@ class ExternalJob:
         What RELION gave as --o.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.directory = directory
         self._ended = threading.Lock()
 
-    def begin(self):
+    def begin(self) -> None:
         """Remove what an earlier run left, and watch for the order to stop.
 
         Raises
@@ -78,14 +80,14 @@ class ExternalJob:
         remove_temporaries()
         os._exit(128 + signal.SIGTERM)
 
-    def interrupted(self):
+    def interrupted(self) -> None:
         """Say that the job was stopped. Safe in a signal handler; nothing that comes later changes it."""
         if self._ended.acquire(blocking=False):
             self._touch(ABORTED)
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, ABORT_NOW))
 
-    def end(self, status, nodes=()):
+    def end(self, status: int, nodes: Sequence[tuple[Any, ...]] = ()) -> None:
         """Say how the job ended.
 
         Parameters
@@ -132,7 +134,7 @@ class ExternalJob:
             file.write(document.as_string())
 
 
-def nodes_of(directory, begun_ns):
+def nodes_of(directory: str, begun_ns: int) -> list[Any]:
     """What the records that were written to a directory, since a time, say that was made: (path, kind) pairs.
 
     Parameters

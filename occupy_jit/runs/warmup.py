@@ -4,12 +4,14 @@ import contextlib
 import importlib.util
 import logging
 import threading
+from collections.abc import Callable
+from typing import Any
 
 _loading = None
 _remarks = []
 
 
-def start(announce=None, rest=False, scale_only=False):
+def start(announce: Callable[..., Any] | None = None, rest: bool = False, scale_only: bool = False) -> None:
     """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
 
     Parameters
@@ -29,13 +31,13 @@ def start(announce=None, rest=False, scale_only=False):
         _loading.start()
 
 
-def wait():
+def wait() -> None:
     """Wait until what `start` began is done."""
     if _loading is not None:
         _loading.join()
 
 
-def ready():
+def ready() -> None:
     """Load the kernels, unless they are."""
     start()
     wait()
@@ -47,7 +49,7 @@ def _load_quietly(announce, rest, scale_only):
         load(announce, rest, False, scale_only)
 
 
-def remarks():
+def remarks() -> list[Any]:
     """What there was to say about the kernels since the last call, list of str: why they are compiled or not kept."""
     said = _remarks[:]
     del _remarks[:len(said)]
@@ -57,7 +59,7 @@ def remarks():
 class _Remarks(logging.Handler):
     """Keeps what the cache of kernels has to say."""
 
-    def emit(self, record):
+    def emit(self, record: Any) -> None:
         _remarks.append(record.getMessage())
 
 
@@ -75,7 +77,8 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce=None, rest=True, model=True, scale_only=False):
+def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: bool = True, scale_only: bool = False
+        ) -> None:
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
@@ -102,7 +105,7 @@ def load(announce=None, rest=True, model=True, scale_only=False):
                      "another directory")
 
 
-def announce_compiling(announce):
+def announce_compiling(announce: Any) -> None:
     """Say, where processes of this one will compile the kernels, that they will and why; see `start`."""
     with _listening():
         from occupy_jit.kernels.jit import cache

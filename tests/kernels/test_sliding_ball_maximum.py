@@ -73,7 +73,7 @@ def test_does_not_depend_on_how_the_volume_is_cut(shape, radius, size, seed, par
     deep, down, across = (min(p, n) for p, n in zip(parts, shape, strict=True))
     cut = cut._replace(deep=deep, down=down, across=across, planes=planes)
     out = np.empty_like(volume)
-    module.serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
+    module._serial_blocks(volume.reshape(-1), out.reshape(-1), cut, terms)
     np.testing.assert_array_equal(out, naive.sliding_maximum(volume, radius, size))
 
 

@@ -6,8 +6,9 @@ is squared and summed.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +45,8 @@ class TargetDifference(NamedTuple):
     significant: bool
 
 
-def compare_targets(targets, classes, full_scale_error=0.0):
+def compare_targets(targets: Sequence[list[dict[str, Any]]], classes: Sequence[str], full_scale_error: float = 0.0
+                   ) -> list[TargetDifference]:
     """Test the differences of every region between all pairs of maps.
 
     Parameters

@@ -5,14 +5,20 @@ each block of space adds to an occupancy is therefore kept for each map, and sub
 what they share cancels, noise does not.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from occupy_jit.estimation.comparison.multiple_testing import LEVEL, holm, two_sided
 from occupy_jit.estimation.parts.errors import difference_error, relative_to_full, standard_errors
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
 
 _TOLERANCE = 0.07
 _REFERENCE_SPREAD = 0.03
@@ -81,10 +87,10 @@ class ClassParts:
     warnings: list = field(default_factory=list)
     level: float = LEVEL
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.classes) * len(self.names)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         for c, label in enumerate(self.classes):
             for k, name in enumerate(self.names):
                 yield PartInClass(label, name, int(self.atoms[k]), float(self.occupancy[c, k]), float(self.se[c, k]),
@@ -92,12 +98,13 @@ class ClassParts:
                                   bool(self.reference[k]))
 
     @property
-    def significant(self):
+    def significant(self) -> list[PartDifference]:
         """list of PartDifference : Those that chance does not explain."""
         return [row for row in self.differences if row.significant]
 
 
-def compare_parts(results, classes=None, reference=()):
+def compare_parts(results: Sequence[PartsResult], classes: Sequence[str] | None = None, reference: Sequence[str] = ()
+                 ) -> ClassParts:
     """Put the parts of one model in several maps on one scale, and test the differences between the maps.
 
     Occupancy 1 is the mean of the same parts in all maps: of those that are full in each of them and that do not differ
@@ -280,6 +287,6 @@ def _warnings(results):
     return say
 
 
-def without_model(result):
+def without_model(result: PartsResult) -> PartsResult:
     """The same result without what is large and not needed for a comparison."""
     return replace(result, model=None, part_of_atom=None, residues=[], residue_of_table=None)

@@ -8,7 +8,9 @@ different only a small share is by chance (the false discovery rate of Benjamini
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +44,7 @@ class NoiseOfScale:
     floor: float
     deviation: float
 
-    def at(self, scale):
+    def at(self, scale: np.ndarray) -> np.ndarray:
         """Standard error of each scale that noise alone makes; see `occupy_jit.kernels.standard_error.scale_error`."""
         share = noise_share(maximum_with_noise(scale, self.floor), self.floor) if self.floor > 0 else 0.0 * scale
         return (1 + share) * (1 - 0.3 * share) * self.deviation
@@ -85,7 +87,7 @@ class Difference:
     peak_at: tuple | None
 
 
-def least_errors(counts, total, level):
+def least_errors(counts: np.ndarray, total: int, level: float) -> float | None:
     """How many standard errors a difference must exceed so that at most a share of those that do are by chance.
 
     Parameters
@@ -109,7 +111,9 @@ def least_errors(counts, total, level):
     return None
 
 
-def compare(scales, noises, occupied, spread=None, slab_voxels=SLAB_VOXELS):
+def compare(scales: Sequence[np.ndarray], noises: Sequence[NoiseOfScale] | np.ndarray, occupied: np.ndarray,
+            spread: np.ndarray | None = None, slab_voxels: int = SLAB_VOXELS
+           ) -> tuple[np.ndarray, int, list[Difference]]:
     """Compare scale maps pair by pair, and each with the union of all.
 
     The union is where any map is occupied: its scale above its own limit. Differences count there.
@@ -176,7 +180,7 @@ class _Piece:
     values: np.ndarray
     errors: np.ndarray
 
-    def indices(self, chosen):
+    def indices(self, chosen: Any) -> tuple[Any, Any, Any]:
         z, y, x = np.unravel_index(self.places[chosen], self.shape)
         return z + self.start, y, x
 
@@ -203,12 +207,12 @@ def _pieces(scales, noises, occupied, slab_voxels, spread=None):
 class _Region:
     """Where one map exceeds another, as the slabs come."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._moments = np.zeros(5)  # voxels; sums of the difference, and of it times z, y and x
         self._smallest = math.inf
         self._peak = (0.0, None, None)
 
-    def add(self, piece, a, b, errors):
+    def add(self, piece: Any, a: Any, b: Any, errors: Any) -> None:
         excess = piece.values[a] - piece.values[b]
         error = np.hypot(piece.errors[a], piece.errors[b])
         chosen = np.flatnonzero((excess > LEAST_DIFFERENCE) & (_in_errors(excess, error) >= errors))
@@ -223,7 +227,7 @@ class _Region:
             self._peak = (float(weights[highest]), float(error[chosen[highest]]),
                           tuple(int(axis[highest]) for axis in reversed(zyx)))
 
-    def difference(self, more, less, errors, union):
+    def difference(self, more: int, less: int, errors: Any, union: int) -> Difference:
         voxels, total, *first = self._moments
         centre = tuple(float(moment / total) for moment in reversed(first)) if voxels else None
         peak, peak_error, peak_at = self._peak

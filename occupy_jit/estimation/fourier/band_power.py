@@ -9,6 +9,11 @@ wide Gaussian, on the grid of cells (`occupy_jit.kernels.grid.binned`):
 * Else to all voxels, some sections at a time where nobody needs all of them at once.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.estimation.fourier import pruned_transform as pruned
@@ -16,6 +21,10 @@ from occupy_jit.kernels import direct_transform as direct
 from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.smoothing import smooth
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.fourier.pruned_transform import Axis, Workers
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _CLEAR = 0.45
 """Frequency, in 1 / sigma, below which no alias may fall: of what lies there the Gaussian leaves exp(-2 (pi .45)^2),
@@ -38,7 +47,8 @@ class Spectrum:
         Never changes the result.
     """
 
-    def __init__(self, volume, voxel_size, highest_frequency, threads=None):
+    def __init__(self, volume: np.ndarray, voxel_size: float, highest_frequency: float, threads: int | None = None
+                ) -> None:
         volume = as_volume(volume)
         self.shape, self.voxel_size, self.threads = volume.shape, voxel_size, threads
         self.axes = [pruned.Axis(n, voxel_size, highest_frequency).prefer_sums() for n in volume.shape]
@@ -60,12 +70,12 @@ class Spectrum:
             pruned.for_each_column_plane(band, self.axes, highest_frequency, along_z, workers)
         self.coefficients = band[:kept]
 
-    def held_by_cells(self, highest_frequency, sigma_angstrom):
+    def held_by_cells(self, highest_frequency: float, sigma_angstrom: float) -> bool:
         """Whether the grid of cells holds the smoothed square of a band."""
         return (all(n % 2 == 0 for n in self.shape)
                 and 1 / (2 * self.voxel_size) >= 2 * highest_frequency + _CLEAR / sigma_angstrom)
 
-    def band(self, transfer, highest_frequency, on_cells=False):
+    def band(self, transfer: Callable[..., Any], highest_frequency: float, on_cells: bool = False) -> Band:
         """What a radial filter leaves of the map.
 
         Parameters
@@ -124,22 +134,22 @@ class Spectrum:
 class Band:
     """A band on its way back: z is done, x and y are where sections are asked for."""
 
-    def __init__(self, columns, axes, threads):
+    def __init__(self, columns: np.ndarray, axes: list[Axis], threads: int) -> None:
         self.columns, self.axes, self.threads = columns, axes, threads
         self.shape = tuple(axis.n for axis in axes)
 
-    def sections(self, first, last, workers):
+    def sections(self, first: int, last: int, workers: Workers) -> np.ndarray:
         """Sections first ... last - 1: float32 array."""
         out = np.empty((last - first, *self.shape[1:]), np.float32)
         pruned.transform_slices_back(self.columns[first:last], self.axes, out, workers)
         return out
 
-    def values(self):
+    def values(self) -> np.ndarray:
         """The whole of it: float32 array."""
         with pruned.Workers(self.threads) as workers:
             return self.sections(0, self.shape[0], workers)
 
-    def on_cells(self):
+    def on_cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and mean square over each cell: float32 arrays."""
         mean, square = (np.empty(binned.cell_shape(self.shape), np.float32) for _ in range(2))
         n_z = self.shape[0]
@@ -151,7 +161,8 @@ class Band:
         return mean, square
 
 
-def smoothed_power(spectrum, transfer, highest_frequency, sigma_angstrom, quiet=None):
+def smoothed_power(spectrum: Spectrum, transfer: Callable[..., Any], highest_frequency: float, sigma_angstrom: float,
+                   quiet: Quiet | None = None) -> tuple[np.ndarray, float | None]:
     """Power of a band around each cell, and its variance over the quiet voxels.
 
     Parameters

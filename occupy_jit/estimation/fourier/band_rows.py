@@ -6,10 +6,18 @@ transformed back along z for its own columns, along y for the sections that hold
 most expensive axis, for the rows that do. What comes out is used at once, so that no volume of a band is held.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.estimation.fourier import pruned_transform as pruned
 from occupy_jit.kernels.grid.arguments import as_volume
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.fourier.pruned_transform import Workers
 
 
 class BandRows:
@@ -30,7 +38,7 @@ class BandRows:
     transformed back, 8 bytes for each of its columns and each section that is asked for.
     """
 
-    def __init__(self, volume, voxel_size, highest_frequency, workers):
+    def __init__(self, volume: np.ndarray, voxel_size: float, highest_frequency: float, workers: Workers) -> None:
         volume = as_volume(volume)
         self._shape, self._voxel_size, self._workers = volume.shape, voxel_size, workers
         self._axes = [pruned.Axis(n, voxel_size, highest_frequency) for n in volume.shape]
@@ -42,7 +50,8 @@ class BandRows:
 
         pruned.for_each_column_plane(self._half, self._axes, highest_frequency, along_z, workers)
 
-    def each_section(self, transfer, highest_frequency, first, rows, use):
+    def each_section(self, transfer: Callable[..., Any], highest_frequency: float, first: int, rows: np.ndarray,
+                     use: Callable[..., Any]) -> None:
         """Transform a band back, and hand over its sections one by one, in no order and from several threads.
 
         Parameters

@@ -8,6 +8,9 @@ cost about half of the whole ones.
 The passes over the axes are in `pruned_transform`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from occupy_jit.errors import UsageError
@@ -17,7 +20,8 @@ from occupy_jit.kernels import direct_transform
 from occupy_jit.kernels.grid.arguments import as_volume
 
 
-def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None, gain=None):
+def lowpass(volume: np.ndarray, resolution_angstrom: float, voxel_size: float, threads: int | None = None,
+            out: np.ndarray | None = None, gain: Callable[..., Any] | None = None) -> np.ndarray:
     """Low-pass filter with a soft radial edge centred on 1 / `resolution_angstrom`.
 
     The edge is a raised cosine two Fourier shells wide, 2 / (min(shape) voxel_size) in 1/Å; a shell is one of the
@@ -70,14 +74,16 @@ def lowpass(volume, resolution_angstrom, voxel_size, threads=None, out=None, gai
     return filter_radially(volume, raised_cosine, voxel_size, start + width, threads=threads, out=out)
 
 
-def highest_frequency_of(resolution_angstrom, voxel_size, shape):
+def highest_frequency_of(resolution_angstrom: float, voxel_size: float, shape: tuple[int, int, int]) -> float:
     """Frequency in 1/Å beyond which `lowpass` leaves nothing of a map of this shape."""
     if resolution_angstrom <= 2 * voxel_size:
         return np.inf
     return 1 / resolution_angstrom + 1 / (min(shape) * voxel_size)
 
 
-def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, threads=None, out=None):
+def filter_radially(volume: np.ndarray, transfer: Callable[..., Any], voxel_size: float,
+                    highest_frequency: float | None = np.inf, threads: int | None = None,
+                    out: np.ndarray | None = None) -> np.ndarray:
     """Multiply the Fourier transform of `volume` by a function of the distance to the origin.
 
     Parameters
@@ -136,7 +142,7 @@ def filter_radially(volume, transfer, voxel_size, highest_frequency=np.inf, thre
     return out
 
 
-def radial_spectrum(volume, voxel_size, threads=None):
+def radial_spectrum(volume: np.ndarray, voxel_size: float, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Power of a map in shells of Fourier space.
 
     Parameters
@@ -192,7 +198,8 @@ def radial_spectrum(volume, voxel_size, threads=None):
     return np.arange(shells) * step, power / weight / volume.size
 
 
-def radial_cross_spectrum(first, second, voxel_size, highest_frequency=np.inf, threads=None):
+def radial_cross_spectrum(first: np.ndarray, second: np.ndarray, voxel_size: float, highest_frequency: float = np.inf,
+                          threads: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How two maps go together in shells of Fourier space.
 
     Parameters

@@ -8,13 +8,20 @@ the number of threads nor on how the rows are grouped, and without importing ano
 transformed by sums instead, see `occupy_jit.kernels.direct_transform`.
 """
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.kernels import direct_transform as direct
 from occupy_jit.kernels.jit.launch import threads_allowed
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.sections import Sections
 
 BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay in a core's own cache
 
@@ -28,7 +35,7 @@ class Axis:
     first = 0
     sums = None
 
-    def __init__(self, n, voxel_size, highest_frequency):
+    def __init__(self, n: int, voxel_size: float, highest_frequency: float) -> None:
         self.n = n
         self.step = 1 / (n * voxel_size)
         # the tolerance keeps a coefficient that lies on the limit but for rounding
@@ -36,32 +43,32 @@ class Axis:
         self.low = self.top + 1
         self.high = min(self.top, n - self.low)
 
-    def prefer_sums(self):
+    def prefer_sums(self) -> Axis:
         """Transform by sums where that is faster; returns the axis."""
         if direct.is_faster(self.n, self.low):
             self.sums = direct.tables(self.n, self.low, self.high)
         return self
 
     @property
-    def frequencies(self):
+    def frequencies(self) -> np.ndarray:
         """Of the indices 0 ... top, in 1/Å."""
         return (self.first + np.arange(self.low)) * self.step
 
-    def part(self, first, last):
+    def part(self, first: int, last: int) -> Axis:
         """The same axis, of which only the indices first ... last - 1 are kept."""
         part = copy.copy(self)
         part.first, part.low, part.high = first, last - first, 0
         return part
 
 
-def frequencies(axes, ky, columns):
+def frequencies(axes: Sequence[Any], ky: int, columns: int) -> np.ndarray:
     """Distance to the origin in 1/Å for kz = 0 ... top and kx = 0 ... columns - 1 at the index ky."""
     z_axis, y_axis, x_axis = axes
     y = ky * y_axis.step
     return np.sqrt((z_axis.frequencies ** 2)[:, None] + (y * y + x_axis.frequencies[:columns] ** 2))
 
 
-def transform_slices(volume, axes, workers):
+def transform_slices(volume: np.ndarray | Sections, axes: Sequence[Any], workers: Workers) -> np.ndarray:
     """Transform x and y of every slice, cut to the band: complex64 (nz, y low + high, x low)."""
     n_z, n_y, n_x = volume.shape
     _, y_axis, x_axis = axes
@@ -86,7 +93,7 @@ def transform_slices(volume, axes, workers):
     return band
 
 
-def transform_slices_back(band, axes, out, workers):
+def transform_slices_back(band: np.ndarray, axes: list[Axis], out: np.ndarray, workers: Workers) -> None:
     """The way back, with zeros outside of the band."""
     n_z, n_y, n_x = out.shape
     _, y_axis, x_axis = axes
@@ -115,7 +122,8 @@ def transform_slices_back(band, axes, out, workers):
     workers.map(task, range(0, n_z, rows))
 
 
-def for_each_column_plane(band, axes, highest_frequency, along_z, workers):
+def for_each_column_plane(band: np.ndarray, axes: Sequence[Any], highest_frequency: float,
+                          along_z: Callable[..., Any], workers: Workers) -> list[Any]:
     """Call along_z(slab, ky) for every ky >= 0 and return what it returned.
 
     `slab` is a contiguous copy (nz, 1 or 2, columns) of the planes of the band at ky and -ky, which share their
@@ -144,23 +152,23 @@ def for_each_column_plane(band, axes, highest_frequency, along_z, workers):
 class Workers:
     """Threads that share the tasks of a loop; numpy's transforms release the interpreter's lock."""
 
-    def __init__(self, threads):
+    def __init__(self, threads: int | None) -> None:
         threads = threads_allowed() if threads is None else threads
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def __enter__(self):
+    def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         if self.pool is not None:
             self.pool.shutdown()
 
-    def map(self, task, items):
+    def map(self, task: Callable[..., Any], items: range) -> list[Any]:
         """Results of a task for every item, in their order."""
         return list(map(task, items) if self.pool is None else self.pool.map(task, items))
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Stop the C library from handing back memory to the system after every row.
 
     numpy's transforms allocate and free a small buffer for every row. If that buffer lies at the top of the heap,

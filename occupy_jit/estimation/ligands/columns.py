@@ -3,14 +3,19 @@
 Voxels within a detail of a ligand's atoms tell of it, whether other atoms are near or not.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from occupy_jit.estimation.parts.columns import Design
 from occupy_jit.estimation.parts.part_boxes import PartBoxes
 from occupy_jit.kernels.model.atoms import distance_to_atoms
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.sites import Site
 
 _VOXELS_WITHIN = 1.0  # details
 _NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
@@ -52,7 +57,7 @@ class Surroundings:
     sites : list of Site
     """
 
-    def __init__(self, fitted, sites):
+    def __init__(self, fitted: FittedModel, sites: list[Site]) -> None:
         lattice, state = fitted.lattice, fitted.solution.state
         self.transfer = state.gain * state.whitening * lattice.band
         self.s = lattice.s
@@ -72,7 +77,7 @@ class Surroundings:
         self._find_neighbours(replace(lattice, fit_index=index, n_fit=len(self.voxels)))
         self._make_boxes()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._sites)
 
     def _within(self, voxels, reach):
@@ -154,22 +159,22 @@ class Surroundings:
             PartBoxes(fitted.lattice, atoms.positions[order], atoms.weights[order], atoms.types[order], b, start,
                       fitted.design.kinds) for b in (fitted.b_factors[order], even))
 
-    def density(self, site):
+    def density(self, site: int) -> np.ndarray:
         """The whitened map at the voxels of a site, less all that was fitted but the ligand."""
         one, solution = self._sites[site], self._fitted.solution
         box = LigandBox(self._as_fitted.boxes[site], self, site)
         column = box.columns(solution.offset[one.part], gradients=False)[:, 0]
         return self._residual[self._near[site]] + solution.occupancy[one.part] * column
 
-    def ligand(self, site):
+    def ligand(self, site: int) -> LigandBox:
         """`LigandBox` of a site, all of its atoms with the B factor of its surroundings."""
         return LigandBox(self._even.boxes[site], self, site)
 
-    def voxels_of(self, site):
+    def voxels_of(self, site: int) -> np.ndarray:
         """[z, y, x] of the voxels of a site."""
         return self.voxels[self._near[site]]
 
-    def beside(self, site):
+    def beside(self, site: int) -> np.ndarray:
         """Columns of the neighbours of a site at its voxels: (voxels, neighbours)."""
         near = self._near[site]
         out = np.zeros((len(near), len(self._beside[site])))
@@ -180,7 +185,7 @@ class Surroundings:
             out[at[there], k] = values[there]
         return out
 
-    def noise(self, site, box, b_factor):
+    def noise(self, site: int, box: LigandBox, b_factor: float) -> float:
         """Variance of the noise that a column meets at its site; 1 for whitened noise."""
         spectrum = box.spectrum(b_factor, len(self.power))
         return _TAKEN_UP * max(1.0, self.local[site] * float(spectrum @ self.power / spectrum.sum()))
@@ -206,7 +211,7 @@ class LigandBox:
         Independent values of whitened noise per voxel.
     """
 
-    def __init__(self, box, surroundings, site):
+    def __init__(self, box: tuple[Any, ...], surroundings: Surroundings, site: int) -> None:
         corner, self._shape, squares, transform = box[:4]
         self._s = np.sqrt(squares[0][:, None, None] + squares[1][None, :, None] + squares[2]).astype(np.float32)
         self._step = surroundings.s[1]
@@ -221,7 +226,7 @@ class LigandBox:
         self._inside = ((at >= 0) & (at < self._shape)).all(1)
         self._at = tuple(at[self._inside].T)
 
-    def columns(self, b_factor, shift=(0.0, 0.0, 0.0), gradients=True):
+    def columns(self, b_factor: float, shift: tuple[Any, ...] = (0.0, 0.0, 0.0), gradients: bool = True) -> np.ndarray:
         """The column at the voxels of the site, and its derivatives by the shift along z, y, x.
 
         Parameters
@@ -250,7 +255,7 @@ class LigandBox:
         out[self._inside] = boxes[(slice(None), *self._at)].T
         return out
 
-    def spectrum(self, b_factor, shells):
+    def spectrum(self, b_factor: float, shells: int) -> np.ndarray:
         """Power of the column in the shells of the radial tables."""
         power = np.abs(self._transform) ** 2 * np.exp(2 * b_factor * self._quarter_square)
         shell = np.minimum(np.rint(self._s / self._step).astype(int), shells - 1)

@@ -1,10 +1,15 @@
 """Copies of one ligand compared with each other: equal within their errors, or which of them differ."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from occupy_jit.estimation.comparison.multiple_testing import LEVEL
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.occupancy import LigandOccupancy
 
 _COMMON = 0.03
 """Of the occupancy: what the method may be off by is the same in all copies, and taken out of their errors."""
@@ -39,7 +44,7 @@ class Copies(NamedTuple):
     filled: float
 
 
-def compare_copies(rows, kinds):
+def compare_copies(rows: list[LigandOccupancy], kinds: list[str]) -> tuple[list[Copies], list[LigandOccupancy]]:
     """Compare the copies of every ligand.
 
     Parameters

@@ -1,12 +1,21 @@
 """Ligands among the parts of a model: found, looked at, and told with the other parts as they were found."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation.ligands.occupancy import Scale, occupancy_of_ligands
 from occupy_jit.estimation.ligands.sites import find_sites
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.columns import FittedModel
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.files.models.reading import AtomicModel
 
-def add_ligands(result, model, fitted, full, weights):
+
+def add_ligands(result: PartsResult, model: AtomicModel, fitted: FittedModel, full: float, weights: np.ndarray) -> None:
     """Find the ligands of a model and what the map says of them; in the table of parts they then stand the same.
 
     Parameters

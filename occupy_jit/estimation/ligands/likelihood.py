@@ -6,6 +6,7 @@ density of a neighbour that may be off by a share of itself. What is left is a f
 tabulated: no interval has to be symmetric, and B factors that the map does not exclude widen it as they should.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Products:
     slopes: np.ndarray
 
     @property
-    def score(self):
+    def score(self) -> float:
         """float : Occupancy over its standard error, at this B factor."""
         return self.data / np.sqrt(max(self.own, 1e-30))
 
@@ -61,7 +62,7 @@ class Weighting:
         Variance of the noise; 1 where it is as the whitening has it.
     """
 
-    def __init__(self, neighbours, noise):
+    def __init__(self, neighbours: np.ndarray, noise: float) -> None:
         import scipy.linalg as dense
 
         self._noise = noise
@@ -71,7 +72,7 @@ class Weighting:
         if n:
             self._factor = dense.cho_factor(self._neighbours.T @ self._neighbours + noise * np.eye(n))
 
-    def __call__(self, columns):
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
         """The inverse times vectors: (voxels,) or (voxels, n)."""
         import scipy.linalg as dense
 
@@ -80,14 +81,14 @@ class Weighting:
         taken = self._neighbours @ dense.cho_solve(self._factor, self._neighbours.T @ columns)
         return (columns - taken) / self._noise
 
-    def products(self, data, columns):
+    def products(self, data: np.ndarray, columns: np.ndarray) -> Products:
         """`Products` of the map and a column with its derivatives (voxels, 4)."""
         weighted = self(columns)
         square, cross = columns.T @ weighted, data @ weighted
         return Products(float(square[0, 0]), float(cross[0]), square[0, 1:], cross[1:], square[1:, 1:])
 
 
-def log_likelihood(products, occupancy, spread=SHIFT_SPREAD):
+def log_likelihood(products: Products, occupancy: np.ndarray, spread: float = SHIFT_SPREAD) -> np.ndarray:
     """Of occupancies at one B factor, shifts averaged over; 0 for an occupancy of 0.
 
     Parameters
@@ -130,7 +131,7 @@ class Posterior:
     b_spread: float
 
 
-def posterior(products, scale=1.0, resolved=1.0):
+def posterior(products: Sequence[Products], scale: float = 1.0, resolved: float = 1.0) -> Posterior:
     """Occupancy and B factor from the products at all of `B_NODES`.
 
     Parameters

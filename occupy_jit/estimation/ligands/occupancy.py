@@ -1,7 +1,10 @@
 """Ligands one by one: how much of each is there, how sure that is, and whether it is there at all."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from occupy_jit.estimation.ligands.columns import Surroundings
 from occupy_jit.estimation.ligands.copies import compare_copies
 from occupy_jit.estimation.ligands.likelihood import B_MEAN, B_NODES, Weighting, posterior
 from occupy_jit.estimation.ligands.place import look_around
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.columns import FittedModel
+    from occupy_jit.estimation.ligands.sites import Site
 
 PRESENT, ABSENT, CANNOT_TELL = "present", "absent", "cannot tell"
 _SURE = 3.2
@@ -74,10 +81,10 @@ class Ligands:
     b_factor: np.ndarray = None
     se_b_factor: np.ndarray = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.rows)
 
 
@@ -113,7 +120,7 @@ class _Found(NamedTuple):
     fit: object
 
 
-def occupancy_of_ligands(fitted, sites, names, scale):
+def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str], scale: Scale) -> Ligands:
     """Occupancy of every ligand with an interval that holds it with 95 % probability, and whether it is there.
 
     Parameters

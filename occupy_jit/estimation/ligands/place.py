@@ -1,10 +1,16 @@
 """Whether a ligand fits better a little aside, and whether the density looks like it at all."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from occupy_jit.estimation.ligands.likelihood import B_MEAN
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.columns import LigandBox
+    from occupy_jit.estimation.ligands.likelihood import Weighting
 
 _FARTHEST = 0.8  # Å
 _SEARCH_SPREAD = 0.3
@@ -34,11 +40,12 @@ class Place(NamedTuple):
     moved: bool
 
     @property
-    def used(self):
+    def used(self) -> np.ndarray:
         """ndarray (3,) : The shift at which the occupancy is found: small ones are left to its uncertainty."""
         return self.shift if self.moved else np.zeros(3)
 
-    def resemblance(self, box, data, weighting, b_factor, occupancy):
+    def resemblance(self, box: LigandBox, data: np.ndarray, weighting: Weighting, b_factor: float, occupancy: float
+                   ) -> tuple[float, float, float]:
         """Correlation of density and ligand, and the range expected of one of that occupancy with that noise.
 
         Returns
@@ -62,7 +69,7 @@ class Place(NamedTuple):
         return cross / float(np.sqrt(max(own * square, 1e-30))), float(low), float(high)
 
 
-def look_around(box, data, weighting, offset):
+def look_around(box: LigandBox, data: np.ndarray, weighting: Weighting, offset: float) -> Place:
     """Search the best place within .8 Å, from the derivatives of the ligand's column, step by step.
 
     Parameters

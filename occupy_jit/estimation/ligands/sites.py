@@ -1,11 +1,17 @@
 """Which parts of a model are looked at as ligands."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from occupy_jit.files.models.residue_names import residue_kind
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.atoms import Atoms
+    from occupy_jit.files.models.reading import AtomicModel
 
 _MOST_ATOMS, _MOST_ATOMS_OF_POLYMER = 250, 100
 _FEWEST_ATOMS = 4
@@ -44,7 +50,8 @@ class Site:
     b_factor: float
 
 
-def find_sites(model, names, atoms, b_factors, spacing):
+def find_sites(model: AtomicModel, names: list[str], atoms: Atoms, b_factors: np.ndarray, spacing: np.ndarray
+              ) -> list[Site]:
     """All ligands of a model that are not too large, and small parts that the user names.
 
     Parameters
@@ -92,7 +99,7 @@ class _Atoms(NamedTuple):
     weights: np.ndarray
 
 
-def has_ligands(model, names, part):
+def has_ligands(model: AtomicModel, names: list[str], part: np.ndarray) -> bool:
     """Whether a model holds anything that is looked at as a ligand.
 
     Parameters

@@ -1,5 +1,10 @@
 """What the bands of a map gain, some sections of the map at a time."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.estimation.fourier.band_rows import BandRows
@@ -7,10 +12,15 @@ from occupy_jit.estimation.fourier.pruned_transform import Workers
 from occupy_jit.estimation.modification.neighbourhood import scale_in_force
 from occupy_jit.kernels import band_equalisation as kernels
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.modification.equalise import Bands
+    from occupy_jit.estimation.scale.result import Result
+
 _PARTS = 4  # what is needed besides a map, for each part of it, stays small; each costs a transform along z
 
 
-def changes(volume, result, bands, tables, changing, limit, thread_count=None):
+def changes(volume: np.ndarray, result: Result, bands: Bands, tables: np.ndarray, changing: np.ndarray, limit: float,
+            thread_count: int | None = None) -> Iterator[tuple[Any, np.ndarray]]:
     """Parts of the box along z, and of each the sum_j (f_j - 1) B_j in all rows in which there is any confidence.
 
     Parameters

@@ -10,8 +10,11 @@ and f(1) = 1 always. Any other factor above 1 is a power of 1/S, and becomes the
 1 amplify nothing and stay as they are.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +30,11 @@ from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.modifications import requested
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.modifications import Modification
+    from occupy_jit.settings import Settings
 
 BANDS = 8
 """Of equal width, from 0 to the Nyquist frequency. With 4 the result is worse, with 16 no better."""
@@ -73,17 +81,18 @@ class Bands:
     neighbourhood: Neighbourhood | None = None
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray:
         """(BANDS + 1,) float64 array : Frequencies in 1/Å between which the bands lie, at half of their flanks."""
         return np.linspace(0, 0.5 / self.voxel_size, BANDS + 1)
 
     @property
-    def noise_over_signal(self):
+    def noise_over_signal(self) -> np.ndarray:
         """(BANDS,) float64 array : Infinite where there is no signal."""
         with np.errstate(divide="ignore"):
             return np.where(self.signal > 0, self.noise / np.where(self.signal > 0, self.signal, 1), np.inf)
 
-    def factor(self, band, scale, noise_variance=1.0):
+    def factor(self, band: int, scale: np.ndarray | float, noise_variance: np.ndarray | float = 1.0
+              ) -> np.ndarray | float:
         """f(S) of a band."""
         signal, noise = self.signal[band], self.noise[band] * noise_variance
         if signal <= 0:
@@ -91,41 +100,42 @@ class Bands:
         scale = np.maximum(scale, _LEAST_SCALE)
         return np.sqrt((signal + noise) / (np.square(scale) * signal + noise))
 
-    def range_text(self, band):
+    def range_text(self, band: int) -> str:
         """The resolutions of a band, for people."""
         low, high = self.edges[band:band + 2]
         return f"{'infinity' if band == 0 else f'{1 / low:.3g}'} to {1 / high:.3g} Å"
 
-    def response(self, band, frequency):
+    def response(self, band: int, frequency: np.ndarray) -> np.ndarray:
         """How much of each frequency belongs to a band: cos^2 flanks, which add up to 1 over the bands."""
         return response(band, frequency, self.voxel_size)
 
-    def highest_frequency(self, band):
+    def highest_frequency(self, band: int) -> float:
         """Beyond which a band is 0; the last one holds all that lies beyond the Nyquist frequency."""
         return np.inf if band == BANDS - 1 else (band + 1.25) * 0.5 / self.voxel_size / BANDS
 
     @property
-    def hopeless(self):
+    def hopeless(self) -> bool:
         """bool : Whether noise outweighs the signal so far in every band that nothing can be equalised."""
         return bool(np.all(self.noise_over_signal > NOTHING_TO_EQUALISE))
 
-    def most_telling(self):
+    def most_telling(self) -> tuple[int, int]:
         """The two bands that say most: the lowest, and the one in which scale .5 is lifted most nearly by 1.5."""
         others = [abs(float(self.factor(band, 0.5)) - 1.5) for band in range(1, BANDS)]
         return 0, 1 + int(np.argmin(others))
 
 
-def applies(result, settings, kind):
+def applies(result: Result, settings: Settings, kind: Modification) -> bool:
     """Whether a modification is done band by band: it amplifies, plain factors are not asked for, noise is known."""
     return kind.amplifies and not settings.plain_factors and not result.noise_unknown
 
 
-def wanted(settings):
+def wanted(settings: Settings) -> bool:
     """Whether a modification that `settings` ask for is done band by band, where the noise is known."""
     return any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
 
 
-def prepare(volume, result, noise=None, thread_count=None):
+def prepare(volume: np.ndarray, result: Result, noise: np.ndarray | None = None, thread_count: int | None = None
+           ) -> Bands | None:
     """Signal and noise in bands of the spectrum, for modifications that amplify.
 
     Parameters
@@ -146,7 +156,7 @@ def prepare(volume, result, noise=None, thread_count=None):
     return measure(volume, result, noise, variance, thread_count)
 
 
-def verdicts(result):
+def verdicts(result: Result) -> list[Any]:
     """What the user should know of equalising, where bands were wanted: list of (code, sentence)."""
     if not result.facts.bands_wanted:
         return []
@@ -159,7 +169,7 @@ def verdicts(result):
     return []
 
 
-def response(band, frequency, voxel_size):
+def response(band: int, frequency: np.ndarray, voxel_size: float) -> np.ndarray:
     """Share of each frequency, in 1/Å, that belongs to a band: flanks of cos^2, half a band wide."""
     place = np.asarray(frequency, np.float64) * (2 * voxel_size * BANDS) - band  # 0 to 1 within the band
 
@@ -171,7 +181,8 @@ def response(band, frequency, voxel_size):
     return rise * fall * np.ones_like(place)
 
 
-def measure(volume, result, noise=None, noise_variance=None, thread_count=None):
+def measure(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
+            noise_variance: np.ndarray | None = None, thread_count: int | None = None) -> Bands:
     """Signal and noise of a map in bands.
 
     Parameters
@@ -292,7 +303,7 @@ def _in_bands(spectrum, frequency, voxel_size):
     return (weights @ spectrum) / np.where(total > 0, total, 1)
 
 
-def gains(bands, kind, settings):
+def gains(bands: Bands, kind: Modification, settings: Settings) -> np.ndarray:
     """Tables for the kernel: the factor of each band, minus 1, at evenly spaced scales.
 
     Returns
@@ -313,7 +324,7 @@ def gains(bands, kind, settings):
     return np.array(tables).astype(np.float32)
 
 
-def plain_factor(scale, kind, settings):
+def plain_factor(scale: np.ndarray, kind: Modification, settings: Settings) -> np.ndarray:
     """f(S) of a modification without regard to noise, at any scales: (n,) float64 arrays."""
     ones = np.ones((1, 1, scale.size), np.float32)
     factor = voxelwise.modify(ones, scale.reshape(ones.shape), ones, 0.0, getattr(voxelwise, kind.factor),
@@ -321,7 +332,9 @@ def plain_factor(scale, kind, settings):
     return factor.reshape(-1).astype(np.float64)
 
 
-def equalised(volume, result, settings, kind, bands, value_range=None, out=None, thread_count=None):
+def equalised(volume: np.ndarray, result: Result, settings: Settings, kind: Modification, bands: Bands,
+              value_range: tuple[Any, ...] | None = None, out: np.ndarray | None = None,
+              thread_count: int | None = None) -> np.ndarray:
     """Apply a modification that amplifies, band by band.
 
     Parameters
@@ -357,7 +370,7 @@ def equalised(volume, result, settings, kind, bands, value_range=None, out=None,
     return out
 
 
-def changing_bands(bands, tables, limit):
+def changing_bands(bands: Bands, tables: np.ndarray, limit: float) -> np.ndarray:
     """Bands that change by an amplitude worth mentioning at any scale from `limit` on: (n,) int array."""
     scale = np.linspace(0, 1, _INTERVALS + 1)
     volumes = np.diff(np.arange(BANDS + 1.0) ** 3)
@@ -366,7 +379,8 @@ def changing_bands(bands, tables, limit):
     return np.flatnonzero(change > _NEGLIGIBLE * math.sqrt(np.square(amplitude[:, -1]).sum()))
 
 
-def applied_factor(result, settings, kind, bands, band, scale, out=None):
+def applied_factor(result: Result, settings: Settings, kind: Modification, bands: Bands, band: int, scale: np.ndarray,
+                   out: np.ndarray | None = None) -> np.ndarray:
     """What a band of a voxel's height above the zero level is multiplied with: ``1 + c (f_j - 1)``, or c f_j.
 
     Parameters

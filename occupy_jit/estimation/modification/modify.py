@@ -1,6 +1,9 @@
 """Modified maps: a map, its scale and its confidence in, a map out (section names as in the manual)."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +14,12 @@ from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
+    from occupy_jit.modifications import Modification
+    from occupy_jit.settings import Settings
+
 _NOISE_SEED = 20230913
 _RANKS = 4096
 
@@ -20,7 +29,9 @@ def _factor(kind):
     return getattr(voxelwise, kind.factor)
 
 
-def modified(volume, result, settings, kind, noise=None, out=None, thread_count=None):
+def modified(volume: np.ndarray, result: Result, settings: Settings, kind: Modification,
+             noise: np.ndarray | None = None, out: np.ndarray | None = None, thread_count: int | None = None
+            ) -> np.ndarray:
     """Apply one kind of modification: band by band where it amplifies, see `equalise`, else by plain factors.
 
     Parameters
@@ -61,7 +72,7 @@ def modified(volume, result, settings, kind, noise=None, out=None, thread_count=
     return out
 
 
-def match_histogram(volume, reference, out=None):
+def match_histogram(volume: Any, reference: Any, out: Any = None) -> np.ndarray:
     """Map the values of `volume` monotonically so that they are distributed as those of `reference`.
 
     The quantile functions of the two are sampled at evenly spaced ranks and at the extremes.
@@ -92,7 +103,7 @@ def _quantiles(volume, fractions):
         np.float64)
 
 
-def solvent_noise(volume, quiet, voxel_size, thread_count=None):
+def solvent_noise(volume: np.ndarray, quiet: Quiet, voxel_size: float, thread_count: int | None = None) -> np.ndarray:
     """Noise like that of the solvent: around 0, with the same standard deviation and radial spectrum.
 
     The spectrum is that of the map where it is quiet, and 0 elsewhere. White noise with a fixed seed is given that
@@ -128,7 +139,7 @@ def solvent_noise(volume, quiet, voxel_size, thread_count=None):
     return noise
 
 
-def applied_factor(result, settings, kind, out=None):
+def applied_factor(result: Result, settings: Settings, kind: Modification, out: Any = None) -> np.ndarray:
     """What plain factors multiply a height above the zero level with: ``1 + c (f(S) - 1)``, or c f(S) without solvent.
 
     Returns
@@ -142,7 +153,7 @@ def applied_factor(result, settings, kind, out=None):
                           settings.amplify_limit, settings.pivot, settings.exclude_solvent, out=out)
 
 
-def subtraction_mask(result, settings, kinds):
+def subtraction_mask(result: Any, settings: Settings, kinds: Any) -> np.ndarray:
     """Soft mask, in [0, 1], of what attenuation or the sigmoid removes, for particle subtraction.
 
     The largest share that any of `kinds` takes away: ``c max(0, 1 - f(S))``, at the scale that the modification uses.

@@ -1,5 +1,9 @@
 """The scale of the neighbourhood: what a part of the map reads, without what the ball made of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation import grids
@@ -8,6 +12,11 @@ from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import maxima_of_sections
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.modification.equalise import Bands
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.scale.result import Result
 
 SECTIONS = 16
 """Worked on at a time, so that no volumes are needed besides the result."""
@@ -30,14 +39,14 @@ class Neighbourhood:
     ball : occupy_jit.estimation.scale.ball.Ball
     """
 
-    def __init__(self, scale, ball):
+    def __init__(self, scale: np.ndarray, ball: Ball) -> None:
         self._scale, self._ball = scale, ball
         self._sigma = smoothing_voxels(ball)
         self._cells = None
         if grids.is_thin(scale.shape) and self._sigma >= grids.LEAST_SIGMA:
             self._cells = self._on_cells()
 
-    def sections(self, first=0, last=None):
+    def sections(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """Sections first ... last - 1: (last - first, ny, nx) float32 array."""
         last = self._scale.shape[0] if last is None else last
         if self._cells is not None:
@@ -68,12 +77,12 @@ class Neighbourhood:
         return kernels.power_weighted_scale(cubes, squares, out=squares)
 
 
-def smoothing_voxels(ball):
+def smoothing_voxels(ball: Ball) -> float:
     """Sigma of the Gaussian of the neighbourhood's scale."""
     return max(ball.radius, 0.5)
 
 
-def scale_in_force(result, bands, first=0, last=None):
+def scale_in_force(result: Result, bands: Bands, first: int = 0, last: int | None = None) -> np.ndarray:
     """The scale that factors are taken at: that of the neighbourhood, on the average level of the scale itself."""
     neighbourhood = bands.neighbourhood or Neighbourhood(result.scale, result.ball)
     scale = neighbourhood.sections(first, last)

@@ -1,9 +1,15 @@
 """Volumes that live while maps are modified. Standard library only."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.estimation.grids import LEAST_SIGMA, SOFTENING_ANGSTROM, is_thin
 from occupy_jit.modifications import requested
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ledger import Ledger, Outline
 
 # Scale of the neighbourhood, columns of a band and what bands change, in the quarter of the content that is worked on.
 _BAND_PARTS = 0.4
@@ -13,7 +19,7 @@ _KEPT_BLOCK = 30_000_000
 _CLOSED_SECTIONS = 3 * (16 + 2 * 14)
 
 
-def modify(run, ledger, spends_confidence, keeps_power):
+def modify(run: Outline, ledger: Ledger, spends_confidence: bool, keeps_power: bool) -> None:
     """Modified maps, one at a time.
 
     Parameters
@@ -66,12 +72,12 @@ def _bands(run, ledger):
     ledger.moment(_neighbourhood(run) + max(mask + 0.5, _closing(run)))
 
 
-def removed(ledger, spends_confidence, keeps_power):
+def removed(ledger: Any, spends_confidence: Any, keeps_power: Any) -> None:
     """What one modification removes and what all do, beside the modified map: the subtraction mask."""
     ledger.moment((0 if spends_confidence else 1) + 2 - (0 if keeps_power else ledger.held["power"]))
 
 
-def shown_scale(run, ledger, spends_confidence, keeps_power):
+def shown_scale(run: Outline, ledger: Ledger, spends_confidence: bool, keeps_power: bool) -> None:
     """The scale of the neighbourhood as a map of its own."""
     if any(kind.amplifies for kind in requested(run.settings)) and not run.settings.plain_factors:
         ledger.moment(_neighbourhood(run) + (0 if spends_confidence else 1) + 1

@@ -5,10 +5,18 @@ Noise of reconstructions reaches far: it is strongest at low resolution, where i
 of the difference of half maps everywhere, or else in the quiet voxels of the map.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.estimation.scale.contrast import maximum_with_noise, noise_share
 from occupy_jit.estimation.sections import Sections
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _LEAST_FILLED = 0.3  # share of a block's voxels that must be known
 
@@ -26,7 +34,7 @@ class CommonNoise:
         From a section's number to which of its voxels hold noise alone, (ny, nx) array of bool; all of them if None.
     """
 
-    def __init__(self, noise, edge, known=None):
+    def __init__(self, noise: np.ndarray, edge: int, known: Callable[..., Any] | None = None) -> None:
         shape = noise.shape
         self._edge = edge
         self._lattice = tuple(-(-n // edge) for n in shape)
@@ -46,7 +54,7 @@ class CommonNoise:
         spectrum = np.fft.rfftn(lattice, self._padded, (0, 1, 2))
         return np.fft.irfftn(np.square(np.abs(spectrum)), self._padded, (0, 1, 2))
 
-    def variance(self, blocks, weights):
+    def variance(self, blocks: np.ndarray, weights: np.ndarray) -> float:
         """Variance of the mean over a region that differences between its blocks cannot show.
 
         The mean covariance of different blocks of the region, weighted with both weights: with V the variance and K the
@@ -77,7 +85,7 @@ def _in_blocks(section, edge):
     return np.add.reduceat(rows, np.arange(0, section.shape[1], edge), axis=1)
 
 
-def of_solvent(lowpassed, zero, quiet, edge):
+def of_solvent(lowpassed: np.ndarray, zero: float, quiet: Quiet, edge: int) -> CommonNoise:
     """The common noise that one map shows in its quiet voxels.
 
     Parameters
@@ -97,7 +105,7 @@ def of_solvent(lowpassed, zero, quiet, edge):
                        quiet.section)
 
 
-def in_scale(variance, occupancy, floor, full, of_halves=False):
+def in_scale(variance: float, occupancy: float, floor: float, full: float, of_halves: bool = False) -> float:
     """Variance of a region's occupancy from that of the map: the slope of the scale is ``1 + (f / M')^2`` over x."""
     floor = floor * 2 ** 0.5 if of_halves else floor
     height = maximum_with_noise(max(occupancy, 0.0) * full, floor)

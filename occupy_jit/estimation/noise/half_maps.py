@@ -3,7 +3,10 @@
 Half of their difference is a sample of the very noise of their mean, also inside content, where no solvent can tell.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +15,10 @@ from occupy_jit.estimation import grids
 from occupy_jit.kernels import map_pairs as kernels
 from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 WINDOW_ANGSTROM = 10.0
 """Sigma of the Gaussian that local noise is averaged with; at least `grids.LEAST_SIGMA` voxels."""
@@ -104,14 +111,14 @@ class HalfMapsFacts:
 class _Average:
     """Gaussian average over the voxels where the halves differ: where they were masked there is no noise to see."""
 
-    def __init__(self, volume, known, voxel_size):
+    def __init__(self, volume: np.ndarray, known: Any, voxel_size: float) -> None:
         self._sigma = max(WINDOW_ANGSTROM / voxel_size, grids.LEAST_SIGMA)
         self._weight = None
         if known is not None:
             self._weight = binned.smoothed_cells(kernels.pair_cells(volume, volume, kernels.KNOWN, known), self._sigma)
             np.maximum(self._weight, np.float32(_LEAST_WEIGHT), out=self._weight)
 
-    def __call__(self, means):
+    def __call__(self, means: np.ndarray) -> np.ndarray:
         """Average of means over cells, which are overwritten."""
         binned.smoothed_cells(means, self._sigma)
         if self._weight is not None:
@@ -119,7 +126,7 @@ class _Average:
         return np.maximum(means, 0, out=means)
 
 
-def join_half_maps(one, two):
+def join_half_maps(one: np.ndarray, two: np.ndarray) -> float:
     """Make two half maps their mean and half of their difference, on the grey scale of the first.
 
     Halves whose structure differs by more than a quarter in strength are not of one grey scale, and the second is
@@ -155,7 +162,8 @@ def join_half_maps(one, two):
     return factor
 
 
-def local_noise(source, difference, ball, voxel_size, known=None):
+def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_size: float,
+                known: np.ndarray | None = None) -> LocalNoise:
     """Noise of the low-passed map, and of its sliding maximum, around each voxel.
 
     Parameters
@@ -203,7 +211,7 @@ def local_noise(source, difference, ball, voxel_size, known=None):
     return LocalNoise(average(floor), average(variance), average(apart))
 
 
-def judge(source, difference, zero, quiet, equal):
+def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet, equal: float) -> HalfMapsFacts:
     """Whether two maps are half maps of one, and how well they go together.
 
     Parameters
@@ -245,7 +253,7 @@ def judge(source, difference, zero, quiet, equal):
     return HalfMapsFacts(float(correlation), float(np.sqrt(second / first)), float(noise / max(solvent, 1e-300)), equal)
 
 
-def verdicts(facts):
+def verdicts(facts: HalfMapsFacts) -> list[tuple[Any, ...]]:
     """What the user should know about half maps.
 
     Parameters
@@ -277,7 +285,7 @@ def verdicts(facts):
     return found
 
 
-def verdict_on_factor(facts):
+def verdict_on_factor(facts: HalfMapsFacts) -> list[Any]:
     """A verdict where the second half map was brought to the grey scale of the first: list of (code, sentence)."""
     factor = facts.second_multiplied_with
     if factor == 1:

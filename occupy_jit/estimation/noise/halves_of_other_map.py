@@ -5,7 +5,9 @@ spectrum of the map, shell by shell, and to its zero level: levels of the scale 
 noise of the halves is that of the map.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.sections import Sections
 from occupy_jit.estimation.solvent.flattened import even_sample, most_frequent_value
 from occupy_jit.kernels.grid.sphere import section_inside
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
 """Between the map and the mean of the halves, low-passed, in content: below the first they do not belong together,
@@ -37,12 +42,13 @@ class Gain(NamedTuple):
     frequency: np.ndarray
     factor: np.ndarray
 
-    def __call__(self, frequency):
+    def __call__(self, frequency: np.ndarray) -> np.ndarray:
         """Factor at any frequencies, in 1/Å."""
         return np.interp(frequency, self.frequency, self.factor)
 
 
-def gain(volume, mean, voxel_size, highest_frequency=np.inf, threads=None):
+def gain(volume: np.ndarray, mean: np.ndarray, voxel_size: float, highest_frequency: float = np.inf,
+         threads: int | None = None) -> Gain:
     """Factor of each shell that brings the mean of the halves to the map.
 
     The least squares one, ``sum Re(F_map conj F_mean) / sum |F_mean|^2``; that of the shell of the mean, which the zero
@@ -82,7 +88,7 @@ def _flattened_alike(volume, value, mean):
     return Sections(mean.shape, lambda first, last: np.where(volume[first:last] == value, level, mean[first:last]))
 
 
-def zero_level(volume, quiet, known=None):
+def zero_level(volume: np.ndarray, quiet: Quiet, known: np.ndarray | None = None) -> tuple[float, float]:
     """Zero level of the map: its mean over the quiet voxels of the halves, without those where it was flattened.
 
     Parameters
@@ -117,7 +123,7 @@ def zero_level(volume, quiet, known=None):
     return float(total / number if number else value), share
 
 
-def correlation(first, second, quiet):
+def correlation(first: np.ndarray, second: np.ndarray, quiet: Quiet) -> float:
     """Correlation of two volumes over the voxels of the inscribed sphere that are not quiet."""
     sums = np.zeros(6)
     for z in range(first.shape[0]):
@@ -129,7 +135,7 @@ def correlation(first, second, quiet):
     return float((n * product - one * two) / np.sqrt(variances)) if variances > 0 else 0.0
 
 
-def require_agreement(agreement):
+def require_agreement(agreement: float) -> None:
     """Refuse a map and half maps that do not belong together.
 
     Parameters
@@ -146,7 +152,7 @@ def require_agreement(agreement):
                          "content: the half maps are not those of this map, or not aligned with it")
 
 
-def verdicts(agreement, flattened):
+def verdicts(agreement: float, flattened: float) -> list[tuple[Any, ...]]:
     """What the user should know where the map is not the mean of the halves, or was flattened.
 
     Parameters

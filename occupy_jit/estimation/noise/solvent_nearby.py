@@ -5,12 +5,20 @@ solvent near a place shows is closer to the noise there than the mean over all s
 which half maps alone tell.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation.noise.half_maps import LocalNoise
 from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 WINDOW_ANGSTROM = 20.0
 """Sigma of the Gaussian that solvent is averaged with."""
@@ -22,7 +30,8 @@ _ENOUGH = 0.2  # of the quiet voxels whose whole ball is quiet: below it all of 
 _FINE = 4.0  # sigma in voxels from which on a grid of half as many points an axis holds the average
 
 
-def nearby_noise(source, maximum, zero, quiet, ball, voxel_size):
+def nearby_noise(source: np.ndarray, maximum: np.ndarray, zero: float, quiet: Quiet, ball: Ball, voxel_size: float
+                ) -> LocalNoise:
     """Noise floor and noise around each voxel.
 
     Averages of the sliding maximum and of the square of the map over quiet voxels whose whole ball is quiet, so that no
@@ -74,7 +83,7 @@ class _Average:
     On ever coarser grids as long as they hold the Gaussian: what is averaged over so many voxels varies slowly.
     """
 
-    def __init__(self, mask, sigma):
+    def __init__(self, mask: np.ndarray, sigma: float) -> None:
         self._mask, self._sigma = mask, sigma
         self._shapes = []
         shape, self._done = mask.shape, 0.0  # variance that means over cells have, in points of their grid
@@ -89,7 +98,7 @@ class _Average:
             volume = binned.cell_mean(volume)
         return volume
 
-    def __call__(self, volume):
+    def __call__(self, volume: np.ndarray) -> np.ndarray:
         """Mean of a volume, which is overwritten: a new one."""
         volume *= self._mask
         values = self._coarse(volume)

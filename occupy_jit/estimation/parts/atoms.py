@@ -1,12 +1,19 @@
 """The atoms that are fitted, and what is known of the parts they make up."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.estimation.parts.gauss_newton import SMALL_PART, Parts
 from occupy_jit.estimation.parts.restored import missing_side_chains
 from occupy_jit.estimation.parts.scattering import atom_types
+
+if TYPE_CHECKING:
+    from occupy_jit.files.models.reading import AtomicModel
 
 _B_PERCENTILE, _B_LARGEST = 5, 150.0
 _SURROUNDINGS = 6.0  # Å
@@ -46,14 +53,14 @@ class Atoms:
     scatter: np.ndarray
     n_outside: int = 0
 
-    def b_of(self, use_file):
+    def b_of(self, use_file: bool) -> np.ndarray:
         """B factors beyond that of the map: those of the file, or none."""
         if not use_file:
             return np.zeros(len(self.part))
         return np.clip(self.b_factor - np.percentile(self.b_factor, _B_PERCENTILE), 0, _B_LARGEST)
 
 
-def collect_atoms(model, part, to_voxels, shape):
+def collect_atoms(model: AtomicModel, part: np.ndarray, to_voxels: Callable[..., Any], shape: tuple[int, ...]) -> Atoms:
     """Atoms inside the box.
 
     Parameters
@@ -79,7 +86,7 @@ def collect_atoms(model, part, to_voxels, shape):
     return atoms
 
 
-def share_b_factors(atoms, spacing, parts, tree):
+def share_b_factors(atoms: Atoms, spacing: np.ndarray, parts: Parts, tree: Any) -> None:
     """Give the atoms of small parts the mean B factor of those about them.
 
     What a file says of ligands is the least sure of its B factors, and what the map says of them must not depend on it.
@@ -102,7 +109,7 @@ def share_b_factors(atoms, spacing, parts, tree):
         atoms.b_factor[own] = large[sorted(near)].mean()
 
 
-def describe_parts(atoms, spacing, n_parts):
+def describe_parts(atoms: Atoms, spacing: np.ndarray, n_parts: int) -> tuple[Any, Any, np.ndarray]:
     """Sizes of the parts, which are small, and the large part beside every small one.
 
     Returns

@@ -1,5 +1,9 @@
 """The design of the least squares: one column per part and its derivative in the B factor, made for every filter."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.estimation.parts.part_boxes import PartBoxes
@@ -7,6 +11,9 @@ from occupy_jit.estimation.parts.scattering import RadialTransform, scattering_c
 from occupy_jit.files.models.residue_names import NUCLEIC, PROTEIN
 from occupy_jit.kernels.model import columns as kernels
 from occupy_jit.kernels.model.atoms import spread_atoms
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.fit_grid import Lattice
 
 REACH = 3.0
 """Details (12 Å at 4 Å): the function about an atom ends there. Shorter ones lose their negative surround, which weighs
@@ -43,7 +50,9 @@ class Design:
         others are summed up atom by atom.
     """
 
-    def __init__(self, lattice, positions, weights, types, b_factors, column, owner, kinds, reach=None, boxes=0):
+    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,
+                 b_factors: np.ndarray, column: np.ndarray, owner: np.ndarray, kinds: list[tuple[Any, ...]],
+                 reach: float | None = None, boxes: int | PartBoxes = 0) -> None:
         self.lattice = lattice
         self.given = (positions, weights, types, b_factors, column)
         self.kinds = kinds
@@ -82,7 +91,8 @@ class Design:
             self.curves = atoms - ice
             self.transform = RadialTransform(self.lattice.s, self.reach)
 
-    def with_carbons(self, positions, amplitudes, group, owners):
+    def with_carbons(self, positions: np.ndarray, amplitudes: np.ndarray, group: np.ndarray, owners: np.ndarray
+                    ) -> Design:
         """This design with one more column per group of pseudo-atoms.
 
         Parameters
@@ -101,7 +111,7 @@ class Design:
         return Design(self.lattice, *given, np.concatenate([self.owner, owners]), kinds, self.reach, self.boxes)
 
     @property
-    def n_columns(self):
+    def n_columns(self) -> int:
         return len(self.owner)
 
     def _tables(self, transfer, offsets):
@@ -111,7 +121,7 @@ class Design:
         spectra = self.curves[self.rows[:, 1]] * transfer * np.exp(-b[:, None] * s * s / 4)
         return np.stack([self.transform(spectra), self.transform(spectra * (-s * s / 4))], 2)
 
-    def values(self, transfer, offsets):
+    def values(self, transfer: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Entries of the columns and of their derivatives, ordered by rows: (entries, 2), float32.
 
         Parameters
@@ -129,7 +139,7 @@ class Design:
                                  self.lattice.spacing, len(self.boxes), values)
         return values
 
-    def on_grid(self, transfer, offsets, occupancy):
+    def on_grid(self, transfer: np.ndarray, offsets: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
         """Sum of the columns times their occupancies on the whole grid: (z, y, x), float32."""
         grid = np.zeros(self.lattice.data.shape, np.float32)
         self.boxes.add_to(grid, transfer, offsets, occupancy)
@@ -141,16 +151,16 @@ class Design:
                                  self.lattice.spacing)[..., 0]
         return grid
 
-    def ice_of_nucleic_acid(self, transfer, offsets, occupancy):
+    def ice_of_nucleic_acid(self, transfer: Any, offsets: Any, occupancy: Any) -> Any:
         """What the ice that nucleic acid displaces adds to the fit: (voxels,), float64."""
         grid = np.zeros(self.lattice.data.shape, np.float32)
         self.boxes.add_to(grid, transfer, offsets, occupancy, only_ice=True)
         return -grid[self.lattice.fit_index >= 0].astype(np.float64)
 
-    def fit(self, values, occupancy):
+    def fit(self, values: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
         """The matrix times the occupancies."""
         return kernels.combine(self.pattern, values, np.stack([occupancy, np.zeros_like(occupancy)], 1))
 
-    def products(self, values):
+    def products(self, values: np.ndarray) -> np.ndarray:
         """Products of all columns and their derivatives that share voxels: the blocks of the normal matrix."""
         return kernels.normal_products(self.pattern, values, self.pair_start, self.pair_other)

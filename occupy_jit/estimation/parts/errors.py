@@ -1,11 +1,19 @@
 """Standard errors: noise and model error seen by the scatter over space, and what the method may be off by."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.estimation.parts.gauss_newton import solve_once
 from occupy_jit.kernels.model.columns import project, project_in_blocks
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.columns import Design
+    from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.estimation.parts.gauss_newton import Parts, State, Step
 
 _OF_FORM_FACTORS = 0.01  # of the occupancy: as well as two Gaussians stand for them
 _ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
@@ -43,7 +51,7 @@ class Solution:
     influence: np.ndarray
 
 
-def solve_with_errors(design, lattice, state, parts):
+def solve_with_errors(design: Design, lattice: Lattice, state: State, parts: Parts) -> Solution:
     """Two more Gauss-Newton steps at a fixed gain and whitening, and the covariance of their result."""
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     for _ in range(2):
@@ -76,7 +84,7 @@ def _of_ice(design, lattice, state, step, n):
     return _ICE_ERROR * step.normal.solve(np.concatenate(right))[0][:n]
 
 
-def change_with(design, solution, difference, n):
+def change_with(design: Design, solution: Solution, difference: np.ndarray, n: int) -> np.ndarray:
     """By how much the occupancies of the parts change with the map, one step from the solution.
 
     Parameters
@@ -97,7 +105,7 @@ def change_with(design, solution, difference, n):
     return step.normal.solve(np.concatenate([sums[:n, 0], step.share.T @ sums[:, 1], sums[n:, 0]]))[0][:n]
 
 
-def block_scores(design, lattice, step, residual, n):
+def block_scores(design: Design, lattice: Lattice, step: Step, residual: np.ndarray, n: int) -> np.ndarray:
     """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
     scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
     return np.concatenate([scores[:, :n, 0], np.asarray(scores[:, :, 1] @ step.share)], 1)
@@ -109,21 +117,24 @@ def _larger(formula, sandwich):
     return sandwich * factor[:, None] * factor[None, :]
 
 
-def relative_to_full(occupancy, covariance, weights):
+def relative_to_full(occupancy: np.ndarray, covariance: np.ndarray, weights: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray, float]:
     """Occupancies divided by full scale, and their covariance: full scale varies with the parts that define it."""
     reference = float(weights @ occupancy)
     gradient = np.eye(len(occupancy)) / reference - np.outer(occupancy / reference**2, weights)
     return occupancy / reference, gradient @ covariance @ gradient.T, reference
 
 
-def standard_errors(occupancy, covariance, offset, reference_offset, of_ice):
+def standard_errors(occupancy: np.ndarray, covariance: np.ndarray, offset: np.ndarray, reference_offset: float,
+                    of_ice: np.ndarray) -> np.ndarray:
     """Square root of the sum of the squares of all that is uncertain."""
     of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
     variance = np.maximum(np.diag(covariance), 0) + (_OF_FORM_FACTORS * occupancy) ** 2 + of_blur**2 + of_ice**2
     return np.sqrt(variance)
 
 
-def difference_error(difference, variance, blurred, of_ice):
+def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: tuple[np.ndarray, np.ndarray],
+                     of_ice: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
 
     Parameters

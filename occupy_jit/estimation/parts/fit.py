@@ -1,7 +1,10 @@
 """Occupancies of the parts of a model in a map: the steps in their order, as the manual has them."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +25,13 @@ from occupy_jit.estimation.parts.selection import model_name as _name
 from occupy_jit.estimation.parts.selection import select_parts
 from occupy_jit.files.models.reading import AtomicModel, read_model
 from occupy_jit.kernels.jit.launch import threads
+
+if TYPE_CHECKING:
+    import os
+
+    from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.halves import CoarseHalves
+    from occupy_jit.files.maps.maps import Map
 
 B_FACTORS = ("auto", "flat", "model")
 _LEAST_EXPLAINED, _LITTLE_EXPLAINED = 0.05, 0.15
@@ -63,9 +73,12 @@ class Fitted(NamedTuple):
     pseudo_atoms: int
 
 
-def occupancy_of_parts(volume, structure, *, parts=(), reference=(), residues=False, b_factors="auto", half_maps=None,
-                       half_difference=None, half_mean=None, voxel_size=None, position=None, progress=None,
-                       thread_count=None):
+def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | os.PathLike[str], *,
+                       parts: Sequence[str] = (), reference: Sequence[str] = (), residues: bool = False,
+                       b_factors: str = "auto", half_maps: tuple[np.ndarray, np.ndarray] | None = None,
+                       half_difference: np.ndarray | None = None, half_mean: np.ndarray | None = None,
+                       voxel_size: float | None = None, position: tuple[Any, ...] | None = None,
+                       progress: Callable[..., Any] | None = None, thread_count: int | None = None) -> PartsResult:
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
 
     Parameters
@@ -148,7 +161,8 @@ def _occupancies(place, model, parts, reference, residues, b_factors, half_maps,
     return result
 
 
-def fit_map(place, model, part, b_factors="auto", say=lambda sentence: None, halves=None):
+def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_factors: str = "auto",
+            say: Callable[..., Any] = lambda sentence: None, halves: CoarseHalves | None = None) -> Fitted:
     """Find the model in the map, choose its B factors, find density without atoms, and fit gain and occupancies.
 
     Parameters
@@ -191,7 +205,7 @@ def fit_map(place, model, part, b_factors="auto", say=lambda sentence: None, hal
     return Fitted(prepared, known, design, state, used, n_pseudo)
 
 
-def explained_share(solution, model):
+def explained_share(solution: Solution, model: AtomicModel) -> float:
     """Share of the whitened map that the solution explains at the atoms.
 
     Raises
@@ -211,7 +225,7 @@ def _counted(say, what):
     return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
 
 
-def map_of(volume, voxel_size, position):
+def map_of(volume: Map, voxel_size: Any, position: Any) -> tuple[Any, ...]:
     """Data, voxel size and the places where the first voxel may lie."""
     if isinstance(volume, np.ndarray):
         if voxel_size is None:

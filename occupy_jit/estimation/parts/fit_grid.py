@@ -22,12 +22,12 @@ _GUARD = 4.0
 _BLOCK = 3.0
 
 
-def detail_used(voxel_size):
+def detail_used(voxel_size: np.ndarray) -> float:
     """Finest detail that is fitted, in Å: 4, or what a map of these voxels holds."""
     return max(FINEST_DETAIL, _LEAST_VOXELS * float(np.max(voxel_size)))
 
 
-def fourier_crop(volume, voxel_size, detail):
+def fourier_crop(volume: np.ndarray, voxel_size: np.ndarray, detail: float) -> tuple[np.ndarray, np.ndarray]:
     """The map on a coarser grid, about `detail` / 2.8 per voxel, by cutting its Fourier transform.
 
     Parameters
@@ -60,7 +60,7 @@ def fourier_crop(volume, voxel_size, detail):
     return np.ascontiguousarray(coarse * np.float32(np.prod(new / n))), length / new
 
 
-def soft_step(s, centre, width):
+def soft_step(s: np.ndarray, centre: float, width: float) -> np.ndarray:
     """1 below the centre, 0 above it, a raised cosine over `width`."""
     return 0.5 + 0.5 * np.cos(np.pi * np.clip((s - centre) / width + 0.5, 0, 1))
 
@@ -121,13 +121,13 @@ class Lattice:
     in_shell: np.ndarray
     noise: np.ndarray = None
 
-    def transform_of(self, coarse):
+    def transform_of(self, coarse: np.ndarray) -> np.ndarray:
         """Transform of another map on the same coarse grid, cut out like this one."""
         import scipy.fft as fft
 
         return fft.rfftn(self.cut(coarse), workers=threads_allowed())
 
-    def spread(self, values):
+    def spread(self, values: np.ndarray) -> np.ndarray:
         """Fit voxels put into the grid, 0 elsewhere, and transformed."""
         import scipy.fft as fft
 
@@ -135,23 +135,23 @@ class Lattice:
         grid[self.fit_index >= 0] = values
         return fft.rfftn(grid, workers=threads_allowed())
 
-    def filtered(self, table, transform=None):
+    def filtered(self, table: np.ndarray, transform: np.ndarray | None = None) -> np.ndarray:
         """The map times a radial function of Fourier space, on the whole grid."""
         import scipy.fft as fft
 
         transform = self.transform if transform is None else transform
         return fft.irfftn(times_radial(transform, self.place, table), self.data.shape, workers=threads_allowed())
 
-    def at_fit_voxels(self, table, transform=None):
+    def at_fit_voxels(self, table: np.ndarray, transform: np.ndarray | None = None) -> np.ndarray:
         """The same at the fit voxels (float64)."""
         return self.filtered(table, transform)[self.fit_index >= 0].astype(np.float64)
 
-    def power(self, first, second):
+    def power(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Sums of the product of two transforms over the shells."""
         return shell_products(first, second, self.shell, self.data.shape[2], len(self.s))
 
 
-def make_lattice(coarse, spacing, positions, detail):
+def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, detail: float) -> Lattice:
     """Cut the surroundings of the atoms out of the coarse map and set up shells, mask and blocks.
 
     Parameters

@@ -1,12 +1,20 @@
 """The turns of the fit: occupancies and offsets at a gain and a whitening, then gain and whitening at those."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.estimation.parts.full_group import full_group
 from occupy_jit.estimation.parts.normal import assemble, derivative_shares
 from occupy_jit.kernels.model.columns import combine, project
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.columns import Design
+    from occupy_jit.estimation.parts.fit_grid import Lattice
 
 SMALL_PART = 80  # atoms: smaller parts have no offset of their own to speak of
 _SMOOTHING = 0.01  # 1/Å
@@ -65,15 +73,15 @@ class Parts:
     parent: np.ndarray
     expected: np.ndarray = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.size)
 
-    def drawn_to(self, offset):
+    def drawn_to(self, offset: np.ndarray) -> np.ndarray:
         """What each offset is drawn to, where they are these now: (parts,)."""
         return np.where(self.small, offset[self.parent], 0) if self.expected is None else self.expected
 
 
-def smooth_shells(values, lattice):
+def smooth_shells(values: np.ndarray, lattice: Lattice) -> np.ndarray:
     """Gaussian mean over neighbouring shells."""
     from scipy.ndimage import gaussian_filter1d
 
@@ -88,7 +96,7 @@ def _held(values, lattice):
     return values
 
 
-def first_state(design, lattice, n_parts):
+def first_state(design: Design, lattice: Lattice, n_parts: int) -> State:
     """All parts full, the gain and the whitening that fit those."""
     masked = lattice.spread(lattice.data[lattice.fit_index >= 0])
     power = lattice.power(masked, masked)
@@ -100,7 +108,7 @@ def first_state(design, lattice, n_parts):
     return new_spectra(state, lattice, y, design.fit(values, state.occupancy), first=True)
 
 
-def new_spectra(state, lattice, y, fit, first=False):
+def new_spectra(state: State, lattice: Lattice, y: np.ndarray, fit: np.ndarray, first: bool = False) -> State:
     """Gain and whitening at the present fit."""
     observed, modelled = lattice.spread(y), lattice.spread(fit)
     cross, own = lattice.power(observed, modelled), lattice.power(modelled, modelled)
@@ -133,12 +141,12 @@ def _two_parameters(gain, weights, lattice):
     return gain**lattice.resolved * curve ** (1 - lattice.resolved)
 
 
-def offset_prior(parts, spread, resolved=1.0):
+def offset_prior(parts: Parts, spread: float, resolved: float = 1.0) -> np.ndarray:
     """Weights 1/variance of the offsets. Their spread goes to 0 where the map does not resolve what they change."""
     return np.where(parts.small, _SMALL_SPREAD, spread) ** -2.0 / max(resolved, 1e-3) ** 2
 
 
-def solve_once(design, lattice, y, state, parts):
+def solve_once(design: Design, lattice: Lattice, y: np.ndarray, state: State, parts: Parts) -> tuple[State, Step]:
     """One Gauss-Newton step at a fixed gain and whitening.
 
     Returns
@@ -166,7 +174,7 @@ def solve_once(design, lattice, y, state, parts):
     return new, Step(normal, covariance, fit, values, share, prior)
 
 
-def told_by_map(variance, prior):
+def told_by_map(variance: np.ndarray, prior: float) -> np.ndarray:
     """Share of each offset that the map tells; the prior tells the rest (MacKay 1992).
 
     Parameters
@@ -185,7 +193,7 @@ def told_by_map(variance, prior):
     return np.clip(1 - variance / prior**2, 0, 1)
 
 
-def spread_of_offsets(offset, told):
+def spread_of_offsets(offset: np.ndarray, told: np.ndarray) -> float:
     """Standard deviation of the offsets before the fit, of the greatest evidence: MacKay's fixed point.
 
     The mean of square and variance after the fit has the same fixed point but comes near it too slowly where the map
@@ -219,7 +227,7 @@ class Step:
     prior: np.ndarray
 
 
-def turn(design, lattice, state, parts):
+def turn(design: Design, lattice: Lattice, state: State, parts: Parts) -> tuple[State, float]:
     """One turn; returns the new state and by how much the parts changed."""
     n = len(parts)
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
@@ -248,7 +256,8 @@ def turn(design, lattice, state, parts):
                    unexplained=unexplained), change
 
 
-def run_turns(design, lattice, state, parts, number, until=0.0, tell=None):
+def run_turns(design: Design, lattice: Lattice, state: State, parts: Parts, number: int, until: float = 0.0,
+              tell: Callable[..., Any] | None = None) -> State:
     """Several turns, fewer when the parts change by less than `until` (and the whitening stands).
 
     `tell` is called before each, with its number and that of the last one.

@@ -1,7 +1,9 @@
 """What two half maps say of the parts of a model: either's answer, the noise, and whether the errors hold."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,12 @@ from occupy_jit.estimation.parts.errors import block_scores, change_with
 from occupy_jit.estimation.parts.fit_grid import detail_used, fourier_crop
 from occupy_jit.estimation.parts.gauss_newton import smooth_shells
 from occupy_jit.kernels.model.radial import times_radial
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.columns import Design
+    from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.estimation.parts.result import PartsResult
 
 _IDENTICAL = 1e-8  # of the power of the map
 _SURE = 3.09  # normal deviate that chance exceeds once in a thousand times
@@ -55,7 +63,9 @@ class CoarseHalves(NamedTuple):
     mean: np.ndarray | None
 
 
-def coarse_halves(shape, voxel_size, half_maps=None, half_difference=None, half_mean=None):
+def coarse_halves(shape: tuple[int, ...], voxel_size: float | tuple[Any, ...],
+                  half_maps: tuple[np.ndarray, np.ndarray] | None = None, half_difference: np.ndarray | None = None,
+                  half_mean: np.ndarray | None = None) -> CoarseHalves | None:
     """Half maps at the detail used; None without them.
 
     Parameters
@@ -99,7 +109,7 @@ def _joined(shape, half_maps):
     return one, two
 
 
-def noise_of(halves, lattice):
+def noise_of(halves: CoarseHalves, lattice: Lattice) -> np.ndarray:
     """Transform of the noise of the map on the lattice.
 
     Where the map was made of the halves, sharpened or masked, they are brought to it shell by shell.
@@ -123,7 +133,8 @@ def noise_of(halves, lattice):
     return times_radial(noise, lattice.place, gain)
 
 
-def judge_halves(lattice, design, solution, result, weights):
+def judge_halves(lattice: Lattice, design: Design, solution: Solution, result: PartsResult, weights: np.ndarray
+                ) -> PartHalves:
     """What the halves say beside the solution for the whole map.
 
     Parameters

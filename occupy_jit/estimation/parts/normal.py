@@ -1,8 +1,14 @@
 """The normal equations of occupancies and B factor offsets, and their solution with pseudo-atoms eliminated."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.columns import Design
 
 _DENSE = 4000
 """Groups of pseudo-atoms up to which a dense factor is faster than a sparse one with as many right sides as parts."""
@@ -24,7 +30,7 @@ class Normal:
     cross: object
     inner: object
 
-    def solve(self, right):
+    def solve(self, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step and the covariance of the main parameters (pseudo-atoms free).
 
         Parameters
@@ -63,7 +69,7 @@ def _safe(matrix):
     return matrix + np.diag(np.full(len(matrix), 1e-9) * np.maximum(diagonal, diagonal.max() * 1e-6))
 
 
-def assemble(design, products, share, n_parts, prior):
+def assemble(design: Design, products: np.ndarray, share: Any, n_parts: int, prior: np.ndarray) -> Normal:
     """Normal matrix from the products of pairs of columns.
 
     Parameters
@@ -102,7 +108,7 @@ def assemble(design, products, share, n_parts, prior):
     return Normal(main + np.diag(prior), cross, values[n_parts:, n_parts:])
 
 
-def derivative_shares(design, occupancy, n_parts):
+def derivative_shares(design: Design, occupancy: np.ndarray, n_parts: int) -> Any:
     """How the derivatives of columns make up those of the offsets: sparse (columns, n_parts).
 
     Parts that are all but absent keep a little, so that their derivatives are not 0.

@@ -1,12 +1,19 @@
 """Columns of parts from Fourier transforms, each in a box of its own."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.estimation.parts.scattering import ICE_DENSITY, VOLUME, WIDTHS, form_factor
 from occupy_jit.kernels.jit.launch import threads_allowed
 from occupy_jit.kernels.model import boxed_columns as kernels
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.kernels.model.columns import Pattern
 
 _MARGIN = 3.0
 """Details about the atoms of a part: how far its box reaches. It repeats beyond."""
@@ -35,7 +42,8 @@ class PartBoxes:
         The ice that this kind displaces is kept by itself, too.
     """
 
-    def __init__(self, lattice, positions, weights, types, b_factors, start, kinds, apart=None):
+    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,
+                 b_factors: np.ndarray, start: np.ndarray, kinds: list[tuple[Any, ...]], apart: Any = None) -> None:
         self.lattice = lattice
         classes = [("atom", 0), ("atom", 1)] + [("ice", kind) for kind in sorted(VOLUME)]
         factors = np.array([[w for w in form_factor(element)] + [ICE_DENSITY * VOLUME[k] * (k == kind)
@@ -49,7 +57,7 @@ class PartBoxes:
         with ThreadPoolExecutor(threads_allowed()) as pool:
             self.boxes = list(pool.map(made, range(len(start) - 1)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
     def _transformed(self, positions, amplitudes, b_factors, classes, apart):
@@ -91,7 +99,8 @@ class PartBoxes:
         _, shape, frequencies, transform, ice = self.boxes[part]
         return kernels.filter_twice(ice if only_ice else transform, frequencies, tables, self.lattice.s[1]), shape
 
-    def fill(self, pattern, coordinates, transfer, offsets, values):
+    def fill(self, pattern: Pattern, coordinates: np.ndarray, transfer: np.ndarray, offsets: np.ndarray,
+             values: np.ndarray) -> None:
         """Write the columns and their derivatives to their places in `values`."""
         import scipy.fft as fft
 
@@ -108,7 +117,8 @@ class PartBoxes:
         with ThreadPoolExecutor(threads_allowed()) as pool:
             list(pool.map(task, largest_first))
 
-    def add_to(self, grid, transfer, offsets, occupancy, only_ice=False):
+    def add_to(self, grid: np.ndarray, transfer: np.ndarray, offsets: np.ndarray, occupancy: np.ndarray,
+               only_ice: bool = False) -> None:
         """Add the parts times their occupancies to a grid, in the order of the parts."""
         import scipy.fft as fft
 

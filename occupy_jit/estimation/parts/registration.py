@@ -47,21 +47,22 @@ class Frame:
     gain: float = 1.0
 
     @property
-    def refused(self):
+    def refused(self) -> bool:
         """Whether the model does not lie in the density."""
         return self.score_here < max(_LEAST_SCORE, _OVER_ELSEWHERE * self.score_elsewhere)
 
     @property
-    def rotated(self):
+    def rotated(self) -> bool:
         """Whether it lies there turned away from where it belongs."""
         return self.gain > _BETTER
 
-    def too_far(self, detail):
+    def too_far(self, detail: float) -> bool:
         """Whether by more than what the fit bears."""
         return self.rotated and self.displacement > _TOO_FAR * detail
 
 
-def find_frame(coarse, spacing, positions, weights, detail):
+def find_frame(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, weights: np.ndarray, detail: float
+              ) -> Frame:
     """Compare the model with the map as it is, shifted and rotated.
 
     Parameters
@@ -160,7 +161,7 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
         frame.gain = there / max(here, 1e-30)
 
 
-def rotation_matrix(vector):
+def rotation_matrix(vector: np.ndarray) -> np.ndarray:
     """Rotation about a vector by its length in radians (Rodrigues)."""
     angle = np.linalg.norm(vector)
     if angle == 0:
@@ -170,7 +171,7 @@ def rotation_matrix(vector):
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def uncovered_share(coarse, spacing, positions, detail):
+def uncovered_share(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, detail: float) -> float:
     """Volume of density as high as half of what it is at the atoms, but farther than 1.5 details from them.
 
     Returns

@@ -1,12 +1,22 @@
 """Occupancy of every residue, at the gain, whitening and offsets that the parts were fitted with."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.estimation.parts.columns import Design
 from occupy_jit.kernels.model.block_errors import block_errors
 from occupy_jit.kernels.model.columns import combine, project
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.atoms import Atoms
+    from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.files.models.reading import Residue
+    from occupy_jit.kernels.model.columns import Pattern
 
 _REACH = 1.75  # details (7 Å)
 _STEP = 0.3  # standard deviation of the difference of neighbours in the chain
@@ -32,7 +42,8 @@ class ResidueOccupancies:
     cc: np.ndarray
 
 
-def fit_residues(lattice, atoms, b_factors, solution, design, n_parts, reference, residues):
+def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution: Solution, design: Design,
+                 n_parts: int, reference: float, residues: list[Residue]) -> ResidueOccupancies:
     """Joint least squares of all residues, each drawn to its neighbours in the chain and to its part.
 
     Parameters
@@ -143,7 +154,7 @@ def _errors(matrix, meat):
     return block_errors(matrix.indptr, matrix.indices, matrix.data, meat.indptr, meat.indices, meat.data)
 
 
-def correlations(pattern, y, fit):
+def correlations(pattern: Pattern, y: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """Correlation of map and fit over the fit voxels of every column; 0 where there is none."""
     n = len(pattern.column_start) - 1
     of = np.repeat(np.arange(n), np.diff(pattern.column_start))

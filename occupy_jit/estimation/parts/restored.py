@@ -6,9 +6,16 @@ stand in their neighbours' way, whose density they do not share; density that is
 taken for it at a lower level than elsewhere.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.files.models.residue_names import residue_kind
+
+if TYPE_CHECKING:
+    from occupy_jit.files.models.reading import AtomicModel
 
 _MEAN = {
     "ALA": "CB 0.9 0.0 1.2 0",
@@ -41,7 +48,7 @@ and carbonyl carbon, z normal to their plane: over the 7562 amino acids of the d
 3j9i, 5a1a, 4v4r (30S), 5ni1, 3ajo and a model of a 50S subunit."""
 
 
-def missing_side_chains(model):
+def missing_side_chains(model: AtomicModel) -> tuple[np.ndarray, np.ndarray]:
     """Atoms that amino acids of the model should have and lack.
 
     Parameters

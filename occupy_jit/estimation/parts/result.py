@@ -1,7 +1,8 @@
 """What is found out about the parts of a model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -126,15 +127,15 @@ class PartsResult:
     evidence: Evidence = None
     ligands: object = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         for i, name in enumerate(self.names):
             yield PartOccupancy(name, int(self.atoms[i]), float(self.occupancy[i]), float(self.se[i]),
                                 float(self.offset[i]), float(self.se_offset[i]), float(self.cc[i]), bool(self.full[i]))
 
-    def of_atoms(self):
+    def of_atoms(self) -> np.ndarray:
         """Occupancy of every atom of the model: its residue's where residues were fitted, else its part's."""
         values = self.occupancy[self.part_of_atom]
         if self.residues:

@@ -3,6 +3,8 @@
 The method section of the manual, "Occupancy of the parts of a model", has the formulas.
 """
 
+from typing import Any
+
 import numpy as np
 
 from occupy_jit.files.models.reading import require_extra
@@ -17,7 +19,7 @@ VOLUME = {PROTEIN: 17.0, NUCLEIC: 14.5, OTHER: 16.0}
 TABLE_ENTRIES = 2048
 
 
-def form_factor(element):
+def form_factor(element: str) -> np.ndarray:
     """Weights of the two Gaussians that stand for an element's tabulated electron form factor below 0.4/Å.
 
     Least squares; gemmi's table (c4322: Peng et al. 1996, Acta Cryst. A52, 257).
@@ -30,13 +32,13 @@ def form_factor(element):
     return np.linalg.lstsq(basis, curve, rcond=None)[0]
 
 
-def atom_types(element, kind):
+def atom_types(element: np.ndarray, kind: np.ndarray) -> tuple[Any, ...]:
     """Kinds of scatterers: (element, kind) of every type, and the type of every atom (int32)."""
     types, index = np.unique(np.stack([element, kind.astype(str)], 1), axis=0, return_inverse=True)
     return [(str(e), int(k)) for e, k in types], index.ravel().astype(np.int32)
 
 
-def scattering_curves(types, s):
+def scattering_curves(types: list[tuple[str, int]], s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scattering of the atoms of every type at frequencies `s` (1/Å), and of the ice they displace; (types, len(s)).
 
     A displaced volume V of ice is a Gaussian of the same integral, rho V exp(-pi V^(2/3) s^2) (Fraser et al. 1978,
@@ -57,7 +59,7 @@ class RadialTransform:
     as a wide bump, so that the mean of the map stays what the filter makes it.
     """
 
-    def __init__(self, s, reach, entries=TABLE_ENTRIES):
+    def __init__(self, s: np.ndarray, reach: float, entries: int = TABLE_ENTRIES) -> None:
         self.s = s
         self.squares_per_entry = (entries - 2) / reach**2
         square = np.arange(entries) / self.squares_per_entry
@@ -75,7 +77,7 @@ class RadialTransform:
         self.shell = shell.astype(np.float32)
         self.bump = (bump / (bump * shell).sum()).astype(np.float32)
 
-    def __call__(self, curves):
+    def __call__(self, curves: np.ndarray) -> np.ndarray:
         """Tables (rows, entries) of curves (rows, len(s)); float32."""
         curves = np.asarray(curves, np.float32)
         table = (curves @ self.matrix) * self.window

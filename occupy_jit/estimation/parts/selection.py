@@ -1,6 +1,10 @@
 """Which atoms make up a part: chains and ligands, or what the user cuts out of them."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,8 +12,11 @@ from occupy_jit.errors import InputError, UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.selections import selections
 
+if TYPE_CHECKING:
+    from occupy_jit.files.models.reading import AtomicModel
 
-def chains_and_ligands(model):
+
+def chains_and_ligands(model: AtomicModel) -> tuple[list[str], np.ndarray]:
     """One part per polymer chain and per ligand; what stands at one place is one part.
 
     Returns
@@ -24,7 +31,7 @@ def chains_and_ligands(model):
     return list(numbers), np.array(of_residue, int)[model.residue]
 
 
-def cut_out(model, names, part, wanted):
+def cut_out(model: AtomicModel, names: Any, part: Any, wanted: Sequence[str]) -> tuple[Any, Any]:
     """Parts that the user names, cut out of the chains; what is left of a chain stays a part.
 
     Parameters
@@ -84,7 +91,7 @@ def _some(names):
     return ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
 
 
-def model_name(model):
+def model_name(model: Any) -> Any:
     """What a model is called in messages."""
     return "the model" if model.path is None else shown(model.path)
 
@@ -94,7 +101,7 @@ def _number(text):
     return (int(digits[0]), text[digits.end():]) if digits else (0, text)
 
 
-def reference_parts(names, reference, model):
+def reference_parts(names: list[str], reference: tuple[Any, ...], model: AtomicModel) -> list[Any] | None:
     """Indices of the parts that the user calls fully occupied; None if they are to be found."""
     if not reference:
         return None
@@ -105,7 +112,8 @@ def reference_parts(names, reference, model):
     return [names.index(name) for name in reference]
 
 
-def select_parts(model, parts, reference):
+def select_parts(model: AtomicModel, parts: Sequence[str], reference: Sequence[str]
+                ) -> tuple[list[str], np.ndarray, list[int]]:
     """All parts of a model, as the user wants them.
 
     Parameters

@@ -1,10 +1,20 @@
 """Density beside the model that no part of it explains: found in the residual, and fitted along with the parts."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation.parts.scattering import scattering_curves
 from occupy_jit.files.models.residue_names import PROTEIN
 from occupy_jit.kernels.model.atoms import distance_to_atoms
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.atoms import Atoms
+    from occupy_jit.estimation.parts.columns import Design
+    from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.estimation.parts.gauss_newton import State
 
 _LEAST_SCORE = 3.5  # standard deviations of the matched filter
 _EXPECTED_SCORE = 2.5
@@ -17,19 +27,20 @@ _GROUP = 3.5  # details (14 Å): edge of the cubes whose pseudo-atoms share one 
 _NEIGHBOURS = [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) != (0, 0, 0)]
 
 
-def carbon_curve(lattice):
+def carbon_curve(lattice: Lattice) -> np.ndarray:
     """Scattering of the carbon that a pseudo-atom is made of: (1, shells)."""
     atom, ice = scattering_curves([("C", PROTEIN)], lattice.s)
     return atom - ice
 
 
-def residual_map(design, lattice, state):
+def residual_map(design: Design, lattice: Lattice, state: State) -> np.ndarray:
     """The whitened map less the whitened fit, on the whole grid."""
     fit = design.on_grid(state.gain * state.whitening * lattice.band, state.offset, state.occupancy)
     return lattice.filtered(state.whitening * lattice.band) - fit
 
 
-def find_pseudo_atoms(residual, lattice, state, distance, atoms):
+def find_pseudo_atoms(residual: np.ndarray, lattice: Lattice, state: State, distance: np.ndarray, atoms: Atoms
+                     ) -> tuple[np.ndarray, np.ndarray]:
     """Peaks of the residual after matched filters for a carbon, sharp and as mobile as the most mobile parts.
 
     Parameters
@@ -113,12 +124,12 @@ def _far_apart(points, least):
     return taken
 
 
-def groups_of(points, owner, detail):
+def groups_of(points: np.ndarray, owner: np.ndarray, detail: float) -> np.ndarray:
     """Number of the group of every pseudo-atom: one per cube and nearest large part."""
     cube = np.column_stack([np.floor(points / (_GROUP * detail)).astype(np.int64), owner])
     return np.unique(cube, axis=0, return_inverse=True)[1].ravel()
 
 
-def distance_to_columns(design, lattice):
+def distance_to_columns(design: Design, lattice: Lattice) -> np.ndarray:
     """Distance of every voxel to the nearest atom or pseudo-atom."""
     return distance_to_atoms(lattice.data.shape, design.positions, lattice.spacing, _FARTHEST * lattice.detail)

@@ -1,7 +1,12 @@
 """Memory of the fit of a model's parts. Standard library only."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ledger import Ledger
 
 # Å: voxels of the finest grid that a model is fitted on.
 FIT_VOXEL = 4 / 2.8
@@ -28,7 +33,7 @@ class ModelSize(NamedTuple):
     text_bytes: int
 
 
-def bytes_of_model(model, voxel_size, residues):
+def bytes_of_model(model: ModelSize, voxel_size: float, residues: bool) -> float:
     """Bytes that the fit of a model takes beside the map: `ModelSize`, Å, and whether residues are fitted."""
     step, detail = max(voxel_size, FIT_VOXEL), max(_MODEL_DETAIL, _DETAIL_VOXELS * voxel_size)
     voxels = sum(math.prod((length + 6 * detail) / step for length in part) for part in model.extents)
@@ -37,12 +42,12 @@ def bytes_of_model(model, voxel_size, residues):
                                   residues * _BYTES_PER_ATOM_OF_RESIDUES * model.atoms)
 
 
-def fit(ledger, voxels, bytes_of_fit):
+def fit(ledger: Ledger, voxels: int, bytes_of_fit: float) -> None:
     """Transforms of the map on its way to a coarser grid; then what the fit holds there, for a map of `voxels`."""
     ledger.moment(3)
     ledger.moment(bytes_of_fit / (4 * voxels))
 
 
-def half_maps(voxel_size, beside_halves):
+def half_maps(voxel_size: float, beside_halves: bool) -> float:
     """Volumes that are kept of half maps for the fit."""
     return (1 + beside_halves) * min(1.0, voxel_size / FIT_VOXEL) ** 3

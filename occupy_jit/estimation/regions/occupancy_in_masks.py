@@ -5,7 +5,11 @@ it reads. Where the map itself reaches half of its sliding maximum, on peaks, th
 place where it is read, and the median over the peaks in a mask hardly depends on the mask's width.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,13 +18,18 @@ from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_m
 from occupy_jit.kernels.regions import NOT_ON_A_PEAK, covered, scale_on_peaks
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.noise.common_noise import CommonNoise
+    from occupy_jit.estimation.regions.weighted_median import Median
+    from occupy_jit.estimation.scale.result import Result
+
 LEAK = 0.025
 """How much of what a part is short of full occupancy its neighbours may bring into it: the ball and the low-pass carry
 them over. Root mean square over chains of proteins simulated without noise, all of whose neighbours are stronger or
 weaker (.008 to .037 of ``1 - occupancy``)."""
 
 
-def occupancy_of_masks(result, masks):
+def occupancy_of_masks(result: Result, masks: Iterable[np.ndarray]) -> list[dict[str, Any]]:
     """Occupancy inside each mask and its standard error, given full scale.
 
     The median of the scale, not limited to 1, over the voxels of the mask that are on peaks, weighted with the
@@ -78,7 +87,8 @@ def _placed(median, shape, edge):
     return dict(zip(map(tuple, places), median.in_blocks.values(), strict=True))
 
 
-def with_common_noise(median, parts, noise, floor, full, of_halves):
+def with_common_noise(median: Median, parts: Sequence[tuple[Any, ...]], noise: CommonNoise, floor: float, full: float,
+                      of_halves: bool) -> Median:
     """The same median with an error that holds the noise which all blocks of the region have in common.
 
     Parameters
@@ -99,20 +109,20 @@ def with_common_noise(median, parts, noise, floor, full, of_halves):
     return median._replace(error=math.hypot(median.error, math.sqrt(variance)))
 
 
-def with_leak(median):
+def with_leak(median: Median) -> Median:
     """The same median with an error that holds what stronger neighbours bring into a part of lower occupancy."""
     if median.error is None:
         return median
     return median._replace(error=math.hypot(median.error, LEAK * (1 - min(max(median.value, 0.0), 1.0))))
 
 
-def in_words(median):
+def in_words(median: Median) -> dict[str, float]:
     """Occupancy, error and blocks of a median, as tables hold them: None for what is not there, limited to 0 and 1."""
     occupancy = None if math.isnan(median.value) else min(max(median.value, 0.0), 1.0)
     return {"occupancy": occupancy, "error": median.error, "blocks": median.blocks}
 
 
-def peaks(result):
+def peaks(result: Result) -> np.ndarray:
     """Scale on peaks, not limited to 1, and -1 elsewhere: (nz, ny, nx) float32 array."""
     if result.lowpass is None:
         raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
@@ -120,7 +130,7 @@ def peaks(result):
     return scale_on_peaks(result.lowpass, maximum, result.zero, result.floor_map, result.full_scale, out=maximum)
 
 
-def crossed(result):
+def crossed(result: Any) -> list[tuple[Any, ...]] | np.ndarray:
     """Scale of each half map, not limited to 1, where the other half is on a peak, and -1 elsewhere; that one's height.
 
     Values, and the choice of their places and weights, then have independent noise: a voxel that noise lifts is not
@@ -136,7 +146,7 @@ def crossed(result):
                           result.ball)
 
 
-def crossed_halves(mean, difference, zero, floor, full, ball):
+def crossed_halves(mean: Any, difference: Any, zero: Any, floor: Any, full: Any, ball: Any) -> list[Any]:
     """What `crossed` does, of the mean and half of the difference of two half maps."""
     values, elsewhere, heights = [], [], []
     floor = floor * np.float32(math.sqrt(2))  # a half has twice the noise power of the mean

@@ -1,7 +1,8 @@
 """Weighted quantiles, and the error of a median of values that are alike nearby."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Median(NamedTuple):
     in_blocks: dict | None = None
 
 
-def block_edge(voxel_size):
+def block_edge(voxel_size: float) -> int:
     """Edge of the blocks in voxels, at least 1."""
     return max(1, round(BLOCK_ANGSTROM / voxel_size))
 
@@ -41,18 +42,18 @@ def block_edge(voxel_size):
 class _Sorted:
     """Values in ascending order with the share of the weight that lies below the middle of each."""
 
-    def __init__(self, values, weights):
+    def __init__(self, values: np.ndarray, weights: np.ndarray) -> None:
         order = np.argsort(values, kind="stable")
         self.values = np.asarray(values)[order].astype(np.float64)
         sorted_weights = np.asarray(weights)[order].astype(np.float64)
         total = np.cumsum(sorted_weights)
         self.share = (total - sorted_weights / 2) / total[-1]
 
-    def quantile(self, share):
+    def quantile(self, share: float) -> float:
         return float(np.interp(share, self.share, self.values))
 
 
-def weighted_median(samples):
+def weighted_median(samples: Sequence[tuple[Any, ...]]) -> Median:
     """Median over a region, and its standard error from the spread between blocks of space.
 
     More than half of the weight below the median in one block and less in another shows how much the share below moves

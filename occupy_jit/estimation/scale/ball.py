@@ -1,9 +1,15 @@
 """The ball that the sliding maximum runs over, and the low-pass that it follows from."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels
+
+if TYPE_CHECKING:
+    from occupy_jit.settings import Settings
 
 LOWPASS_VOXELS = 6.0
 """Default low-pass resolution, in voxels."""
@@ -21,17 +27,18 @@ class Ball:
     radius: float
 
     @property
-    def voxels(self):
+    def voxels(self) -> int:
         """int : Number of voxels, n_v."""
         return ball_voxels(self.radius, self.size)
 
 
-def derived_lowpass(settings, voxel_size):
+def derived_lowpass(settings: Settings, voxel_size: float) -> float:
     """Low-pass resolution in Å: as given, else the resolution, else six voxels."""
     return settings.lowpass_input_angstrom or settings.resolution_angstrom or LOWPASS_VOXELS * voxel_size
 
 
-def choose_ball(lowpass_angstrom, voxel_size, size=None, radius=None):
+def choose_ball(lowpass_angstrom: float, voxel_size: float, size: int | None = None, radius: float | None = None
+               ) -> Ball:
     """Ball for a low-pass resolution.
 
     Diameter ``2 floor(d / 2p) + 1`` voxels, limited to 3 to 9, and radius d / 2p, at most half the

@@ -12,6 +12,8 @@ Against simulated maps with known occupancies this covers the true volume better
 than the excess of the density histogram over a solvent model, which sees single voxels.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 
@@ -23,6 +25,10 @@ from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import maxima_of_sections
 from occupy_jit.kernels.voxelwise import confidence_from_evidence
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 # Cap, smoothing, ramp and gate were chosen for the overlap of the confidence with simulated content, from poor to good
 # maps: ``python -m bench.calibrate`` prints that overlap for values around them.
@@ -46,7 +52,7 @@ _LEAST_EVIDENCE_SPREAD = 0.02
 _LEAST_NOISE = 0.1  # of that in solvent
 
 
-def least_floor(floor, full):
+def least_floor(floor: float, full: float) -> float:
     """Lowest noise that heights are measured in where it is known locally: hardly any noise is hardly any evidence.
 
     Parameters
@@ -57,7 +63,7 @@ def least_floor(floor, full):
     return max(_LEAST_NOISE * floor, _LEAST_SPREAD * full)
 
 
-def cap_level(floor, spread, full):
+def cap_level(floor: float, spread: float, full: float) -> float:
     """Level above zero at which the evidence is capped.
 
     Parameters
@@ -144,6 +150,6 @@ def _closed_on_cells(depth, ball):
     return out
 
 
-def certain(shape):
+def certain(shape: Any) -> Any:
     """Confidence 1 everywhere."""
     return np.ones(shape, np.float32)

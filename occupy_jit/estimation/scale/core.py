@@ -10,13 +10,19 @@ In simulated maps with known occupancies the share of the core below half agrees
 0.03 (root mean square) where chains are larger than the ball, and is at most 0.025 where everything is fully occupied.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
 
 BINS = 40
 """Of the histogram of the scale, from 0 to 1."""
@@ -58,12 +64,12 @@ class Core:
     voxel_volume_angstrom3: float
 
     @property
-    def empty(self):
+    def empty(self) -> bool:
         """bool : Whether nothing of the map is deeper than one radius of the ball."""
         return not self.counts.sum()
 
 
-def measure_core(scale, confidence, ball, voxel_size):
+def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_size: float) -> Core:
     """The core of a map, and how much of it is how strong.
 
     Parameters
@@ -120,7 +126,7 @@ def _around(confidence, margin):
                  for on in found)
 
 
-def core_mask(confidence, ball):
+def core_mask(confidence: np.ndarray, ball: Ball) -> np.ndarray:
     """Confident content without a rim of the ball's radius.
 
     Returns
@@ -132,7 +138,7 @@ def core_mask(confidence, ball):
     return sliding_maximum(doubt, ball.radius, ball.size) == 0
 
 
-def self_weighted(scale, sigma):
+def self_weighted(scale: np.ndarray, sigma: float) -> np.ndarray:
     """Mean of the scale over a Gaussian neighbourhood, weighted by the scale itself: G(S^2) / G(S).
 
     Parameters

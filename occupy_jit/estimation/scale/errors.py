@@ -4,7 +4,10 @@ Three things make the scale uncertain: noise in the sliding maximum, the maximum
 differs from place to place, and full scale, which all voxels have in common.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +15,9 @@ from occupy_jit.estimation.scale import full_scale
 from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.kernels.grid.fields import part_of
 from occupy_jit.kernels.standard_error import scale_error
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import FullScale, Result
 
 STANDARD = 0.03
 """How far full scale is from what a fully occupied chain reads, relative, where there is no noise: the standard
@@ -23,7 +29,7 @@ def _octants(edge):
     return [(z, y, x) for z in halves for y in halves for x in halves]
 
 
-def full_scale_error(volume, noise, found):
+def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> float:
     """Standard error of full scale from the cube that defines it.
 
     Each eighth of the cube is left out in turn, and the quantile, free of noise, taken of the rest: a jackknife that
@@ -64,14 +70,14 @@ def _where(found, mask=None):
     return tuple(slice(start, start + found.tile) for start in found.corner)
 
 
-def defining_values(volume, found, mask=None):
+def defining_values(volume: np.ndarray, found: FullScale, mask: Any = None) -> np.ndarray | None:
     """Values of a map where full scale is defined, (1, 1, n) array; None if it was given or is the naive one."""
     if found.corner is None and mask is None:
         return None
     return volume[_where(found, mask)].reshape(1, 1, -1)
 
 
-def relative_error_of_full_scale(result):
+def relative_error_of_full_scale(result: Result) -> float:
     """Relative standard error of full scale: what a fully occupied region may read beside 1.
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.estimation import flexibility
 from occupy_jit.estimation.fourier import filters
@@ -26,9 +27,16 @@ from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.settings import LOCAL
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def estimate(volume=None, settings=None, *, voxel_size=None, half_maps=None,  # noqa: PLR0913 (the public interface)
-             masks=None, wanted=None, full_scale=None, thread_count=None, **former) -> Result:
+    from occupy_jit.settings import Settings
+
+
+def estimate(volume: np.ndarray | None = None, settings: Settings | None = None, *, voxel_size: float | None = None,
+             half_maps: tuple[np.ndarray, np.ndarray] | None = None, masks: Masks | None = None,
+             wanted: Wanted | None = None, full_scale: float | FullScale | None = None,
+             thread_count: int | None = None, **former: Any) -> Result:
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -92,7 +100,7 @@ def estimate(volume=None, settings=None, *, voxel_size=None, half_maps=None,  # 
                                full_scale, room, thread_count))
 
 
-def run_estimate(inputs) -> Result:
+def run_estimate(inputs: Inputs) -> Result:
     """Estimate local scale and confidence from checked inputs; see `estimate`.
 
     Parameters
@@ -182,8 +190,8 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
         reference=contrast.reference)
 
 
-def measure_full_scale(volume, settings=None, *, voxel_size=None, masks=None, room=None,
-                       thread_count=None) -> FullScale:
+def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_size: Any = None, masks: Any = None,
+                       room: Room | None = None, thread_count: int | None = None) -> FullScale:
     """Full scale alone, as `estimate` finds it: what several maps on one scale are asked for first.
 
     Parameters
@@ -208,7 +216,7 @@ def measure_full_scale(volume, settings=None, *, voxel_size=None, masks=None, ro
                                  thread_count=thread_count))
 
 
-def run_full_scale(inputs) -> FullScale:
+def run_full_scale(inputs: Inputs) -> FullScale:
     """Full scale from checked inputs: the first steps of `run_estimate`, and the contrast where a mask sets it."""
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
@@ -228,7 +236,7 @@ class _FormerKeywords:
               "with_error": False, "with_noise_error": False, "overwrite": False, "overwrite_halves": False,
               "value_range": None, "strongest_corner": None, "half_difference": None, "half_mean": None}
 
-    def __init__(self, given):
+    def __init__(self, given: Any) -> None:
         for name in given:
             if name not in self._KNOWN:
                 raise TypeError(f"estimate() got an unexpected keyword argument '{name}'")
@@ -236,7 +244,7 @@ class _FormerKeywords:
         warnings.warn(f"estimate({', '.join(f'{name}=' for name in given)}): use half_maps, masks and wanted instead",
                       DeprecationWarning, stacklevel=3)
 
-    def translated(self, masks, wanted, full_scale):
+    def translated(self, masks: Any, wanted: Any, full_scale: Any) -> tuple[Any, Any, Any, Any]:
         """Masks, wanted volumes, full scale and room, with what was given by former keywords."""
         old = self._given
         masks = masks or Masks(old["solvent_mask"], old["reference_mask"])
@@ -246,7 +254,7 @@ class _FormerKeywords:
             full_scale = FullScale(float(full_scale), tuple(old["strongest_corner"]), 0, 0.0, 0.0, float(full_scale))
         return masks, wanted, full_scale, Room(old["overwrite"], old["overwrite_halves"], old["value_range"])
 
-    def half_maps(self):
+    def half_maps(self) -> Any:
         """The half maps as they were given joined."""
         difference, mean = self._given["half_difference"], self._given["half_mean"]
         if difference is None:

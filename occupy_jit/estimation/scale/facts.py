@@ -1,9 +1,17 @@
 """Facts about a map that its estimate shows: whether there is solvent, content, and levels that can be used."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from occupy_jit.estimation.scale.result import IgnoredFloor
 from occupy_jit.estimation.solvent.flattened import FLATTENED_SHARE
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.steps import Solvent
+    from occupy_jit.estimation.solvent.model import SolventModel
 
 _FEWEST_QUIET = 0.15
 # The four limits that follow were read from simulated maps; ``python -m bench.calibrate`` prints what they lie between.
@@ -20,7 +28,8 @@ LEAST_DARK_SHARE = 3e-4
 """Share of the voxels more than 4 sigma below the mean of the solvent peak: above it something there is dark."""
 
 
-def usable_levels(full, quantile, floor, floor_given):
+def usable_levels(full: float, quantile: float, floor: float, floor_given: bool
+                 ) -> tuple[float, float, IgnoredFloor | None]:
     """Full scale and noise floor that can be used.
 
     In a map without content the best region is noise, and the noise floor reaches its quantile: no scale above it
@@ -45,17 +54,17 @@ def usable_levels(full, quantile, floor, floor_given):
     return full, floor, None
 
 
-def covered_share(confidence):
+def covered_share(confidence: np.ndarray) -> float:
     """Share of the box with confidence above one half."""
     return sum(np.count_nonzero(section > 0.5) for section in confidence) / confidence.size
 
 
-def is_flattened(repeated_share):
+def is_flattened(repeated_share: float) -> bool:
     """Whether so many voxels are exactly equal that the solvent was flattened or masked."""
     return repeated_share > FLATTENED_SHARE
 
 
-def content_is_dark(model):
+def content_is_dark(model: SolventModel) -> bool:
     """Whether far more of the histogram lies below the solvent peak than above it.
 
     Parameters
@@ -75,7 +84,7 @@ def content_is_dark(model):
     return bool(below > 2 * above and model.counts[height < -4].sum() > LEAST_DARK_SHARE * model.counts.sum())
 
 
-def solvent_is_missing(solvent, spread, floor):
+def solvent_is_missing(solvent: Solvent, spread: float, floor: float) -> bool:
     """Whether the voxels taken for solvent are content, for want of solvent.
 
     Parameters

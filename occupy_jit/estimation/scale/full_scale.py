@@ -13,6 +13,9 @@ from occupy_jit.kernels import full_scale as search
 from occupy_jit.kernels import moments
 from occupy_jit.kernels.grid.fields import part_of
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+
 _SOLVENT_DEVIATIONS = 4.0
 
 # Of the variance in the full-scale cube so much at least is taken for signal: in a map of noise alone the two are
@@ -79,7 +82,7 @@ def full_scale(volume, noise, ball, voxel_size, settings, known=None) -> FullSca
     return FullScale(without_noise(quantile, cube, zero, deviation), corner, edge, zero, tau, quantile, in_solvent)
 
 
-def without_noise(quantile, cube, zero, noise):
+def without_noise(quantile: float, cube: np.ndarray, zero: float, noise: float) -> float:
     """Quantile of a cube as it would be without the noise in it.
 
     Were signal and noise Gaussian there, the quantile would stand ``z sqrt(signal variance + noise variance)``

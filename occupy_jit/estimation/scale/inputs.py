@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +159,7 @@ class Inputs:
         return self.wanted.confidence and not self.settings.no_confidence
 
 
-def checked_map(volume, voxel_size):
+def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, float]:
     """A map or an array as a volume of the kernels, and its voxel size.
 
     Raises
@@ -174,14 +175,14 @@ def checked_map(volume, voxel_size):
     return as_volume(volume), float(voxel_size)
 
 
-def checked_settings(settings) -> Settings:
+def checked_settings(settings: Settings) -> Settings:
     """`settings`, or the defaults for None; anything else is a TypeError."""
     if settings is not None and not isinstance(settings, Settings):
         raise TypeError(f"settings must be occupy_jit.Settings(...), not {type(settings).__name__}")
     return settings or Settings()
 
 
-def joined(half_maps, voxel_size):
+def joined(half_maps: Any, voxel_size: Any) -> tuple[HalfMaps, np.ndarray, float | None]:
     """Half maps as given, joined: `HalfMaps` as they are, a pair of maps or arrays by copies of them.
 
     Returns

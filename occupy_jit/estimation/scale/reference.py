@@ -4,7 +4,9 @@ What a region reads is the statistic of `masked_occupancy`; full scale is then t
 occupancy is 1 by the very measure that other regions are judged with.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +17,10 @@ from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS, block_e
 from occupy_jit.estimation.scale.contrast import maximum_with_noise
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels.regions import covered, scale_on_peaks
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _MUCH_WEAKER = 0.8
 
@@ -100,7 +106,7 @@ def full_scale_in_mask(inputs, noise, maximum, floor, quiet, searched):
     return found, median.error, Reference(median.blocks, searched.value)
 
 
-def verdicts(reference, full):
+def verdicts(reference: Any, full: Any) -> list[Any]:
     """A verdict where the map has a part that is much stronger than the reference: list of (code, sentence)."""
     if not full < _MUCH_WEAKER * reference.searched:
         return []

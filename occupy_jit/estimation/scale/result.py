@@ -186,7 +186,7 @@ class Result:
     verdicts: tuple[Verdict, ...] = ()
 
     @property
-    def floor_map(self):
+    def floor_map(self) -> float | np.ndarray:
         """float or float32 array over cells of two voxels : Noise floor that was taken off, where it is local."""
         return self.local_noise.floor if self.floor_is_local and self.local_noise is not None else self.floor
 

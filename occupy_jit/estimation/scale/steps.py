@@ -7,6 +7,7 @@ Which volumes live while a step runs is told in `volumes`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ class Scale:
     cap: float | None = None
 
 
-def require_content(volume, known=None, what="the map"):
+def require_content(volume: np.ndarray, known: tuple[float, float] | None = None, what: str = "the map"
+                   ) -> tuple[float, float]:
     """Smallest and largest value of a map, if there is anything to estimate.
 
     Raises
@@ -225,7 +230,7 @@ def require_content(volume, known=None, what="the map"):
     return lowest, highest
 
 
-def low_pass(inputs) -> LowPassed:
+def low_pass(inputs: Inputs) -> LowPassed:
     """Low-pass the map, or the mean of its half maps brought to its spectrum."""
     is_mean = inputs.half_maps is not None and not inputs.beside_halves
     value_range = require_content(inputs.volume, inputs.room.value_range,
@@ -262,7 +267,7 @@ def _gain_of_halves(inputs):
     return halves_of_other_map.gain(inputs.volume, mean, inputs.voxel_size, highest, inputs.thread_count)
 
 
-def find_solvent(inputs, lowpassed) -> Solvent:
+def find_solvent(inputs: Inputs, lowpassed: LowPassed) -> Solvent:
     """Find the quiet voxels, the zero level and the noise; low-passed half maps are shifted to the map's level."""
     quiet = find_quiet(lowpassed.volume, inputs.voxel_size)
     zero, noise, count, low, high = quiet.survey(lowpassed.volume)
@@ -300,7 +305,7 @@ def _with_definition(inputs, lowpassed, found):
                    definition.inverted, None if enough else left, found.map_correlation, found.map_flattened)
 
 
-def measure_noise(inputs, lowpassed, solvent) -> Noise:
+def measure_noise(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent) -> Noise:
     """The map that the sliding maximum is taken of, with its noise: everywhere the same, or around each voxel."""
     source, zero, deviation = _source(inputs, lowpassed, solvent)
     if inputs.half_maps is not None:
@@ -346,7 +351,7 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
     return Noise(source, zero, deviation, difference, local, judged, None)
 
 
-def find_full_scale(inputs, noise) -> SearchedFullScale:
+def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
     """Search full scale, or take the one that several maps have in common."""
     known = inputs.full_scale
     level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance)
@@ -360,7 +365,7 @@ def find_full_scale(inputs, noise) -> SearchedFullScale:
     return SearchedFullScale(found, error, strongest, values)
 
 
-def sliding_maximum_of(inputs, noise):
+def sliding_maximum_of(inputs: Inputs, noise: Noise) -> np.ndarray:
     """The sliding maximum of the source, in place of it where nobody else needs that."""
     if noise.maximum is not None:
         return noise.maximum
@@ -371,7 +376,7 @@ def sliding_maximum_of(inputs, noise):
     return sliding_maximum(source, ball.radius, ball.size)
 
 
-def measure_contrast(inputs, solvent, noise, searched) -> Contrast:
+def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: SearchedFullScale) -> Contrast:
     """The sliding maximum, full scale and noise floor that are used, and the standard errors that follow."""
     maximum, quiet = sliding_maximum_of(inputs, noise), solvent.quiet
     floor_measured = max(quiet.median(maximum, noise.zero), 0.0)
@@ -411,7 +416,7 @@ def _with_errors(inputs, noise, searched, contrast):
     return replace(contrast, error=error, noise_error=noise_error)
 
 
-def make_scale(inputs, solvent, noise, contrast, spare) -> Scale:
+def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contrast, spare: np.ndarray | None) -> Scale:
     """The local scale in place of the sliding maximum, and with it the depth that the confidence is made of.
 
     Parameters
@@ -444,7 +449,7 @@ def make_scale(inputs, solvent, noise, contrast, spare) -> Scale:
     return Scale(scale, depth, floor, cap)
 
 
-def find_confidence(inputs, solvent, scale, spare):
+def find_confidence(inputs: Inputs, solvent: Solvent, scale: Scale, spare: np.ndarray | None) -> np.ndarray | None:
     """Confidence that a voxel is no solvent, (nz, ny, nx) float32 array in place of the depth; None if not wanted."""
     if not inputs.wanted.confidence:
         return None

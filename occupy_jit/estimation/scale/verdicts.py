@@ -1,5 +1,9 @@
 """What the user should know about a map: one code and one clear line each, from the facts of its estimate."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from occupy_jit.estimation import flexibility
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.noise import half_maps, halves_of_other_map
@@ -7,12 +11,15 @@ from occupy_jit.estimation.scale import reference
 from occupy_jit.estimation.scale.facts import NOISE_LIMIT
 from occupy_jit.estimation.scale.result import Verdict
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
+
 _GOOD_FIT = 0.7
 _COVERS_NOTHING, _COVERS_EVERYTHING = 1e-4, 0.7
 _KERNEL_SHARE = 0.1
 
 
-def verdicts(result):
+def verdicts(result: Result) -> tuple[Verdict, ...]:
     """All verdicts on a map, in the order in which the estimate came upon them.
 
     Parameters

@@ -1,8 +1,15 @@
 """Volumes that live while an estimate runs, step by step as in `steps`. Standard library only."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LOCAL
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ledger import Ledger, Outline
 
 _BALL = 9  # sections; the usual largest
 
@@ -16,7 +23,7 @@ def _nearby(run):
     return run.settings.noise_floor == LOCAL and not run.halves
 
 
-def inputs(run, ledger):
+def inputs(run: Outline, ledger: Ledger) -> None:
     """The map and what is given with it, all the time."""
     ledger.hold("map", 1)
     ledger.hold("solvent definition", run.solvent_definition)
@@ -34,24 +41,24 @@ def inputs(run, ledger):
     ledger.hold("noise nearby", 2 * _nearby(run))
 
 
-def low_pass(run, ledger):
+def low_pass(run: Outline, ledger: Ledger) -> None:
     """The map is low-passed in place where nobody needs it afterwards."""
     ledger.hold("low-passed map", int(run.volume or run.on_raw_map))
 
 
-def find_solvent(run, ledger):
+def find_solvent(run: Outline, ledger: Ledger) -> None:
     """Smoothed power, and how far from content of a solvent definition confidence is judged."""
     power = 1 / 8 if cells_hold(run.shape, run.voxel_size) else 1
     ledger.hold("power", power)
     ledger.hold("distance from content", power * (run.confidence and run.solvent_definition))
 
 
-def measure_noise(run, ledger):
+def measure_noise(run: Outline, ledger: Ledger) -> None:
     """Pieces of two halves and of their maxima."""
     ledger.moment(3 * _piece(run) * run.halves)
 
 
-def measure_contrast(run, ledger):
+def measure_contrast(run: Outline, ledger: Ledger) -> None:
     """The sliding maximum, which the scale takes the place of, and the standard error."""
     error = run.error and (not run.halves or run.lowpass or run.on_raw_map)
     kept = run.lowpass or run.on_raw_map or _nearby(run) or run.reference_mask
@@ -67,7 +74,7 @@ def measure_contrast(run, ledger):
         ledger.moment(6 if run.halves else 4)
 
 
-def find_confidence(run, ledger):
+def find_confidence(run: Outline, ledger: Ledger) -> None:
     """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room."""
     if not run.confidence:
         return
@@ -78,7 +85,7 @@ def find_confidence(run, ledger):
         ledger.moment(1 + (not room))
 
 
-def result(run, ledger):
+def result(run: Outline, ledger: Ledger) -> None:
     """What is left when the estimate is done."""
     ledger.drop("distance from content")
     if "scale" not in ledger.held:  # it took the place of the low-passed map, which may be that of the map
@@ -89,7 +96,7 @@ def result(run, ledger):
     ledger.moment()
 
 
-def flexibility(run, ledger):
+def flexibility(run: Outline, ledger: Ledger) -> None:
     """The transform, a band of it half way back, and powers on cells; later the two maps that come of it."""
     if run.settings.separate_flexibility:
         ledger.moment(3.5)

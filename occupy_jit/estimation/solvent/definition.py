@@ -3,7 +3,11 @@
 The scale does not depend on it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +18,9 @@ from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.binned import cell_mean
 from occupy_jit.kernels.moments import quiet_moments
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
 
 _FEWEST = 1000
 """Voxels that either side must have, and that must be left to judge confidence by."""
@@ -40,13 +47,13 @@ class Definition:
     middle: float
     inverted: bool
 
-    def side(self, volume, marked):
+    def side(self, volume: Any, marked: Any) -> Iterator[Any]:
         """Values of `volume` that are marked or not, section by section: copies of them all would take a map."""
         for section, marks in zip(volume, self.mask, strict=True):
             yield section[marks > self.middle if marked else marks <= self.middle].astype(np.float64)
 
 
-def understand(lowpassed, mask):
+def understand(lowpassed: np.ndarray, mask: np.ndarray) -> Definition:
     """Which side of a mask is solvent: the one that varies less.
 
     Parameters
@@ -82,7 +89,7 @@ def understand(lowpassed, mask):
     return Definition(mask, definition.middle, spread[True] < spread[False])
 
 
-def histogram(lowpassed, definition):
+def histogram(lowpassed: Any, definition: Any) -> tuple[Any, Any]:
     """Counts and edges of the low-passed map on the solvent's side."""
     def side():
         return definition.side(lowpassed, definition.inverted)
@@ -99,7 +106,7 @@ def _content(definition):
     return np.logical_xor(marked, definition.inverted, out=marked).astype(np.float32)
 
 
-def solvent_side(definition, ball, quiet):
+def solvent_side(definition: Definition, ball: Ball, quiet: Quiet) -> tuple[Quiet, int, bool]:
     """The voxels that confidence is judged by: those farther from what is marked as content than the ball reaches.
 
     So content just outside a rough mask does not count. All of them count, quiet or not: the user vouches that

@@ -12,14 +12,14 @@ _SAMPLE = 40_000
 _STANDS_OUT = 3
 
 
-def even_sample(volume):
+def even_sample(volume: np.ndarray) -> tuple[np.ndarray, int]:
     """Every few voxels of a volume along each axis, some 40 000 in all, and how many voxels a step is."""
     # strides that go with no usual box edge, so that the sample crosses the whole box
     stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
     return volume[::stride, ::stride, ::stride], stride
 
 
-def most_frequent_value(sample):
+def most_frequent_value(sample: np.ndarray) -> tuple[float, float, float]:
     """The most frequent value of an array, its share, and how many times as frequent it is as the next one."""
     values, counts = np.unique(sample, return_counts=True)
     if counts.size == 0:
@@ -30,7 +30,7 @@ def most_frequent_value(sample):
             float(counts[first] / following) if following else np.inf)
 
 
-def repeated_value_share(volume):
+def repeated_value_share(volume: np.ndarray) -> float:
     """Share of the voxels, in an even sample of the inscribed sphere, that have the most frequent value.
 
     0 where the next most frequent value is nearly as frequent: a map stored in few steps of grey has ties everywhere.

@@ -5,6 +5,7 @@ The scale does not depend on it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,23 +44,23 @@ class SolventModel:
     fitted: bool
 
     @property
-    def centres(self):
+    def centres(self) -> np.ndarray:
         """(n,) float64 array : Middle of each bin."""
         return 0.5 * (self.bin_edges[1:] + self.bin_edges[:-1])
 
-    def at(self, density):
+    def at(self, density: Any) -> Any:
         """Model, in voxels per bin, at these densities."""
         return self.amplitude * np.exp(-0.5 * ((np.asarray(density) - self.mean) / self.sigma) ** 2)
 
 
-def edges_between(low, high):
+def edges_between(low: float, high: float) -> np.ndarray:
     """Edges of the histogram's bins: (BINS + 1,) float64 array; values that are all equal get some room around them."""
     if not low < high:
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
     return np.linspace(low, high, BINS + 1)
 
 
-def fit(counts, bin_edges):
+def fit(counts: np.ndarray, bin_edges: np.ndarray) -> SolventModel:
     """Fit the Gaussian of the solvent peak.
 
     The logarithm of a Gaussian is a parabola. It is fitted by least squares, weighted with the counts (the

@@ -1,6 +1,7 @@
 """Solvent without a mask: the voxels of a map where it is quiet, and statistics over them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,20 +32,20 @@ class Quiet:
     shape: tuple
 
     @property
-    def on_cells(self):
+    def on_cells(self) -> bool:
         """bool : Whether the power is known on the grid of cells."""
         return self.power.shape != tuple(self.shape)
 
     @property
-    def thin(self):
+    def thin(self) -> bool:
         """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
         return grids.is_thin(self.shape)
 
-    def forget(self):
+    def forget(self) -> None:
         """Give back the memory: no statistics can be taken afterwards."""
         self.power = None
 
-    def mean_and_deviation(self, volume, smooth=False):
+    def mean_and_deviation(self, volume: np.ndarray, smooth: bool = False) -> tuple[float, float, int]:
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.
 
         `smooth`: the volume varies so slowly that every other voxel tells as much. It may also be on the grid of
@@ -52,11 +53,11 @@ class Quiet:
         """
         return moments.quiet_moments(volume, self.power, self.threshold, smooth and self._thinned(volume))
 
-    def survey(self, volume):
+    def survey(self, volume: np.ndarray) -> tuple[Any, ...]:
         """Mean, standard deviation and number of the quiet voxels, smallest and largest value of the whole sphere."""
         return moments.quiet_survey(volume, self.power, self.threshold)
 
-    def section(self, z):
+    def section(self, z: int) -> np.ndarray:
         """Which voxels of section z are quiet: (ny, nx) array of bool."""
         quiet = self.power[self._cells(0)[z]] <= self.threshold
         return section_inside(self.shape, z) & quiet[self._cells(1)][:, self._cells(2)]
@@ -70,11 +71,11 @@ class Quiet:
         """Whether every other voxel of a smooth volume is enough; one on the grid of cells is thin as it is."""
         return self.thin and not (self.on_cells and volume.shape == self.power.shape)
 
-    def alone(self, volume, mean):
+    def alone(self, volume: Any, mean: Any) -> Any:
         """`volume` - `mean` at the quiet voxels, 0 elsewhere: (nz, ny, nx) float32 array."""
         return self.sections_alone(volume, mean)[:]
 
-    def sections_alone(self, volume, mean):
+    def sections_alone(self, volume: np.ndarray, mean: float) -> Sections:
         """The same, section by section as they are asked for: `occupy_jit.estimation.sections.Sections`."""
         def make(first, last):
             out = np.zeros((last - first, *volume.shape[1:]), np.float32)
@@ -84,22 +85,22 @@ class Quiet:
 
         return Sections(volume.shape, make)
 
-    def median(self, volume, zero=0.0):
+    def median(self, volume: np.ndarray, zero: float = 0.0) -> float:
         """Median of `volume` - `zero`, a smooth volume (or one on the grid of cells), over the quiet voxels."""
         return quantiles.quiet_median(volume, zero, self.power, self.threshold, self._thinned(volume))
 
-    def median_of(self, values):
+    def median_of(self, values: np.ndarray) -> float:
         """Median over the quiet voxels of a smooth volume that may be over cells where the power is not."""
         if values.shape != tuple(self.shape) and not self.on_cells:
             values = binned.values_between(values, self.shape)
         return self.median(values)
 
-    def quantile(self, volume, fractions):
+    def quantile(self, volume: Any, fractions: Any) -> Any:
         """Quantiles of `volume`, a smooth volume (or one on the grid of cells), over the quiet voxels: list."""
         return quantiles.quantile(volume, fractions, True, self.power, self.threshold, self._thinned(volume))
 
 
-def find_quiet(lowpassed, voxel_size):
+def find_quiet(lowpassed: np.ndarray, voxel_size: float) -> Quiet:
     """Find solvent without a histogram or a mask.
 
     The squared deviation of the low-passed map from its median is smoothed; the quietest half of the inscribed

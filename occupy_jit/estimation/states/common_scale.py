@@ -4,6 +4,7 @@ Parts that agree with the fullest in nearly all volumes set each volume's own gr
 volumes together: what a single volume takes for its fullest part is partly an accident of its noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,8 @@ class CommonScale:
     weights: np.ndarray
 
 
-def to_common_scale(raw, deviation, correlation, size, reference=None):
+def to_common_scale(raw: np.ndarray, deviation: np.ndarray, correlation: np.ndarray, size: np.ndarray,
+                    reference: Sequence[int] | None = None) -> CommonScale:
     """Find the reference parts and divide every volume by its own full scale.
 
     Parameters

@@ -1,11 +1,17 @@
 """What a state is made of: occupancy of every part with its error, a call, and how many particles it holds."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import erf, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.estimation.states.groups import WITHIN, group_means
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.groups import Partition
 
 PRESENT, ABSENT, UNDECIDED = "present", "absent", "undecided"
 THRESHOLD = 0.5
@@ -45,7 +51,8 @@ class Composition:
     se_share: np.ndarray
 
 
-def compose(occupancy, noise, se_model, partition, particles=None):
+def compose(occupancy: np.ndarray, noise: np.ndarray, se_model: np.ndarray | tuple[Any, ...], partition: Partition,
+            particles: np.ndarray | None = None) -> Composition:
     """Put together what every state is made of.
 
     Parameters

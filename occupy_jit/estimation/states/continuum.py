@@ -48,12 +48,12 @@ class Continuum:
     curves: list = field(default_factory=list)
 
     @property
-    def preferred(self):
+    def preferred(self) -> bool:
         """bool : Whether volumes vary continuously."""
         return self.gain > _SURE
 
     @property
-    def n_directions(self):
+    def n_directions(self) -> int:
         """int : Along how many directions volumes vary."""
         return len(self.loading)
 
@@ -78,7 +78,7 @@ class Curve:
     se: np.ndarray
 
 
-def compare_with_continuum(occupancy, noise, labels):
+def compare_with_continuum(occupancy: np.ndarray, noise: np.ndarray, labels: np.ndarray) -> Continuum | None:
     """Compare the states found with a continuum.
 
     Parameters

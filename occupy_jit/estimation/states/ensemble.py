@@ -1,6 +1,10 @@
 """From occupancies of parts in many volumes to states: the steps in their order, and what comes out of them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +14,9 @@ from occupy_jit.estimation.states.composition import Composition, compose
 from occupy_jit.estimation.states.continuum import Continuum, compare_with_continuum
 from occupy_jit.estimation.states.groups import WITHIN, Partition, find_states, merge
 from occupy_jit.estimation.states.order import StateGraph, relations, state_graph
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.prepared_fit import PreparedFit
 
 FEWEST_VOLUMES = 3
 
@@ -39,7 +46,8 @@ class Ensemble:
     se_model: np.ndarray
 
     @classmethod
-    def of_fits(cls, volumes, parts, fits, prepared):
+    def of_fits(cls, volumes: list[str], parts: list[str], fits: Sequence[tuple[Any, ...]], prepared: PreparedFit
+               ) -> Any:
         """From the fits of all volumes.
 
         Parameters
@@ -95,24 +103,24 @@ class StatesResult:
     warnings: list = field(default_factory=list)
 
     @property
-    def state(self):
+    def state(self) -> np.ndarray:
         """ndarray (volumes,), int : Of every volume, from 1."""
         return self.partition.label + 1
 
     @property
-    def n_states(self):
+    def n_states(self) -> int:
         """int : How many states there are."""
         return self.partition.n_states
 
     @property
-    def is_continuous(self):
+    def is_continuous(self) -> bool:
         """bool : Whether volumes vary continuously, so that the states are only neighbourhoods."""
         return self.continuum is not None and self.continuum.preferred
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.volumes)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         """Rows of the table of states and parts, which pandas takes."""
         made = self.composition
         for s in range(self.n_states):
@@ -121,7 +129,8 @@ class StatesResult:
                        "se": float(made.se[s, p]), "call": str(made.call[s, p])}
 
 
-def analyse(ensemble, number=None, particles=None, reference=None):
+def analyse(ensemble: Ensemble, number: int | None = None, particles: np.ndarray | None = None,
+            reference: Sequence[int] | None = None) -> StatesResult:
     """States of volumes whose parts were fitted.
 
     Parameters

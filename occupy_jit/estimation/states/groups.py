@@ -17,6 +17,7 @@ that is likeliest, states that became alike are merged, and each is tried whethe
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -62,11 +63,11 @@ class Partition:
     evidence: np.ndarray = None
 
     @property
-    def n_states(self):
+    def n_states(self) -> int:
         """int : How many states there are."""
         return self.probability.shape[1]
 
-    def by_share(self, counts):
+    def by_share(self, counts: Any) -> Any:
         """The same states, that with the largest sum of `counts` (volumes,) first."""
         order = np.argsort(-np.bincount(self.label, counts, self.n_states), kind="stable")
         rank = np.empty(len(order), int)
@@ -75,7 +76,7 @@ class Partition:
                        evidence=self.evidence[order])
 
 
-def find_states(occupancy, noise, number=None, adapt=True):
+def find_states(occupancy: np.ndarray, noise: np.ndarray, number: int | None = None, adapt: bool = True) -> Partition:
     """Divide volumes into states.
 
     Parameters
@@ -118,7 +119,7 @@ def find_states(occupancy, noise, number=None, adapt=True):
     return Partition(labels, probabilities(values, weights, labels), growth, tree, _evidence(values, weights, labels))
 
 
-def log_evidence(difference, variance):
+def log_evidence(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """log B that two groups are two states.
 
     Parameters
@@ -144,7 +145,7 @@ def _least_evidence(pairs):
     return np.log(max(pairs, 1)) + np.log(_ODDS)
 
 
-def merge(values, weights, number=None):
+def merge(values: np.ndarray, weights: np.ndarray, number: int | None = None) -> tuple[np.ndarray, list[Any]]:
     """Merge volumes to groups until every two of them are two states, or until there are so many.
 
     Parameters
@@ -177,7 +178,7 @@ def merge(values, weights, number=None):
 class _Groups:
     """Groups of volumes while they are merged."""
 
-    def __init__(self, values, weights):
+    def __init__(self, values: Any, weights: Any) -> None:
         n = len(values)
         self.mean, self.weight = values.astype(float).copy(), weights.astype(float).copy()
         self.node = np.arange(n)
@@ -189,13 +190,13 @@ class _Groups:
             self._compare(i, np.arange(i + 1, n))
 
     @property
-    def count(self):
+    def count(self) -> int:
         return int(self.alive.sum())
 
-    def labels(self):
+    def labels(self) -> Any:
         return np.unique(self.member, return_inverse=True)[1]
 
-    def compared(self, i, j):
+    def compared(self, i: Any, j: Any) -> int:
         """Number of parts that both groups know."""
         return int(((self.weight[i] > 0) & (self.weight[j] > 0)).sum())
 
@@ -208,7 +209,7 @@ class _Groups:
         self.cost[i, others] = self.cost[others, i] = cost
         self.log_b[i, others] = self.log_b[others, i] = evidence
 
-    def next_pair(self, stop):
+    def next_pair(self, stop: Any) -> tuple[Any, Any, Any]:
         """The cheapest pair; with `stop` among those that may be one state. The evidence is None if there is none."""
         n = self.count
         cost = self.cost if not stop else np.where(self.log_b < _least_evidence(n * (n - 1) / 2), self.cost, np.inf)
@@ -217,7 +218,7 @@ class _Groups:
             return 0, 0, None
         return min(i, j), max(i, j), self.log_b[i, j]
 
-    def join(self, i, j, node):
+    def join(self, i: Any, j: Any, node: Any) -> None:
         """Make one group of two; the second is gone."""
         total = self.weight[i] + self.weight[j]
         shared = self.weight[i] * self.mean[i] + self.weight[j] * self.mean[j]
@@ -233,7 +234,7 @@ class _Groups:
             self._compare(i, others)
 
 
-def group_means(values, weights, labels):
+def group_means(values: Any, weights: Any, labels: Any) -> tuple[Any, Any]:
     """Weighted mean and summed weight of every group: (groups, parts) each."""
     n = int(labels.max()) + 1
     total = np.zeros((n, values.shape[1]))
@@ -259,7 +260,7 @@ def _misfit(values, weights, labels):
     return squares
 
 
-def probabilities(values, weights, labels):
+def probabilities(values: Any, weights: Any, labels: Any) -> Any:
     """Probability of every state given each volume, and how many volumes the states hold: (volumes, states)."""
     size = np.bincount(labels)
     score = np.log(size) - 0.5 * _misfit(values, weights, labels)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def level_of(data):
+def level_of(data: np.ndarray) -> float:
     """Density of solvent: the median outside of the inscribed ellipsoid, where no particle is.
 
     Parameters
@@ -28,10 +28,10 @@ class MeanVolume:
         How many volumes were added.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._total, self._weight, self.count = None, 0.0, 0
 
-    def add(self, data, scale=None, weight=1.0):
+    def add(self, data: np.ndarray, scale: float | None = None, weight: float = 1.0) -> None:
         """Add a volume.
 
         Parameters
@@ -50,6 +50,6 @@ class MeanVolume:
         self.count += 1
 
     @property
-    def data(self):
+    def data(self) -> np.ndarray:
         """ndarray (z, y, x), float32 : The mean."""
         return (self._total / self._weight).astype(np.float32)

@@ -1,6 +1,10 @@
 """States of volumes in one call, for Python: read or given, fitted with a model, divided."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,11 +12,19 @@ from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation.states.ensemble import FEWEST_VOLUMES, Ensemble, analyse
 from occupy_jit.estimation.states.mean_volume import MeanVolume
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.ensemble import StatesResult
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.files.models.reading import AtomicModel
+
 _MOST_IN_MEAN = 200
 
 
-def states(volumes, *, model=None, parts=(), reference=(), b_factors="auto", number=None, particles=None,
-           voxel_size=None, position=None, progress=None):
+def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,
+           model: AtomicModel | str | os.PathLike[str] | None = None, parts: tuple[Any, ...] = (),
+           reference: tuple[Any, ...] = (), b_factors: str = "auto", number: int | None = None,
+           particles: Sequence[float] | None = None, voxel_size: Any = None, position: Any = None,
+           progress: Callable[..., Any] | None = None) -> StatesResult:
     """Which states volumes of one complex are in, what each state is made of, and in which order they come.
 
     Parameters

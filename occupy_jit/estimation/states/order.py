@@ -1,11 +1,16 @@
 """What follows from the states: which part is there only with which other, and which state comes before which."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from occupy_jit.estimation.states.composition import ABSENT, PRESENT
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.composition import Composition
 
 ONLY_WITH, TOGETHER, NEVER_TOGETHER = "only with", "together", "never together"
 
@@ -31,7 +36,7 @@ class Relation(NamedTuple):
     states: int
 
 
-def relations(names, composition):
+def relations(names: list[str], composition: Composition) -> list[Relation]:
     """Relations between parts that no undecided call could overturn.
 
     Parameters
@@ -117,7 +122,7 @@ class StateGraph:
     edges: list
 
 
-def state_graph(names, composition):
+def state_graph(names: list[str], composition: Composition) -> StateGraph:
     """Edges between states that differ by parts which are added, without those that follow from others.
 
     A state comes before another where its present parts are a proper subset of the other's; undecided parts match

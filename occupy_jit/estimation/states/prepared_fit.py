@@ -14,7 +14,11 @@ sum 1. A is found once, on the mean; S is the power of the residual of each volu
 a state are .91 to 1.04 of what this says, those of V alone 1.1 to 2.2 times that.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +28,10 @@ from occupy_jit.estimation.parts.fit import explained_share, fit_map, map_of
 from occupy_jit.estimation.parts.fit_grid import fourier_crop
 from occupy_jit.estimation.parts.gauss_newton import new_spectra, run_turns, solve_once
 from occupy_jit.kernels.model.columns import combine
+
+if TYPE_CHECKING:
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.files.models.reading import AtomicModel
 
 _TURNS = 2
 _LEAST_SCORE = 3.5  # standard deviations: over all shifts looked at, seldom by chance
@@ -88,7 +96,8 @@ class PreparedFit:
         The model does not lie in the mean of the volumes.
     """
 
-    def __init__(self, mean, model, part, b_factors="auto", voxel_size=None, position=None, say=None):
+    def __init__(self, mean: Map | np.ndarray, model: AtomicModel, part: np.ndarray, b_factors: str = "auto",
+                 voxel_size: Any = None, position: Any = None, say: Callable[..., Any] | None = None) -> None:
         say = say or (lambda sentence: None)
         place = map_of(mean, voxel_size, position)
         self.shape, self.voxel_size = place[0].shape, np.broadcast_to(np.asarray(place[1], float), 3)
@@ -108,7 +117,7 @@ class PreparedFit:
         self._take_start(solution)
 
     @property
-    def n_bytes(self):
+    def n_bytes(self) -> int:
         """int : About what a fit needs beside the volume: the grid, and the columns with their products."""
         return int(80 * self._lattice.data.size + 40 * len(self._design.pattern.column))
 
@@ -144,7 +153,7 @@ class PreparedFit:
         deviation = np.sqrt(np.maximum(np.diag(formula), 1e-300))
         self.correlation = formula / np.outer(deviation, deviation)
 
-    def fit(self, data):
+    def fit(self, data: np.ndarray) -> VolumeFit:
         """Occupancies of the parts in one volume.
 
         Parameters

@@ -5,7 +5,9 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit.errors import InputError, OccupyError, UsageError
 from occupy_jit.files.download import fetch
@@ -45,7 +47,7 @@ class Entry:
     contour_level: float | None = None
 
 
-def number_of(text):
+def number_of(text: str) -> int:
     """Number of an entry from how people write it: 11007, EMD-11007, emd_11007.
 
     Raises
@@ -58,7 +60,9 @@ def number_of(text):
     return int(found[1])
 
 
-def fetch_entry(number, directory, half_maps=False, archive=ARCHIVE, progress=None, say=None, timeout=30):
+def fetch_entry(number: int, directory: str, half_maps: bool = False, archive: str = ARCHIVE,
+                progress: Callable[..., Any] | None = None, say: Callable[..., Any] | None = None, timeout: float = 30
+               ) -> Entry:
     """Fetch the primary map of an entry, and its half maps where asked for; what is there already is not fetched.
 
     Parameters
@@ -124,7 +128,7 @@ def fetch_entry(number, directory, half_maps=False, archive=ARCHIVE, progress=No
     return Entry(number, primary, tuple(halves), **_described(header))
 
 
-def described_beside(path):
+def described_beside(path: str) -> dict[str, Any]:
     """What the description of an entry says that lies beside one of its files, as `fetch_entry` keeps them.
 
     Parameters

@@ -19,6 +19,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 from occupy_jit import __version__
 from occupy_jit.errors import InputError, OccupyError, UsageError
@@ -39,13 +41,14 @@ class NotThere(InputError):
 class _Unfinished(Exception):
     """The download should go on: why, and after how many seconds (None: as many as the attempt is worth)."""
 
-    def __init__(self, reason, pause=None):
+    def __init__(self, reason: Any, pause: Any = None) -> None:
         super().__init__(reason)
         self.pause = pause
 
 
-def fetch(url, path, *, begins=b"", check=None, progress=None, say=None, sleep=time.sleep,
-          timeout=_SECONDS_WITHOUT_ANSWER):
+def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any] | None = None,
+          progress: Callable[..., Any] | None = None, say: Callable[..., Any] | None = None,
+          sleep: Callable[..., Any] = time.sleep, timeout: float = _SECONDS_WITHOUT_ANSWER) -> bool:
     """Download `url` to `path`, unless it is there.
 
     What has arrived is kept beside `path` under a hidden name if the program is interrupted, and is taken up again if
@@ -128,7 +131,7 @@ def _fetch(download, check, progress, say, sleep):
         return
 
 
-def require_safe(url, what="address"):
+def require_safe(url: Any, what: str = "address") -> None:
     """Raise UsageError unless a URL is https://, or http:// of this machine itself."""
     try:
         parts = urllib.parse.urlsplit(url)
@@ -154,7 +157,7 @@ def _is_this_machine(host):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https, and nowhere else; from a plain http server only to itself besides."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> Any:
         old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
         same_server = old.scheme == new.scheme and old.netloc == new.netloc
         if new.scheme != "https" and not same_server:
@@ -206,7 +209,7 @@ class _Download:
     sent: ETag, date and length.
     """
 
-    def __init__(self, url, path, begins, timeout):
+    def __init__(self, url: Any, path: str, begins: Any, timeout: Any) -> None:
         self.url, self.path, self._begins, self._timeout = url, path, begins, timeout
         self.part = None
         folder, name = os.path.split(path)
@@ -224,21 +227,21 @@ class _Download:
     def _parts(self):
         return glob.glob(f"{glob.escape(self._prefix)}*.part")
 
-    def arrived(self):
+    def arrived(self) -> Any:
         """Number of bytes on disk."""
         try:
             return 0 if self.part is None else os.path.getsize(self.part)
         except OSError:
             return 0
 
-    def forget(self):
+    def forget(self) -> None:
         """Remove what has arrived, of this and of older versions."""
         self.part = None
         for part in self._parts():
             with contextlib.suppress(OSError):
                 os.unlink(part)
 
-    def go_on(self, progress):
+    def go_on(self, progress: Any) -> None:
         """Ask for the rest and write what comes; returns when the file is complete, or raises `_Unfinished`."""
         there = self.arrived()
         request = urllib.request.Request(self.url, headers={"User-Agent": f"occupy_jit/{__version__}",

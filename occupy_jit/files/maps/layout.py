@@ -11,12 +11,12 @@ _SLAB_BYTES = 1 << 22
 _LINE = 16
 
 
-def in_file_order(data, axis_order):
+def in_file_order(data: np.ndarray, axis_order: tuple[int, int, int]) -> np.ndarray:
     """View of an array [z, y, x] as [section, row, column]."""
     return data.transpose([3 - axis for axis in reversed(axis_order)])
 
 
-def slabs(file_shape, axis_order, itemsize):
+def slabs(file_shape: tuple[int, int, int], axis_order: tuple[int, int, int], itemsize: int) -> list[tuple[int, int]]:
     """Ranges of sections to go through a file in."""
     sections, rows, columns = file_shape
     step = max(1, _SLAB_BYTES // (rows * columns * itemsize))
@@ -32,7 +32,7 @@ def _planes(axis_order, target, source):
     return zip(target, source, strict=True)
 
 
-def to_canonical(target, source, axis_order):
+def to_canonical(target: np.ndarray, source: np.ndarray, axis_order: tuple[int, int, int]) -> None:
     """Copy sections as the file has them into the view `target` of an array [z, y, x], plane by plane."""
     if axis_order[0] == 1:
         target[...] = source
@@ -42,7 +42,7 @@ def to_canonical(target, source, axis_order):
             to[start:start + _LINE] = of[start:start + _LINE]
 
 
-def to_file_order(target, source, axis_order):
+def to_file_order(target: np.ndarray, source: np.ndarray, axis_order: tuple[int, int, int]) -> None:
     """The other way round: `source` is the view of an array [z, y, x], `target` sections as the file will have them."""
     if axis_order[0] == 1:
         np.copyto(target, source, casting="same_kind")

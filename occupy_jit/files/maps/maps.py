@@ -52,12 +52,12 @@ class Map:
     checksum: Checksum | None = None
 
     @property
-    def position(self):
+    def position(self) -> tuple[float, ...]:
         """tuple of float : Where voxel [0, 0, 0] lies, in Å along x, y, z."""
         return map_position.position(self.header, self.axis_order, self.voxel_size)
 
 
-def map_from_array(data, voxel_size, path=None):
+def map_from_array(data: np.ndarray, voxel_size: float, path: str | None = None) -> Map:
     """A `Map` around an array, for data that come from no file.
 
     Parameters
@@ -85,7 +85,7 @@ def map_from_array(data, voxel_size, path=None):
     return Map(data, float(voxel_size), path, mrc_header.new_header(data.shape, voxel_size))
 
 
-def check_same_grid(reference, other, path=None):
+def check_same_grid(reference: Map, other: Map, path: str | None = None) -> None:
     """Refuse a mask, half map or class that does not lie on the grid of the map.
 
     Parameters

@@ -8,9 +8,13 @@ Axes. The file stores columns, rows and sections (columns fastest); ``mapc``, ``
 angles, ``mx, my, mz`` and the origin go with x, y, z. In this program arrays are [z, y, x] whatever the file's order.
 """
 
+from __future__ import annotations
+
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
@@ -29,6 +33,9 @@ from occupy_jit.files.maps.mrc_recognition import (
 )
 from occupy_jit.files.maps.position import VOXEL_SIZE_TOLERANCE
 from occupy_jit.files.names.paths import shown
+
+if TYPE_CHECKING:
+    from occupy_jit.kernels.moments import Moments
 
 _TRANSFORM_MODES = (3, 4)
 
@@ -80,12 +87,12 @@ class MapHeader:
     warnings: list = field(default_factory=list)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """int : Bytes of the map in memory, as float32."""
         return 4 * math.prod(self.shape)
 
     @property
-    def content_bytes(self):
+    def content_bytes(self) -> int:
         """int : Bytes that the file must hold (uncompressed)."""
         return HEADER_BYTES + self.extended_bytes + self.dtype.itemsize * math.prod(self.file_shape)
 
@@ -153,7 +160,7 @@ def _voxel_sizes(record, mesh):
     return sizes, all(math.isfinite(size) and _VOXEL_SIZE_RANGE[0] <= size <= _VOXEL_SIZE_RANGE[1] for size in sizes)
 
 
-def stated_voxel_size(record, axis_order):
+def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float:
     """The mean voxel size in Å that the header itself gives, whatever the user said; None if it gives none."""
     sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return sum(sizes) / 3 if known else None
@@ -187,7 +194,7 @@ def _voxel_size(record, mesh, path, given, fallback, warnings):
     return given
 
 
-def check_voxel_size_option(voxel_size):
+def check_voxel_size_option(voxel_size: Any) -> float | None:
     """`UsageError` unless `voxel_size` is None or a sensible number of Å; returns it as a float."""
     if voxel_size is None:
         return None
@@ -197,8 +204,9 @@ def check_voxel_size_option(voxel_size):
     return float(voxel_size)
 
 
-def parse_header(raw, path, compression=None, content_bytes=None, content_limit=None, voxel_size=None,
-                 fallback_voxel_size=None, no_extended=False):
+def parse_header(raw: bytes, path: str, compression: str | None = None, content_bytes: int | None = None,
+                 content_limit: int | None = None, voxel_size: float | None = None,
+                 fallback_voxel_size: float | None = None, no_extended: bool = False) -> MapHeader:
     """Check the first 1024 bytes of a file and say what map they announce.
 
     Parameters
@@ -272,13 +280,13 @@ def _dimensions(header):
     return f"{nx} x {ny} x {nz} voxels of {8 * header.dtype.itemsize} bits"
 
 
-def truncated(header, content_bytes):
+def truncated(header: Any, content_bytes: Any) -> Any:
     """The `InputError` for a file that holds fewer bytes than its header promises."""
     return InputError(f"{shown(header.path)}: truncated: the header promises {header.content_bytes} bytes "
                       f"({_dimensions(header)}), there are {content_bytes}; copy or download it again")
 
 
-def longer(excess):
+def longer(excess: Any) -> str:
     """The warning about bytes after the end of the map."""
     return f"the file is {excess} bytes longer than its header says; they are ignored"
 
@@ -286,7 +294,7 @@ def longer(excess):
 # Output --------------------------------------------------------------------------------------------------------------
 
 
-def new_header(shape, voxel_size):
+def new_header(shape: Any, voxel_size: Any) -> Any:
     """A header for a map of `shape` (z, y, x) that comes from no file: axis order 1, 2, 3, origin 0."""
     record = np.zeros((), HEADER_DTYPE).view(np.recarray)
     for n, m, edge, length in zip(("nx", "ny", "nz"), ("mx", "my", "mz"), "xyz", reversed(shape), strict=True):
@@ -351,7 +359,7 @@ def _labels(record, added):
     return kept[:_LABELS - len(new)] + new
 
 
-def output_header(like, extended, statistics, labels):
+def output_header(like: Any, extended: bytes, statistics: Moments, labels: Sequence[str]) -> bytes:
     """The header of an output: mode 2, little-endian, everything else as in the map it was made from.
 
     Only what would make the file invalid under MRC2014 is changed: a negative ISPG becomes 1, a negative mx, my or mz

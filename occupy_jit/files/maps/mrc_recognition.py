@@ -1,5 +1,7 @@
 """Whether 1024 bytes are the header of an MRC map, and in which byte order they make sense."""
 
+from typing import Any
+
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
@@ -18,17 +20,17 @@ _FOREIGN = ((b"\x89HDF", "an HDF5 file"), (b"PK\x03\x04", "a zip archive: unpack
             (b"\x1f\x8b", "compressed twice: unpack it once"), (b"BZh", "compressed twice: unpack it once"))
 
 
-def ints(record, *names):
+def ints(record: Any, *names: Any) -> tuple[int, ...]:
     """Fields of a header that are whole numbers."""
     return tuple(int(record[name]) for name in names)
 
 
-def xyz(record, name, parts="xyz"):
+def xyz(record: Any, name: str, parts: str | tuple[str, str, str] = "xyz") -> tuple[float, float, float]:
     """Parts of a field of a header, real numbers."""
     return tuple(float(record[name][part]) for part in parts)
 
 
-def plausible(record):
+def plausible(record: Any) -> tuple[bool, bool, bool]:
     """Which of three things make sense: dimensions, mode, axis numbers."""
     dimensions = all(0 < n <= MAX_DIMENSION for n in ints(record, "nx", "ny", "nz"))
     mode = int(record["mode"]) in MODES or int(record["mode"]) in REFUSED_MODES
@@ -36,7 +38,7 @@ def plausible(record):
     return dimensions, mode, axes
 
 
-def stamp_order(record):
+def stamp_order(record: Any) -> str:
     """Byte order that the machine stamp gives, or None (old files have none, or nonsense)."""
     first, second = (int(byte) for byte in record["machst"][:2])
     if first == 0x44 and second in (0x41, 0x44):
@@ -44,7 +46,7 @@ def stamp_order(record):
     return ">" if (first, second) == (0x11, 0x11) else None
 
 
-def decode(raw):
+def decode(raw: bytes) -> tuple[Any, str, str]:
     """The header in the byte order that makes more sense of it, and that order; the stamp decides where both do."""
     stored = {order: np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0] for order in "<>"}
     stamp = stamp_order(stored["<"])
@@ -53,7 +55,7 @@ def decode(raw):
     return record.reshape(()).view(np.recarray), order, stamp
 
 
-def refuse_not_a_map(raw, path, record, stamp):
+def refuse_not_a_map(raw: bytes, path: str, record: Any, stamp: str) -> None:
     """`InputError` for what is no map at all, with a guess at what it is."""
     name = shown(path)
     if not raw:

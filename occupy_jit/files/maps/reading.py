@@ -1,7 +1,10 @@
 """The one place that opens maps. No second copy of a volume is made: all goes through slabs of a few MB."""
 
+from __future__ import annotations
+
 import math
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from occupy_jit.files.names.paths import shown
 from occupy_jit.files.streams import Stream
 from occupy_jit.settings import LARGEST_VALUE, SMALLEST_RANGE
 
+if TYPE_CHECKING:
+    from occupy_jit.files.maps.mrc_header import MapHeader
+
 _USUAL_COMPRESSION = 100  # maps shrink to a third, masks to a fiftieth
 _BLOCK = 1 << 16  # values that are looked at while they are in a cache
 
@@ -22,12 +28,12 @@ _BLOCK = 1 << 16  # values that are looked at while they are in a cache
 class Range:
     """Smallest and largest of values that pass by in pieces, and whether all are finite."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.minimum = math.inf
         self.maximum = -math.inf
         self.finite = True
 
-    def add(self, values):
+    def add(self, values: np.ndarray) -> None:
         """Take in a C-contiguous array of any real dtype."""
         flat = values.reshape(-1)
         for start in range(0, flat.size, _BLOCK):
@@ -40,7 +46,7 @@ class Range:
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
 
 
-def view_map(path):
+def view_map(path: str | os.PathLike[str]) -> np.ndarray:
     """The data of an uncompressed map without reading them: what is looked at comes from the disk (or its cache).
 
     Parameters
@@ -87,7 +93,7 @@ def _check_length(header):
             raise mrc_header.truncated(header, stream.consumed)
 
 
-def read_header(path, voxel_size=None):
+def read_header(path: str | os.PathLike[str], voxel_size: float | None = None) -> MapHeader:
     """What a map's header says, with every check that needs no data: cheap, whatever the size of the map.
 
     Parameters
@@ -111,7 +117,8 @@ def read_header(path, voxel_size=None):
         return _start(stream, voxel_size)
 
 
-def read_map(path, voxel_size=None, checksum=False, may_be_constant=False, fallback_voxel_size=None):
+def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, checksum: bool = False,
+             may_be_constant: bool = False, fallback_voxel_size: float | None = None) -> Map:
     """Read a map into memory.
 
     Parameters
@@ -242,7 +249,7 @@ def _non_finite(data):
     return count, first
 
 
-def read_mask(path, reference, checksum=False):
+def read_mask(path: str, reference: Map, checksum: bool = False) -> Map:
     """Read a mask (or any companion) that must lie on the grid of the map `reference`.
 
     A mask that has no voxel size, as many programs write them, is taken to have the map's; so is one whose header

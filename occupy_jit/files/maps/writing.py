@@ -1,7 +1,10 @@
 """The one place that writes maps, slab by slab and without a second copy of the volume."""
 
+from __future__ import annotations
+
 import itertools
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +16,13 @@ from occupy_jit.files.maps.maps import Map
 from occupy_jit.files.names.paths import same_file, shown
 from occupy_jit.files.output.transaction import replaced
 
+if TYPE_CHECKING:
+    from occupy_jit.files.maps.mrc_header import MapHeader
+    from occupy_jit.files.output.transaction import Outputs
 
-def write_map(path, data, like, label, *more_labels, outputs=None, checksum=False):
+
+def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHeader, label: str, *more_labels: str,
+              outputs: Outputs | None = None, checksum: bool = False) -> Checksum | None:
     """Write a map that overlays the map it was made from.
 
     MRC2014, float32, little-endian, in the axis order of `like`; cell, angles, start, origin, ISPG, extended header

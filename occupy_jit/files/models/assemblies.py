@@ -4,13 +4,15 @@ Files are edited after their assemblies were written down: waters are removed, c
 and the model does not have is left out.
 """
 
+from typing import Any
+
 from occupy_jit.errors import InputError
 
 _DESCRIBED = {"_pdbx_struct_assembly.": ("details", "method_details", "oligomeric_details", "oligomeric_count"),
               "_pdbx_struct_oper_list.": ("type",)}
 
 
-def copies_of(structure):
+def copies_of(structure: Any) -> dict[str, Any]:
     """Name of every assembly, and how many copies of a chain it holds at most: operators add up over its rows.
 
     Parameters
@@ -33,7 +35,7 @@ def _operators(assembly):
     return number
 
 
-def structure_of(gemmi, block):
+def structure_of(gemmi: Any, block: Any) -> Any:
     """The structure of an mmCIF block, with assemblies also where the file describes them in few columns.
 
     gemmi passes over tables that lack one of the columns it knows, even of those that only describe.
@@ -51,7 +53,7 @@ def structure_of(gemmi, block):
     return gemmi.make_structure_from_block(block)
 
 
-def named_in(gemmi, block):
+def named_in(gemmi: Any, block: Any) -> dict[str, int]:
     """As `copies_of`, from the mmCIF block; empty if it names none, or none that can be read."""
     try:
         structure = structure_of(gemmi, block) if block.find_values("_pdbx_struct_assembly.id") else None
@@ -60,7 +62,7 @@ def named_in(gemmi, block):
     return {} if structure is None else copies_of(structure)
 
 
-def make(gemmi, structure, name, path, remarks):
+def make(gemmi: Any, structure: Any, name: str, path: str, remarks: list[str]) -> int:
     """Replace the model of a structure by an assembly.
 
     Parameters

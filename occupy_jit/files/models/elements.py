@@ -18,7 +18,7 @@ _UNMISTAKABLE = {"AG", "AL", "AU", "BR", "CL", "CU", "EU", "FE", "GD", "IR", "LA
 """Two letters that are no element of organic matter with a locant."""
 
 
-def of_standard_residue(residue_name, atom_name):
+def of_standard_residue(residue_name: str, atom_name: str) -> str:
     """Element of an atom of an amino acid or nucleotide that polymers are made of; '' of another residue, or atom.
 
     Parameters
@@ -38,7 +38,7 @@ def of_standard_residue(residue_name, atom_name):
     return letters[:1] if letters[:1] in "CNOSPHD" else ""
 
 
-def known(symbol):
+def known(symbol: str) -> str:
     """The element of a symbol as files have it (also with a charge, 'O1-'); '' if there is none."""
     import gemmi
 
@@ -50,7 +50,7 @@ def known(symbol):
     return ""
 
 
-def guessed(atom_name, residue_name, first_letter_alone=False):
+def guessed(atom_name: str, residue_name: str, first_letter_alone: bool = False) -> str:
     """Element from the name of an atom.
 
     Parameters
@@ -73,7 +73,7 @@ def guessed(atom_name, residue_name, first_letter_alone=False):
     return known(one) if one else ""
 
 
-def elements_of(symbols, atom_names, residue_names):
+def elements_of(symbols: np.ndarray, atom_names: np.ndarray, residue_names: np.ndarray) -> tuple[np.ndarray, int]:
     """Elements of the rows of a table.
 
     Parameters
@@ -116,7 +116,7 @@ def _pairs(first, second):
     return [(str(a[u // len(b)]), str(b[u % len(b)])) for u in used], index.ravel()
 
 
-def scatters(element):
+def scatters(element: str) -> bool:
     """Whether an element has an electron form factor in the tables."""
     import gemmi
 

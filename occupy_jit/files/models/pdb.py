@@ -9,6 +9,7 @@ import math
 import re
 import string
 from dataclasses import dataclass, field
+from typing import Any
 
 from occupy_jit.files.models.elements import guessed, known, of_standard_residue
 from occupy_jit.files.models.residue_names import residue_kind
@@ -22,7 +23,7 @@ _BONDS = (("C", "N"), ("O3'", "P"))
 _BLANK = "blank"  # for a chain without a name, until gemmi has made names out of it that must not begin with _
 
 
-def read_structure(gemmi, text, remarks):
+def read_structure(gemmi: Any, text: bytes, remarks: list[str]) -> Any:
     """The structure of a PDB file, with occupancies, elements and names of chains as they are meant.
 
     Parameters
@@ -148,16 +149,16 @@ class _Stretch:
     polymer: bool = False
 
     @property
-    def place(self):
+    def place(self) -> Any:
         """Place of the first atom."""
         return next(iter(self.atoms.values()))
 
     @property
-    def split(self):
+    def split(self) -> bool:
         """bool : Whether it has alternates."""
         return any(label for _, label in self.atoms)
 
-    def bonded_to(self, other):
+    def bonded_to(self, other: Any) -> bool:
         """Whether a bond along the chain leads to another one."""
         for out, into in _BONDS:
             ends = [[xyz for (name, _), xyz in one.atoms.items() if name.replace("*", "'") == atom]
@@ -268,7 +269,7 @@ def _recurs(stretch, numbers):
             and not (stretch.split and earlier.split))
 
 
-def free_name(previous, base, taken):
+def free_name(previous: Any, base: Any, taken: Any) -> str:
     """The next name after `previous` for a further chain of the name `base`: base2, base3 and so on."""
     number = int(previous[len(base):] or 1) + 1 if previous != base else 2
     while f"{base}{number}" in taken:

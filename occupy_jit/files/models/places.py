@@ -1,15 +1,22 @@
 """What stands at one place: alternates of a residue, and different molecules that a file puts into each other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.files.models.pdb import SAME_PLACE
+
+if TYPE_CHECKING:
+    from occupy_jit.files.models.residues import Grouping
 
 _MOST_OF_IT = 0.5
 """Share of the atoms of the smaller of two parts that lie on the other: from it on both are one place."""
 _LEAST_SHARE = 1e-3
 
 
-def part_names(grouping):
+def part_names(grouping: Grouping) -> tuple[list[str], np.ndarray]:
     """What part every residue belongs to: its chain, or a ligand of its own.
 
     Returns
@@ -31,7 +38,7 @@ def part_names(grouping):
     return names, np.array(part, int)
 
 
-def of_alternates(grouping):
+def of_alternates(grouping: Grouping) -> np.ndarray:
     """Number of the place of every residue: alternates of a polymer have one number in the chain, whatever their name.
 
     Returns
@@ -44,7 +51,7 @@ def of_alternates(grouping):
                                                                       grouping.polymer, strict=True))], int)
 
 
-def alternative_ligands(grouping, part):
+def alternative_ligands(grouping: Grouping, part: np.ndarray) -> list[tuple[Any, ...]]:
     """Pairs of parts that are ligands of one number, and alternates by their labels.
 
     Parameters
@@ -65,7 +72,8 @@ def alternative_ligands(grouping, part):
     return [(a, b) for a, b in pairs if a != b]
 
 
-def merged_parts(names, part, xyz, pairs, remarks):
+def merged_parts(names: list[str], part: np.ndarray, xyz: np.ndarray, pairs: list[tuple[Any, ...]], remarks: list[str]
+                ) -> tuple[list[str], np.ndarray]:
     """Parts that stand at one place become one: they cannot be told apart.
 
     Parameters
@@ -133,7 +141,7 @@ def _one_name(members):
     return "+".join([members[0], *rest])
 
 
-def shares(place, atom, alternate, occupancy):
+def shares(place: np.ndarray, atom: np.ndarray, alternate: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
     """1, and of alternates their share of what stands at their place.
 
     Parameters
@@ -168,7 +176,7 @@ def shares(place, atom, alternate, occupancy):
     return weight
 
 
-def shares_of_merged(part, group, occupancy):
+def shares_of_merged(part: np.ndarray, group: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
     """Share of every part in its place: its mean occupancy over the sum of those of all parts there.
 
     Parameters

@@ -7,6 +7,7 @@ assembly, is first turned into such a text by gemmi. The extra ``model`` (gemmi,
 import os
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -86,11 +87,11 @@ class AtomicModel:
     copies: int = 1
     assemblies: dict = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.xyz)
 
 
-def require_extra():
+def require_extra() -> Any:
     """Import what models need, or say which extra is missing."""
     try:
         import gemmi
@@ -100,7 +101,7 @@ def require_extra():
     return gemmi
 
 
-def read_model(path, assembly=None):
+def read_model(path: str | os.PathLike[str], assembly: str | None = None) -> AtomicModel:
     """Read the atoms of a model.
 
     Parameters
@@ -125,7 +126,7 @@ def read_model(path, assembly=None):
     --------
     >>> import pathlib, tempfile
     >>> import occupy_jit
-    >>> atom = "ATOM      1  CA  ALA A   1       1.000   2.000   3.000  1.00 20.00           C"
+    >>> atom = "HETATM    1 ZN    ZN A   1       1.000   2.000   3.000  1.00 20.00          ZN"
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "model.pdb"
     ...     _ = path.write_text(atom + "\\nEND\\n")

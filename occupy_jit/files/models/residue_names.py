@@ -47,7 +47,7 @@ class ResidueKind(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def residue_kind(name):
+def residue_kind(name: str) -> ResidueKind:
     """What the name of a residue says: `ResidueKind`."""
     import gemmi
 

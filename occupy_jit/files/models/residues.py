@@ -5,6 +5,7 @@ atoms, and numbers that begin anew tell molecules apart.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Rows:
     alternate: np.ndarray
     entity: np.ndarray | None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.row)
 
 
@@ -66,7 +67,7 @@ class Grouping:
     alternate: np.ndarray
 
 
-def group(rows, entities, remarks):
+def group(rows: Rows, entities: dict[str, Any], remarks: list[str]) -> Grouping:
     """Sort rows into residues and chains.
 
     Parameters

@@ -1,6 +1,7 @@
 """The mmCIF text of an atomic model: read from a file of any kind, or made from a PDB file or of an assembly."""
 
 import re
+from typing import Any
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
@@ -14,7 +15,7 @@ _PDB_RECORD = re.compile(rb"^(ATOM  |HETATM|HEADER|TITLE |COMPND|SOURCE|KEYWDS|E
                          rb"SCALE|MTRIX|MODEL |ANISOU|CONECT|USER  )", re.MULTILINE)
 
 
-def read_bytes(path):
+def read_bytes(path: str) -> bytes:
     """What the file holds, unpacked.
 
     Raises
@@ -35,17 +36,17 @@ def read_bytes(path):
     return text
 
 
-def looks_like_cif(text):
+def looks_like_cif(text: bytes) -> bool:
     """Whether a text is mmCIF, and not PDB."""
     return bool(re.search(rb"^\s*_atom_site\.", text, re.MULTILINE) or re.match(rb"(\s|#[^\n]*\n)*data_", text))
 
 
-def one_line(error):
+def one_line(error: Any) -> Any:
     """What an exception says, in one line of bearable length."""
     return " ".join(str(error).split())[:200]
 
 
-def block_with_atoms(document, path):
+def block_with_atoms(document: Any, path: str) -> Any:
     """The first block of a document that has a table of atoms."""
     for block in document:
         if block.find_values("_atom_site.Cartn_x"):

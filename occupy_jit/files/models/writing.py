@@ -1,17 +1,23 @@
 """Atomic models, written back with other occupancies."""
 
+from __future__ import annotations
+
 import itertools
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.models.reading import require_extra
 
+if TYPE_CHECKING:
+    from occupy_jit.files.models.reading import AtomicModel
+
 _TOKEN = re.compile(rb"'(?:[^'\n]|'(?=\S))*'|\"(?:[^\"\n]|\"(?=\S))*\"|\S+")
 
 
-def with_occupancies(model, occupancy):
+def with_occupancies(model: AtomicModel, occupancy: np.ndarray) -> bytes:
     """The model's mmCIF text with other occupancies, everything else byte for byte where the table allows.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Any
 
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 
@@ -14,7 +15,7 @@ _ENDINGS = tuple(suffix + packed for suffix in MAP_SUFFIXES for packed in ("", *
 _OTHER = {"1": "2", "2": "1", "a": "b", "b": "a", "odd": "even", "even": "odd"}
 
 
-def partner(path):
+def partner(path: str) -> str | None:
     """Name of the other half map.
 
     As RELION (run_half1_class001_unfil.mrc), cryoSPARC (..._half_A.mrc), the EMDB (emd_1234_half_map_1.map.gz)
@@ -43,7 +44,7 @@ def partner(path):
     return None
 
 
-def pairs_beside(path, named_alike=False):
+def pairs_beside(path: str, named_alike: bool = False) -> list[tuple[Any, ...]]:
     """Pairs of half maps in the directory of a map, by name.
 
     Where the name of a pair without the mark of a half is the map's (run_it025_half1_class001.mrc of

@@ -4,13 +4,13 @@ import contextlib
 import os
 
 
-def shown(path):
+def shown(path: str) -> str:
     """A file name as it can stand in a message of one line: names with odd characters are quoted and escaped."""
     text = os.fsdecode(path)
     return text if text.isprintable() and text else repr(text)
 
 
-def same_file(a, b):
+def same_file(a: str, b: str) -> bool:
     """True if two names lead to one file, through links of any kind, whether or not the file exists yet."""
     with contextlib.suppress(OSError, ValueError):
         return os.path.samefile(a, b)
@@ -20,7 +20,7 @@ def same_file(a, b):
         return False
 
 
-def file_identity(path):
+def file_identity(path: str) -> str | tuple[int, int]:
     """Equal for two names that lead to one file, through links of any kind, whether or not the file exists yet."""
     try:
         status = os.stat(path)

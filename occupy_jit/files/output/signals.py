@@ -11,6 +11,8 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 from occupy_jit.files.output.temporaries import remove_temporaries
 
@@ -22,7 +24,7 @@ class Interrupted(SystemExit):
     interpreter with the right status and without a traceback even where nobody catches it.
     """
 
-    def __init__(self, signum):
+    def __init__(self, signum: Any) -> None:
         super().__init__(128 + signum)
         self.signum = signum
         self.exit_status = 128 + signum
@@ -36,7 +38,7 @@ _before = []  # what is called when a signal ends the process
 _lock = threading.RLock()
 
 
-def on_interrupt(function):
+def on_interrupt(function: Any) -> None:
     """Have a function called when a signal ends the process, before anything else; what it raises is passed over.
 
     It must be quick and safe at any moment: the process is in the middle of something else.
@@ -44,7 +46,7 @@ def on_interrupt(function):
     _before.append(function)
 
 
-def forget_interrupt(function):
+def forget_interrupt(function: Any) -> None:
     """Take back `on_interrupt`."""
     with contextlib.suppress(ValueError):
         _before.remove(function)
@@ -78,7 +80,7 @@ def _watch(reader, handled):
                 _on_signal(signum, None)
 
 
-def install_signal_handlers(last_words=""):
+def install_signal_handlers(last_words: str = "") -> bool:
     """Let SIGTERM, SIGINT and SIGHUP remove this process's temporaries and end it with status 128 + number.
 
     Renames that have begun are finished first. SIGHUP stays ignored where it is (nohup). To be called in the main
@@ -121,19 +123,19 @@ def _forget_watcher():
         signal.set_wakeup_fd(-1)
 
 
-def check_interrupted():
+def check_interrupted() -> None:
     """Raise `Interrupted` if a signal came while renames were under way."""
     if _interrupted is not None:
         raise Interrupted(_interrupted)
 
 
-def is_interrupted():
+def is_interrupted() -> bool:
     """Whether a signal came while renames were under way: the program is on its way to its end."""
     return _interrupted is not None
 
 
 @contextlib.contextmanager
-def signals_wait():
+def signals_wait() -> Iterator[Any]:
     """Signals that come inside are raised at the end: between two renames of one run there is no good moment."""
     global _committing
     with _lock:

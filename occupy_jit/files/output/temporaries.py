@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import threading
+from typing import Any
 
 # Longest file name that the usual file systems accept, in bytes.
 _NAME_MAX = 255
@@ -24,7 +25,7 @@ _live = {}
 _live_lock = threading.Lock()
 
 
-def register(temporary):
+def register(temporary: str) -> None:
     """Have a file, which need not exist yet, removed when the process ends."""
     with _live_lock:
         if not _live:
@@ -33,26 +34,26 @@ def register(temporary):
         _live[temporary] = os.getpid()
 
 
-def forget(temporary):
+def forget(temporary: str) -> None:
     """A temporary file has got another name: it is not to be removed any more."""
     _live.pop(temporary, None)
 
 
-def remove(temporary):
+def remove(temporary: str) -> None:
     """Remove one temporary file, if it is there."""
     with contextlib.suppress(OSError):
         os.unlink(temporary)
     forget(temporary)
 
 
-def remove_temporaries():
+def remove_temporaries() -> None:
     """Remove every temporary file of this process; what was renamed already stays. Safe at any moment."""
     for temporary, owner in list(_live.items()):
         if owner == os.getpid():
             remove(temporary)
 
 
-def temporary_name(path):
+def temporary_name(path: str) -> str:
     """Hidden unique name in the directory of `path`, cut to what file systems accept."""
     directory, name = os.path.split(path)
     tail = f".{_machine()}-{os.getpid()}-{os.urandom(6).hex()}.tmp"
@@ -94,7 +95,7 @@ def _is_dead(process):
     return False
 
 
-def left_over(directory):
+def left_over(directory: str) -> list[tuple[Any, ...]]:
     """Temporary files in `directory` that processes of this machine, which are no more, have left.
 
     Returns
@@ -111,7 +112,7 @@ def left_over(directory):
     return found
 
 
-def remove_left_over(path, found):
+def remove_left_over(path: str, found: list[Any]) -> None:
     """Remove those of `found`, from `left_over`, that were to become `path`."""
     directory, final = os.path.split(path)
     for name, temporary in found:

@@ -13,6 +13,8 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from typing import IO, Any
 
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
@@ -38,7 +40,7 @@ _WHAT_TO_DO = {
 }
 
 
-def write_error(path, error):
+def write_error(path: str, error: Any) -> Any:
     """The `OccupyError` that tells a user what an `OSError` on writing `path` means and what to do."""
     reason, advice = _WHAT_TO_DO.get(error.errno, (error.strerror or str(error), "check the directory"))
     return OccupyError(f"{shown(path)}: cannot be written: {reason}; {advice}")
@@ -98,14 +100,14 @@ class Outputs:
     ...         file.write(record)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._complete = []  # (temporary, final), in the order of opening
         self._left_over = {}  # directory -> what killed processes have left there
 
-    def __enter__(self):
+    def __enter__(self) -> "Outputs":
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         if kind is None:
             self.commit()
         else:
@@ -113,7 +115,8 @@ class Outputs:
         return False
 
     @contextlib.contextmanager
-    def open(self, path, mode="wb", encoding=None):
+    def open(self, path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None
+            ) -> Iterator[IO[bytes] | IO[str]]:
         """A file object whose content becomes `path` at `commit`.
 
         Parameters
@@ -161,7 +164,7 @@ class Outputs:
             self._left_over[directory] = left_over(directory)
         remove_left_over(path, self._left_over[directory])
 
-    def commit(self):
+    def commit(self) -> None:
         """Give all complete files their final names; if one rename fails, all is again as it was before."""
         done = []  # (final name, where the file is now that had this name before, or None)
         try:
@@ -188,7 +191,7 @@ class Outputs:
         finally:
             self.discard()
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove everything that was not committed."""
         for temporary, _ in self._complete:
             remove(temporary)
@@ -196,7 +199,7 @@ class Outputs:
 
 
 @contextlib.contextmanager
-def replaced(path, mode="wb", encoding=None):
+def replaced(path: str, mode: str = "wb", encoding: Any = None) -> Iterator[IO[str]]:
     """A file object that replaces `path` when the block ends without an exception; see `Outputs.open`."""
     with Outputs() as outputs:
         with outputs.open(path, mode, encoding) as file:

@@ -1,10 +1,16 @@
 """Where the maps are that a STAR file names."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import same_file, shown
+
+if TYPE_CHECKING:
+    from occupy_jit.files.relion.star import ClassModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Located:
     elsewhere: str | None = None
 
 
-def locate(model):
+def locate(model: ClassModel) -> Located:
     """Find the maps of the classes.
 
     RELION names them relative to the project directory, which the STAR file does not name. Tried are the directories

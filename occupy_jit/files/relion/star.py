@@ -7,7 +7,9 @@ so that every other byte stays as RELION wrote it.
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit.errors import InputError, OccupyError, UsageError, missing_packages
 from occupy_jit.files.names.paths import shown
@@ -74,7 +76,7 @@ class ClassModel:
     spans: tuple
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         """str : run_it025 for run_it025_model.star."""
         base = os.path.basename(self.path)
         base = base[:-len(".star")] if base.lower().endswith(".star") else base
@@ -92,7 +94,7 @@ def _gemmi_cif():
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def read_classes(path):
+def read_classes(path: str | os.PathLike[str]) -> ClassModel:
     """Read the classes of a 3D classification (or refinement) of RELION 1 to 5.
 
     Parameters
@@ -232,7 +234,7 @@ def _unquoted(value):
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def reference_name(path, project):
+def reference_name(path: str, project: str) -> str:
     """How a STAR file names a map: relative to the project directory, or in full where it lies outside of it.
 
     Raises
@@ -254,7 +256,7 @@ def reference_name(path, project):
     return name
 
 
-def with_references(model, names):
+def with_references(model: ClassModel, names: Sequence[tuple[Any, ...]]) -> bytes:
     """Bytes of the STAR file with other names of the maps, and every other byte as it was.
 
     Parameters

@@ -1,11 +1,13 @@
 """Checks of what goes into kernels: arrays are converted once, or refused in words."""
 
+from typing import Any
+
 import numpy as np
 from numba.core import types
 from numba.core.errors import TypingError
 
 
-def as_volume(array, name="volume", ndim=3):
+def as_volume(array: np.ndarray, name: str = "volume", ndim: int = 3) -> np.ndarray:
     """Return `array` as a C-contiguous float32 array, converted at most once.
 
     Raises
@@ -22,7 +24,7 @@ def as_volume(array, name="volume", ndim=3):
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def require_volume(numba_type, name="volume", ndim=3):
+def require_volume(numba_type: Any, name: str = "volume", ndim: int = 3) -> None:
     """Inside a caller's compiled code: refuse, at compile time, all but C-contiguous float32 volumes."""
     if not (isinstance(numba_type, types.Array) and numba_type.dtype == types.float32
             and numba_type.ndim == ndim and numba_type.layout == "C"):

@@ -11,6 +11,8 @@ like one of two voxels, as `smoothed_cells` does.
 
 import functools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numba
 import numpy as np
@@ -24,7 +26,7 @@ SIGMA_OF_CELL = 0.5
 
 
 @functools.lru_cache(maxsize=64)
-def cell_of(n):
+def cell_of(n: int) -> np.ndarray:
     """Index of the cell of each of n voxels along an axis: (n,) int32 array, never falling."""
     i = np.arange(n)
     if n % 2 == 0:
@@ -34,17 +36,17 @@ def cell_of(n):
     return cells.astype(np.int32)
 
 
-def cell_count(n):
+def cell_count(n: int) -> int:
     """Number of cells along an axis of n voxels."""
     return n // 2 if n % 2 == 0 else 2 * ((n // 2 + 1) // 2) + 1
 
 
-def cell_shape(shape):
+def cell_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Shape of the grid of cells of a box."""
     return tuple(cell_count(n) for n in shape)
 
 
-def cell_power(volume, centre, out=None):
+def cell_power(volume: np.ndarray, centre: float, out: np.ndarray | None = None) -> np.ndarray:
     """Mean of (volume - centre)^2 over each cell.
 
     Parameters
@@ -60,7 +62,7 @@ def cell_power(volume, centre, out=None):
     return _means(volume, centre, True, out)
 
 
-def cell_mean(volume, out=None):
+def cell_mean(volume: np.ndarray, out: Any = None) -> np.ndarray:
     """Mean over each cell; parameters and result as in `cell_power`."""
     return _means(volume, 0.0, False, out)
 
@@ -74,7 +76,7 @@ def _means(volume, centre, squared, out):
     return out
 
 
-def sections_of_cells(n, cells_at_a_time):
+def sections_of_cells(n: int, cells_at_a_time: int) -> Iterator[tuple[Any, Any]]:
     """Go through an axis of n voxels some cells at a time.
 
     Yields
@@ -87,7 +89,7 @@ def sections_of_cells(n, cells_at_a_time):
         yield slice(first, last), slice(int(starts[first]), int(starts[last]))
 
 
-def cell_mean_of_sections(sections, cells, n_z, out, squared=False):
+def cell_mean_of_sections(sections: np.ndarray, cells: slice, n_z: int, out: np.ndarray, squared: bool = False) -> None:
     """Mean over the cells of some sections of a volume.
 
     Parameters
@@ -107,7 +109,7 @@ def cell_mean_of_sections(sections, cells, n_z, out, squared=False):
     launch(_cell_means, as_volume(sections), np.float32(0), squared, section_starts(n_z, cells), y, x, out)
 
 
-def section_starts(n, cells=None):
+def section_starts(n: int, cells: slice | None = None) -> np.ndarray:
     """First voxel of each of some cells along an axis of n, and one past the last, counted from the first of them."""
     if cells is None:
         return _starts(n)
@@ -115,7 +117,7 @@ def section_starts(n, cells=None):
     return starts - starts[0]
 
 
-def smoothed_cells(cells, sigma):
+def smoothed_cells(cells: np.ndarray, sigma: float) -> np.ndarray:
     """Smooth means over cells so that both together do what a Gaussian does.
 
     Parameters
@@ -135,7 +137,7 @@ def smoothed_cells(cells, sigma):
     return smooth(cells, math.sqrt(sigma * sigma - SIGMA_OF_CELL ** 2) / 2, out=cells)
 
 
-def selection(volume, where):
+def selection(volume: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray]:
     """What selects voxels of a volume, for kernels that look it up voxel by voxel.
 
     Parameters
@@ -179,7 +181,7 @@ def _starts(n):
 
 
 @functools.lru_cache(maxsize=64)
-def between(n):
+def between(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which two cells the value at each of n voxels lies between, and how much of each it is made of.
 
     Returns
@@ -249,7 +251,8 @@ def _cell_means(volume, centre, squared, starts_z, starts_y, starts_x, out):
 
 
 @kernel
-def value_row(cells, z, y, lower, of_lower, of_upper, scratch, row):
+def value_row(cells: np.ndarray, z: int, y: int, lower: np.ndarray, of_lower: np.ndarray, of_upper: np.ndarray,
+              scratch: np.ndarray, row: np.ndarray) -> None:
     """Values between cells along one row of voxels.
 
     Parameters
@@ -285,7 +288,8 @@ def _all_between(cells, lower, of_lower, of_upper, out):
             value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
 
 
-def values_between(cells, shape, region=None, alone=False):
+def values_between(cells: np.ndarray, shape: tuple[Any, ...], region: tuple[Any, ...] | None = None,
+                   alone: bool = False) -> np.ndarray:
     """Values at every voxel, or those of a part of the box, along straight lines between the cells.
 
     Parameters
@@ -321,11 +325,11 @@ def values_between(cells, shape, region=None, alone=False):
     return out
 
 
-def sections(first, last):
+def sections(first: int, last: int) -> tuple[slice, slice, slice]:
     """Region of the sections first ... last - 1, for `values_between`."""
     return slice(first, last), slice(None), slice(None)
 
 
-def weights_between(shape):
+def weights_between(shape: tuple[int, int, int]) -> tuple[Any, ...]:
     """`between` for the three axes of a box, as `value_row` takes it."""
     return tuple(zip(*(between(n) for n in shape), strict=True))

@@ -1,6 +1,6 @@
 """A quantity at every voxel that may be one number, a volume, or means over cells of two voxels: row by row."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Field(NamedTuple):
 _NOWHERE = (0, 0, np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
 
 
-def field(values, shape, name="values"):
+def field(values: float | np.ndarray, shape: tuple[Any, ...], name: str = "values") -> Field:
     """A number, a volume of this shape or one on its grid of cells, for kernels that use `field_row`.
 
     Parameters
@@ -68,7 +68,7 @@ def field(values, shape, name="values"):
 
 
 @kernel
-def field_row(field, z, y, scratch, row):
+def field_row(field: Field, z: int, y: int, scratch: np.ndarray, row: np.ndarray) -> np.ndarray:
     """Values of a `Field` along one row of voxels.
 
     Parameters
@@ -97,7 +97,7 @@ def field_row(field, z, y, scratch, row):
     return row
 
 
-def flat(values, shape, name):
+def flat(values: float, shape: tuple[int, int, int], name: str) -> np.ndarray:
     """A number as an array of one, or a volume of this shape in one dimension."""
     if np.ndim(values) == 0:
         return np.full(1, values, np.float32)
@@ -107,7 +107,7 @@ def flat(values, shape, name):
     return values.reshape(-1)
 
 
-def part_of(values, shape, region):
+def part_of(values: np.ndarray, shape: tuple[int, int, int], region: tuple[slice, slice, slice]) -> np.ndarray:
     """A part of what `field` takes: a number as it is, else the values at the voxels of `region`, three slices."""
     if np.ndim(values) == 0:
         return values

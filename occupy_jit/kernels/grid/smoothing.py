@@ -18,7 +18,7 @@ _SEGMENT = 1024  # voxels accumulated at a time: what is read for them stays in 
 _PLANES_PER_TASK = 8
 
 
-def smoothed_power(volume, centre, sigma, out=None):
+def smoothed_power(volume: np.ndarray, centre: float, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
     """Gaussian-weighted mean of (volume - centre)^2 around each voxel.
 
     Parameters
@@ -44,7 +44,7 @@ def smoothed_power(volume, centre, sigma, out=None):
     return _smoothed(volume, sigma, out, np.float32(centre), True)
 
 
-def smooth(volume, sigma, out=None):
+def smooth(volume: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
     """Gaussian smoothing; parameters, edges and result as in `smoothed_power`.
 
     Inside a function compiled by numba: ``smooth(volume, sigma)``, C-contiguous float32 only.

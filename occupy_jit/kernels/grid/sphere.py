@@ -6,6 +6,7 @@ is integer arithmetic, without rounding.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
@@ -14,7 +15,7 @@ from occupy_jit.kernels.jit.decorator import kernel
 
 
 @register_jitable
-def squared_radius(n_z, n_y, n_x):
+def squared_radius(n_z: int, n_y: int, n_x: int) -> int:
     """Squared radius of the sphere in half voxels.
 
     At least 2: to a box 1 x even x even belong the four voxels about the centre.
@@ -23,18 +24,18 @@ def squared_radius(n_z, n_y, n_x):
     return max(shortest * shortest, 2)
 
 
-def squared_distances(shape):
+def squared_distances(shape: tuple[int, int, int]) -> list[np.ndarray]:
     """Squared distances to the centre along each axis, in half voxels: three integer arrays."""
     return [(2 * np.arange(n) - (n - 1)) ** 2 for n in shape]
 
 
-def section_inside(shape, z, step=1):
+def section_inside(shape: tuple[int, int, int], z: int, step: int = 1) -> np.ndarray:
     """Which voxels of section `z` lie inside: (ny, nx) array of bool. With `step`, of every `step`-th one only."""
     along_z, along_y, along_x = squared_distances(shape)
     return along_z[z] + along_y[::step, None] + along_x[::step] <= squared_radius(*shape)
 
 
-def voxels_in_sphere(shape):
+def voxels_in_sphere(shape: tuple[int, int, int]) -> int:
     """Number of voxels inside."""
     along_z, along_y, along_x = squared_distances(shape)
     rest = squared_radius(*shape) - along_z[:, None] - along_y[None, :]
@@ -42,7 +43,7 @@ def voxels_in_sphere(shape):
 
 
 @kernel
-def sphere_row(z, y, n_z, n_y, n_x):
+def sphere_row(z: Any, y: Any, n_z: Any, n_y: Any, n_x: Any) -> tuple[Any, Any]:
     """First and one past the last x of the inscribed sphere in a row; equal, or the wrong way round, if there is none.
 
     A voxel belongs to it if its centre is within min(n) / 2 of (n - 1) / 2. In units of half a voxel all this is
@@ -63,6 +64,6 @@ def sphere_row(z, y, n_z, n_y, n_x):
 
 
 @kernel
-def left_out(i, n):
+def left_out(i: Any, n: Any) -> bool:
     """Whether index i of n is left out when every other one is taken, counted from the centre in both directions."""
     return (abs(2 * i - (n - 1)) >> 1) & 1 == 1

@@ -12,6 +12,8 @@ import pickle
 import re
 import time
 import types
+from collections.abc import Callable
+from typing import Any
 
 import llvmlite.binding as llvm
 from numba.core import config
@@ -33,12 +35,12 @@ _CODE_OPTIONS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "S
                  "USING_SVML")
 
 
-def kept_in():
+def kept_in() -> str:
     """The directory that compiled kernels are kept in; None if there is none."""
     return store.places()[1]
 
 
-def why_compiling():
+def why_compiling() -> str | None:
     """A sentence that says why the kernels have to be compiled now; None if compiled ones are kept."""
     if not is_cold():
         return None
@@ -55,7 +57,7 @@ def why_compiling():
 class _Reducer(CompileResultCacheImpl):
     """numba's way of taking a compilation result apart and putting it together, without its search for a directory."""
 
-    def __init__(self, py_func):
+    def __init__(self, py_func: Callable[..., Any]) -> None:
         self._lineno = py_func.__code__.co_firstlineno
         self._locator = types.SimpleNamespace(_py_file=py_func.__code__.co_filename)
         self._filename_base = py_func.__name__
@@ -100,7 +102,7 @@ class KernelCache(FunctionCache):
         What else tells this compiled form from others of the same function.
     """
 
-    def __init__(self, py_func, options=""):
+    def __init__(self, py_func: Callable[..., Any], options: str = "") -> None:
         self._name = repr(py_func)
         self._py_func = py_func
         self._options = options
@@ -109,7 +111,7 @@ class KernelCache(FunctionCache):
         self.enable()
 
     @property
-    def cache_path(self):
+    def cache_path(self) -> Any:
         """The directory entries are saved in, or None."""
         return kept_in()
 
@@ -131,7 +133,7 @@ class KernelCache(FunctionCache):
         name = re.sub(r"[^\w.-]", "", f"{module}.{self._py_func.__qualname__}")
         return f"{name}.{hashlib.sha256(key.encode()).hexdigest()[:20]}{store.SUFFIX}"
 
-    def load_overload(self, sig, target_context):
+    def load_overload(self, sig: tuple[Any, ...], target_context: Any) -> Any:
         """Return the compilation result for `sig`, or None if numba has to compile.
 
         In the second case this process holds the lock of the entry until `save_overload` or
@@ -193,7 +195,7 @@ class KernelCache(FunctionCache):
             store.discard(path)
             return None
 
-    def save_overload(self, sig, data):
+    def save_overload(self, sig: tuple[Any, ...], data: Any) -> None:
         """Save the compilation result `data`; if that is impossible the code stays in memory only."""
         try:
             if not self._enabled or not self._impl.check_cachable(data):
@@ -210,16 +212,16 @@ class KernelCache(FunctionCache):
         finally:
             self.release()
 
-    def release(self):
+    def release(self) -> None:
         """Let other processes have what this one was compiling."""
         while self._held:
             store.lock(self._held.pop(), release=True)
 
-    def flush(self):
+    def flush(self) -> None:
         """Nothing: an entry is right as long as there is code that asks for it."""
 
 
-def install(dispatcher, options=""):
+def install(dispatcher: Callable[..., Any], options: str = "") -> Callable[..., Any]:
     """Give a dispatcher of numba's this cache; without one if its insides are not those known here."""
     try:
         cache = KernelCache(dispatcher.py_func, options)

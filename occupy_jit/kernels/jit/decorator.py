@@ -5,6 +5,8 @@ The cache is in `cache`, parallel calls from Python (`launch`, `parallel_region`
 
 import functools
 import gc
+from collections.abc import Callable
+from typing import Any
 
 # Importing numba makes very many objects, all of which stay: looking for garbage meanwhile takes time and finds none.
 _collecting = gc.isenabled()
@@ -21,7 +23,7 @@ from occupy_jit.kernels.jit.launch import forked, launch, parallel_region, threa
 __all__ = ["forked", "kernel", "launch", "parallel_region", "threads"]
 
 
-def kernel(function=None, *, parallel=False):
+def kernel(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Callable[..., Any]:
     """Compile `function` as every kernel here is compiled.
 
     No fastmath: the bits must be those of the formula. ``error_model="numpy"`` so that a division

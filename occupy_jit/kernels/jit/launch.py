@@ -19,6 +19,8 @@ import logging
 import os
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import llvmlite.binding.ffi
 import numba
@@ -83,7 +85,7 @@ if hasattr(os, "register_at_fork"):
                         after_in_child=_after_fork_in_child)
 
 
-def forked():
+def forked() -> Any:
     """Whether this process is a fork of one that had imported the kernels."""
     return _is_forked
 
@@ -105,7 +107,7 @@ def _threads_work():
 
 
 @contextlib.contextmanager
-def parallel_region():
+def parallel_region() -> Iterator[bool]:
     """Hold back other host threads while this one calls parallel kernels; may be nested.
 
     Yields
@@ -119,7 +121,7 @@ def parallel_region():
         yield _threads_work()
 
 
-def launch(kernel, *args):
+def launch(kernel: Callable[..., Any], *args: Any) -> Any:
     """Call a kernel made with ``@kernel(parallel=True)`` from Python, as safely as the threading layer allows."""
     if numba.config.DISABLE_JIT:
         return kernel(*args)
@@ -127,7 +129,7 @@ def launch(kernel, *args):
         return (kernel if parallel else kernel.serial())(*args)
 
 
-def threads_allowed():
+def threads_allowed() -> int:
     """How many threads work outside of the kernels may use here: transforms, and loops over parts of a model.
 
     Returns
@@ -141,7 +143,7 @@ def threads_allowed():
 
 
 @contextlib.contextmanager
-def threads(number):
+def threads(number: int | None) -> Iterator[int]:
     """Run the parallel kernels called in this block, from this host thread, on `number` threads.
 
     Parameters

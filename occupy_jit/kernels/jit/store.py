@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import sys
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -34,12 +35,12 @@ _LOCK_NAME = "lock"
 
 
 @functools.cache
-def say(line):
+def say(line: Any) -> None:
     """Log `line`, once per process."""
     logging.getLogger("occupy_jit").info(line)
 
 
-def digest_of_kernels():
+def digest_of_kernels() -> str | None:
     """Digest of every source file below the folder of the kernels, hexadecimal; None if they cannot be read.
 
     All files count, in every folder: a kernel is compiled together with those it calls, wherever they are.
@@ -88,7 +89,7 @@ def _may_make(path):
 
 
 @functools.cache
-def places():
+def places() -> tuple[str, str]:
     """Where to look for compiled kernels and where to put them: two directories, or None for either.
 
     They differ where kernels are kept that somebody we trust has put there, and that this user cannot add to.
@@ -121,7 +122,7 @@ def places():
     return None, None
 
 
-def is_cold():
+def is_cold() -> bool:
     """Whether no compiled kernel is kept yet, so that what comes next has to compile."""
     try:
         return not any(name.endswith(SUFFIX) for name in os.listdir(places()[0] or ""))
@@ -129,7 +130,7 @@ def is_cold():
         return True
 
 
-def read(path):
+def read(path: str) -> bytes | None:
     """Content of the entry `path`; None if there is none. A damaged one is removed."""
     try:
         with open(path, "rb") as file:
@@ -149,14 +150,14 @@ def read(path):
     return None
 
 
-def discard(path):
+def discard(path: str) -> None:
     """Remove a damaged entry; if that fails it is ignored."""
     say(f"damaged entry of the kernel cache removed, compiling again: {path}")
     with contextlib.suppress(OSError):
         os.unlink(path)
 
 
-def write(path, payload):
+def write(path: str, payload: bytes) -> None:
     """Put `payload` at `path` in one step: readers see all of it, or what was there before."""
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # somebody may have emptied the cache meanwhile
     temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
@@ -181,7 +182,7 @@ def _lock_file(directory):
         return None
 
 
-def lock(path, release=False):
+def lock(path: str, release: bool = False) -> bool | None:
     """Try to take the lock of the entry `path`, or release it.
 
     Where 16 processes start together, two at a time, each with three small kernels to compile, they

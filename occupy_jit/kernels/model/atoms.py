@@ -5,6 +5,7 @@ the functions of a band-limited map are smooth, so that no square root is taken.
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,7 +17,7 @@ _PLANES_PER_TASK = 8
 _FEW = 10000  # atoms
 
 
-def distance_to_atoms(shape, positions, spacing, limit):
+def distance_to_atoms(shape: tuple[int, ...], positions: np.ndarray, spacing: np.ndarray, limit: float) -> np.ndarray:
     """Distance of every voxel of a grid to the nearest atom.
 
     Parameters
@@ -94,7 +95,7 @@ def _first_from(positions, z):
     return low
 
 
-def density_at(volume, positions):
+def density_at(volume: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Trilinear interpolation of a volume at atoms.
 
     Parameters
@@ -134,7 +135,8 @@ def _interpolate(volume, positions, out):
             out[a] = total
 
 
-def spread_atoms(shape, positions, weights, rows, tables, squares_per_entry, spacing):
+def spread_atoms(shape: tuple[int, ...], positions: np.ndarray, weights: np.ndarray, rows: np.ndarray,
+                 tables: np.ndarray, squares_per_entry: float, spacing: np.ndarray) -> np.ndarray:
     """Sum over atoms of a weight times a tabulated radial function.
 
     Parameters
@@ -179,7 +181,8 @@ def _spread_planes(positions, weights, rows, tables, squares_per_entry, spacing,
 
 
 @kernel
-def spread_in_box(positions, weights, rows, tables, squares_per_entry, spacing, z_0, y_0, x_0, box):
+def spread_in_box(positions: Any, weights: Any, rows: Any, tables: Any, squares_per_entry: Any, spacing: Any,
+                  z_0: Any, y_0: Any, x_0: Any, box: Any) -> None:
     """Add atoms to `box` (z, y, x, 2), whose first voxel is z_0, y_0, x_0 of the grid; as `spread_atoms`.
 
     Distances are in units whose square is one entry of the tables, in single precision: this loop is most of the work.

@@ -10,7 +10,8 @@ from occupy_jit.kernels.jit.decorator import kernel
 from occupy_jit.kernels.jit.launch import launch
 
 
-def block_errors(start, column, value, meat_start, meat_column, meat_value):
+def block_errors(start: np.ndarray, column: np.ndarray, value: np.ndarray, meat_start: np.ndarray,
+                 meat_column: np.ndarray, meat_value: np.ndarray) -> np.ndarray:
     """The larger of the formula's and the sandwich's error of every unknown, all others held outside of its block.
 
     The block of an unknown is the unknowns that share an entry with it.

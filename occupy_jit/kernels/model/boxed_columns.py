@@ -13,7 +13,8 @@ from occupy_jit.kernels.jit.decorator import kernel
 _FARTHEST = 4.5  # standard deviations of a Gaussian
 
 
-def spread_gaussians(shape, positions, amplitudes, b_factors, spacing):
+def spread_gaussians(shape: tuple[int, ...], positions: np.ndarray, amplitudes: np.ndarray, b_factors: np.ndarray,
+                     spacing: np.ndarray) -> np.ndarray:
     """Sums over atoms of amplitudes times Gaussians of integral 1, ``(4 pi / B)^1.5 exp(-4 pi^2 r^2 / B)``.
 
     Parameters
@@ -73,7 +74,8 @@ def _along(centre, half_width, exponent):
     return low, out
 
 
-def filter_twice(transform, frequencies, tables, step):
+def filter_twice(transform: np.ndarray, frequencies: tuple[np.ndarray, ...], tables: np.ndarray, step: float
+                ) -> np.ndarray:
     """Products of a transform and two radial functions.
 
     Parameters
@@ -114,7 +116,8 @@ def _filter_twice(transform, square_z, square_y, square_x, tables, per_step, out
 
 
 @kernel
-def gather(box, slope, corner, coordinates, voxel, place, values):
+def gather(box: np.ndarray, slope: np.ndarray, corner: np.ndarray, coordinates: np.ndarray, voxel: np.ndarray,
+           place: np.ndarray, values: np.ndarray) -> None:
     """Values of one column, and of its derivative, from its box to their places in the matrix.
 
     Parameters
@@ -139,7 +142,7 @@ def gather(box, slope, corner, coordinates, voxel, place, values):
 
 
 @kernel
-def add_box(box, corner, factor, grid):
+def add_box(box: np.ndarray, corner: np.ndarray, factor: float, grid: np.ndarray) -> None:
     """Add a box times a factor to the grid where they overlap.
 
     Parameters

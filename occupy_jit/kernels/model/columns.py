@@ -45,7 +45,8 @@ class Pattern(NamedTuple):
     tasks: np.ndarray
 
 
-def column_pattern(fit_index, n_voxels, positions, atom_start, spacing, reach):
+def column_pattern(fit_index: np.ndarray, n_voxels: int, positions: np.ndarray, atom_start: np.ndarray,
+                   spacing: np.ndarray, reach: float) -> Pattern:
     """Find the fit voxels within reach of every part.
 
     Parameters
@@ -159,8 +160,9 @@ def _by_rows(column_start, voxel, row_start):
     return place, column
 
 
-def fill_columns(pattern, fit_index, positions, weights, rows, atom_start, tables, squares_per_entry, spacing,
-                 first=0, values=None):
+def fill_columns(pattern: Pattern, fit_index: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                 rows: np.ndarray, atom_start: np.ndarray, tables: np.ndarray, squares_per_entry: float,
+                 spacing: np.ndarray, first: int = 0, values: np.ndarray | None = None) -> np.ndarray:
     """Values of the columns, and of their derivatives (whatever two functions the tables hold).
 
     Parameters
@@ -209,7 +211,7 @@ def _fill(fit_index, positions, weights, rows, atom_start, tables, squares_per_e
                         entry += 1
 
 
-def combine(pattern, values, factors):
+def combine(pattern: Pattern, values: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Sum of the columns times their factors: the matrix times a vector.
 
     Parameters
@@ -239,7 +241,7 @@ def _combine(row_start, column, values, factors, out):
             out[row] = total
 
 
-def project(pattern, values, residual):
+def project(pattern: Pattern, values: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Scalar products of every column, and of its derivative, with a vector over the voxels.
 
     Parameters
@@ -255,7 +257,8 @@ def project(pattern, values, residual):
     return project_in_blocks(pattern, values, residual, np.zeros(len(residual), np.int32), 1)[0]
 
 
-def project_in_blocks(pattern, values, residual, block, n_blocks):
+def project_in_blocks(pattern: Pattern, values: np.ndarray, residual: np.ndarray, block: np.ndarray, n_blocks: int
+                     ) -> np.ndarray:
     """As `project`, summed over every block of voxels on its own.
 
     Parameters
@@ -285,7 +288,7 @@ def _project(column_start, voxel, place, values, residual, block, out):
             out[block[voxel[entry]], part, 1] += values[place[entry], 1] * of
 
 
-def neighbours(pattern):
+def neighbours(pattern: Pattern) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of columns that share a voxel.
 
     Returns
@@ -323,7 +326,7 @@ def _neighbours(column_start, voxel, row_start, column, counts, start, other):
         counts[part] = found
 
 
-def normal_products(pattern, values, start, other):
+def normal_products(pattern: Pattern, values: np.ndarray, start: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Scalar products of the columns and derivatives of every pair of neighbours.
 
     Parameters

@@ -7,7 +7,7 @@ from occupy_jit.kernels.jit.decorator import kernel
 from occupy_jit.kernels.jit.launch import launch
 
 
-def shell_products(first, second, shell_index, n_x, shells):
+def shell_products(first: np.ndarray, second: np.ndarray, shell_index: np.ndarray, n_x: int, shells: int) -> np.ndarray:
     """Sum of Re(first conj(second)) over every shell of Fourier space, both halves of it.
 
     Parameters
@@ -39,7 +39,7 @@ def _shell_products(first, second, shell_index, n_x, out):
                 out[z, shell_index[z, y, x]] += twice * (np.float64(a.real) * b.real + np.float64(a.imag) * b.imag)
 
 
-def times_radial(transform, place, table):
+def times_radial(transform: np.ndarray, place: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Product of a transform and a radial function.
 
     Parameters

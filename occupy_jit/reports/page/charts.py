@@ -3,12 +3,18 @@
 Nothing but numbers and constant text goes in; labels that come from elsewhere are escaped.
 """
 
+from __future__ import annotations
+
 import math
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.reports import colours
+
+if TYPE_CHECKING:
+    from occupy_jit.reports.page.data import Bands, Histogram
 
 _WIDTH, _HEIGHT = 640, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 34, 42
@@ -18,7 +24,7 @@ _GAUSSIAN_POINTS = 121
 _LABEL_GAP = 6
 
 
-def ticks(low, high, most=6):
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers between two values, at most about `most` of them.
 
     Returns
@@ -35,17 +41,17 @@ def ticks(low, high, most=6):
 class _Frame:
     """Places of values in a chart."""
 
-    def __init__(self, low, high, top):
+    def __init__(self, low: float, high: float, top: float) -> None:
         self.low, self.high, self.top = low, high, top
         self.base = _HEIGHT - _BOTTOM
 
-    def x(self, value):
+    def x(self, value: float) -> float:
         return _LEFT + (value - self.low) / (self.high - self.low) * (_WIDTH - _LEFT - _RIGHT)
 
-    def y(self, height):
+    def y(self, height: float) -> float:
         return _TOP + (self.base - _TOP) * (1 - height / self.top)
 
-    def below(self, values, label):
+    def below(self, values: list[float], label: str) -> list[str]:
         """Labels of the axis below."""
         marks = [f'<path class="tick" d="M{self.x(v):.1f},{self.base}v5"/>'
                  f'<text x="{self.x(v):.1f}" y="{self.base + 18}" text-anchor="middle">{v:g}</text>' for v in values]
@@ -53,7 +59,7 @@ class _Frame:
         return [f'<path class="axis" d="M{_LEFT},{self.base}H{_WIDTH - _RIGHT}"/>', *marks,
                 f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(label)}</text>']
 
-    def beside(self, values, texts):
+    def beside(self, values: list[Any], texts: list[str]) -> list[str]:
         """Labels and lines of the axis on the left."""
         return [f'<path class="rule" d="M{_LEFT},{self.y(v):.1f}H{_WIDTH - _RIGHT}"/>'
                 f'<text x="{_LEFT - 7}" y="{self.y(v) + 4:.1f}" text-anchor="end">{text}</text>'
@@ -78,7 +84,7 @@ def _short(value):
     return f"{value:.3g}"
 
 
-def density_histogram(histogram):
+def density_histogram(histogram: Histogram) -> str:
     """Histogram of densities, logarithmic, with the solvent model and the levels found.
 
     Parameters
@@ -146,7 +152,7 @@ def _marks(frame, marks):
     return parts
 
 
-def volume_by_scale(core):
+def volume_by_scale(core: Any) -> str:
     """Histogram of the scale of the core, in its colours.
 
     Parameters
@@ -178,7 +184,7 @@ def volume_by_scale(core):
     return _svg("Volume of the core by its local scale", parts)
 
 
-def whisker(occupancy, error):
+def whisker(occupancy: float, error: float) -> str:
     """Bar of an occupancy with its error: a small SVG."""
     def x(value):
         return 4 + 150 * min(max(value, 0.0), 1.0)
@@ -193,7 +199,7 @@ def whisker(occupancy, error):
             + "</svg>")
 
 
-def band_power(bands):
+def band_power(bands: Bands) -> str:
     """Power of signal and noise in each band, logarithmic.
 
     Parameters
@@ -220,7 +226,7 @@ def band_power(bands):
     return _svg("Power of signal and noise by resolution", parts + _resolutions(frame))
 
 
-def band_factors(bands):
+def band_factors(bands: Bands) -> str:
     """What each band is multiplied with, for some scales.
 
     Parameters
@@ -243,7 +249,7 @@ def band_factors(bands):
     return _svg("Factor of each band of resolution", parts + _resolutions(frame))
 
 
-def dash(k):
+def dash(k: int) -> tuple[str, str]:
     """How line number k is broken, for a drawing and in words: low scales have one colour."""
     return (("none", "—"), ("9 4", "– –"), ("2.5 3", "···"))[k % 3]
 

@@ -5,6 +5,7 @@ Everything optional may be left out; what is left out does not appear on the pag
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -178,7 +179,7 @@ class ReportData:
     entry: dict = field(default_factory=dict)
 
 
-def coarser(data, share):
+def coarser(data: ReportData, share: float) -> ReportData:
     """The same with about this share of the voxels.
 
     Parameters
@@ -205,7 +206,7 @@ def coarser(data, share):
         modified=tuple((label, reduced(volume)) for label, volume in data.modified))
 
 
-def core_numbers(core):
+def core_numbers(core: Any) -> dict[str, Any]:
     """What is said about the core of a map, in plain numbers, for the record.
 
     Parameters

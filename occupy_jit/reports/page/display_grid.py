@@ -8,6 +8,7 @@ import base64
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,11 +46,11 @@ class Grid:
     step: float
     shape: tuple
 
-    def position(self, voxel_zyx):
+    def position(self, voxel_zyx: list[float]) -> list[float]:
         """Place of a voxel of the volume, in voxels of the grid: [z, y, x] list of float."""
         return [(v - c.start + 0.5) / self.step - 0.5 for v, c in zip(voxel_zyx, self.crop, strict=True)]
 
-    def origin(self, voxel_size, position_xyz):
+    def origin(self, voxel_size: float, position_xyz: tuple[float, float, float]) -> list[float]:
         """Place of the first voxel of the grid in Å: [x, y, z] list of float.
 
         `position_xyz` is the place of the first voxel of the volume.
@@ -58,7 +59,7 @@ class Grid:
                 for p, c in zip(position_xyz, reversed(self.crop), strict=True)]
 
 
-def choose_grid(scale, confidence, voxel_size, most_voxels=MOST_VOXELS):
+def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, most_voxels: float = MOST_VOXELS) -> Grid:
     """Grid for what there is to see: confidence above one half and scale above `LOWEST_SCALE`, and a margin.
 
     Parameters
@@ -96,7 +97,7 @@ def _extent(on, margin):
     return slice(max(0, int(places[0]) - margin), min(on.size, int(places[-1]) + 1 + margin))
 
 
-def reduce_to(grid, volume):
+def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
     """A volume on a grid.
 
     Each voxel is a mean with triangular weights that reach as far as its neighbours, so that nothing finer than the
@@ -125,7 +126,7 @@ def reduce_to(grid, volume):
     return out
 
 
-def averaged(picture, along_y, along_x):
+def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], along_x: tuple[Any, ...]) -> np.ndarray:
     """Weighted means of the rows, then of the columns, of a picture.
 
     Parameters
@@ -143,7 +144,7 @@ def averaged(picture, along_y, along_x):
     return picture
 
 
-def means(n, m, step):
+def means(n: int, m: int, step: float) -> tuple[np.ndarray, np.ndarray]:
     """How m places are means of n others, `step` apart: triangular weights as wide as two steps.
 
     Returns
@@ -162,7 +163,7 @@ def means(n, m, step):
     return first, (kept / kept.sum(1, keepdims=True)).astype(np.float32)
 
 
-def density_range(density, confidence):
+def density_range(density: np.ndarray, confidence: np.ndarray) -> tuple[float, float]:
     """Densities that the bytes 0 and 255 stand for.
 
     From below solvent to what next to nothing in the content exceeds.
@@ -184,7 +185,7 @@ def density_range(density, confidence):
     return -_BOTTOM_SHARE * high, high
 
 
-def to_bytes(values, low, high):
+def to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values as bytes: `low` or less is 0, `high` or more 255.
 
     Returns
@@ -195,16 +196,16 @@ def to_bytes(values, low, high):
     return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
 
 
-def quieter_solvent(density_bytes, confidence):
+def quieter_solvent(density_bytes: np.ndarray, confidence: np.ndarray) -> None:
     """Take the two lowest bits off what is surely solvent, in place: noise does not compress, nobody looks there."""
     density_bytes[confidence < _SOLVENT_CONFIDENCE] &= np.uint8(_SOLVENT_BITS)
 
 
-def drawn_scale(scale_bytes):
+def drawn_scale(scale_bytes: np.ndarray) -> None:
     """Set what is never drawn to 0, in place: half of the deflated size."""
     scale_bytes[scale_bytes < round(LOWEST_SCALE * 255)] = 0
 
 
-def packed(volume_bytes):
+def packed(volume_bytes: np.ndarray) -> str:
     """Bytes of a volume, x fastest, deflated (zlib), as base64 text."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(volume_bytes), _DEFLATE_LEVEL)).decode("ascii")

@@ -6,7 +6,9 @@ returns with each report; links are relative, so that a folder of reports can be
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -43,19 +45,19 @@ class Entry:
     problem: str | None = None
 
     @property
-    def address(self):
+    def address(self) -> str | None:
         """str or None : Relative address of the report."""
         return None if self.file_name is None else "./" + quote(self.file_name, errors="surrogateescape")
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """int : Failed maps come first, then those with verdicts."""
         if self.summary is None:
             return 0
         return 1 if self.summary["verdicts"] else 2
 
 
-def render_index(entries):
+def render_index(entries: Sequence[Entry]) -> bytes:
     """Overview of a batch: failures and warnings first, otherwise in the order of the maps.
 
     Parameters
@@ -77,7 +79,9 @@ def render_index(entries):
     return text.encode("utf-8", "backslashreplace")
 
 
-def render_classes(name, entries, rows, differences, union_nm3, parts=None, targets=(), most_differences=12):
+def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, Any]],
+                   differences: Sequence[dict[str, Any]], union_nm3: float, parts: Any = None,
+                   targets: Sequence[dict[str, Any]] = (), most_differences: int = 12) -> bytes:
     """Page of a classification: its classes on one scale, where they differ, and links to the report of each.
 
     Parameters
@@ -129,7 +133,7 @@ def render_classes(name, entries, rows, differences, union_nm3, parts=None, targ
     return text.encode("utf-8", "backslashreplace")
 
 
-def read_summary(path):
+def read_summary(path: str) -> dict[str, Any] | None:
     """Summary of a report that an earlier run has written.
 
     Parameters

@@ -5,12 +5,15 @@ the browser. What they show stands beside them as still pictures and numbers for
 or without scripts. A content security policy allows exactly the one script of the page.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -22,6 +25,9 @@ from occupy_jit.reports import colours
 from occupy_jit.reports.page import charts, display_grid, pictures, sites, tables, words
 from occupy_jit.reports.page.data import coarser
 from occupy_jit.reports.png import data_uri
+
+if TYPE_CHECKING:
+    from occupy_jit.reports.page.data import ReportData
 
 PROGRAM = f"{NAME} {__version__}"
 LARGEST_BYTES = 4_500_000
@@ -45,7 +51,7 @@ _HINTS = {"scale": "Red: missing in part of the particles, or mobile. Blue: as s
           "b_factor": "Red: less sharp than the region of full scale."}
 
 
-def render(data, *, show_paths=False, threads=1):
+def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> tuple[bytes, dict[str, Any]]:
     """The report of a map.
 
     Parameters
@@ -78,7 +84,7 @@ def render(data, *, show_paths=False, threads=1):
 class _Shown:
     """What is drawn of a map: small grids, still pictures, and where to look from."""
 
-    def __init__(self, data, threads):
+    def __init__(self, data: ReportData, threads: int) -> None:
         self.spacing = data.voxel_size * data.grid.step
         small = self.small = {"input": data.input, "scale": data.scale, "confidence": data.confidence}
         labels = {"input": "Input map", "scale": "Local scale", "confidence": "Confidence"}
@@ -170,7 +176,7 @@ class _Shown:
         return pictures.scale_on_white() if entry["kind"] == "scale" else pictures.share_on_white(entry["stops"])
 
     @property
-    def size(self):
+    def size(self) -> int:
         """int : Bytes of what is embedded."""
         return sum(map(len, self.packed.values())) + len(self.poster["address"]) + len(self.strip["address"])
 
@@ -294,7 +300,7 @@ def _chart(heading, svg, note, key=""):
 
 
 @cache
-def environment():
+def environment() -> Any:
     """The templates, autoescaped; a name that is not known is an error."""
     return jinja2.Environment(loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
                               trim_blocks=True)
@@ -305,7 +311,7 @@ def _read(name):
     return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")
 
 
-def asset(name):
+def asset(name: str) -> Any:
     """A style sheet or script, as it is: never with what would end its element."""
     text = _read(name).strip()
     assert "</" not in text, name
@@ -318,6 +324,6 @@ def _script():
     return Markup('"use strict";(() => {\n' + "\n".join(asset(name) for name in _SCRIPTS) + "\n})();")
 
 
-def policy_hash(script):
+def policy_hash(script: Any) -> str:
     """The script as a content security policy names it."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"

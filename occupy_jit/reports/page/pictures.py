@@ -1,5 +1,8 @@
 """Still pictures of a map: for paper, for mail previews, and for browsers without WebGL or without scripts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from occupy_jit.reports import colours
@@ -20,7 +23,7 @@ _DUST_REACH = 6  # pixels
 _VIEWS = ((0, True), (1, False), (2, True))  # axis, and whether it is looked along from its end
 
 
-def three_views(density, scale, level):
+def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> np.ndarray:
     """A surface from three sides, coloured by the scale.
 
     Parameters
@@ -38,12 +41,12 @@ def three_views(density, scale, level):
     return _beside([_orthographic(density, scale, level, axis, reverse, zoom) for axis, reverse in _VIEWS], _GAP)
 
 
-def zoom_of(shape):
+def zoom_of(shape: tuple[int, int, int]) -> int:
     """Pixels a voxel in pictures of a volume of this shape; the first of three views is ``zoom * shape[2]`` wide."""
     return min(max(round(_LONGEST / max(shape)), _ZOOMS[0]), _ZOOMS[1])
 
 
-def thumbnail(picture, width, height):
+def thumbnail(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """The first of three views, made to fit: for a list of many maps.
 
     Parameters
@@ -66,7 +69,7 @@ def thumbnail(picture, width, height):
     return out
 
 
-def slice_strip(panels, gap=6):
+def slice_strip(panels: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
     """Slices beside each other.
 
     Parameters
@@ -87,18 +90,18 @@ def slice_strip(panels, gap=6):
 GREY = ((0.0, "#000000"), (1.0, "#ffffff"))
 
 
-def scale_on_white():
+def scale_on_white() -> tuple[Any, ...]:
     """Colours of the scale in slices: what is next to nothing fades into the paper."""
     lowest = colours.SCALE[0][0]
     return ((0.0, "#ffffff"), (lowest / 2, "#ffffff"), *colours.SCALE)
 
 
-def share_on_white(stops):
+def share_on_white(stops: tuple[Any, ...]) -> tuple[Any, ...]:
     """Colours of a quantity from 0 to 1 in slices, from white to its strongest colour."""
     return ((0.0, "#ffffff"), (1.0, stops[-1][1]))
 
 
-def zero_on_white(stops):
+def zero_on_white(stops: Any) -> tuple[Any, Any, Any]:
     """Colours of a quantity of both signs in slices: white at 0, where its second stop is."""
     return (stops[0], (stops[1][0], "#ffffff"), stops[2])
 

@@ -1,14 +1,20 @@
 """Tables of a report: rows of plain text from the record of a run."""
 
+from __future__ import annotations
+
 import os
 import shlex
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from occupy_jit.reports.page import charts, words
 
+if TYPE_CHECKING:
+    from occupy_jit.reports.page.data import ReportData
 
-def tiles(data, tone):
+
+def tiles(data: ReportData, tone: str) -> list[tuple[str, str, str]]:
     """The six numbers at the top: label, value, unit. Those of the core only where the sentence speaks of it."""
     found, core = data.record["results"], data.core
     told = tone != "none"
@@ -21,7 +27,7 @@ def tiles(data, tone):
             ("noise of the scale", f"± {found['noise_of_scale']:.3f}", "in solvent")]
 
 
-def results(data):
+def results(data: ReportData) -> list[tuple[str, str, str]]:
     """What was found: label, value, unit or remark."""
     found, core = data.record["results"], data.core
     number = words.number
@@ -73,7 +79,7 @@ def _entry(told):
     return rows
 
 
-def settings(data, paths):
+def settings(data: ReportData, paths: Paths) -> list[dict[str, str]]:
     """All settings with their origin, and the options given: given ones first, then derived ones, then defaults."""
     record = data.record
     given = set(record["given"])
@@ -93,7 +99,7 @@ def _option(value, paths):
     return ", ".join(paths.word(words.number(word)) for word in several)
 
 
-def parts(data):
+def parts(data: ReportData) -> list[dict[str, Any]]:
     """Tables of parts with their bars."""
     return [{"heading": table.heading, "note": table.note, "rows": [
         {"name": part.name, "note": part.note, "svg": Markup(charts.whisker(part.occupancy, part.error)),
@@ -101,7 +107,7 @@ def parts(data):
         for part in table.rows]} for table in data.parts if table.rows]
 
 
-def command(data, paths):
+def command(data: ReportData, paths: Paths) -> str:
     """The command line, as a shell takes it."""
     return shlex.join(paths.word(word) for word in data.record["command_line"])
 
@@ -116,14 +122,14 @@ class Paths:
         Show paths as they are.
     """
 
-    def __init__(self, data, whole):
+    def __init__(self, data: ReportData, whole: bool) -> None:
         self._whole = whole
         known = {os.path.dirname(data.record["input"]["path"]), os.path.expanduser("~"), os.getcwd(),
                  *(os.path.dirname(os.path.abspath(path)) for _, path, _ in data.files)}
         self._folders = sorted((folder.rstrip(os.sep) + os.sep for folder in known if folder.strip(os.sep)), key=len,
                                reverse=True)
 
-    def word(self, text):
+    def word(self, text: str) -> str:
         """A name of a file, or a word of a command line that may hold one."""
         text = str(text)
         if self._whole or os.sep not in text:
@@ -133,7 +139,7 @@ class Paths:
             return option + equals + os.path.basename(value)
         return os.path.basename(text.rstrip(os.sep)) or os.sep
 
-    def sentence(self, text):
+    def sentence(self, text: str) -> str:
         """A sentence: the folders of the run's files, of the user and of the process are taken out of it."""
         for folder in () if self._whole else self._folders:
             text = text.replace(folder, "")

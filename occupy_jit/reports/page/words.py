@@ -1,6 +1,8 @@
 """What a report says: the one sentence, the text for a paper, the citation. Plain text; the page escapes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit import __version__
 
@@ -53,11 +55,11 @@ class Sentence:
     rest: str
     tone: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.strong} {self.rest}".strip()
 
 
-def sentence(core, verdicts, seen_above=0.0, common=False):
+def sentence(core: Any, verdicts: Sequence[str], seen_above: float = 0.0, common: bool = False) -> Sentence:
     """How much of a map is weaker than half, in one sentence.
 
     Parameters
@@ -96,7 +98,7 @@ def sentence(core, verdicts, seen_above=0.0, common=False):
                     f"of {region}{why}{drown}", "weak")
 
 
-def methods(record, modified):
+def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
     """A paragraph for the methods section of a paper.
 
     Parameters
@@ -177,18 +179,18 @@ def _full_scale(settings, found):
             f"{settings['tile_size_angstrom']:g} Å")
 
 
-def mass(kilodalton):
+def mass(kilodalton: float) -> str:
     """A mass, with a unit that keeps it short."""
     return f"{kilodalton / 1000:.2f} MDa" if kilodalton >= 1000 else f"{kilodalton:.0f} kDa"
 
 
-def whole(value):
+def whole(value: float) -> str:
     """A number without decimals, and without the sign of one that is rounded to 0."""
     text = f"{value:.0f}"
     return "0" if text == "-0" else text
 
 
-def number(value):
+def number(value: bool | float | str | None) -> str:
     """A value of a setting or a result, as short as it can be told."""
     if value is None:
         return "–"

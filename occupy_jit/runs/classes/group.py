@@ -1,8 +1,12 @@
 """Which maps are put on one common scale: the classes of a classification, or maps that are given together."""
 
+from __future__ import annotations
+
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError, OccupyError, UsageError, explain
 from occupy_jit.files.names.paths import file_identity, shown
@@ -13,6 +17,11 @@ from occupy_jit.runs.plan.names import Names, names_for
 from occupy_jit.runs.plan.output_kinds import Output, Role, output_of, path_of
 from occupy_jit.runs.plan.plan import Plan, check_names, masks, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
+
+if TYPE_CHECKING:
+    from occupy_jit.files.maps.mrc_header import MapHeader
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.settings import Options, Settings
 
 
 @dataclass
@@ -62,17 +71,17 @@ class ClassMap:
     on_mean: Output | None = None
 
     @property
-    def modified(self):
+    def modified(self) -> str | None:
         """str or None : Name of the modified map that the new STAR file names."""
         return self.plan.path_of(Role.MODIFIED) if self.on_mean is None else self.on_mean.path
 
-    def leave_out(self, error, log):
+    def leave_out(self, error: Any, log: RunLog) -> None:
         """Leave the class out, with one line that says why."""
         status, kind, problem = explain(error)
         self.status, self.problem = status, problem
         log.error(f"{self.label}: {problem}; left out", kind)
 
-    def leave_empty(self, problem, log):
+    def leave_empty(self, problem: Any, log: RunLog) -> None:
         """Leave a class out that holds nothing, which is no fault: classifications leave such classes."""
         self.problem = problem
         log.warning(f"{self.label}: {problem}; left out")
@@ -106,30 +115,30 @@ class Group:
     brightest: ClassMap | None = None
 
     @property
-    def on_mean(self):
+    def on_mean(self) -> bool:
         """bool : Whether the modified maps are made of the mean of the classes."""
         return any(entry.on_mean is not None for entry in self.usable)
 
     @property
-    def usable(self):
+    def usable(self) -> list[ClassMap]:
         """list of ClassMap : Those that nothing is wrong with."""
         return [entry for entry in self.classes if entry.problem is None]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """str : What the group is called."""
         return self.names.stem
 
     @property
-    def common(self):
+    def common(self) -> float:
         """float : The full scale of all."""
         return self.brightest.own.value
 
-    def path_of(self, role):
+    def path_of(self, role: Role) -> str | None:
         """Path of the output of a role, None if it is not written."""
         return path_of(self.outputs, role)
 
-    def require_usable(self):
+    def require_usable(self) -> None:
         """Raise an OccupyError if no class is left."""
         if not self.usable:
             worst = max(entry.status for entry in self.classes) or InputError.exit_status
@@ -137,7 +146,7 @@ class Group:
             raise kind(f"{self.name}: none of the {len(self.classes)} classes can be used; see the lines above")
 
 
-def find_group(settings, options):
+def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
     """The group that the options name, not yet checked.
 
     Parameters
@@ -201,7 +210,7 @@ def _maps_group(options):
     return Group(Names(options.output_dir, name, ""), classes, _outputs(name, len(classes), options))
 
 
-def common_name(stems):
+def common_name(stems: Sequence[str]) -> str:
     """What the names of several maps begin with: run_it025 for run_it025_class001 and run_it025_class002.
 
     Parameters
@@ -237,7 +246,7 @@ def _outputs(name, number, options):
     return (*outputs, *told(names, options))
 
 
-def plan_group(group, settings, options, log):
+def plan_group(group: Group, settings: Settings, options: Options, log: RunLog) -> None:
     """Check every class as far as its header tells, and leave out what cannot be used.
 
     Parameters
@@ -324,7 +333,7 @@ def _require_one_grid(group, log):
                                        "so they have no common grid; resample it (ChimeraX: volume resample)"), log)
 
 
-def position(header):
+def position(header: MapHeader) -> tuple[float, float, float]:
     """Where the first voxel of a map lies, in Å along x, y, z, from its `MapHeader`."""
     from occupy_jit.files.maps import position as map_position
 

@@ -1,9 +1,13 @@
 """What tells of several maps on one common scale: tables, STAR file, ChimeraX script, record and log."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit import __version__
 from occupy_jit.errors import OccupyError
@@ -21,11 +25,16 @@ from occupy_jit.runs.one_map import summary
 from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, make_directory, map_label, write_record_and_log, write_table
 from occupy_jit.runs.plan.output_kinds import Role
 
+if TYPE_CHECKING:
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.settings import Options, Settings
+
 _ROWS_SHOWN = 24
 
 
 @contextlib.contextmanager
-def marked_unfinished(group, options):
+def marked_unfinished(group: Group, options: Options) -> Iterator[Any]:
     """While classes are run their files appear one by one: the record says that the run is not finished.
 
     It stays where the block ends with an exception, or the process ends, after a class has got its files; where none
@@ -61,7 +70,7 @@ def marked_unfinished(group, options):
         raise
 
 
-def write_group(group, settings, options, log):
+def write_group(group: Group, settings: Settings, options: Options, log: RunLog) -> None:
     """Compare the classes and write what tells of all of them.
 
     Parameters

@@ -1,12 +1,25 @@
 """The parts of a model in all classes: on one scale, compared, told."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 from occupy_jit.reports.table import rounded
 from occupy_jit.runs.classes import ligands
 from occupy_jit.runs.plan.output_kinds import Role, output_of
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.comparison.parts import ClassParts
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.runs.plan.names import Names
+    from occupy_jit.runs.plan.output_kinds import Output
+    from occupy_jit.settings import Options
 
-def planned(names, options, number):
+
+def planned(names: Names, options: Options, number: int) -> list[Output]:
     """The files about the parts of a model in several classes.
 
     Parameters
@@ -28,7 +41,7 @@ def planned(names, options, number):
     return outputs + ([output_of(Role.CLASS_PARTS_PLOT, names)] if options.plot else [])
 
 
-def compare(group, options, log):
+def compare(group: Group, options: Options, log: RunLog) -> ClassParts | None:
     """Put the parts of all classes on one scale and test their differences.
 
     Parameters
@@ -54,14 +67,14 @@ def compare(group, options, log):
     return found
 
 
-def reference_in_words(found):
+def reference_in_words(found: ClassParts) -> str:
     """What occupancy 1 is, in all classes."""
     names = [name for name, full in zip(found.names, found.reference, strict=True) if full]
     more = "" if len(names) <= 12 else f" and {len(names) - 12} more"
     return f"{', '.join(names[:12])}{more}" + (", their mean" if len(names) > 1 else "")
 
 
-def columns_of(found, label):
+def columns_of(found: ClassParts, label: str) -> dict[str, float]:
     """Occupancy and error of every part in one class, as columns of the table of classes."""
     if found is None or label not in found.classes:
         return {}
@@ -78,7 +91,7 @@ def _cells(row):
     return {"class" if name == "map" else name: value for name, value in row._asdict().items()}
 
 
-def rows_of(found):
+def rows_of(found: ClassParts) -> tuple[Any, ...]:
     """Both tables as rows: every part in every class, and every part in every pair of classes."""
     values = rounded(map(_cells, found))
     for row in values:
@@ -87,7 +100,7 @@ def rows_of(found):
     return values, rounded(map(_cells, found.differences))
 
 
-def write(group, found, outputs):
+def write(group: Group, found: ClassParts, outputs: Outputs) -> None:
     """Write the tables and the chart, where they are planned."""
     from occupy_jit.reports.parts_files import class_chart, table_csv
 
@@ -102,7 +115,7 @@ def write(group, found, outputs):
             class_chart(file, found, name=group.name, version=__version__)
 
 
-def record_of(found):
+def record_of(found: ClassParts) -> dict[str, dict[str, Any]]:
     """What the record of the group holds of the parts."""
     values, differences = rows_of(found)
     return {"class_parts": {
@@ -111,7 +124,7 @@ def record_of(found):
         "differences": differences, "warnings": found.warnings}}
 
 
-def show(found, log):
+def show(found: ClassParts, log: RunLog) -> None:
     """Both tables, for the terminal and the log."""
     differences = surest_differences(found)
     sure = {row.part: row.p_corrected for row in differences}
@@ -142,6 +155,6 @@ def show(found, log):
             f"at most {found.level:g}; what errors of the model do to all classes alike is not in these errors")
 
 
-def p_in_words(p):
+def p_in_words(p: float) -> str:
     """A p value as people read it."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

@@ -1,13 +1,22 @@
 """References for the next classification: the mean of the classes, with the occupancy of each."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs.one_map.writing import map_label
 from occupy_jit.runs.plan.output_kinds import Role
 
+if TYPE_CHECKING:
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.settings import Options, Settings
 
-def write_references(group, settings, options, outputs, log):
+
+def write_references(group: Group, settings: Settings, options: Options, outputs: Outputs, log: RunLog) -> None:
     """Write the modified map of every class, where all are made of their mean.
 
     Parameters

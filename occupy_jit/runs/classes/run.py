@@ -7,7 +7,11 @@ the references of a classification, from these and the mean map: what is in memo
 classes.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
@@ -18,13 +22,19 @@ from occupy_jit.runs.one_map.run import measure_one, run_one
 from occupy_jit.runs.plan.plan import check_options, described, would_write
 from occupy_jit.runs.workers.engines import in_turn
 
+if TYPE_CHECKING:
+    import logging
+
+    from occupy_jit.settings import Options, Settings
+
 # A class whose own full scale is this many times that of the others may be an artefact that darkens them all.
 _SUSPICIOUS_RATIO = 1.5
 # Of the particles that a class has if all have as many: with fewer it is almost empty.
 _FEW = 0.1
 
 
-def run(settings, options, listener=None, executor=in_turn):
+def run(settings: Settings, options: Options, listener: logging.Handler | None = None,
+        executor: Callable[..., Any] = in_turn) -> int:
     """Run the classes of a classification, or several maps, on one common scale.
 
     Parameters
@@ -57,7 +67,7 @@ def run(settings, options, listener=None, executor=in_turn):
     return _status(group)
 
 
-def describe(settings, options, listener=None):
+def describe(settings: Settings, options: Options, listener: logging.Handler | None = None) -> tuple[Any, Any]:
     """What `run` would do: lines, and the exit status as far as it can be told before anything is read."""
     group, _ = _planned(settings, options, RunLog(listener), header=False)
     lines = [line for entry in group.usable for line in described(entry.plan)]

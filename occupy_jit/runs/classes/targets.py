@@ -1,20 +1,31 @@
 """Target masks in all classes: which occupancies differ, and how sure that is."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.classes.parts import p_in_words
 from occupy_jit.runs.plan.output_kinds import Role, output_of
 
+if TYPE_CHECKING:
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.runs.plan.names import Names
+    from occupy_jit.runs.plan.output_kinds import Output
+    from occupy_jit.settings import Options
+
 _SHOWN = 24
 
 
-def planned(names, options, number):
+def planned(names: Names, options: Options, number: int) -> list[Output]:
     """The table of differences in target masks, where there are masks and several classes: list of Output."""
     if not options.target_mask or number < 2:
         return []
     return [output_of(Role.CLASS_TARGETS, names)]
 
 
-def compare(group):
+def compare(group: Group) -> list[dict[str, Any]]:
     """Differences of the occupancies inside target masks, between all pairs of classes.
 
     Parameters
@@ -37,7 +48,7 @@ def compare(group):
     return [row._asdict() for row in found]
 
 
-def show(rows, log):
+def show(rows: list[dict[str, Any]], log: RunLog) -> None:
     """The table, for the terminal and the log."""
     log.table("target masks in the classes", [("mask", "more in", "than in", "difference", "p", "differs")] + [
         (shown(row["mask"]), row["more"], row["less"],

@@ -1,14 +1,21 @@
 """One task of a SLURM array: which maps are its share, and the tables of all tasks put together again."""
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.many_maps import maps_table
 from occupy_jit.runs.many_maps.report_index import write_collected_index
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,11 @@ class ArrayTask:
     job: str | None = None
 
     @property
-    def tasks(self):
+    def tasks(self) -> range:
         """range : Of all tasks."""
         return range(self.first, self.last + 1, self.step)
 
-    def share(self, number):
+    def share(self, number: int) -> Any:
         """Indices, of `number` maps, that this task runs: every map belongs to exactly one task.
 
         Neighbours in the list go to different tasks, as maps of one kind often stand together there.
@@ -41,11 +48,11 @@ class ArrayTask:
         return range(self.tasks.index(self.task), number, len(self.tasks))
 
     @property
-    def table_name(self):
+    def table_name(self) -> str:
         """str : Name of this task's table, without suffix."""
         return f"{maps_table.NAME}_task{self.task:05d}"
 
-    def description(self, maps):
+    def description(self, maps: Sequence[str]) -> dict[Any, Any]:
         """What the table says of the task, so that the tables of an array can be put together.
 
         Parameters
@@ -58,7 +65,7 @@ class ArrayTask:
                 "list_sha256": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()}
 
 
-def from_environment(environment):
+def from_environment(environment: Mapping[str, Any]) -> np.ndarray:
     """The task that SLURM says this process is.
 
     Parameters

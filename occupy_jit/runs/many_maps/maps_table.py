@@ -6,15 +6,24 @@ point, empty cells for what there is not, and names of columns that R leaves as 
 when or where a map was run, so that a run that was resumed writes the same bytes.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.reports.record import read_record, write_record
 from occupy_jit.reports.table import csv_text, harmless
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.runs.one_map.outcome import Outcome
 
 NAME = "occupy_summary"
 
@@ -41,7 +50,8 @@ _FROM_RECORD = {
 _FIRST = ("number", "name", "map", "status", "exit_status", "message")
 
 
-def row(number, path, status, exit_status=0, message="", record=None, parts=()):
+def row(number: int, path: str, status: str, exit_status: int = 0, message: str = "",
+        record: dict[str, Any] | None = None, parts: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """One row of the table.
 
     Parameters
@@ -94,7 +104,8 @@ def _at(record, place):
     return value
 
 
-def write_table(directory, rows, name=NAME, array=None):
+def write_table(directory: str, rows: list[dict[str, Any]], name: str = NAME, array: dict[str, Any] | None = None
+               ) -> None:
     """Write the table as CSV and JSON, and the parts as a CSV of their own where there are any.
 
     Parameters
@@ -137,7 +148,8 @@ class Table:
         That are known already.
     """
 
-    def __init__(self, directory, maps, mine, task=None, outcomes=()):
+    def __init__(self, directory: str, maps: Sequence[str], mine: Sequence[str], task: np.ndarray | None = None,
+                 outcomes: Sequence[Outcome] = ()) -> None:
         numbers = {path: number for number, path in enumerate(maps, 1)}
         self._directory = directory
         self._rows = {path: row(numbers[path], path, NOT_RUN) for path in mine}
@@ -155,19 +167,19 @@ class Table:
             self._rows[outcome.path] = row(number, outcome.path, DONE, record=outcome.record,
                                            parts=parts_of(outcome.record))
 
-    def add(self, outcome):
+    def add(self, outcome: Any) -> None:
         """Take an outcome into the table."""
         self._take(outcome)
         if time.monotonic() - self._written > _PAUSE:
             self.write()
 
-    def write(self):
+    def write(self) -> None:
         """Write the table as it is now."""
         write_table(self._directory, list(self._rows.values()), self._name, self._array)
         self._written = time.monotonic()
 
 
-def parts_of(record):
+def parts_of(record: Any) -> Any:
     """What a record says of target masks and of the parts of a model, as rows of the long table."""
     found = record.get("results") or {}
     targets = found.get("targets") or ()
@@ -179,13 +191,13 @@ def parts_of(record):
                     for row in found.get("parts") or ()]
 
 
-def table_paths(directory, name=NAME):
+def table_paths(directory: Any, name: str = NAME) -> dict[Any, Any]:
     """Role -> path of the files that `write_table` writes."""
     start = os.path.join(directory, name)
     return {"table of maps": f"{start}.csv", "table of parts": f"{start}_parts.csv", "table as JSON": f"{start}.json"}
 
 
-def read_table(path):
+def read_table(path: str) -> tuple[Any, Any]:
     """Rows and array of a table as JSON.
 
     Raises
@@ -200,7 +212,7 @@ def read_table(path):
     return rows, record.get("array")
 
 
-def wide(rows):
+def wide(rows: Any) -> Any:
     """Rows with the parts as columns: ``occupancy_NAME`` and ``error_NAME``."""
     columns = _column_names(rows)
     flat = []
@@ -227,7 +239,7 @@ def _column_names(rows):
     return names
 
 
-def parts_long(rows):
+def parts_long(rows: Any) -> list[Any]:
     """One row for each map and part."""
     return [{"number": cells["number"], "name": cells["name"], "map": cells["map"], **part}
             for cells in rows for part in cells["parts"]]

@@ -1,14 +1,25 @@
 """Pages that lead from many maps to the report of each: the index of a batch, and the page of a classification."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.runs.plan.names import Names
 from occupy_jit.runs.plan.output_kinds import Role, output_of, path_of
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.comparison.parts import ClassParts
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.runs.one_map.outcome import Outcome
+    from occupy_jit.runs.plan.output_kinds import Output
+    from occupy_jit.settings import Options
 
-def index_of(options, number):
+
+def index_of(options: Options, number: int) -> tuple[Output, ...]:
     """The index that a run on so many maps writes.
 
     Returns
@@ -21,7 +32,7 @@ def index_of(options, number):
     return (output_of(Role.REPORT_INDEX, Names(options.output_dir, "", "")),)
 
 
-def write_index(outcomes, options):
+def write_index(outcomes: Sequence[Outcome], options: Options) -> tuple[Output, ...]:
     """Write the index of the reports of several maps, where there is one.
 
     Parameters
@@ -49,7 +60,7 @@ def write_index(outcomes, options):
     return planned
 
 
-def write_collected_index(directory, rows):
+def write_collected_index(directory: str, rows: Sequence[dict[str, Any]]) -> str | None:
     """Write the index of the reports that the tasks of an array have left in a directory.
 
     Parameters
@@ -104,7 +115,9 @@ def _without_folder(text, path, options):
     return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
 
 
-def write_class_page(group, rows, differences, union_angstrom3, parts, targets, options, outputs):
+def write_class_page(group: Group, rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]],
+                     union_angstrom3: float, parts: ClassParts | None, targets: Sequence[dict[str, Any]],
+                     options: Options, outputs: Outputs) -> None:
     """Write the page of a classification, where it is planned.
 
     Parameters

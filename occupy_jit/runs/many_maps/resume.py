@@ -1,7 +1,10 @@
 """Which maps an earlier run has finished already, so that it can be taken up again."""
 
+from __future__ import annotations
+
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit import __version__
 from occupy_jit.errors import InputError, OccupyError
@@ -10,13 +13,16 @@ from occupy_jit.reports.record import read_record
 from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.settings import recorded
 
+if TYPE_CHECKING:
+    from occupy_jit.runs.plan.plan import Plan
+
 # Options that change neither what is computed nor which files are written; where they go is compared by itself.
 _FREE = frozenset({"output_dir", "threads"})
 # Written after the record, in the same moment.
 _LAST = frozenset({Role.LOG.value, Role.RECORD.value})
 
 
-def finished(plan):
+def finished(plan: Plan) -> dict[str, Any] | None:
     """The record of an earlier run that did just what is planned, and whose files are all there.
 
     Compared are the program's version, settings, options, names of outputs, and every file that is read: its size and

@@ -1,10 +1,20 @@
 """The ligands of a model in a run on one map: told, written."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit import __version__
 from occupy_jit.runs.plan.output_kinds import Role
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.plan.plan import Plan
 
-def results(fitted):
+
+def results(fitted: PartsResult) -> dict[str, list[dict[str, Any]]]:
     """What the record holds of the ligands; nothing where the model has none."""
     if fitted.ligands is None:
         return {}
@@ -22,7 +32,7 @@ def results(fitted):
     return {"ligands": rows, "ligand_copies": copies}
 
 
-def write(plan, fitted, level, outputs, log):
+def write(plan: Plan, fitted: PartsResult, level: float, outputs: Outputs, log: RunLog) -> None:
     """Every file about the ligands that is planned; `level` is that of the surface which ChimeraX shows."""
     path = plan.path_of(Role.LIGANDS_TABLE)
     if path is None:

@@ -1,13 +1,29 @@
 """The parts of a model in a run on one map: fitted, told, written."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit import __version__
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.runs.plan.output_kinds import Role
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.estimation.noise.half_maps import HalfMaps
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.plan.plan import Plan
+    from occupy_jit.settings import Options
+
 _NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
 
 
-def find(options, inputs, result, log):
+def find(options: Options, inputs: Any, result: Result, log: RunLog) -> tuple[PartsResult, list[dict[str, Any]]]:
     """Fit the parts of the model that `options` name.
 
     Parameters
@@ -40,7 +56,7 @@ def find(options, inputs, result, log):
     return fitted, _rows(fitted, inputs.volume, result)
 
 
-def half_maps_for(options, volume, half_maps):
+def half_maps_for(options: Options, volume: Map, half_maps: HalfMaps | None) -> dict[str, np.ndarray]:
     """Arguments of the fit of a model about half maps: half of their difference, and their mean if that is not the map.
 
     They are at the detail that the fit uses, and have to be taken before the estimate, which works in theirs.
@@ -82,14 +98,14 @@ def _rows(fitted, volume, result):
     return rows
 
 
-def for_group(fitted):
+def for_group(fitted: PartsResult) -> PartsResult:
     """What a comparison with other classes needs of it."""
     from occupy_jit.estimation.comparison.parts import without_model
 
     return without_model(fitted)
 
 
-def write(plan, fitted, rows, outputs, log):
+def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: Outputs, log: RunLog) -> None:
     """Every file about the parts that is planned."""
     from occupy_jit.files.models.writing import with_occupancies
     from occupy_jit.reports import parts_files as reports
@@ -147,7 +163,7 @@ def _residues(fitted):
     return [(r.chain, r.number, float(values[i])) for r, i in zip(fitted.model.residues, first, strict=True)]
 
 
-def script_lines(plan):
+def script_lines(plan: Plan) -> str:
     """What the ChimeraX script says of the model; empty without one."""
     if plan.path_of(Role.MODEL) is None:
         return ""

@@ -1,9 +1,15 @@
 """What became of one map: everything a caller, in this process or another, needs to tell of it and to go on."""
 
+from __future__ import annotations
+
 import traceback
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import explain
+
+if TYPE_CHECKING:
+    from occupy_jit.reports.runlog import RunLog
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Outcome:
     traceback: str | None = None
 
 
-def done(path, log, **found):
+def done(path: str, log: RunLog, **found: Any) -> Outcome:
     """Outcome of a run that came to its end.
 
     Parameters
@@ -73,7 +79,7 @@ def done(path, log, **found):
     return Outcome(path, 0, "done", "done", **_told(log), **found)
 
 
-def failed(path, error, log, label=None):
+def failed(path: str, error: Any, log: RunLog, label: str | None = None) -> Outcome:
     """Outcome of a run that an exception ended; the log tells it.
 
     Parameters
@@ -95,6 +101,6 @@ def _told(log):
             "timings": dict(log.timings)}
 
 
-def worst(outcomes):
+def worst(outcomes: list[Outcome]) -> int:
     """Exit status of several outcomes: the worst."""
     return max((outcome.status for outcome in outcomes), default=0)

@@ -1,12 +1,20 @@
 """The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 
 from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.runs.plan.plan import Plan
 
 FIRST_LEVEL = 0.24
 """Density of the first surface, as a share of full scale above the zero level."""
@@ -29,7 +37,7 @@ class MapReport:
         Pictures of ligands, put in by who has them.
     """
 
-    def __init__(self, plan, volume, result):
+    def __init__(self, plan: Plan, volume: Map, result: Result) -> None:
         from occupy_jit.estimation.scale.core import measure_core
         from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 
@@ -45,17 +53,17 @@ class MapReport:
         self.sites = ()
 
     @property
-    def numbers(self):
+    def numbers(self) -> dict[str, Any]:
         """dict : What the report says about the core, for the record."""
         return core_numbers(self.core)
 
-    def add_modified(self, name, values):
+    def add_modified(self, name: str, values: np.ndarray) -> None:
         """Show a modified map: its name, and its values, which may be overwritten afterwards."""
         from occupy_jit.reports.page.display_grid import reduce_to
 
         self._modified.append((name, reduce_to(self._grid, values)))
 
-    def render(self, record, workers):
+    def render(self, record: dict[str, Any], workers: int) -> tuple[bytes, dict[str, Any]]:
         """The page.
 
         Parameters

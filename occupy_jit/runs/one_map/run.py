@@ -1,8 +1,10 @@
 """One map: read, estimate, modify, write. Prints nothing, and can run in another process: plan in, outcome out."""
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
@@ -16,8 +18,14 @@ from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
 from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.runs.plan.plan import check_memory
 
+if TYPE_CHECKING:
+    import logging
 
-def run_one(plan, listener=None):
+    from occupy_jit.runs.one_map.outcome import Outcome
+    from occupy_jit.runs.plan.plan import Plan
+
+
+def run_one(plan: Plan, listener: logging.Handler | None = None) -> Outcome:
     """Run a map: read, estimate, modify, write.
 
     Parameters
@@ -34,7 +42,7 @@ def run_one(plan, listener=None):
     return _with_outcome(_run, plan, listener)
 
 
-def measure_one(plan, listener=None):
+def measure_one(plan: Plan, listener: Any = None) -> Outcome:
     """Measure the full scale of a map alone: the first of two passes over maps on a common scale.
 
     Parameters, result: as for `run_one`, with ``full_scale``; nothing is written.

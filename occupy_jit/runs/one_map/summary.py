@@ -1,14 +1,26 @@
 """What a run on one map found and did, as rows of its record and its log."""
 
+from __future__ import annotations
+
 import math
 import os
 import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.reports.page.words import whole
 from occupy_jit.reports.part_order import lowest
 from occupy_jit.reports.runlog import VERBOSE
 from occupy_jit.settings import recorded
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.files.checksum import FileRead
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.plan.plan import Plan
+    from occupy_jit.settings import Options, Settings
 
 # Scale above which a voxel counts as occupied.
 _OCCUPIED = 0.2
@@ -20,7 +32,8 @@ FACTOR_SCALES = (0.1, 0.2, 0.4)
 _PARTS_TOLD, _CLASS_PARTS_TOLD = 60, 12
 
 
-def framed(settings, options, outputs, inputs, found, verdicts, warnings):
+def framed(settings: Settings, options: Options, outputs: Sequence[Any], inputs: dict[str, Any],
+           found: dict[str, Any], verdicts: Sequence[tuple[Any, ...]], warnings: Sequence[str]) -> dict[str, Any]:
     """A record: how a run was asked for, what it has read and found, what it writes.
 
     Parameters
@@ -53,7 +66,7 @@ def framed(settings, options, outputs, inputs, found, verdicts, warnings):
     }
 
 
-def results(volume, result):
+def results(volume: Map, result: Result) -> dict[str, Any]:
     """What was found, in plain numbers, for log and record.
 
     Parameters
@@ -123,7 +136,8 @@ def _bands(bands):
             for band, ratio in enumerate(bands.noise_over_signal)]
 
 
-def record(plan, volume, result, found, workers, files_read):
+def record(plan: Plan, volume: Map, result: Result, found: dict[str, Any], workers: int, files_read: list[FileRead]
+          ) -> dict[str, Any]:
     """The record of a run on one map, but for checksums and timings.
 
     Parameters
@@ -153,7 +167,7 @@ def record(plan, volume, result, found, workers, files_read):
                   result.verdicts, volume.warnings)
 
 
-def tell(log, told, of_group=False):
+def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
     """Settings and results of a record, as rows of the log."""
     derived = told["derived"]
     given = set(told["given"])
@@ -254,7 +268,7 @@ def _where(told):
     return f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"
 
 
-def in_words(target):
+def in_words(target: dict[str, Any]) -> str:
     """Occupancy of a target mask with its error, or why there is none."""
     if target["occupancy"] is None:
         return "- (nothing to measure inside)"

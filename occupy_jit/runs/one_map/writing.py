@@ -1,6 +1,9 @@
 """The files of one map: what the plan lists is written, and nothing else."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit import PROGRAM, __version__
 from occupy_jit.errors import OccupyError
@@ -12,17 +15,28 @@ from occupy_jit.runs.one_map.summary import FACTOR_SCALES
 from occupy_jit.runs.plan.memory import confidence_is_spent
 from occupy_jit.runs.plan.output_kinds import FACTORS, MAPS, Role
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.files.maps.maps import Map
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.modifications import Modification
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.runs.plan.plan import Plan
+
 # Level, as a share of full scale, of the first surfaces that are shown.
 SHOWN_LEVEL = 0.25
 _PIECE = 1 << 20
 
 
-def map_label(what):
+def map_label(what: str) -> str:
     """The label in the header of a map that is written."""
     return f"{PROGRAM} {__version__}: {what}"
 
 
-def make_directory(directory):
+def make_directory(directory: str) -> None:
     """Make the output directory, as late as there is something to put there: a refused input leaves none."""
     try:
         os.makedirs(directory, exist_ok=True)
@@ -43,13 +57,13 @@ class Writer:
     log : occupy_jit.reports.runlog.RunLog
     """
 
-    def __init__(self, plan, volume, outputs, log):
+    def __init__(self, plan: Plan, volume: Map, outputs: Outputs, log: RunLog) -> None:
         self.plan, self.volume = plan, volume
         self._outputs, self.log = outputs, log
         self._checksums = {}
         self.report = self.report_summary = None
 
-    def start_report(self, result):
+    def start_report(self, result: Result) -> None:
         """Begin the report, where one is planned: what comes later is added to it."""
         if self.plan.path_of(Role.REPORT) is None:
             return
@@ -58,7 +72,7 @@ class Writer:
         with self.log.timed("report"):
             self.report = MapReport(self.plan, self.volume, result)
 
-    def map(self, role, data, what, modification=None):
+    def map(self, role: Role, data: np.ndarray | None, what: str, modification: Modification | None = None) -> None:
         """Write a map under the name that was planned for this role."""
         path = self.plan.path_of(role, modification)
         if path is None:
@@ -69,7 +83,7 @@ class Writer:
             self._checksums[path] = write_map(path, data, self.volume, map_label(what), outputs=self._outputs,
                                               checksum=self.plan.options.json)
 
-    def plain_copy(self):
+    def plain_copy(self) -> None:
         """Write the input without its compression, piece by piece."""
         path = self.plan.path_of(Role.PLAIN_COPY)
         if path is None:
@@ -83,7 +97,7 @@ class Writer:
                 file.write(piece[:count])
                 rest -= count
 
-    def targets(self, results):
+    def targets(self, results: dict[str, Any]) -> None:
         """Write targets_<name>.csv: the occupancy inside each mask, and last what full scale itself is sure of."""
         if "targets" not in results:
             return
@@ -92,7 +106,7 @@ class Writer:
                     [{"mask": row["mask"], "occupancy": row["occupancy"], "se": row["error"],
                       "blocks": row.get("blocks"), "voxels": row.get("voxels")} for row in rows])
 
-    def plot(self, result):
+    def plot(self, result: Result) -> None:
         """Write solModel_<name>.png."""
         path = self.plan.path_of(Role.PLOT)
         if path is None:
@@ -109,7 +123,7 @@ class Writer:
                               confidence_values=mean_confidence, bands=_bands_drawn(result.bands),
                               verdicts=[sentence for _, sentence in result.verdicts], version=__version__)
 
-    def slices(self, result, modified):
+    def slices(self, result: Result, modified: list[Any]) -> None:
         """Write slices_<name>.png: the central slice of everything, side by side."""
         path = self.plan.path_of(Role.SLICES)
         if path is None:
@@ -134,7 +148,7 @@ class Writer:
         with self.log.timed("plot"), self._outputs.open(path) as file:
             slices_png(file, panels, version=__version__)
 
-    def chimerax(self, result):
+    def chimerax(self, result: Result) -> None:
         """Write chimX_<name>.cxc."""
         path = self.plan.path_of(Role.CHIMERAX)
         if path is None:
@@ -162,7 +176,7 @@ class Writer:
         with self._outputs.open(path, "w") as file:
             file.write(text)
 
-    def record_and_log(self, record, workers):
+    def record_and_log(self, record: dict[str, Any], workers: int) -> None:
         """Complete the record; write report, record and the log, which names every other file, where planned."""
         self.log.files([(output.path, output.what) for output in self.plan.outputs])
         if self.plan.options.json:
@@ -182,7 +196,7 @@ class Writer:
         write_record_and_log(self.plan, self._outputs, record, self.log)
 
 
-def write_table(outputs, path, rows):
+def write_table(outputs: Outputs, path: str, rows: list[dict[str, Any]]) -> None:
     """Rows as CSV, where they are planned; places become three columns."""
     if path is None:
         return
@@ -200,7 +214,7 @@ def write_table(outputs, path, rows):
         file.write(csv_text(flat))
 
 
-def write_record_and_log(plan, outputs, record, log):
+def write_record_and_log(plan: Group | Plan, outputs: Outputs, record: dict[str, Any], log: RunLog) -> None:
     """Write the record and the log of a map or a group, as `plan` lists them."""
     path = plan.path_of(Role.RECORD)
     if path is not None:
@@ -215,7 +229,7 @@ def write_record_and_log(plan, outputs, record, log):
             file.write(log.text())
 
 
-def write_maps(writer, result, workers):
+def write_maps(writer: Writer, result: Result, workers: int) -> list[np.ndarray]:
     """Write the scale, every modified map, and the maps that say how they came about.
 
     Returns

@@ -1,11 +1,18 @@
 """Which half maps belong to a map. Standard library only."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit.errors import InputError
 from occupy_jit.files.names import half_names
 from occupy_jit.files.names.paths import file_identity, shown
 
+if TYPE_CHECKING:
+    from occupy_jit.settings import Options
 
-def half_maps_of(path, options, of_group=False):
+
+def half_maps_of(path: str, options: Options, of_group: bool = False) -> tuple[Any, ...]:
     """Paths of the two half maps of a map, which may be the first of them; none where they are not asked for.
 
     Those of a map of a group have to have its name: others that lie there are those of other maps.

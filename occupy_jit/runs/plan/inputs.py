@@ -1,7 +1,9 @@
 """From what a user names to a list of maps: files, directories and lists of names."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
@@ -28,7 +30,7 @@ class Inputs:
     ours: tuple = ()
 
 
-def expand(names):
+def expand(names: Sequence[str]) -> Inputs:
     """Replace directories by the maps in them, and ``@FILE`` by the names that the file lists.
 
     A list has one name on each line, which may be a directory; empty lines, and those that begin with #, are left
@@ -99,7 +101,7 @@ def _in_directory(folder):
     return [os.path.join(folder, name) for name in maps], [os.path.join(folder, name) for name in ours]
 
 
-def stem_of(name):
+def stem_of(name: str) -> Any:
     """Name of a map without suffixes; None if it has none of a map."""
     for suffix in COMPRESSED_SUFFIXES:
         if name.lower().endswith(suffix):

@@ -1,13 +1,20 @@
 """How much memory a run needs: the ledgers of its steps added up. Standard library only."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from occupy_jit.estimation.ledger import Ledger, Outline
 from occupy_jit.estimation.modification import volumes as of_modification
 from occupy_jit.estimation.parts import volumes as of_parts
 from occupy_jit.estimation.scale import volumes as of_scale
 from occupy_jit.modifications import requested
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.volumes import ModelSize
+    from occupy_jit.files.maps.mrc_header import MapHeader
+    from occupy_jit.settings import Options, Settings
 
 BASE_BYTES = 150_000_000
 """Interpreter, libraries and compiled kernels."""
@@ -31,7 +38,7 @@ class Wanted(NamedTuple):
     volume: bool
 
 
-def wanted(settings, options):
+def wanted(settings: Settings, options: Options) -> Wanted:
     """What `settings` and `options` need of an estimate.
 
     Returns
@@ -47,17 +54,18 @@ def wanted(settings, options):
                   or settings.separate_flexibility)
 
 
-def writes_error(options):
+def writes_error(options: Options) -> bool:
     """Whether the standard error of the scale is written."""
     return bool(options.half_maps or options.save_error or options.save_all_maps)
 
 
-def confidence_is_spent(settings, options):
+def confidence_is_spent(settings: Settings, options: Options) -> bool:
     """Whether the modified map may take the place of the confidence: nothing that comes after it asks for that."""
     return len(requested(settings)) == 1 and not (options.save_all_maps or options.plot or options.subtraction_mask)
 
 
-def outline(header, settings, options, beside_halves=False, of_group=False):
+def outline(header: MapHeader, settings: Settings, options: Options, beside_halves: bool = False,
+            of_group: bool = False) -> Outline:
     """What the memory of a run depends on.
 
     Parameters
@@ -83,7 +91,7 @@ def outline(header, settings, options, beside_halves=False, of_group=False):
                    of_group=of_group, model_halves=kept)
 
 
-def needed(run, options, model=None):
+def needed(run: Outline, options: Options, model: ModelSize | None = None) -> int:
     """Bytes of memory that a run takes at its peak.
 
     Parameters

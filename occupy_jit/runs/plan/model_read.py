@@ -1,12 +1,19 @@
 """The model of a run and its parts: read when a run is planned, and not again for the fit."""
 
+from __future__ import annotations
+
 import functools
 import os
+from typing import TYPE_CHECKING
 
 from occupy_jit.estimation.parts.volumes import ModelSize
 
+if TYPE_CHECKING:
+    from occupy_jit.files.models.reading import AtomicModel
+    from occupy_jit.settings import Options
 
-def parts_of(options):
+
+def parts_of(options: Options) -> AtomicModel:
     """The model that `options` name, and its parts.
 
     Parameters
@@ -28,12 +35,12 @@ def parts_of(options):
     return _read_selected(options)[0]
 
 
-def size_of(options):
+def size_of(options: Options) -> ModelSize:
     """What the memory for the fit depends on: `occupy_jit.estimation.parts.volumes.ModelSize`; raises as `parts_of`."""
     return _read_selected(options)[1]
 
 
-def has_ligands(options):
+def has_ligands(options: Options) -> bool:
     """Whether the model holds anything that is looked at as a ligand; raises as `parts_of`."""
     return _read_selected(options)[2]
 

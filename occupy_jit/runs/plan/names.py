@@ -8,7 +8,7 @@ from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.files.names.paths import shown
 
 
-def is_compressed_name(path):
+def is_compressed_name(path: str) -> bool:
     """Whether a file's name says that it is compressed."""
     return path.lower().endswith(COMPRESSED_SUFFIXES)
 
@@ -30,17 +30,17 @@ class Names:
     stem: str
     modified: str
 
-    def path(self, prefix, suffix):
+    def path(self, prefix: str, suffix: str) -> str:
         """Path of ``<prefix><stem><suffix>``."""
         return os.path.join(self.directory, f"{prefix}{self.stem}{suffix}")
 
     @property
-    def out(self):
+    def out(self) -> str:
         """str : Path of the modified map."""
         return os.path.join(self.directory, self.modified)
 
 
-def names_for(input_path, directory, output_name=None):
+def names_for(input_path: str, directory: str, output_name: str | None = None) -> Names:
     """Names for an input: ``emd_1.map.gz`` gives scale_emd_1.mrc, out_emd_1.map, log_emd_1.txt and so on.
 
     Parameters

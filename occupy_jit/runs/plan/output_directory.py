@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 from occupy_jit.errors import InputError, OccupyError
 from occupy_jit.files.names.paths import shown
@@ -11,7 +13,7 @@ _LONGEST_NAME = 255
 """Bytes, of a file's name without its directory, on all usual file systems."""
 
 
-def check_directory(directory):
+def check_directory(directory: str) -> None:
     """Check that the output directory is one, or can be made, and takes files; it is not made yet.
 
     Permissions do not tell all: of quotas, of file systems that take no files, and of those that a server keeps, only
@@ -53,7 +55,7 @@ def check_directory(directory):
         raise OccupyError(f"{name}: {what}: {error.strerror}; {_ANOTHER}") from error
 
 
-def check_lengths(path, outputs):
+def check_lengths(path: str, outputs: Sequence[Any]) -> None:
     """Raise InputError where the name of an input is so long that its outputs cannot have theirs.
 
     Parameters

@@ -1,8 +1,12 @@
 """Everything about a map that is known, and checked, before its data is read: above all, what will be written."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError, OccupyError, UsageError, missing_packages
 from occupy_jit.estimation.flexibility_bands import bands_of
@@ -16,6 +20,11 @@ from occupy_jit.runs.plan.names import Names, is_compressed_name, names_for
 from occupy_jit.runs.plan.output_directory import check_directory, check_lengths
 from occupy_jit.runs.plan.output_kinds import Role, output_of, path_of
 from occupy_jit.settings import Options, Settings
+
+if TYPE_CHECKING:
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.modifications import Modification
+    from occupy_jit.runs.plan.output_kinds import Output
 
 
 @dataclass(frozen=True)
@@ -56,28 +65,29 @@ class Plan:
     page: str | None = None
     halves: tuple = ()
 
-    def path_of(self, role, modification=None):
+    def path_of(self, role: Role, modification: Modification | None = None) -> str | None:
         """Path of the output of a role, None if it is not written."""
         return path_of(self.outputs, role, modification)
 
     @property
-    def also_read(self):
+    def also_read(self) -> tuple[str, ...]:
         """tuple of str : Files that are read besides the map."""
         model = () if self.options.model is None else (self.options.model,)
         paths = (*masks(self.options), *model, *self.halves[self.is_first_half:])
         return tuple(dict.fromkeys(paths))  # one mask may serve two ends
 
     @property
-    def is_first_half(self):
+    def is_first_half(self) -> bool:
         """bool : Whether the map stands for the mean of half maps, and is the first of them."""
         return self.path in self.halves[:1]
 
-    def with_full_scale(self, value, corner=None):
+    def with_full_scale(self, value: float, corner: tuple[int, int, int] | None = None) -> Plan:
         """The same plan, with a full scale that is common to several maps, and the cube of its own."""
         return replace(self, full_scale=value, strongest_corner=corner)
 
 
-def plan_map(path, settings, options, label=None, page=None):
+def plan_map(path: str, settings: Settings, options: Options, label: str | None = None, page: str | None = None
+            ) -> Plan:
     """Check an input and say what will be written.
 
     Parameters
@@ -136,7 +146,7 @@ def plan_map(path, settings, options, label=None, page=None):
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
 
 
-def masks(options):
+def masks(options: Options) -> list[str]:
     """Names of all masks that `options` ask for."""
     return [mask for mask in (options.solvent_def, options.reference_mask, *options.target_mask) if mask is not None]
 
@@ -194,7 +204,7 @@ def _outputs_of_parts(names, options):
     return [output_of(role, names) for role in roles + [Role.PARTS_PLOT] * options.plot]
 
 
-def told(names, options):
+def told(names: Names, options: Options) -> list[Output]:
     """The files that tell of a run."""
     outputs = []
     if options.save_chimerax:
@@ -208,7 +218,7 @@ def told(names, options):
 # What must not happen ------------------------------------------------------------------------------------------------
 
 
-def check_names(writers, inputs):
+def check_names(writers: Sequence[tuple[Any, ...]], inputs: Sequence[str]) -> None:
     """Nothing may have the name of an input, and no two outputs one name.
 
     Parameters
@@ -240,7 +250,7 @@ def check_names(writers, inputs):
             raise both_would_write(who, writers[other][0], output.path)
 
 
-def both_would_write(one, other, path):
+def both_would_write(one: Any, other: Any, path: str) -> Any:
     """The UsageError of two inputs whose outputs would have one name; they may be one file."""
     if os.path.exists(one) and file_identity(one) == file_identity(other):
         return UsageError(f"{shown(one)} and {shown(other)} are one map, and would both write {shown(path)}; name it "
@@ -249,7 +259,7 @@ def both_would_write(one, other, path):
                       "--output-dir, or rename one")
 
 
-def check_options(options):
+def check_options(options: Options) -> None:
     """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise missing_packages("--plot", "matplotlib")
@@ -267,7 +277,7 @@ def check_options(options):
         parts_of(options)
 
 
-def check_memory(plan):
+def check_memory(plan: Plan) -> None:
     """Raise OccupyError if the run would need more memory than there is."""
     there = free_memory.available()
     if there is not None and plan.memory_bytes > there:
@@ -275,7 +285,7 @@ def check_memory(plan):
                           f"{there / 1e9:.1f} GB are available; ask for more memory, or use a smaller box")
 
 
-def described(plan):
+def described(plan: Plan) -> list[Any]:
     """What a run would do, in lines: --dry-run."""
     nz, ny, nx = plan.header.shape
     there = free_memory.available()
@@ -286,6 +296,6 @@ def described(plan):
             *would_write(plan.outputs)]
 
 
-def would_write(outputs):
+def would_write(outputs: Outputs) -> list[Any]:
     """Lines of what would be written."""
     return [f"  would write {shown(output.path)}  {output.what}" for output in outputs]

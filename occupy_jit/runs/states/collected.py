@@ -1,7 +1,10 @@
 """States from the tables that a run of many maps with a model has written: no map is read again."""
 
+from __future__ import annotations
+
 import glob
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,17 +15,22 @@ from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.many_maps import maps_table
 from occupy_jit.runs.states.outputs import Findings, write_all
 
+if TYPE_CHECKING:
+    import logging
+
+    from occupy_jit.settings import Options
+
 _OF_MODEL = 0.5
 """Share of an error that is put down to the model, where the table does not tell: errors of fits with wrong models of
 simulated maps are about half noise at the signal-to-noise ratios of classes."""
 
 
-def has_tasks(directory):
+def has_tasks(directory: Any) -> bool:
     """Whether tasks of an array have left tables in a directory."""
     return bool(glob.glob(os.path.join(glob.escape(directory), f"{maps_table.NAME}_task*.json")))
 
 
-def run(options, listener=None):
+def run(options: Options, listener: logging.Handler | None = None) -> int:
     """Divide the maps of an earlier run into states; raises, returns as `occupy_jit.runs.states.run.run`."""
     log = RunLog(listener)
     directory = options.collect

@@ -5,15 +5,25 @@ goes on where it was (--resume). Every worker prepares the fit from the mean map
 change a bit.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError, OccupyError, explain
 from occupy_jit.files.names.paths import shown
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.one_map.outcome import failed
+
+if TYPE_CHECKING:
+    import logging
+
+    from occupy_jit.runs.states.volumes import Volumes
+    from occupy_jit.settings import Options
 
 _PIECE = 8
 
@@ -48,7 +58,7 @@ class FitTask:
     label: str | None = None
 
     @property
-    def also_read(self):
+    def also_read(self) -> tuple[str, ...]:
         """tuple of str : Files that are read besides the volumes."""
         return (self.mean, self.options.model)
 
@@ -76,7 +86,7 @@ class FitOutcome:
     warnings: tuple = ()
 
 
-def prepare(mean, options, say=None):
+def prepare(mean: Any, options: Options, say: Any = None) -> tuple[Any, Any, Any]:
     """The model prepared on the mean map: (PreparedFit, names of parts, reference parts or None)."""
     from occupy_jit.estimation.parts.selection import select_parts
     from occupy_jit.estimation.states.prepared_fit import PreparedFit
@@ -94,7 +104,7 @@ def _prepared(mean_path, options, key):
     return prepare(read_map(mean_path), options)[0]
 
 
-def fit_some(task, listener=None):
+def fit_some(task: Any, listener: logging.Handler | None = None) -> Any:
     """Fit the volumes of a task; returns a FitOutcome, whatever happens."""
     log = RunLog(listener)
     try:
@@ -156,7 +166,7 @@ def _plain(row):
     return raw, deviation, float(explained), shift, float(density)
 
 
-def tasks_for(volumes, mean_path, options, memory_bytes):
+def tasks_for(volumes: Volumes, mean_path: str, options: Options, memory_bytes: int) -> list[FitTask]:
     """The tasks of a run.
 
     Parameters
@@ -196,7 +206,8 @@ def _key(volumes, mean_path, options):
     return digest.hexdigest()
 
 
-def fit_all(tasks, options, log, listener, executor):
+def fit_all(tasks: Any, options: Options, log: RunLog, listener: logging.Handler | None, executor: Any
+           ) -> Iterator[tuple[str, tuple[Any, ...] | str]]:
     """Do all tasks; yields (path, fit) of every volume, in the order in which they come.
 
     Yields
@@ -228,7 +239,7 @@ def fit_all(tasks, options, log, listener, executor):
         yield from zip(task.paths, outcome.fits, strict=True)
 
 
-def remove_kept(tasks):
+def remove_kept(tasks: Any) -> None:
     """Remove what was kept to go on from."""
     for task in tasks:
         try:
@@ -237,7 +248,7 @@ def remove_kept(tasks):
             pass
 
 
-def require_same_place(shifts, volumes, detail, log):
+def require_same_place(shifts: dict[str, Any], volumes: Volumes, detail: float, log: RunLog) -> Any:
     """Leave volumes out that lie elsewhere than the others; refuse where many do.
 
     Parameters

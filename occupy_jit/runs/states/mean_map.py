@@ -1,12 +1,24 @@
 """Means of the volumes of a run, one volume in memory at a time."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit.errors import OccupyError, explain
 from occupy_jit.estimation.states.mean_volume import MeanVolume
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.states.volumes import Volumes
+    from occupy_jit.settings import Options
 
 _MOST = 200
 
 
-def mean_of_all(volumes, options, log):
+def mean_of_all(volumes: Volumes, options: Options, log: RunLog) -> np.ndarray:
     """Mean of the volumes, each less its solvent and over its standard deviation; of at most 200 of them.
 
     Volumes that cannot be read are left out.
@@ -31,7 +43,7 @@ def mean_of_all(volumes, options, log):
     return mean.data
 
 
-def read_volume(path, options):
+def read_volume(path: str, options: Options) -> Any:
     """Data of a volume: ndarray (z, y, x), float32.
 
     Raises
@@ -44,7 +56,7 @@ def read_volume(path, options):
     return read_map(path, options.voxel_size).data
 
 
-def mean_of(paths, scales, weights, options):
+def mean_of(paths: Sequence[str], scales: Sequence[float], weights: Sequence[float], options: Options) -> Any:
     """Weighted mean of volumes, each less its solvent and over its full scale: ndarray (z, y, x), float32.
 
     Parameters

@@ -1,11 +1,19 @@
 """Everything that is written about states, and what is said of them."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.states import mean_map, tables
 from occupy_jit.runs.states.states_record import RECORD, record_of
+
+if TYPE_CHECKING:
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.settings import Options
 
 LOG = "log_states.txt"
 _STATES_TOLD, _PARTS_TOLD = 20, 8
@@ -34,7 +42,7 @@ class Findings:
     fits: dict
 
 
-def write_all(found, outputs, options, log):
+def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> Any:
     """Write tables, means, record and log; returns (path, what) of every file.
 
     Parameters
@@ -106,7 +114,7 @@ def _write_record(found, path, means, outputs, options, log):
         write_record(file, record)
 
 
-def tell(result, has_particles, log):
+def tell(result: Any, has_particles: Any, log: RunLog) -> None:
     """Say what was found."""
     n, made = result.n_states, result.composition
     if result.is_continuous:

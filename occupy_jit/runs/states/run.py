@@ -1,6 +1,10 @@
 """States of many volumes: read, fitted with one model, divided into states, written; the steps in their order."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import UsageError
 from occupy_jit.files.names.paths import shown
@@ -12,10 +16,15 @@ from occupy_jit.runs.states.outputs import Findings, write_all
 from occupy_jit.runs.states.volumes import find_volumes, maps_of, names_of
 from occupy_jit.runs.workers.engines import in_turn
 
+if TYPE_CHECKING:
+    import logging
+
+    from occupy_jit.settings import Options
+
 MEAN = "mean_all.mrc"
 
 
-def run(options, listener=None, executor=in_turn):
+def run(options: Options, listener: logging.Handler | None = None, executor: Callable[..., Any] = in_turn) -> int:
     """Divide volumes into states.
 
     Parameters

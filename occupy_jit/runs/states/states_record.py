@@ -1,12 +1,20 @@
 """The record of a run on states: all that the tables hold and what led to it, for programs and for the page."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.ensemble import StatesResult
 
 RECORD = "occupy_states.json"
 FORMAT = 1
 
 
-def record_of(result, maps, has_particles, files):
+def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, files: dict[str, Any]) -> dict[str, Any]:
     """What was found, in plain values.
 
     Parameters

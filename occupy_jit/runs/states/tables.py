@@ -1,8 +1,16 @@
 """The tables of states, and their record: names of columns are what other programs read, and do not change."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.reports.table import csv_of_cells
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.ensemble import StatesResult
 
 STATES, OF_VOLUMES, OF_PARTS = "states.csv", "states_volumes.csv", "states_parts.csv"
 ORDER, GRAPH, CURVES = "states_order.csv", "states_graph.csv", "states_curves.csv"
@@ -10,7 +18,7 @@ OCCUPANCIES, ERRORS, NOISE = "occupancies.csv", "errors.csv", "errors_noise.csv"
 _DIGITS = 5
 
 
-def tables_of(result, maps, has_particles):
+def tables_of(result: StatesResult, maps: Sequence[str], has_particles: bool) -> dict[str, Any]:
     """Name -> (what it is, text) of every table.
 
     Parameters

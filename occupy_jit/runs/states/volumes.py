@@ -1,13 +1,21 @@
 """Which maps are volumes of one complex: on one grid, readable, and how many particles each stands for."""
 
+from __future__ import annotations
+
 import collections
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit.errors import InputError, explain
 from occupy_jit.estimation.states.ensemble import FEWEST_VOLUMES
 from occupy_jit.files.maps.position import same_position, same_voxel_size
 from occupy_jit.files.names.paths import shown
+
+if TYPE_CHECKING:
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.settings import Options
 
 
 @dataclass
@@ -28,11 +36,11 @@ class Volumes:
     left_out: list = field(default_factory=list)
 
     @property
-    def header(self):
+    def header(self) -> Any:
         """The grid of all: the header of the first."""
         return self.headers[0]
 
-    def leave_out(self, path, reason, log):
+    def leave_out(self, path: str, reason: Any, log: RunLog) -> None:
         """Leave a volume out, with a line that says why."""
         if path in self.paths:
             index = self.paths.index(path)
@@ -40,7 +48,7 @@ class Volumes:
         self.left_out.append((path, reason))
         log.warning(f"{shown(path)}: {reason.removeprefix(shown(path) + ': ')}; left out")
 
-    def require_enough(self):
+    def require_enough(self) -> None:
         """Raise InputError where too few volumes are left."""
         if len(self.paths) < FEWEST_VOLUMES:
             more = f"; {len(self.left_out)} were left out, see above" if self.left_out else ""
@@ -48,7 +56,7 @@ class Volumes:
                              f"{'is' if len(self.paths) == 1 else 'are'} {len(self.paths)}{more}")
 
 
-def maps_of(options):
+def maps_of(options: Options) -> list[Any]:
     """Paths of all maps: those that were named, or the classes of a classification.
 
     Raises
@@ -66,7 +74,7 @@ def maps_of(options):
     return [path or entry.reference for path, entry in zip(found.paths, model.classes, strict=True)]
 
 
-def find_volumes(maps, options, log):
+def find_volumes(maps: Sequence[str], options: Options, log: RunLog) -> Volumes:
     """Read the headers of all maps; those on another grid than most are left out.
 
     Parameters
@@ -133,7 +141,7 @@ def _described(header):
     return f"{box} voxels of {header.voxel_size:.4g} Å from {start} Å on"
 
 
-def names_of(paths):
+def names_of(paths: Any) -> Any:
     """What volumes are called in tables: the names of their files where these differ, else whole paths."""
     short = [os.path.basename(path) for path in paths]
     return short if len(set(short)) == len(short) else list(paths)

@@ -25,7 +25,7 @@ _SILENCE = 60.0
 """Seconds that the scheduler may take to answer; one that is stopped takes for ever."""
 
 
-def quiet_distributed():
+def quiet_distributed() -> Any:
     """The package `distributed`, imported, with its own messages off."""
     try:
         import distributed
