@@ -1,10 +1,18 @@
 """What is said of many maps: warnings that they share once, with how many, and of errors the first."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from occupy_jit import PROGRAM
+
+if TYPE_CHECKING:
+    from occupy_jit.cli.console import Console
+    from occupy_jit.cli.progress import ProgressLine
 
 _ERRORS_TOLD = 10
 _NAMED = 3
@@ -24,12 +32,12 @@ class Gathering(logging.Handler):
         Of the lines that are passed on.
     """
 
-    def __init__(self, console, line=None, level=logging.NOTSET):
+    def __init__(self, console: Console, line: ProgressLine | None = None, level: int = logging.NOTSET) -> None:
         super().__init__(max(level, console.level))
         self._console, self._line = console, line
         self._warnings, self._errors = {}, 0
 
-    def emit(self, record):
+    def emit(self, record: Any) -> None:
         """Pass a line on, or keep it."""
         if record.levelno == logging.WARNING and getattr(record, "about", None) is not None:
             # numbers differ from map to map
@@ -44,7 +52,7 @@ class Gathering(logging.Handler):
             self._line.clear()
         self._console.handle(record)
 
-    def tell(self):
+    def tell(self) -> None:
         """Print what was kept."""
         if self._line is not None:
             self._line.clear()
@@ -64,7 +72,7 @@ class Gathering(logging.Handler):
 
 
 @contextlib.contextmanager
-def gathered(listener):
+def gathered(listener: logging.Handler | None) -> Iterator[Any]:
     """Have a listener tell what it kept at the end of the block, however that ends."""
     try:
         yield

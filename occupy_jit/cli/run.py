@@ -1,5 +1,7 @@
 """From settings and options to runs: which maps, what is said of each, and the exit status."""
 
+from __future__ import annotations
+
 import logging
 import os
 import sys

@@ -3,17 +3,19 @@
 Where it comes from: `occupy_jit.estimation.scale.contrast`.
 """
 
+from typing import Any
+
 from occupy_jit.kernels.jit.decorator import kernel
 
 
 @kernel
-def noise_free(height, floor):
+def noise_free(height: Any, floor: Any) -> Any:
     """m, for heights M' above the floor f. The ratio comes first, so that nothing overflows."""
     return height - floor * (floor / height)
 
 
 @kernel
-def noise_share(height, floor, one):
+def noise_share(height: Any, floor: Any, one: Any) -> Any:
     """``(f / M')^2``, one where M' does not exceed f: the slope of m is 1 more than that."""
     share = floor / height if height > floor else one
     return share * share

@@ -124,7 +124,8 @@ class RunLog:
     True
     """
 
-    def __init__(self, listener=None, clock=None, about=None):
+    def __init__(self, listener: logging.Handler | None = None, clock: Callable[..., Any] | None = None,
+                 about: str | None = None) -> None:
         self._about = about
         self.lines, self.warnings, self.verdicts, self.timings = [], [], [], {}
         self._clock = clock or time.perf_counter
@@ -254,7 +255,7 @@ class RunLog:
         self.section(title, level)
         self._rows(_columns([value_text(cell) for cell in row] for row in rows), level)
 
-    def verdict(self, code, sentence):
+    def verdict(self, code: str, sentence: str) -> None:
         """What the program thinks of the map, a warning: a short code for programs and a sentence for people."""
         self.verdicts.append((code, sentence))
         sentence = _one_line(sentence)

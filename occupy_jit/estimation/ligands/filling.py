@@ -6,6 +6,7 @@ independently, they do not. Where it does not, nothing is proved: classes that w
 varies inside of them.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Filling(NamedTuple):
     together: bool
 
 
-def filling(ligand, sites, occupancy, se, share):
+def filling(ligand: str, sites: Sequence[str], occupancy: np.ndarray, se: np.ndarray, share: np.ndarray) -> Filling:
     """How many sites are filled in each class, against what is expected of independent sites.
 
     Parameters

@@ -138,7 +138,7 @@ def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from occupy_jit.estimation.parts.fit_grid import workers
+    from occupy_jit.kernels.jit.launch import threads_allowed
 
     surroundings = Surroundings(fitted, sites)
     offset = fitted.solution.offset
@@ -146,7 +146,7 @@ def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str
     def look(site):
         return _look_at(surroundings, site, float(offset[sites[site].parent]), scale, fitted.lattice.resolved)
 
-    with ThreadPoolExecutor(workers()) as pool:
+    with ThreadPoolExecutor(threads_allowed()) as pool:
         found = list(pool.map(look, range(len(sites))))
     rows = [_row(site, one, names, scale, offset) for site, one in zip(sites, found, strict=True)]
     copies, rows = compare_copies(rows, [site.kind for site in sites])

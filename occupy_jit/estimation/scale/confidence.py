@@ -15,7 +15,7 @@ than the excess of the density histogram over a solvent model, which sees single
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import maxima_of_sections
 from occupy_jit.kernels.voxelwise import confidence_from_evidence
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
@@ -98,7 +102,8 @@ class Ramp(NamedTuple):
     solvent_is_given: bool = False
 
 
-def confidence(depth, scale, ramp, quiet, ball, voxel_size, buffer=None):
+def confidence(depth: np.ndarray, scale: np.ndarray, ramp: Ramp, quiet: Quiet, ball: Ball, voxel_size: float,
+               buffer: np.ndarray | None = None) -> np.ndarray:
     """Confidence map.
 
     Parameters

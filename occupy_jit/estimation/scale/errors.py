@@ -17,6 +17,9 @@ from occupy_jit.kernels.grid.fields import part_of
 from occupy_jit.kernels.standard_error import scale_error
 
 if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.steps import Contrast, SearchedFullScale
+
+if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import FullScale, Result
 
 STANDARD = 0.03
@@ -91,7 +94,8 @@ def relative_error_of_full_scale(result: Result) -> float:
     return math.hypot(result.full_scale_error / result.full_scale, STANDARD)
 
 
-def structural_variation(searched, contrast, variance, of_map, mask=None):
+def structural_variation(searched: SearchedFullScale, contrast: Contrast, variance: float | np.ndarray, of_map: bool,
+                         mask: np.ndarray | None = None) -> float:
     """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
 
     The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the

@@ -3,7 +3,9 @@
 Measured on the map itself, without a mask and without the solvent model.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,10 @@ from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels import full_scale as search
 from occupy_jit.kernels import moments
 from occupy_jit.kernels.grid.fields import part_of
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.settings import Settings
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
@@ -39,7 +45,8 @@ class NoiseLevel(NamedTuple):
     variance: np.ndarray | None = None
 
 
-def full_scale(volume, noise, ball, voxel_size, settings, known=None) -> FullScale:
+def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: float, settings: Settings,
+               known: float | None = None) -> FullScale:
     """Value at full scale, above the zero level.
 
     The largest tau-quantile over every cube of edge ``settings.tile_size_angstrom`` inside the inscribed sphere, less
@@ -110,7 +117,7 @@ def without_noise(quantile: float, cube: np.ndarray, zero: float, noise: float) 
     return float(mean + (quantile - mean) * np.sqrt(max(1 - noise ** 2 / variance, _LEAST_SIGNAL)))
 
 
-def solvent_limit(floor, spread, subtracted, full):
+def solvent_limit(floor: float, spread: float, subtracted: float, full: float) -> float:
     """Scale that empty solvent hardly ever reaches: that of four standard deviations above the noise floor.
 
     Parameters

@@ -19,7 +19,11 @@ from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 
 if TYPE_CHECKING:
-    from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.scale.inputs import Inputs
+    from occupy_jit.estimation.scale.steps import Noise
+    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
+
+if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _MUCH_WEAKER = 0.8
@@ -44,7 +48,8 @@ class Reference(NamedTuple):
     searched: float
 
 
-def full_scale_in_mask(inputs, noise, maximum, floor, quiet, searched):
+def full_scale_in_mask(inputs: Inputs, noise: Noise, maximum: np.ndarray, floor: float | np.ndarray, quiet: Quiet,
+                       searched: FullScale) -> tuple[FullScale, float, Reference]:
     """Full scale: what the contrast without its noise reads in a mask.
 
     The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as

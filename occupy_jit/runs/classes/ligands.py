@@ -1,16 +1,27 @@
 """The ligands of a model in all classes: on one scale, and how many sites each class has filled."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from occupy_jit.runs.plan.output_kinds import Role, output_of
 
+if TYPE_CHECKING:
+    from occupy_jit.estimation.comparison.parts import ClassParts
+    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.classes.group import Group
+    from occupy_jit.settings import Options
 
-def planned(names, options):
+
+def planned(names: Any, options: Options) -> Any:
     """The table of ligands of all classes, where the model has ligands."""
     from occupy_jit.runs.plan.model_read import has_ligands
 
     return [output_of(Role.LIGANDS_TABLE, names)] if has_ligands(options) else []
 
 
-def rows_of(group, found):
+def rows_of(group: Group, found: ClassParts) -> list[dict[str, Any]]:
     """Every ligand in every class, on the scale of the classes.
 
     Parameters
@@ -40,7 +51,7 @@ def rows_of(group, found):
     return table_rows(rows)
 
 
-def filling_of(group, rows):
+def filling_of(group: Group, rows: Any) -> Any:
     """Of every ligand with copies: `occupy_jit.estimation.ligands.filling.Filling` over the classes."""
     import numpy as np
 
@@ -61,7 +72,7 @@ def filling_of(group, rows):
     return found
 
 
-def write(group, rows, outputs):
+def write(group: Group, rows: Any, outputs: Outputs) -> None:
     """Write ligands_<group>.csv, where it is planned."""
     path = group.path_of(Role.LIGANDS_TABLE)
     if path is None:
@@ -72,7 +83,7 @@ def write(group, rows, outputs):
         file.write(table_csv(rows, of_class=True))
 
 
-def record_of(group, rows):
+def record_of(group: Group, rows: Any) -> dict[Any, Any]:
     """What the record of the group holds of the ligands; nothing where there are none."""
     if not rows:
         return {}
@@ -88,7 +99,7 @@ def record_of(group, rows):
         for one in filling_of(group, rows)]}
 
 
-def show(group, rows, log):
+def show(group: Group, rows: Any, log: RunLog) -> None:
     """How many sites are filled in each class, and whether independently."""
     labels = [entry.label for entry in group.usable]
     for one in filling_of(group, rows):

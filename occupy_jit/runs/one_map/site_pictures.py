@@ -1,10 +1,19 @@
 """The density at each ligand of a map, cut out for the report while the map is in memory."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from occupy_jit.kernels.model.atoms import density_at
 from occupy_jit.reports.ligand_files import in_words
 from occupy_jit.reports.page.data import LigandSite
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.files.maps.maps import Map
 
 _MOST = 48  # pictures
 _PIXEL = 0.4  # Å
@@ -15,7 +24,7 @@ _BOND = 2.0  # Å
 _WHITE, _BLACK = 0.02, 0.997  # quantiles of the densities about a site
 
 
-def pictures(volume, fitted, rows):
+def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -> tuple[LigandSite, ...]:
     """What the report shows of the ligands.
 
     Parameters
