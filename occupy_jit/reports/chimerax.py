@@ -234,7 +234,7 @@ class _Script:
         return "\n".join(lines)
 
 
-def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.PathLike[str],
+def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.PathLike[str],  # noqa: PLR0913 (everything that one script shows)
            others: Sequence[tuple[Any, ...]] = (), *, version: str, directory: str | os.PathLike[str] | None = None,
            full_scale_box: tuple[Any, ...] | None = None, level: float | None = None,
            min_vis_scale: float = Options.min_vis_scale) -> str:

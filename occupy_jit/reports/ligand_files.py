@@ -94,7 +94,7 @@ def copies_in_words(copies: dict[str, Any]) -> str:
     return text + f"not equal (p {copies['p_equal']:.2g}): {', '.join(copies['differing'][:12])} differ from the others"
 
 
-def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, Any]],
+def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one script shows)
            residues: Sequence[Sequence[tuple[Any, ...]]], *, directory: str, level: float, version: str) -> str:
     """Text of ligands_<name>.cxc: map and model, and a view of each site that can be called by its name.
 

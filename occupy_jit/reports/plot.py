@@ -59,7 +59,7 @@ def _binned(edges, counts, limit=400):
     return np.append(edges[:-1][starts], edges[-1]), np.add.reduceat(counts, starts), join
 
 
-def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, bin_edges: np.ndarray,
+def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, bin_edges: np.ndarray,  # noqa: PLR0913 (everything that one picture shows)
                       counts: np.ndarray, gaussian: tuple[Any, ...] | None, edge: float | None, zero: float | None,
                       floor: float | None, full_scale: float | None, confidence_centres: np.ndarray,
                       confidence_values: np.ndarray, bands: dict[str, Any] | None = None,

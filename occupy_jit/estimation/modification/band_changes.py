@@ -66,7 +66,7 @@ def changes(volume: np.ndarray, result: Result, bands: Bands, tables: np.ndarray
             yield slice(start, stop), total
 
 
-def _add_bands(total, transform, changing, bands, rows, start, result, tables, limit):
+def _add_bands(total, transform, changing, bands, rows, start, result, tables, limit):  # noqa: PLR0913 (the inner loop of `changes`, on what that shares)
     """Add what the bands change in the sections from `start` on."""
     stop = start + len(total)
     scale, noise = scale_in_force(result, bands, start, stop), None
@@ -76,7 +76,7 @@ def _add_bands(total, transform, changing, bands, rows, start, result, tables, l
         _add_band(total, transform, band, bands, rows, start, scale, tables[band], limit, noise, result.zero)
 
 
-def _add_band(total, transform, band, bands, rows, start, scale, table, limit, noise, zero):
+def _add_band(total, transform, band, bands, rows, start, scale, table, limit, noise, zero):  # noqa: PLR0913 (the inner loop of `changes`, on what that shares)
     # the mean of the map, and with it the zero level, belongs to the lowest band
     offset = np.float32(zero if band == 0 else 0)
 

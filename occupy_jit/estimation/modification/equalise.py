@@ -332,7 +332,7 @@ def plain_factor(scale: np.ndarray, kind: Modification, settings: Settings) -> n
     return factor.reshape(-1).astype(np.float64)
 
 
-def equalised(volume: np.ndarray, result: Result, settings: Settings, kind: Modification, bands: Bands,
+def equalised(volume: np.ndarray, result: Result, settings: Settings, kind: Modification, bands: Bands,  # noqa: PLR0913 (what `modified` hands on, and the bands)
               value_range: tuple[Any, ...] | None = None, out: np.ndarray | None = None,
               thread_count: int | None = None) -> np.ndarray:
     """Apply a modification that amplifies, band by band.

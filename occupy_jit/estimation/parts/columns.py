@@ -50,7 +50,7 @@ class Design:
         others are summed up atom by atom.
     """
 
-    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,
+    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,  # noqa: PLR0913 (each array of the atoms by itself)
                  b_factors: np.ndarray, column: np.ndarray, owner: np.ndarray, kinds: list[tuple[Any, ...]],
                  reach: float | None = None, boxes: int | PartBoxes = 0) -> None:
         self.lattice = lattice

@@ -73,7 +73,7 @@ class Fitted(NamedTuple):
     pseudo_atoms: int
 
 
-def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | os.PathLike[str], *,
+def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | os.PathLike[str], *,  # noqa: PLR0913 (the public interface, by keyword)
                        parts: Sequence[str] = (), reference: Sequence[str] = (), residues: bool = False,
                        b_factors: str = "auto", half_maps: tuple[np.ndarray, np.ndarray] | None = None,
                        half_difference: np.ndarray | None = None, half_mean: np.ndarray | None = None,
@@ -136,7 +136,7 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
                             (half_maps, half_difference, half_mean), say)
 
 
-def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say):
+def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say):  # noqa: PLR0913 (what `occupancy_of_parts` hands on)
     """The fit, its errors and its table, on the threads in force."""
     names, part, wanted = select_parts(model, parts, reference)
     halves = coarse_halves(place[0].shape, place[1], *half_maps)
@@ -316,7 +316,7 @@ def _add_pseudo_atoms(design, lattice, state, known, tree, owner, atoms):
     return design, run_turns(design, lattice, state, known, _GROUP_TURNS), len(voxels)
 
 
-def _result(model, names, part, lattice, known, solution, wanted, design):
+def _result(model, names, part, lattice, known, solution, wanted, design):  # noqa: PLR0913 (the fit, and what it is told about)
     """Occupancies relative to full scale, full scale itself, and the weights of the parts in it."""
     n = len(names)
     occupancy, covariance = solution.occupancy[:n], solution.covariance[:n, :n]
@@ -350,7 +350,7 @@ def _evidence(solution, lattice, n, value):
                     solution.of_ice / value, grid)
 
 
-def _add_residues(result, model, names, lattice, atoms, used, solution, design, value):
+def _add_residues(result, model, names, lattice, atoms, used, solution, design, value):  # noqa: PLR0913 (the fit, and what it is told about)
     found = fit_residues(lattice, atoms, atoms.b_of(used), solution, design, len(names), value, model.residues)
     result.residue_of_table = found.index
     for i, k in enumerate(found.index):
@@ -359,7 +359,7 @@ def _add_residues(result, model, names, lattice, atoms, used, solution, design, 
                                                 float(found.occupancy[i]), float(found.se[i]), float(found.cc[i])))
 
 
-def _warn(result, model, prepared):
+def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing that may be odd)
     """Sentences about what the user should know."""
     say = result.warnings.append
     result.warnings.extend(model.remarks)

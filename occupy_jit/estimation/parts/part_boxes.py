@@ -42,7 +42,7 @@ class PartBoxes:
         The ice that this kind displaces is kept by itself, too.
     """
 
-    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,
+    def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,  # noqa: PLR0913 (each array of the atoms by itself)
                  b_factors: np.ndarray, start: np.ndarray, kinds: list[tuple[Any, ...]], apart: Any = None) -> None:
         self.lattice = lattice
         classes = [("atom", 0), ("atom", 1)] + [("ice", kind) for kind in sorted(VOLUME)]

@@ -123,7 +123,7 @@ def _atoms_as_gaussians(shape, spacing, positions, weights, detail):
     return np.ascontiguousarray(spread_atoms(shape, positions, weights, rows, tables, per_entry, spacing)[..., 0])
 
 
-def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail):
+def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail):  # noqa: PLR0913 (the map, and the model in it)
     """Rotate and shift the atoms in coarse density, refine there, and compare in full detail."""
     import scipy.fft as fft
     from scipy.optimize import minimize

@@ -42,7 +42,7 @@ class ResidueOccupancies:
     cc: np.ndarray
 
 
-def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution: Solution, design: Design,
+def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution: Solution, design: Design,  # noqa: PLR0913 (the fit of the parts, and the residues)
                  n_parts: int, reference: float, residues: list[Residue]) -> ResidueOccupancies:
     """Joint least squares of all residues, each drawn to its neighbours in the chain and to its part.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Settings
 
 
-def estimate(volume: np.ndarray | None = None, settings: Settings | None = None, *, voxel_size: float | None = None,
+def estimate(volume: np.ndarray | None = None, settings: Settings | None = None, *, voxel_size: float | None = None,  # noqa: PLR0913 (the public interface)
              half_maps: tuple[np.ndarray, np.ndarray] | None = None, masks: Masks | None = None,
              wanted: Wanted | None = None, full_scale: float | FullScale | None = None,
              thread_count: int | None = None, **former: Any) -> Result:

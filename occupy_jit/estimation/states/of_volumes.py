@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_IN_MEAN = 200
 
 
-def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,
+def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # noqa: PLR0913 (the public interface, by keyword)
            model: AtomicModel | str | os.PathLike[str] | None = None, parts: tuple[Any, ...] = (),
            reference: tuple[Any, ...] = (), b_factors: str = "auto", number: int | None = None,
            particles: Sequence[float] | None = None, voxel_size: Any = None, position: Any = None,

@@ -46,7 +46,7 @@ class _Unfinished(Exception):
         self.pause = pause
 
 
-def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any] | None = None,
+def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any] | None = None,  # noqa: PLR0913 (one request, and what a server may do to it)
           progress: Callable[..., Any] | None = None, say: Callable[..., Any] | None = None,
           sleep: Callable[..., Any] = time.sleep, timeout: float = _SECONDS_WITHOUT_ANSWER) -> bool:
     """Download `url` to `path`, unless it is there.

@@ -204,7 +204,7 @@ def check_voxel_size_option(voxel_size: Any) -> float | None:
     return float(voxel_size)
 
 
-def parse_header(raw: bytes, path: str, compression: str | None = None, content_bytes: int | None = None,
+def parse_header(raw: bytes, path: str, compression: str | None = None, content_bytes: int | None = None,  # noqa: PLR0913 (what a file is, and how strict to be, by keyword)
                  content_limit: int | None = None, voxel_size: float | None = None,
                  fallback_voxel_size: float | None = None, no_extended: bool = False) -> MapHeader:
     """Check the first 1024 bytes of a file and say what map they announce.

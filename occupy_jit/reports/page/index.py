@@ -79,7 +79,7 @@ def render_index(entries: Sequence[Entry]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, Any]],
+def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one page shows)
                    differences: Sequence[dict[str, Any]], union_nm3: float, parts: Any = None,
                    targets: Sequence[dict[str, Any]] = (), most_differences: int = 12) -> bytes:
     """Page of a classification: its classes on one scale, where they differ, and links to the report of each.

@@ -115,7 +115,7 @@ def _without_folder(text, path, options):
     return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
 
 
-def write_class_page(group: Group, rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]],
+def write_class_page(group: Group, rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one page shows)
                      union_angstrom3: float, parts: ClassParts | None, targets: Sequence[dict[str, Any]],
                      options: Options, outputs: Outputs) -> None:
     """Write the page of a classification, where it is planned.
