@@ -91,7 +91,7 @@ def test_local_noise_is_seen_where_it_is(made):
     assert differ[0] < differ[1] / 2
 
 
-def test_regions_take_weights_and_values_from_different_halves(made, good):
+def test_regions_are_read_in_the_noise_that_the_halves_show(made, good):
     masks = [(str(n), simulated.distance_to(made.atoms[made.chain == n], 84, 4 / made.voxel_size)
               * made.voxel_size <= 3) for n in range(5)]
     rows = occupancy_of_masks(good, masks)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_of_masks, with_leak
+from occupy_jit.estimation.regions.response import ReadMap, measure_response
 from occupy_jit.estimation.regions.weighted_median import Median, block_edge, weighted_median
 from occupy_jit.estimation.scale.errors import STANDARD, relative_error_of_full_scale
 from occupy_jit.kernels.grid import fields
@@ -83,31 +84,41 @@ def test_weights_overlaps_and_order_do_not_matter(made, result):
     assert rows[3]["occupancy"] <= row["occupancy"] <= rows[0]["occupancy"]
 
 
-def test_it_is_the_median_on_peaks(made, result):
+def slowly_read(result, mask):
+    """Median of the maximum inside of the mask, at the peaks there, and the weight of every voxel."""
+    height = result.lowpass.astype(float) - result.zero
+    inside = mask > 0
+    maximum = naive.sliding_maximum(np.where(inside, height, height.min()).astype(np.float32), result.ball.radius,
+                                    result.ball.size)
+    weight = np.clip(mask, 0, 1) * (height > maximum / 2)
+    return weighted_median([(maximum[inside], weight[inside], np.zeros(inside.sum(), int))]).value, weight
+
+
+def test_it_is_what_the_peaks_inside_of_the_mask_read_at_the_response_of_the_map(made, result):
     name, mask = masks_of(made, 3)[2]
-    maximum = naive.sliding_maximum(result.lowpass, result.ball.radius, result.ball.size).astype(float) - result.zero
-    peak = mask & (result.lowpass - result.zero > maximum / 2)
-    values = (maximum[peak] - result.floor**2 / maximum[peak]) / result.full_scale
-    (row,) = occupancy_of_masks(result, [(name, mask)])
-    assert row["occupancy"] == pytest.approx(np.median(np.where(maximum[peak] > result.floor, values, 0)), abs=1e-5)
+    soft = mask * np.linspace(0.3, 1, mask.shape[0])[:, None, None].astype(np.float32)
+    read_map = ReadMap(result.lowpass, result.zero, result.floor, result.quiet, None, result.ball, result.voxel_size)
+    response = measure_response(read_map)
+    for wanted in (mask, soft):
+        level = response.level(slowly_read(result, wanted)[0], result.floor)
+        (row,) = occupancy_of_masks(result, [(name, wanted)])
+        assert row["occupancy"] == pytest.approx(min(level / result.full_scale, 1), abs=1e-4)
 
 
-@pytest.mark.slow
-def test_halves_are_read_on_the_peaks_of_each_other(made):
+def test_with_halves_the_noise_is_that_around_the_region(made):
+    """The floor around the peaks of the mask is the unit of what is read there."""
     difference = np.ascontiguousarray((made.map - made.signal)[::-1, :, ::-1])
+    difference *= np.linspace(0.5, 1.5, 84, dtype=np.float32)
     found = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False, half_difference=difference)
     name, mask = masks_of(made, 3)[2]
-    floors = fields.part_of(found.floor_map, made.map.shape, (slice(None),) * 3).astype(float) * np.sqrt(2)
-    halves = [found.lowpass.astype(float) + sign * found.half_difference - found.zero for sign in (1, -1)]
-    maxima = [naive.sliding_maximum(half, found.ball.radius, found.ball.size) for half in halves]
-    medians = []
-    for own, other in ((0, 1), (1, 0)):
-        peak = mask & (halves[other] > maxima[other] / 2)
-        height, floor = maxima[own][peak], floors[peak]
-        values = np.where(height > floor, height - floor**2 / height, 0) / found.full_scale
-        medians.append(weighted_median([(values, halves[other][peak], np.arange(values.size))]).value)
+    reading, weight = slowly_read(found, mask)
+    floors = fields.part_of(found.floor_map, made.map.shape, (slice(None),) * 3)
+    floor = float(np.average(floors, weights=weight))
+    assert abs(floor / found.floor - 1) > 0.02
+    response = measure_response(ReadMap(found.lowpass, found.zero, found.floor_map, found.quiet, found.half_difference,
+                                        found.ball, found.voxel_size))
     (row,) = occupancy_of_masks(found, [(name, mask)])
-    assert row["occupancy"] == pytest.approx(np.mean(medians), abs=1e-5)
+    assert row["occupancy"] == pytest.approx(min(response.level(reading, floor) / found.full_scale, 1), abs=1e-4)
 
 
 def test_the_error_holds_what_neighbours_bring_in(made, result):

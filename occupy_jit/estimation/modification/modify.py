@@ -10,6 +10,7 @@ import numpy as np
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.modification.neighbourhood import scale_in_force
+from occupy_jit.estimation.noise.coloured import coloured_noise
 from occupy_jit.kernels import voxelwise
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
@@ -125,14 +126,7 @@ def solvent_noise(volume: np.ndarray, quiet: Quiet, voxel_size: float, thread_co
     mean, deviation, count = quiet.mean_and_deviation(volume)
     if count == 0 or deviation == 0:
         return np.zeros(volume.shape, np.float32)
-    noise = quiet.alone(volume, mean)
-    frequency, power = filters.radial_spectrum(noise, voxel_size, threads=thread_count)
-    amplitude = np.sqrt(np.maximum(power, 0))
-    generator = np.random.default_rng(_NOISE_SEED)
-    generator.standard_normal(dtype=np.float32, out=noise)
-    filters.filter_radially(noise, lambda s: np.interp(s, frequency, amplitude), voxel_size, threads=thread_count,
-                            out=noise)
-    noise -= noise.mean(dtype=np.float64).astype(np.float32)
+    noise = coloured_noise(quiet.alone(volume, mean), voxel_size, _NOISE_SEED, thread_count)
     # slice by slice: no volume of 64-bit numbers
     found = math.sqrt(np.mean([np.square(section, dtype=np.float64).mean() for section in noise]))
     noise *= np.float32(deviation / found if found > 0 else 0)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from occupy_jit.estimation.scale.contrast import maximum_with_noise, noise_share
 from occupy_jit.estimation.sections import Sections
 
 if TYPE_CHECKING:
@@ -103,11 +102,3 @@ def of_solvent(lowpassed: np.ndarray, zero: float, quiet: Quiet, edge: int) -> C
     """
     return CommonNoise(Sections(lowpassed.shape, lambda first, last: lowpassed[first:last] - np.float32(zero)), edge,
                        quiet.section)
-
-
-def in_scale(variance: float, occupancy: float, floor: float, full: float, of_halves: bool = False) -> float:
-    """Variance of a region's occupancy from that of the map: the slope of the scale is ``1 + (f / M')^2`` over x."""
-    floor = floor * 2 ** 0.5 if of_halves else floor
-    height = maximum_with_noise(max(occupancy, 0.0) * full, floor)
-    slope = (1 + noise_share(height, floor)) / full
-    return float(variance * slope ** 2)

@@ -64,7 +64,7 @@ def weighted_median(samples: Sequence[tuple[Any, ...]]) -> Median:
     ----------
     samples : sequence of (values, weights, blocks)
         One or more sets of samples of the same region, arrays of one length each; blocks are integers that mean the
-        same in all sets. The median is the mean of their medians: of two half maps with crossed weights, say.
+        same in all sets. The median is the mean of their medians.
 
     Returns
     -------

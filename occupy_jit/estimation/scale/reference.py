@@ -1,7 +1,7 @@
 """Full scale from a region that is known to be fully occupied: no cube is searched, and no quantile chosen.
 
-What a region reads is the statistic of `masked_occupancy`; full scale is then that of the reference, so that its
-occupancy is 1 by the very measure that other regions are judged with.
+Full scale is what the reference reads, so that its occupancy is 1 by the very measure that other regions are judged
+with.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.noise import common_noise
-from occupy_jit.estimation.regions.occupancy_in_masks import crossed_halves, with_common_noise
-from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS, block_edge, weighted_median
+from occupy_jit.estimation.regions.reading import Reader
+from occupy_jit.estimation.regions.response import ReadMap
+from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS
 from occupy_jit.estimation.scale.contrast import maximum_with_noise
 from occupy_jit.estimation.scale.result import FullScale
-from occupy_jit.kernels.regions import covered, scale_on_peaks
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.inputs import Inputs
     from occupy_jit.estimation.scale.steps import Noise
-    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
-
-if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _MUCH_WEAKER = 0.8
@@ -48,12 +44,9 @@ class Reference(NamedTuple):
     searched: float
 
 
-def full_scale_in_mask(inputs: Inputs, noise: Noise, maximum: np.ndarray, floor: float | np.ndarray, quiet: Quiet,
+def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, quiet: Quiet,
                        searched: FullScale) -> tuple[FullScale, float, Reference]:
-    """Full scale: what the contrast without its noise reads in a mask.
-
-    The median of m over the peaks in the mask, or with half maps the mean of those of each over the other's peaks, as
-    `occupancy_in_masks.occupancy_of_masks` takes them; the error is that of the median, from blocks of 15 Å.
+    """Full scale: what a mask reads without noise, as masks are read for `occupancy_of_masks`.
 
     Parameters
     ----------
@@ -61,8 +54,6 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, maximum: np.ndarray, floor:
         With a reference mask.
     noise : occupy_jit.estimation.scale.steps.Noise
         The map, its zero level, and half of the difference of the half maps.
-    maximum : (nz, ny, nx) float32 array
-        Sliding maximum.
     floor : float or float32 array
         Noise floor, of voxels, or over cells of two.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
@@ -84,30 +75,19 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, maximum: np.ndarray, floor:
         If the mask has another shape.
     """
     mask = np.asarray(inputs.masks.reference)
-    source, difference, zero = noise.source, noise.difference, noise.zero
-    if mask.shape != source.shape:
-        raise ValueError(f"reference mask: shape {mask.shape} differs from the map's {source.shape}")
-    edge = block_edge(inputs.voxel_size)
-    if difference is None:
-        samples = [covered(mask, scale_on_peaks(source, maximum, zero, floor, 1.0), edge)]
-    else:
-        samples = [covered(np.clip(mask, 0, 1) * height, values, edge)
-                   for values, height in crossed_halves(source, difference, zero, floor, 1.0, inputs.ball)]
-    median = weighted_median(samples)
-    level = float(np.median(floor)) if np.ndim(floor) else floor
+    if mask.shape != noise.source.shape:
+        raise ValueError(f"reference mask: shape {mask.shape} differs from the map's {noise.source.shape}")
+    read_map = ReadMap(noise.source, noise.zero, floor, quiet, noise.difference, inputs.ball, inputs.voxel_size)
+    median = Reader(read_map, inputs.thread_count).read(mask)
     if not median.value > 0:
         raise UnusableReference("nothing stands above solvent inside the reference mask: it must lie on a part of the "
                                 "map that is fully occupied, with values above 0 there")
     if median.blocks < FEWEST_BLOCKS:
         raise UnusableReference(f"the reference mask holds {median.blocks:.1f} independent blocks of 15 Å, and full "
                                 f"scale needs {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole chain")
-    if difference is None:
-        common = common_noise.of_solvent(source, zero, quiet, edge)
-    else:
-        common = common_noise.CommonNoise(difference, edge)
-    median = with_common_noise(median, samples, common, level, 1.0, difference is not None)
+    level = float(np.median(floor)) if np.ndim(floor) else floor
     with_noise = maximum_with_noise(median.value, level)
-    found = FullScale(median.value, None, searched.tile, zero, searched.tau, float(with_noise))
+    found = FullScale(median.value, None, searched.tile, searched.zero, searched.tau, float(with_noise))
     return found, median.error, Reference(median.blocks, searched.value)
 
 

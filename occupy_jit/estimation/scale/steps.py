@@ -387,7 +387,7 @@ def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: S
     found, full_error, shown = searched.found, searched.error, None
     if inputs.masks.reference is not None:
         found, full_error, shown = reference.full_scale_in_mask(
-            inputs, noise, maximum, noise.local.floor if locally else floor, quiet, found)
+            inputs, noise, noise.local.floor if locally else floor, quiet, found)
     full, floor, ignored = facts.usable_levels(found.value, found.quantile, floor, given)
     floors = floor
     if locally and floor > 0:

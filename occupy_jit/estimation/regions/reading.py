@@ -1,0 +1,133 @@
+"""What a region reads, without what noise adds to it, and the error of that."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from occupy_jit.estimation.noise import common_noise
+from occupy_jit.estimation.regions.response import ReadMap, cut_to, measure_response
+from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
+from occupy_jit.kernels.regions import covered, scale_on_peaks
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.regions.weighted_median import Median
+    from occupy_jit.estimation.scale.result import Result
+
+
+class Reader:
+    """Reads regions of one map.
+
+    Parameters
+    ----------
+    read_map : ReadMap
+    thread_count : int, optional
+        Never changes the result.
+    """
+
+    def __init__(self, read_map: ReadMap, thread_count: int | None = None) -> None:
+        self._map = read_map
+        self._edge = block_edge(read_map.voxel_size)
+        self._response = measure_response(read_map, thread_count)
+        self._noise = self._common_noise()
+        self._along = tuple(-(-n // self._edge) for n in read_map.volume.shape)
+
+    def _common_noise(self):
+        of = self._map
+        if of.difference is not None:
+            return common_noise.CommonNoise(of.difference, self._edge)
+        return common_noise.of_solvent(of.volume, of.zero, of.quiet, self._edge)
+
+    def read(self, mask: np.ndarray) -> Median:
+        """The level of the map in a region without what noise adds to it, above the zero level.
+
+        The median of the sliding maximum over the peaks in the mask, weighted with the mask. The maximum is that over
+        the ball inside of the mask, so that no neighbour is read.
+
+        Parameters
+        ----------
+        mask : (nz, ny, nx) array
+            Soft or binary.
+
+        Returns
+        -------
+        occupy_jit.estimation.regions.weighted_median.Median
+            In units of the map. The error is that of the median, from blocks of 15 Å, and of the noise that all blocks
+            have in common, as noise is taken out of the reading.
+        """
+        values, weights, blocks, floor = self._samples(mask)
+        found = weighted_median([(values, weights, blocks)])
+        if math.isnan(found.value):
+            return found
+        level = self._response.level(found.value, floor)
+        if found.error is None:
+            return found._replace(value=level)
+        error = math.hypot(found.error, math.sqrt(self._noise.variance(blocks, weights)))
+        own = self._error(found.value, error, level, floor)
+        share = own / error if error > 0 else 0.0
+        moved = {block: (weight, share * by) for block, (weight, by) in found.in_blocks.items()}
+        return found._replace(value=level, error=own, in_blocks=moved)
+
+    def _error(self, reading, error, level, floor):
+        """How far the level moves when the reading moves by its error to either side, root mean square.
+
+        A reading below that of noise alone may have been that: it is no surer of being 0.
+        """
+        above = self._response.level(max(reading, self._response.of_noise * floor) + error, floor)
+        below = self._response.level(reading - error, floor)
+        return math.sqrt(((above - level) ** 2 + (level - below) ** 2) / 2)
+
+    def _samples(self, mask):
+        """Values, weights and blocks of the peaks in a mask, and the noise floor there."""
+        of = self._map
+        mask, box = cut_to(mask, 0, self._edge)
+        weight = np.clip(mask, 0, 1).astype(np.float32)
+        inside = weight > 0
+        height = of.volume[box] - np.float32(of.zero)
+        height[~inside] = min(float(height.min()), 0.0)
+        peaks = scale_on_peaks(height, of.maximum(height), 0.0, 0.0, 1.0)
+        values, weights, blocks = covered(weight, peaks, self._edge)
+        floor = of.floor_in(box)
+        if np.ndim(floor):
+            there = covered(weight, np.where(peaks >= 0, floor, np.float32(-1)), self._edge)[0]
+            floor = float(np.average(there, weights=weights)) if there.size else 0.0
+        return values, weights, self._in_map(blocks, mask.shape, box), floor
+
+    def _in_map(self, blocks, shape, box):
+        """Numbers of blocks of a box as those of the map."""
+        local = np.unravel_index(blocks, tuple(-(-n // self._edge) for n in shape))
+        first = [part.start // self._edge for part in box]
+        return np.ravel_multi_index(tuple(i + k for i, k in zip(local, first, strict=True)), self._along)
+
+    def places(self, median: Median) -> dict[Any, Any] | None:
+        """What is known of each block of a median, by its place (z, y, x) among the blocks; None without an error."""
+        if median.in_blocks is None:
+            return None
+        along = np.transpose(np.unravel_index(list(median.in_blocks), self._along)).tolist()
+        return dict(zip(map(tuple, along), median.in_blocks.values(), strict=True))
+
+
+def reader_of(result: Result, thread_count: int | None = None) -> Reader:
+    """A reader of the map of a result.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.scale.result.Result
+    thread_count : int, optional
+        Never changes the result.
+
+    Returns
+    -------
+    Reader
+
+    Raises
+    ------
+    ValueError
+        If the low-passed map was not kept.
+    """
+    if result.lowpass is None:
+        raise ValueError("the occupancy of regions needs the low-passed map: estimate with keep_lowpass=True")
+    return Reader(ReadMap(result.lowpass, result.zero, result.floor_map, result.quiet, result.half_difference,
+                          result.ball, result.voxel_size), thread_count)
