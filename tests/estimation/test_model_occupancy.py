@@ -1,5 +1,6 @@
 """Occupancies of parts on small simulated maps whose truth is known."""
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -136,6 +137,25 @@ def test_residues_have_the_mean_of_their_part(simulated):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("factor", [1.03, 0.97])
+def test_voxels_that_are_of_another_size_are_told(simulated, factor):
+    """The header is wrong by 3 %: the size is told, and not taken."""
+    model, volume, found = simulated
+    assert not any("voxels" in sentence for sentence in found.warnings)
+    other = occupancy_of_parts(volume, model, voxel_size=factor * VOXEL)
+    (told,) = [sentence for sentence in other.warnings if "voxels seem to be" in sentence]
+    # twice .6 %, below which a size is not told from the one given
+    likely = float(re.search(r"seem to be ([\d.]+) Å", told)[1])
+    assert abs(likely / VOXEL - 1) < 0.012 and f"not {factor * VOXEL:.4g} Å" in told and "--voxel-size" in told
+
+
+@pytest.mark.parametrize("factor", [1.08, 0.93])
+def test_a_model_that_fits_another_size_of_voxels_alone_is_refused_with_that_size(simulated, factor):
+    model, volume, _ = simulated
+    with pytest.raises(InputError, match=r"voxels seem to be 1\.(49|5|51) Å, not .* --voxel-size 1\.(49|5|51)"):
+        occupancy_of_parts(volume, model, voxel_size=factor * VOXEL)
+
+
 def test_errors_cover_the_truth_as_often_as_they_should():
     deviations = []
     for seed in range(30):

@@ -121,3 +121,38 @@ def test_errors_of_blocks_are_those_of_dense_inverses():
         inverse = np.linalg.inv(normal[np.ix_(near, near)])[list(near).index(i)]
         wanted = max(inverse[list(near).index(i)], inverse @ meat[np.ix_(near, near)] @ inverse)
         assert np.isclose(there[i], np.sqrt(wanted))
+
+
+def test_blocks_are_bounded_and_keep_what_matters_most():
+    """An unknown of more neighbours than a block holds: those that it is coupled to the most, whatever their order."""
+    sparse = pytest.importorskip("scipy.sparse")
+    from occupy_jit.kernels.model import block_errors as kernels
+
+    rng = np.random.default_rng(3)
+    n = 3 * kernels.MOST
+    factors = rng.standard_normal((n, 12)) * 10.0 ** rng.uniform(-2, 0, (n, 1))
+    normal = factors @ factors.T + np.eye(n)
+    a, b = sparse.csr_matrix(normal), sparse.csr_matrix(np.eye(n))
+    there = kernels.block_errors(a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, 5, 40)
+    assert there.shape == (35,)
+    for i in range(5, 40):
+        coupling = np.abs(normal[i]) / np.sqrt(np.diag(normal))
+        coupling[i] = np.inf
+        near = np.sort(np.argsort(-coupling)[:kernels.MOST])
+        own = list(near).index(i)
+        inverse = np.linalg.inv(normal[np.ix_(near, near)])[own]
+        assert np.isclose(there[i - 5], np.sqrt(max(inverse[own], inverse @ inverse)))
+
+
+def test_conjugate_gradients_solve_as_a_factorisation_does():
+    sparse = pytest.importorskip("scipy.sparse")
+    from occupy_jit.errors import OccupyError
+    from occupy_jit.estimation.parts.residues import _solved
+
+    rng = np.random.default_rng(4)
+    scores = sparse.random(300, 200, 0.05, random_state=4, data_rvs=rng.standard_normal)
+    matrix = (scores.T @ scores * 1000 + sparse.identity(200) * 4).tocsr()
+    right = rng.standard_normal(200)
+    assert np.allclose(_solved(matrix, right, np.ones(200)), np.linalg.solve(matrix.toarray(), right), rtol=1e-6)
+    with pytest.raises(OccupyError, match="--residues"):
+        _solved(sparse.csr_matrix(np.ones((2, 2))), np.array([1.0, -1.0]), np.zeros(2))

@@ -23,6 +23,8 @@ from occupy_jit.estimation.parts.residues import correlations, fit_residues
 from occupy_jit.estimation.parts.result import Evidence, PartsResult, ResidueOccupancy
 from occupy_jit.estimation.parts.selection import model_name as _name
 from occupy_jit.estimation.parts.selection import select_parts
+from occupy_jit.files.maps.position import grid_start
+from occupy_jit.files.maps.position import position as position_of
 from occupy_jit.files.models.reading import AtomicModel, read_model
 from occupy_jit.kernels.jit.launch import threads
 
@@ -39,6 +41,8 @@ _MOST_OUTSIDE = 0.5
 _TRIAL_TURNS, _GROUP_TURNS, _MOST_TURNS, _SETTLED = 3, 2, 10, 0.003
 _PSEUDO_ATOM_ROUNDS = 2
 _MUCH_UNCOVERED = 0.3
+_MOST_TOLD = 10  # times the density: beyond that a ratio says nothing
+_SOME_TURN = 1.0  # degrees
 _FEWEST_ATOMS = 30
 _ADVICE = "fit it into the map first (ChimeraX: fitmap #2 inMap #1)"
 
@@ -50,6 +54,7 @@ class _Prepared(NamedTuple):
     atoms: Atoms
     frame: registration.Frame
     uncovered: float
+    voxel_size: np.ndarray
 
 
 class Fitted(NamedTuple):
@@ -156,7 +161,8 @@ def _occupancies(place, model, parts, reference, residues, b_factors, half_maps,
     add_ligands(result, model, fitted, reference_value, weights)
     if residues:
         say("model: residues")
-        _add_residues(result, model, names, lattice, atoms, used, solution, design, reference_value)
+        found = fit_residues(lattice, atoms, atoms.b_of(used), solution, design, reference_value, model.residues, say)
+        _add_residues(result, model, names, found)
     _warn(result, model, prepared)
     return result
 
@@ -235,8 +241,8 @@ def map_of(volume: Map, voxel_size: Any, position: Any) -> tuple[Any, ...]:
     if position is not None:
         return volume.data, voxel_size, [np.asarray(position, float)]
     header = volume.header
-    start = dict(zip(volume.axis_order, (int(header[n]) for n in ("nxstart", "nystart", "nzstart")), strict=True))
-    frames = [np.array(volume.position, float), np.array([start[axis] * voxel_size for axis in (1, 2, 3)], float)]
+    frames = [np.array(position_of(header, volume.axis_order, voxel_size), float),
+              np.array(grid_start(header, volume.axis_order, voxel_size), float)]
     return volume.data, voxel_size, frames[:1] if np.allclose(*frames) else frames
 
 
@@ -265,15 +271,17 @@ def _best_frame(data, voxel_size, frames, model, part):
                          f"(x, y, z), the map begins at {', '.join(f'{v:.0f}' for v in frames[0])}; fit the model into "
                          "the map first (ChimeraX: fitmap #2 inMap #1)")
     atoms, frame = best
-    _refuse_frame(model, frame, detail)
+    _refuse_frame(model, frame, detail, voxel_size)
     uncovered = registration.uncovered_share(coarse, spacing, atoms.positions, detail)
     lattice = make_lattice(coarse, spacing, atoms.positions, detail)
     atoms.positions, atoms.absent = atoms.positions - lattice.corner, atoms.absent - lattice.corner
-    return _Prepared(lattice, atoms, frame, uncovered)
+    return _Prepared(lattice, atoms, frame, uncovered, voxel_size)
 
 
-def _refuse_frame(model, frame, detail):
+def _refuse_frame(model, frame, detail, voxel_size):
     """Refuse a model that lies elsewhere, or nowhere, in the map."""
+    if (frame.refused or frame.too_far(detail)) and frame.voxel_factor != 1:
+        raise InputError(f"{_name(model)}: does not lie in the density: {_other_size(frame, voxel_size)}")
     if frame.refused:
         where = "no shift helps: another molecule, hand or orientation?"
         if frame.best_score > 12 and np.linalg.norm(frame.shift) > detail:
@@ -281,8 +289,18 @@ def _refuse_frame(model, frame, detail):
         raise InputError(f"{_name(model)}: does not lie in the density (score {frame.score_here:.1f}, elsewhere up to "
                          f"{frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
     if frame.too_far(detail):
-        raise InputError(f"{_name(model)}: lies turned in the density: rotated by {frame.rotation:.1f} degrees its "
-                         f"atoms move by {frame.displacement:.1f} Å into {frame.gain:.1f} times the density; {_ADVICE}")
+        times = f"{frame.gain:.1f} times" if frame.gain < _MOST_TOLD else f"more than {_MOST_TOLD} times"
+        how = "lies turned in the density" if frame.rotation > _SOME_TURN else "lies beside its density"
+        raise InputError(f"{_name(model)}: {how}: rotated by {frame.rotation:.1f} degrees and shifted its atoms move "
+                         f"by {frame.displacement:.1f} Å into {times} the density; {_ADVICE}")
+
+
+def _other_size(frame, voxel_size):
+    """What is said where the model fits another size of voxels."""
+    used = float(np.mean(voxel_size))
+    likely = f"{used * frame.voxel_factor:.3g}"
+    return (f"voxels seem to be {likely} Å, not {used:.4g} Å, by the size of the model: use --voxel-size {likely} "
+            "if that is right")
 
 
 def _choose_b_factors(lattice, atoms, known, b_factors, tell):
@@ -350,8 +368,7 @@ def _evidence(solution, lattice, n, value):
                     solution.of_ice / value, grid)
 
 
-def _add_residues(result, model, names, lattice, atoms, used, solution, design, value):  # noqa: PLR0913 (the fit, and what it is told about)
-    found = fit_residues(lattice, atoms, atoms.b_of(used), solution, design, len(names), value, model.residues)
+def _add_residues(result, model, names, found):
     result.residue_of_table = found.index
     for i, k in enumerate(found.index):
         r = model.residues[k]
@@ -365,11 +382,14 @@ def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing tha
     result.warnings.extend(model.remarks)
     atoms = prepared.atoms
     if atoms.n_outside:
-        say(f"{atoms.n_outside} atoms of the model lie outside of the map and are left out")
+        say("1 atom of the model lies outside of the map and is left out" if atoms.n_outside == 1 else
+            f"{atoms.n_outside} atoms of the model lie outside of the map and are left out")
     if result.explained < _LITTLE_EXPLAINED:
         say(f"the model explains only {100 * result.explained:.0f} % of the map at its atoms; check how it fits")
     shift = float(np.linalg.norm(prepared.frame.shift))
-    if shift > 1.5 * float(prepared.lattice.spacing.max()):
+    if prepared.frame.voxel_factor != 1:
+        say(f"the model fits badly: {_other_size(prepared.frame, prepared.voxel_size)}")
+    elif shift > 1.5 * float(prepared.lattice.spacing.max()):
         say("the model fits better after a shift by " + ", ".join(f"{v:.1f}" for v in prepared.frame.shift)
             + " Å (x, y, z)")
     elif prepared.frame.rotated:

@@ -15,6 +15,8 @@ _COARSE = 2.5  # details: what rotations are searched at
 _MOST_ATOMS = 2000
 _BETTER = 1.25
 _NOTICED, _TOO_FAR = 0.2, 0.5  # details, rms
+_SIZES = np.linspace(0.85, 1.15, 31)  # of a voxel, relative: a wrong calibration, or that of another microscope
+_SIZE_NOTICED, _SIZE_NOTICED_OF_DETAIL, _SIZE_BETTER = 0.006, 0.03, 1.1
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Frame:
         Å, rms, of the atoms by that rotation and shift.
     gain : float
         By what factor the density at the atoms would rise.
+    voxel_factor : float
+        Voxel size that the model fits best with, over the one that is used; 1 if that is no better.
     """
 
     score_here: float
@@ -45,6 +49,7 @@ class Frame:
     rotation: float = 0.0
     displacement: float = 0.0
     gain: float = 1.0
+    voxel_factor: float = 1.0
 
     @property
     def refused(self) -> bool:
@@ -90,23 +95,32 @@ def find_frame(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, w
     step = 1 / float((np.array(shape) * spacing).max())
     shell = np.rint(s / step).astype(np.int32)
     band = soft_step(s, 1 / detail, 0.4 / detail) * (1 - soft_step(s, 0.13 / detail, 0.12 / detail))
-    gaussian = _atoms_as_gaussians(shape, spacing, positions, weights, detail)
-    spectra = []
-    for grid in (coarse - np.float32(np.median(coarse)), gaussian):
-        transform = fft.rfftn(grid, workers=threads_allowed())
-        power = np.bincount(shell.ravel(), np.abs(transform).ravel() ** 2) / np.bincount(shell.ravel())
-        spectra.append(transform * (band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32))
-    observed, modelled = spectra
-    score = fft.irfftn(observed * np.conj(modelled), shape, workers=threads_allowed())
-    score /= score.std()
     away = [np.minimum(np.arange(n), n - np.arange(n)) * d for n, d in zip(shape, spacing, strict=True)]
     away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
-    best = np.array(np.unravel_index(np.argmax(score), shape))
-    best = np.where(best > np.array(shape) // 2, best - shape, best) * spacing
-    frame = Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)), float(score.max()),
-                  best[::-1])
+
+    def whitened(grid):
+        transform = fft.rfftn(grid, workers=threads_allowed())
+        power = np.bincount(shell.ravel(), np.abs(transform).ravel() ** 2) / np.bincount(shell.ravel())
+        return transform * (band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32)
+
+    observed = whitened(coarse - np.float32(np.median(coarse)))
+
+    def frame_of(atoms):
+        modelled = whitened(_atoms_as_gaussians(shape, spacing, atoms, weights, detail))
+        score = fft.irfftn(observed * np.conj(modelled), shape, workers=threads_allowed())
+        score /= score.std()
+        best = np.array(np.unravel_index(np.argmax(score), shape))
+        best = np.where(best > np.array(shape) // 2, best - shape, best) * spacing
+        return Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)),
+                     float(score.max()), best[::-1])
+
+    frame = frame_of(positions)
     if not frame.refused:
         _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail)
+    factor, gain, scaled = _try_voxel_sizes(observed, s, shape, spacing, positions, weights, detail)
+    # What turns the model is no other size of voxels, whatever that would do to the density.
+    if gain > _SIZE_BETTER and (frame.rotation < _ANGLES[0] / 2 or gain > frame.gain) and not frame_of(scaled).refused:
+        frame.voxel_factor = factor
     return frame
 
 
@@ -158,7 +172,52 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
     if displacement > _NOTICED * detail and there > _BETTER * max(here, 0):
         frame.rotation = float(np.rad2deg(np.linalg.norm(best[:3] / size)))
         frame.displacement = displacement
-        frame.gain = there / max(here, 1e-30)
+        frame.gain = there / max(here, 1e-3 * there)
+
+
+def _try_voxel_sizes(observed, s, shape, spacing, positions, weights, detail):
+    """Scale the model, which is to scale the voxels the other way round: about the first voxel, or about itself.
+
+    The first is what a wrong size in the header does to a model that lay in the map, the second what it does to a model
+    that was then fitted into the map as it was.
+
+    Returns
+    -------
+    factor : float
+        The best size of voxels over that of `spacing`.
+    gain : float
+        By what factor the density at the atoms rises; 1 where the size is the one given.
+    positions : ndarray (atoms, 3)
+        Of the atoms scaled and shifted so.
+    """
+    import scipy.fft as fft
+    from scipy.optimize import minimize
+
+    coarse, fine = (fft.irfftn(spectrum, shape, workers=threads_allowed()) for spectrum in (
+        observed * np.exp(-(np.pi * 0.35 * _COARSE * detail * s) ** 2), observed))
+    some = np.arange(0, len(positions), max(1, len(positions) // _MOST_ATOMS))
+    centre = positions.mean(0) * spacing
+    size = np.sqrt(((positions * spacing - centre) ** 2).sum(1).mean())
+    xyz, weight = positions[some] * spacing, weights[some]
+
+    def moved(atoms, pose):
+        return ((atoms - centre) * (1 + pose[0] / size) + centre + pose[1:]) / spacing
+
+    def density(grid, pose):
+        return float(weight @ density_at(grid, moved(xyz, pose)))
+
+    poses = [np.concatenate([[(1 / factor - 1) * size], (1 / factor - 1) * centre * about_origin])
+             for factor in _SIZES for about_origin in (0, 1)]
+    best = max(poses, key=lambda pose: density(coarse, pose))
+    for grid in (coarse, fine):
+        simplex = np.concatenate([best[None], best + np.eye(4) * 0.5 * detail])
+        best = minimize(lambda pose, g=grid: -density(g, pose), best, method="Nelder-Mead",
+                        options={"initial_simplex": simplex, "maxfev": 200, "xatol": 0.02, "fatol": 0.0}).x
+    factor = float(1 / (1 + best[0] / size))
+    if abs(factor - 1) < max(_SIZE_NOTICED, _SIZE_NOTICED_OF_DETAIL * detail / size):
+        return 1.0, 1.0, positions
+    here, there = density(fine, np.zeros(4)), density(fine, best)
+    return factor, there / max(here, 1e-3 * abs(there), 1e-30), moved(positions * spacing, best)
 
 
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:

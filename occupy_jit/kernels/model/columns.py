@@ -17,6 +17,7 @@ from occupy_jit.kernels.model.atoms import spread_in_box
 
 _BOX_VOXELS = 1 << 17  # voxels of a column that are worked on at a time: with two float32 each, a core's own cache
 _ROWS_PER_TASK = 4096
+_TASKS = 1024  # at most: each has an array as long as there are columns, and the cost must not grow with their square
 
 
 class Pattern(NamedTuple):
@@ -311,19 +312,24 @@ def neighbours(pattern: Pattern) -> tuple[np.ndarray, np.ndarray]:
 @kernel(parallel=True)
 def _neighbours(column_start, voxel, row_start, column, counts, start, other):
     n = len(column_start) - 1
-    for part in numba.prange(n):
-        shared = np.zeros(n, np.bool_)
-        shared[part] = True
-        for entry in range(column_start[part], column_start[part + 1]):
-            for at in range(row_start[voxel[entry]], row_start[voxel[entry] + 1]):
-                shared[column[at]] = True
-        found = 0
-        for another in range(part, n):
-            if shared[another]:
-                if len(other):
-                    other[start[part] + found] = another
-                found += 1
-        counts[part] = found
+    each = n // _TASKS + 1
+    for task in numba.prange((n + each - 1) // each):
+        seen_by = np.full(n, -1, np.int32)  # the last column of the task that shares a voxel with this one
+        for part in range(task * each, min(n, (task + 1) * each)):
+            near = [np.int64(part)]
+            seen_by[part] = part
+            for entry in range(column_start[part], column_start[part + 1]):
+                # The entries of a row stand in the order of columns.
+                for at in range(row_start[voxel[entry] + 1] - 1, row_start[voxel[entry]] - 1, -1):
+                    another = column[at]
+                    if another <= part:
+                        break
+                    if seen_by[another] != part:
+                        seen_by[another] = part
+                        near.append(np.int64(another))
+            counts[part] = len(near)
+            if len(other):
+                other[start[part]:start[part] + len(near)] = np.sort(np.array(near))
 
 
 def normal_products(pattern: Pattern, values: np.ndarray, start: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -350,19 +356,19 @@ def normal_products(pattern: Pattern, values: np.ndarray, start: np.ndarray, oth
 @kernel(parallel=True)
 def _products(column_start, voxel, place, row_start, column, values, start, other, out):
     n = len(column_start) - 1
-    for part in numba.prange(n):
-        total = np.zeros((n - part, 4))
-        for entry in range(column_start[part], column_start[part + 1]):
-            here = place[entry]
-            value, slope = np.float64(values[here, 0]), np.float64(values[here, 1])
-            # The entries of a row stand in the order of columns: from this one on are the columns wanted.
-            for at in range(here, row_start[voxel[entry] + 1]):
-                sums = total[column[at] - part]
-                sums[0] += value * values[at, 0]
-                sums[1] += value * values[at, 1]
-                sums[2] += slope * values[at, 0]
-                sums[3] += slope * values[at, 1]
-        for pair in range(start[part], start[part + 1]):
-            for i in range(2):
-                for j in range(2):
-                    out[pair, i, j] = total[other[pair] - part, 2 * i + j]
+    each = n // _TASKS + 1
+    for task in numba.prange((n + each - 1) // each):
+        pair_of = np.zeros(n, np.int64)  # of every neighbour of the column that is worked on
+        for part in range(task * each, min(n, (task + 1) * each)):
+            for pair in range(start[part], start[part + 1]):
+                pair_of[other[pair]] = pair
+            for entry in range(column_start[part], column_start[part + 1]):
+                here = place[entry]
+                value, slope = np.float64(values[here, 0]), np.float64(values[here, 1])
+                # The entries of a row stand in the order of columns: from this one on are the columns wanted.
+                for at in range(here, row_start[voxel[entry] + 1]):
+                    sums = out[pair_of[column[at]]]
+                    sums[0, 0] += value * values[at, 0]
+                    sums[0, 1] += value * values[at, 1]
+                    sums[1, 0] += slope * values[at, 0]
+                    sums[1, 1] += slope * values[at, 1]

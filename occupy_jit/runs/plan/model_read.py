@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from occupy_jit.estimation.parts.volumes import ModelSize
 
 if TYPE_CHECKING:
+    from occupy_jit.files.maps.mrc_header import MapHeader
     from occupy_jit.files.models.reading import AtomicModel
     from occupy_jit.settings import Options
 
@@ -35,9 +36,50 @@ def parts_of(options: Options) -> AtomicModel:
     return _read_selected(options)[0]
 
 
-def size_of(options: Options) -> ModelSize:
-    """What the memory for the fit depends on: `occupy_jit.estimation.parts.volumes.ModelSize`; raises as `parts_of`."""
-    return _read_selected(options)[1]
+def size_of(options: Options, header: MapHeader) -> ModelSize:
+    """What the memory for the fit to a map depends on.
+
+    Parameters
+    ----------
+    options : occupy_jit.settings.Options
+    header : occupy_jit.files.maps.mrc_header.MapHeader
+        Of the map. Atoms outside of it are not fitted: one of them, a placeholder at 9999 Å say, is no reason to ask
+        for more memory than there is.
+
+    Returns
+    -------
+    occupy_jit.estimation.parts.volumes.ModelSize
+
+    Raises
+    ------
+    OccupyError
+        As `parts_of`.
+    """
+    import numpy as np
+
+    model, part = _read_selected(options)[:2]
+    low, high = _box(header)
+    inside = ((model.xyz >= low) & (model.xyz <= high)).all(axis=1)
+    if not inside.any():
+        return ModelSize((), (0.0, 0.0, 0.0), 0, len(model.text))
+    order = np.argsort(part[inside], kind="stable")
+    start = np.flatnonzero(np.diff(part[inside][order], prepend=-1))
+    xyz = model.xyz[inside][order]
+    extents = np.maximum.reduceat(xyz, start) - np.minimum.reduceat(xyz, start)
+    return ModelSize(tuple(map(tuple, extents.tolist())), tuple(np.ptp(xyz, axis=0).tolist()), len(xyz),
+                     len(model.text))
+
+
+def _box(header):
+    """Corners of what a map covers, x, y, z in Å, in whichever of the frames that its header allows."""
+    import numpy as np
+
+    from occupy_jit.files.maps import position
+
+    length = np.array(header.shape[::-1]) * header.voxel_size
+    frames = np.array([position.position(header.record, header.axis_order, header.voxel_size),
+                       position.grid_start(header.record, header.axis_order, header.voxel_size)])
+    return frames.min(axis=0), frames.max(axis=0) + length
 
 
 def has_ligands(options: Options) -> bool:
@@ -58,18 +100,11 @@ def _read_selected(options):
 
 @functools.lru_cache(maxsize=1)
 def _read(path, assembly, parts, reference, as_it_is):
-    """The model, its size, and whether it has ligands, of a file that is as it is."""
-    import numpy as np
-
+    """The model, the part of every atom, and whether it has ligands, of a file that is as it is."""
     from occupy_jit.estimation.ligands.sites import has_ligands as any_in
     from occupy_jit.estimation.parts.selection import select_parts
     from occupy_jit.files.models.reading import read_model
 
     model = read_model(path, assembly)
     names, part, _ = select_parts(model, parts, reference)
-    order = np.argsort(part, kind="stable")
-    start = np.searchsorted(part[order], np.arange(len(names)))
-    xyz = model.xyz[order]
-    extents = np.maximum.reduceat(xyz, start) - np.minimum.reduceat(xyz, start)
-    return model, ModelSize(tuple(map(tuple, extents.tolist())), tuple(np.ptp(xyz, axis=0).tolist()), len(model),
-                            len(model.text)), any_in(model, names, part)
+    return model, part, any_in(model, names, part)

@@ -59,6 +59,7 @@ class Role(enum.Enum):
     LOG = "log", "log_", ".txt"
     PARTS_TABLE = "table of parts", "parts_", ".csv"
     PARTS_RECORD = "record of parts", "parts_", ".json"
+    RESIDUES_TABLE = "table of residues", "residues_", ".csv"
     MODEL = "model with occupancies", "model_", ".cif"
     ATTRIBUTES = "ChimeraX attributes of parts", "parts_", ".defattr"
     PARTS_PLOT = "chart of parts", "parts_", ".png"

@@ -140,7 +140,7 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
     if options.model is not None:
         from occupy_jit.runs.plan.model_read import size_of
 
-        model = size_of(options)
+        model = size_of(options, header)
     run = memory.outline(header, settings, options, bool(halves) and path not in halves, label is not None)
     needs = memory.needed(run, options, model)
     return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
@@ -201,7 +201,8 @@ def _outputs_of_parts(names, options):
     roles = [Role.PARTS_TABLE, Role.PARTS_RECORD, Role.MODEL, Role.ATTRIBUTES]
     if has_ligands(options):
         roles += [Role.LIGANDS_TABLE, Role.LIGANDS_ATTRIBUTES] + [Role.LIGANDS_SCRIPT] * options.save_chimerax
-    return [output_of(role, names) for role in roles + [Role.PARTS_PLOT] * options.plot]
+    roles += [Role.RESIDUES_TABLE] * options.residues + [Role.PARTS_PLOT] * options.plot
+    return [output_of(role, names) for role in roles]
 
 
 def told(names: Names, options: Options) -> list[Output]:
@@ -293,6 +294,7 @@ def described(plan: Plan) -> list[Any]:
             f"  memory: about {plan.memory_bytes / 1e6:.0f} MB"
             + ("" if there is None else f" of {there / 1e6:.0f} MB available"),
             *([f"  half maps: {', '.join(map(shown, plan.halves))}"] if plan.halves else []),
+            *[f"  warning: {line}" for line in plan.header.warnings],
             *would_write(plan.outputs)]
 
 
