@@ -153,6 +153,31 @@ def _models(numbers):
     return "#" + ",".join(map(str, numbers))
 
 
+def placed(numbers: Sequence[int], grid: tuple[Any, ...] | None) -> list[str]:
+    """Commands that show all of every map, and where the run takes it to lie.
+
+    ChimeraX opens large maps as one plane. A new voxel size scales the origin, too, which is set after it.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Of models.
+    grid : (voxel size, (x, y, z)) or None
+        Å, where headers say other ones.
+
+    Returns
+    -------
+    list of str
+    """
+    maps = _models(numbers)
+    lines = [f"volume {maps} region all step 1 style surface"]
+    if grid is not None:
+        voxel_size, position = grid
+        lines += [f"volume {maps} voxelSize {_number(voxel_size)}",
+                  f"volume {maps} origin {','.join(map(_number, position))}"]
+    return lines
+
+
 class _Script:
     """The parts that every script has, in their order.
 
@@ -164,8 +189,9 @@ class _Script:
         Scales that the colours stand for.
     """
 
-    def __init__(self, name: str, about: str, version: str, directory: str, min_vis_scale: float) -> None:
-        self._name, self._directory = name, directory
+    def __init__(self, name: str, about: str, version: str, directory: str, min_vis_scale: float,  # noqa: PLR0913 (as above)
+                 grid: tuple[Any, ...] | None = None) -> None:
+        self._name, self._directory, self._grid = name, directory, grid
         self._title = f"# OccuPy {_comment(version)}: {about}"
         self._lowest = min_vis_scale
         self._left_out = []
@@ -222,6 +248,7 @@ class _Script:
         lines += [f'open "{path}"' + ("" if path.endswith(MAP_SUFFIXES) else " format mrc") for path, _ in self.opened]
         if not self.opened:
             return "\n".join(lines)
+        lines += placed(range(1, len(self.opened) + 1), self._grid)
         lines += ["set bgColor white", "camera ortho", "lighting soft", *drawn]
         if hidden:
             lines.append(f"hide {_models(hidden)} models")
@@ -237,7 +264,7 @@ class _Script:
 def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.PathLike[str],  # noqa: PLR0913 (everything that one script shows)
            others: Sequence[tuple[Any, ...]] = (), *, version: str, directory: str | os.PathLike[str] | None = None,
            full_scale_box: tuple[Any, ...] | None = None, level: float | None = None,
-           min_vis_scale: float = Options.min_vis_scale) -> str:
+           min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None) -> str:
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
@@ -264,12 +291,14 @@ def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.P
         Density at which surfaces are drawn; None leaves it to ChimeraX.
     min_vis_scale : float
         Scale of the first colour, at least 0 and below 1.
+    grid : (voxel size, (x, y, z)), optional
+        Å, of all maps and of their first voxel, where that is not what their headers say.
 
     Returns
     -------
     str
     """
-    made = _Script(name, f"local scale of {_comment(name)}", version, directory, min_vis_scale)
+    made = _Script(name, f"local scale of {_comment(name)}", version, directory, min_vis_scale, grid)
     numbers = [(made.open(path, role), role)
                for path, role in [(input_path, "input"), (scale_path, "scale"), *others]]
     opened = [(number, role) for number, role in numbers if number is not None]
@@ -326,9 +355,10 @@ class ShownClass:
     level: float
 
 
-def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str | None = None, *, version: str,
+def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str | None = None, *,  # noqa: PLR0913 (everything that one script shows)
+                   version: str,
                    directory: str | None = None, full_scale_box: tuple[Any, ...] | None = None,
-                   min_vis_scale: float = Options.min_vis_scale) -> str:
+                   min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None) -> str:
     """Text of a script that opens several maps on a common scale, each coloured by its own.
 
     The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
@@ -340,7 +370,7 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
     classes : sequence of ShownClass
     variance_path : str, optional
         Standard deviation of the scale over the classes.
-    version, directory, full_scale_box, min_vis_scale
+    version, directory, full_scale_box, min_vis_scale, grid
         As for `script`.
 
     Returns
@@ -348,7 +378,7 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
     str
     """
     made = _Script(name, f"local scale of {_comment(name)}, one scale for all classes", version, directory,
-                   min_vis_scale)
+                   min_vis_scale, grid)
     numbers = [(shown.level, made.open(shown.input_path, f"{shown.name}: input"),
                 made.open(shown.modified_path, f"{shown.name}: modified"),
                 made.open(shown.scale_path, f"{shown.name}: scale")) for shown in classes]

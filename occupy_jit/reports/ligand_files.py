@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from occupy_jit.reports.chimerax import cannot_open, script_path
+from occupy_jit.reports.chimerax import cannot_open, placed, script_path
 from occupy_jit.reports.parts_files import can_be_named
 from occupy_jit.reports.table import csv_text, rounded
 
@@ -95,7 +95,8 @@ def copies_in_words(copies: dict[str, Any]) -> str:
 
 
 def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one script shows)
-           residues: Sequence[Sequence[tuple[Any, ...]]], *, directory: str, level: float, version: str) -> str:
+           residues: Sequence[Sequence[tuple[Any, ...]]], *, directory: str, level: float, version: str,
+           grid: tuple[Any, ...] | None = None) -> str:
     """Text of ligands_<name>.cxc: map and model, and a view of each site that can be called by its name.
 
     Parameters
@@ -112,6 +113,8 @@ def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, A
     level : float
         Of the surface.
     version : str
+    grid : (voxel size, (x, y, z)), optional
+        As for `occupy_jit.reports.chimerax.script`.
 
     Returns
     -------
@@ -126,6 +129,7 @@ def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, A
     me = f"#{_MODEL_NUMBER}"
     lines += [f'open "{script_path(map_path, directory)}" id {_MAP_NUMBER}',
               f'open "{script_path(model_path, directory)}" id {_MODEL_NUMBER}',
+              *placed([_MAP_NUMBER], grid),
               f"volume #{_MAP_NUMBER} level {level:.6g} style mesh color #7f8c99", f"hide {me} atoms",
               f"show {me} cartoons", f"color {me} #b0b8c0", "lighting soft"]
     tour = []

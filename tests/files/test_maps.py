@@ -210,6 +210,51 @@ def test_links_relative_names_and_files_that_are_open(put, tmp_path, monkeypatch
     assert read_map("link").path == "link"
 
 
+@pytest.mark.parametrize(("more", "size", "words"), [
+    # the sampling of one voxel with the cell of the box; the cell of one voxel; nanometres; nothing to go by
+    ({"cella": (12.6, 10.5, 9.45), "mx": 1, "my": 1, "mz": 1}, None, ("differ", "mx, my, mz 1, 1, 1",
+     "likely 1.05 Å, if the cell is the box's", "--voxel-size")),
+    ({"cella": (1.05, 1.05, 1.05), "mx": 12, "my": 12, "mz": 12}, 0.0875, ("cell 1.05 x 1.05 x 1.05 Å",
+     "mx, my, mz 12, 12, 12", "likely 0.875 Å, if the cell is in nm, or 1.05 Å, if the cell is one voxel's",
+     "--voxel-size")),
+    ({"cella": (120.0, 100.0, 90.0), "mx": 1, "my": 1, "mz": 1}, None, ("differ", "--voxel-size")),
+    ({"cella": (60.0, 60.0, 60.0), "mx": 1, "my": 1, "mz": 1}, 60, ("voxels of 60 Å are unlikely", "--voxel-size")),
+])
+def test_voxel_sizes_that_no_map_has_are_told(put, more, size, words):
+    """Header and remedy in one line: cell, mx, the likely size and --voxel-size."""
+    path = put(build(values(), **more))
+    if size is None:
+        with pytest.raises(InputError) as caught:
+            read_map(path)
+        said = str(caught.value)
+    else:
+        loaded = read_map(path)
+        assert loaded.voxel_size == pytest.approx(size)
+        said = loaded.warnings[0]
+    assert all(word in said for word in words), said
+    assert read_map(path, voxel_size=1.05).voxel_size == 1.05
+
+
+def test_the_box_with_the_sampling_of_one_voxel_is_told_with_its_likely_size(put):
+    """105 Å: the cell of 100 voxels of 1.05 Å, with mx of 1."""
+    cube = np.arange(12.0**3).reshape(12, 12, 12)
+    loaded = read_map(put(build(cube, cella=(12.6, 12.6, 12.6), mx=1, my=1, mz=1)))
+    assert loaded.voxel_size == pytest.approx(12.6) and not loaded.warnings  # a tomogram may have it
+    loaded = read_map(put(build(cube, cella=(126.0, 126.0, 126.0), mx=1, my=1, mz=1)))
+    assert "voxels of 126 Å are unlikely (cell 126 x 126 x 126 Å, mx, my, mz 1, 1, 1; likely 10.5 Å" in \
+        loaded.warnings[0]
+
+
+def test_the_users_voxel_size_overrules_axes_that_differ(put):
+    path = put(build(values(), cella=(18, 15, 13.8)))
+    loaded = read_map(path, voxel_size=1.5)
+    assert loaded.voxel_size == 1.5
+    said = loaded.warnings[0]
+    assert all(word in said for word in ("differ", "mx, my, mz", "cell 18 x 15 x 13.8 Å", "1.5 Å is used"))
+    mask = read_mask(path, loaded)
+    assert mask.voxel_size == 1.5
+
+
 def test_the_voxel_size_option(put):
     content = build(values(), cella=(0, 0, 0))
     assert read_map(put(content), voxel_size=1.1).voxel_size == 1.1

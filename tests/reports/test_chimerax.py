@@ -81,7 +81,9 @@ def test_all_is_opened_hidden_coloured_and_levelled():
     palette = "0.2,#cc3920:0.6,#d9d9d9:1,#4d6edf"
     assert words_of(text, "color") == [["color", "sample", f"#{n}", "map", "#2", "palette", palette, "range", "0.2,1"]
                                        for n in (1, 3, 5)]
-    assert words_of(text, "volume") == [["volume", "#1,3,5", "step", "1", "level", "0.0125", "calculateSurfaces",
+    # of all maps the whole, as large ones are opened as a plane
+    assert words_of(text, "volume") == [["volume", "#1,2,3,4,5", "region", "all", "step", "1", "style", "surface"],
+                                        ["volume", "#1,3,5", "step", "1", "level", "0.0125", "calculateSurfaces",
                                          "true"]]
     assert ["alias", "occlevel", "volume #1,3,5 level $1"] in commands(text)
     key, = words_of(text, "key")
@@ -104,6 +106,14 @@ def test_one_can_colour_by_the_error_and_by_flexibility_and_back():
         assert f"# {name}" in text, "how to use it is said"
     alone = script("m", "m.mrc", "scale_m.mrc", [("conf_m.mrc", "confidence")], version="1")
     assert not any(name in alone for name in ("occerror", "occflex", "occscale"))
+
+
+def test_maps_are_placed_as_the_run_takes_them_where_headers_say_otherwise():
+    """The origin comes after the voxel size, which would scale it."""
+    text = script("m", "m.mrc", "scale_m.mrc", version="1", level=1, grid=(1.05, (10.5, 0.0, -2.25)))
+    assert words_of(text, "volume")[1:3] == [["volume", "#1,2", "voxelSize", "1.05"],
+                                             ["volume", "#1,2", "origin", "10.5,0,-2.25"]]
+    assert "voxelSize" not in script("m", "m.mrc", "scale_m.mrc", version="1", level=1)
 
 
 def test_without_a_modification_the_input_is_shown():
@@ -210,4 +220,5 @@ def test_the_cube_encloses_its_voxels_exactly(position, corner, tile, voxel_size
 
 def test_the_module_is_stdlib_only():
     source = pathlib.Path(chimerax.__file__).read_text(encoding="utf-8")
-    assert set(re.findall(r"^(?:from|import) (\w+)", source, re.M)) <= {"dataclasses", "math", "os", "re", "occupy_jit"}
+    imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.M))
+    assert imported <= {"__future__", "collections", "dataclasses", "math", "os", "re", "typing", "occupy_jit"}

@@ -46,6 +46,7 @@ _MAX_EXTENDED = 1 << 26  # bytes of extended header of one map; a larger number 
 MIN_DIMENSION = 8  # voxels along an axis
 
 _VOXEL_SIZE_RANGE = (0.01, 1000.0)  # Å; beyond, the cell in the header is garbage
+_LIKELY_RANGE = (0.2, 50.0)  # Å; no map of molecules has others, from the finest of crystals to tomograms of cells
 _ANGLE_TOLERANCE = 0.1  # degrees
 
 
@@ -178,20 +179,58 @@ def _voxel_size(record, mesh, path, given, fallback, warnings):
     if not known:
         used = given if given is not None else fallback
         if used is None:
-            raise InputError(f"{name}: the header gives no usable voxel size ({text} Å); "
+            raise InputError(f"{name}: the header gives no usable voxel size ({text} Å{_likely(record, mesh)}); "
                              "give it in Å with --voxel-size")
         warnings.append(f"the header gives no usable voxel size ({text} Å); {used:g} Å is used, and outputs keep the "
                         "cell of the header so that they overlay the input")
         return used
+    cell = _cell(record, mesh)
     if max(sizes) > min(sizes) * (1 + VOXEL_SIZE_TOLERANCE):
-        raise InputError(f"{name}: the voxel sizes along x, y, z differ ({text} Å); resample the map on a cubic grid")
+        used = given if given is not None else fallback
+        if used is None:
+            raise InputError(f"{name}: the voxel sizes along x, y, z differ ({text} Å; {cell}"
+                             f"{_likely(record, mesh)}); resample the map on a cubic grid, or, if the header is wrong, "
+                             "give the size in Å with --voxel-size")
+        warnings.append(f"the voxel sizes along x, y, z differ in the header ({text} Å; {cell}); {used:g} Å is used, "
+                        "and outputs keep the cell of the header so that they overlay the input")
+        return used
     size = sum(sizes) / 3
     if given is None:
+        if not _LIKELY_RANGE[0] <= size <= _LIKELY_RANGE[1]:
+            warnings.append(f"voxels of {size:.5g} Å are unlikely ({cell}{_likely(record, mesh)}); if the header is "
+                            "wrong give their size in Å with --voxel-size")
         return size
     if abs(given - size) > VOXEL_SIZE_TOLERANCE * size:
         warnings.append(f"--voxel-size {given:g} is used instead of the header's {size:.5g} Å; outputs keep the cell "
                         "of the header so that they overlay the input")
     return given
+
+
+def _cell(record, mesh):
+    """What the header's voxel size comes from, in words."""
+    edges = " x ".join(f"{edge:.5g}" for edge in xyz(record, "cella"))
+    return f"cell {edges} Å, mx, my, mz {', '.join(map(str, mesh))}"
+
+
+def _likely(record, mesh):
+    """What the voxel size may be where the header's cannot be true, in words; empty if nothing suggests itself."""
+    edges = xyz(record, "cella")
+    box = ints(record, "nx", "ny", "nz")  # of x, y, z in all files but a few; a guess needs no more
+    ways = (("the cell is the box's", [edge / n for edge, n in zip(edges, box, strict=True)]),
+            ("the cell is in nm", [10 * edge / m for edge, m in zip(edges, mesh, strict=True)]),
+            ("the cell is one voxel's", edges))
+    found = {}
+    for why, sizes in ways:
+        usable = all(math.isfinite(size) and _LIKELY_RANGE[0] <= size <= _LIKELY_RANGE[1] for size in sizes)
+        if usable and max(sizes) <= min(sizes) * (1 + VOXEL_SIZE_TOLERANCE):
+            found.setdefault(f"{sum(sizes) / 3:.4g}", why)
+    return "; likely " + ", or ".join(f"{size} Å, if {why}" for size, why in found.items()) if found else ""
+
+
+def placed_otherwise(record: np.ndarray, axis_order: tuple[int, ...], voxel_size: float) -> bool:
+    """Whether a viewer that goes by the header shows voxels of another size than `voxel_size`, in Å."""
+    sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
+    return not known or any(abs(size - voxel_size) > 1e-4 * voxel_size for size in sizes)
 
 
 def check_voxel_size_option(voxel_size: Any) -> float | None:

@@ -22,7 +22,14 @@ from occupy_jit.runs.classes.group import position
 from occupy_jit.runs.classes.references import write_references
 from occupy_jit.runs.many_maps.report_index import write_class_page
 from occupy_jit.runs.one_map import summary
-from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, make_directory, map_label, write_record_and_log, write_table
+from occupy_jit.runs.one_map.grid_shown import shown_grid
+from occupy_jit.runs.one_map.writing import (
+    SHOWN_LEVEL,
+    make_directory,
+    map_label,
+    write_record_and_log,
+    write_table,
+)
 from occupy_jit.runs.plan.output_kinds import Role
 
 if TYPE_CHECKING:
@@ -272,7 +279,8 @@ def _write_chimerax(group, options, outputs, log):
         header = highest.plan.header
         box = chimerax.cube(position(header), highest.own.corner, highest.own.tile, header.voxel_size)
     text = chimerax.classes_script(group.name, classes, variance, version=__version__, directory=directory,
-                                   full_scale_box=box, min_vis_scale=options.min_vis_scale)
+                                   full_scale_box=box, min_vis_scale=options.min_vis_scale,
+                                   grid=shown_grid(highest.plan.header))
     with outputs.open(script, "w") as file:
         file.write(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from occupy_jit import __version__
+from occupy_jit.runs.one_map.grid_shown import shown_grid
 from occupy_jit.runs.plan.output_kinds import Role
 
 if TYPE_CHECKING:
@@ -61,4 +62,4 @@ def _script(plan, rows, residues, level):
 
     copy = plan.path_of(Role.PLAIN_COPY)
     return script(plan.names.stem, plan.path if copy is None else copy, plan.path_of(Role.MODEL), rows, residues,
-                  directory=plan.names.directory, level=level, version=__version__)
+                  directory=plan.names.directory, level=level, version=__version__, grid=shown_grid(plan.header))

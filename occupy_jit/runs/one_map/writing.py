@@ -10,6 +10,7 @@ from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.modifications import requested
 from occupy_jit.reports.table import csv_text
+from occupy_jit.runs.one_map.grid_shown import shown_grid
 from occupy_jit.runs.one_map.model_parts import script_lines
 from occupy_jit.runs.one_map.summary import FACTOR_SCALES
 from occupy_jit.runs.plan.memory import confidence_is_spent
@@ -171,7 +172,8 @@ class Writer:
         text = chimerax.script(plan.names.stem, source, scale, others, version=__version__,
                                directory=plan.names.directory, full_scale_box=box,
                                level=result.zero + SHOWN_LEVEL * result.full_scale,
-                               min_vis_scale=plan.options.min_vis_scale)
+                               min_vis_scale=plan.options.min_vis_scale,
+                               grid=shown_grid(plan.header))
         text += script_lines(plan)
         with self._outputs.open(path, "w") as file:
             file.write(text)
