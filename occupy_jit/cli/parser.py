@@ -160,7 +160,7 @@ def _parts(add):
              "compressed), which has to lie in the map; of classes also which of them differ")
     add("--parts", metavar="PART", nargs="+",
         text="cut these out of the chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
-    add("--residues", action="store_true", text="also every residue of the model")
+    add("--residues", action="store_true", text="also every residue of the model: a table, residues_NAME.csv")
     add("--reference-part", metavar="NAME", nargs="+",
         text="parts that are fully occupied (default: those that agree with the fullest)")
     add("--b-factors", choices=B_FACTORS, text="use the B factors of the model, or none (default: what explains more)")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_values, script_path
-from occupy_jit.reports.plot import _agg, _plain, _write
+from occupy_jit.reports.plot import _agg, _short, _write
 from occupy_jit.reports.table import csv_text, rounded
 
 ATTRIBUTE = "occupancyFit"
@@ -120,12 +120,13 @@ def bar_chart(target: IO[bytes], rows: Sequence[dict[str, Any]], *, name: str, v
                   label="scale of the map alone")
     axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--", zorder=0)
     axes.axhline(0, color="#333333", linewidth=0.6)
-    labels = [_plain(row["part"]) for row in shown]
+    labels = [_short(row["part"]) for row in shown]
     axes.set_xticks(range(len(shown)), labels, rotation=0 if max(map(len, labels), default=0) < 3 else 90, fontsize=7)
     axes.margins(x=0.02)
     axes.set_ylabel("occupancy ± standard error")
     title = f"Parts of the model in {name}"
-    axes.set_title(_plain(title if shown == there else f"{title}, the first {len(shown)} of {len(there)}"), fontsize=9)
+    some = "" if shown == there else f", the first {len(shown)} of {len(there)}"
+    axes.set_title(_short(title, 60) + some, fontsize=9)
     figure.legend(loc="outside lower center", ncols=3 if len(shown) > 15 else 1, fontsize=7, frameon=False)
     _write(figure, target, version)
 
@@ -163,10 +164,10 @@ def class_chart(target: IO[bytes], found: Any, *, name: str, version: str) -> No
         places = [column + 0.7 * ((c + 0.5) / number - 0.5) for column in range(len(shown))]
         axes.errorbar(places, found.occupancy[c, shown], yerr=found.se[c, shown], linestyle="none", capsize=1.5,
                       marker=_CLASS_MARKS[c % len(_CLASS_MARKS)], markersize=4, linewidth=0.8,
-                      color=_CLASS_COLOURS[c % len(_CLASS_COLOURS)], label=_plain(label))
+                      color=_CLASS_COLOURS[c % len(_CLASS_COLOURS)], label=_short(label))
     axes.set_xlim(-0.6, len(shown) - 0.4)
-    axes.set_xticks(range(len(shown)), [_plain(found.names[k]) for k in shown], rotation=90, fontsize=7)
+    axes.set_xticks(range(len(shown)), [_short(found.names[k]) for k in shown], rotation=90, fontsize=7)
     axes.set_ylabel("occupancy")
-    axes.set_title(_plain(name) + (": shaded where classes differ beyond chance" if differs else ""), fontsize=9)
+    axes.set_title(_short(name, 60) + (": shaded where classes differ beyond chance" if differs else ""), fontsize=9)
     axes.legend(fontsize=7, ncols=min(number, 8), loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
     _write(figure, target, version)

@@ -49,6 +49,14 @@ def _plain(text):
     return "".join(char if char.isprintable() else "?" for char in str(text)).replace("$", r"\$")
 
 
+def _short(text, most=24):
+    """As `_plain`, with the middle left out of what is longer than `most`: names have no room beyond that."""
+    text = str(text)
+    if len(text) > most:
+        text = f"{text[:most // 2]}…{text[-(most - most // 2 - 1):]}"
+    return _plain(text)
+
+
 def _binned(edges, counts, limit=400):
     """At most about `limit` bins: neighbours joined, so that the steps stay wider than a pixel."""
     import numpy as np

@@ -178,3 +178,44 @@ def test_linear_algebra_of_the_command_has_one_thread_from_the_start(folder):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                          env=environment(OPENBLAS_NUM_THREADS="2"), cwd=ROOT)
     assert ran.stdout.splitlines()[-1] == "0 [False] 1 1", ran.stdout + ran.stderr
+
+
+def test_an_atom_far_outside_of_the_map_asks_for_no_memory_and_is_told(folder, tmp_path):
+    """Dummies of older programs stand at 9999, 9999, 9999."""
+    text = (folder / "model.cif").read_text().splitlines()
+    last = max(i for i, line in enumerate(text) if line.startswith(("ATOM", "HETATM")))
+    document = gemmi.cif.read(str(folder / "model.cif"))
+    names = [tag[len("_atom_site."):] for tag in document[0].find_mmcif_category("_atom_site.").tags]
+    row = text[last].split()
+    for name in ("Cartn_x", "Cartn_y", "Cartn_z"):
+        row[names.index(name)] = "9999.000"
+    row[names.index("label_atom_id")] = "CX"
+    model = tmp_path / "dummy.cif"
+    model.write_text("\n".join([*text[:last + 1], " ".join(row), *text[last + 1:]]) + "\n")
+    said = []
+    for path in (folder / "model.cif", model):
+        ran = run("-i", folder / "map.mrc", "--model", path, "--dry-run", "--output-dir", tmp_path)
+        said.append(next(line.split(" of ")[0] for line in ran.stdout.splitlines() if "memory" in line))
+    assert said[0] == said[1]
+    ran = run("-i", folder / "map.mrc", "--model", model, "--output-dir", tmp_path)
+    assert ran.returncode == 0 and "1 atom of the model lies outside of the map" in ran.stderr
+
+
+def test_residues_have_a_table_of_their_own_that_is_told(folder, tmp_path):
+    ran = run("-i", folder / "map.mrc", "--model", folder / "model.cif", "--residues", "--output-dir", tmp_path)
+    assert ran.returncode == 0 and "residues_map.csv" in ran.stdout
+    with open(tmp_path / "residues_map.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = json.loads((tmp_path / "parts_map.json").read_text())["residues"]
+    assert list(rows[0]) == ["chain", "name", "number", "part", "occupancy", "se", "cc"]
+    assert [[float(row[n]) for n in ("occupancy", "se", "cc")] for row in rows] == [
+        [row[n] for n in ("occupancy", "se", "cc")] for row in told]
+    assert len(rows) == len(structure().residues)
+
+
+def test_names_of_3000_letters_are_drawn_without_a_warning(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    written(structure(), tmp_path / "long.cif", {"A": "A" * 3000, "B": "B", "C": "C", "D": "D"})
+    ran = run("-i", folder / "map.mrc", "--model", tmp_path / "long.cif", "--plot", "--output-dir", tmp_path / "out")
+    assert ran.returncode == 0 and not ran.stderr, ran.stderr
+    assert (tmp_path / "out" / "parts_map.png").read_bytes().startswith(b"\x89PNG")

@@ -117,6 +117,8 @@ def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: 
     with log.timed("write"):
         _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
         _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))
+        _put(outputs, plan.path_of(Role.RESIDUES_TABLE),
+             lambda: reports.table_csv([residue._asdict() for residue in fitted.residues]))
         _put(outputs, plan.path_of(Role.ATTRIBUTES), lambda: reports.attributes(_residues(fitted)))
         with outputs.open(plan.path_of(Role.MODEL)) as file:
             file.write(with_occupancies(fitted.model, fitted.of_atoms()))
