@@ -13,7 +13,8 @@ PROGRAM = "OccuPy"
 
 # name -> module that defines it; None for a module of that name
 _LAZY = {
-    "estimate": "estimation.scale.estimate",
+    "estimate": "interface",
+    "classes": "interface",
     "Settings": "settings",
     "Wanted": "estimation.scale.inputs",
     "Masks": "estimation.scale.inputs",

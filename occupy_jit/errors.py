@@ -3,6 +3,7 @@
 Every one carries a message of one or two lines: which file or option, what is wrong, what to do.
 """
 
+import re
 import shlex
 import sys
 from typing import Any
@@ -18,6 +19,38 @@ class UsageError(OccupyError):
     """The command line or the settings cannot be obeyed: exit status 2."""
 
     exit_status = 2
+
+
+class SettingError(UsageError):
+    """A setting is out of range or contradicts another.
+
+    Python programs read it with the name of the argument, the command line with the name of the option.
+
+    Parameters
+    ----------
+    name : str
+        Of the field of `Settings` or `Options`.
+    value : object
+        That it was given.
+    problem : str
+        What it must be; other fields in braces.
+    """
+
+    def __init__(self, name, value, problem):
+        super().__init__(name, value, problem)
+        self.name, self.value, self.problem = name, value, problem
+
+    def _worded(self, spell, join):
+        problem = re.sub(r"\{(\w+)\}", lambda field: spell(field[1]), self.problem)
+        value = "" if self.value == "" else f"{join}{self.value}"
+        return f"{spell(self.name)}{value}: {problem}"
+
+    def __str__(self):
+        return self._worded(str, "=")
+
+    def as_option(self):
+        """UsageError : The same, with names of options."""
+        return UsageError(self._worded(lambda name: "--" + name.removesuffix("_angstrom").replace("_", "-"), " "))
 
 
 class InputError(OccupyError):

@@ -6,12 +6,13 @@ record. Standard library only: ``OccuPy --help`` imports no numpy.
 """
 
 import math
+import numbers
 import types
 import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from occupy_jit.errors import UsageError
+from occupy_jit.errors import SettingError
 from occupy_jit.selections import selections
 
 SCALE_MODES = ("occupancy", "resolution")
@@ -29,18 +30,26 @@ LARGEST_VALUE, SMALLEST_RANGE = 1e15, 1e-15
 of the map included. Only damaged files hold such values."""
 
 
-def _require(condition, option, value, wanted):
+def _require(condition, name, value, wanted):
     if not condition:
-        raise UsageError(f"{option} {value}: must be {wanted}")
+        raise SettingError(name, value, f"must be {wanted}")
 
 
-def _positive(value, option, unit=""):
+def _number(value, name):
+    """Refuse what is no number, in words."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    _require(number, name, repr(value) if isinstance(value, str) else value, "a number")
+
+
+def _positive(value, name, unit=""):
     if value is not None:
-        _require(math.isfinite(value) and value > 0, option, value, f"a positive number{unit}")
+        _number(value, name)
+        _require(math.isfinite(value) and value > 0, name, value, f"a positive number{unit}")
 
 
-def _within(value, low, high, option):
-    _require(math.isfinite(value) and low <= value <= high, option, value, f"between {low:g} and {high:g}")
+def _within(value, low, high, name):
+    _number(value, name)
+    _require(math.isfinite(value) and low <= value <= high, name, value, f"between {low:g} and {high:g}")
 
 
 @dataclass(frozen=True)
@@ -84,42 +93,46 @@ class Settings:
     class_density: str = "shared"  # what lowered classes are made of: the mean of all, or each its own map
 
     def __post_init__(self):
-        _positive(self.lowpass_input_angstrom, "--lowpass-input", " of Å")
-        _positive(self.lowpass_amplified_angstrom, "--lowpass-amplified", " of Å")
-        _positive(self.resolution_angstrom, "--resolution", " of Å")
-        _positive(self.tile_size_angstrom, "--tile-size", " of Å")
-        _positive(self.kernel_radius, "--kernel-radius", " of voxels")
-        _positive(self.hedge_confidence, "--hedge-confidence")
+        _positive(self.lowpass_input_angstrom, "lowpass_input_angstrom", " of Å")
+        _positive(self.lowpass_amplified_angstrom, "lowpass_amplified_angstrom", " of Å")
+        _positive(self.resolution_angstrom, "resolution_angstrom", " of Å")
+        _positive(self.tile_size_angstrom, "tile_size_angstrom", " of Å")
+        _positive(self.kernel_radius, "kernel_radius", " of voxels")
+        _positive(self.hedge_confidence, "hedge_confidence")
         if self.kernel_radius is not None:
-            _require(self.kernel_radius <= LARGEST_RADIUS, "--kernel-radius", self.kernel_radius,
+            _require(self.kernel_radius <= LARGEST_RADIUS, "kernel_radius", self.kernel_radius,
                      f"at most {LARGEST_RADIUS} voxels")
         if self.kernel_size is not None:
             size = self.kernel_size
+            _number(size, "kernel_size")
             odd = math.isfinite(size) and size == int(size) and size > 0 and size % 2 == 1
-            _require(odd and size <= 2 * LARGEST_RADIUS + 1, "--kernel-size", size,
+            _require(odd and size <= 2 * LARGEST_RADIUS + 1, "kernel_size", size,
                      f"a positive odd number of voxels, at most {2 * LARGEST_RADIUS + 1}")
         if self.tau is not None:
-            _require(0 < self.tau <= 1, "--tau", self.tau, "above 0 and at most 1")
+            _number(self.tau, "tau")
+            _require(0 < self.tau <= 1, "tau", self.tau, "above 0 and at most 1")
         if self.noise_floor not in (None, LOCAL):
             number = not isinstance(self.noise_floor, str)
-            _require(number and math.isfinite(self.noise_floor) and self.noise_floor >= 0, "--noise-floor",
+            _require(number and math.isfinite(self.noise_floor) and self.noise_floor >= 0, "noise_floor",
                      self.noise_floor, "auto, local, or a number of at least 0 in the map's own units")
-        for option, there in (("--scale-mode resolution", self.scale_mode == "resolution"),
-                              ("--naive-normalisation", self.naive_normalisation)):
+        for name, value, there in (("scale_mode", self.scale_mode, self.scale_mode == "resolution"),
+                                   ("naive_normalisation", "", self.naive_normalisation)):
             if self.separate_flexibility and there:
-                raise UsageError(f"--separate-flexibility and {option} cannot be given together: occupancy and "
-                                 "flexibility are told apart on the low-passed map, relative to the region of full "
-                                 "scale")
-        _require(self.class_density in CLASS_DENSITIES, "--class-density", self.class_density,
+                raise SettingError(name, value, "cannot be combined with {separate_flexibility}: occupancy and "
+                                   "flexibility are separated on the low-passed map, relative to the region of full "
+                                   "scale")
+        _require(self.class_density in CLASS_DENSITIES, "class_density", self.class_density,
                  " or ".join(CLASS_DENSITIES))
-        _require(self.scale_mode in SCALE_MODES, "--scale-mode", self.scale_mode, " or ".join(SCALE_MODES))
-        _within(self.amplify_amount, -1, 1, "--amplify-amount")
-        _within(self.amplify_limit, 0, 1, "--amplify-limit")
-        for gamma, option in ((self.amplify_gamma, "--amplify-gamma"), (self.attenuate_gamma, "--attenuate-gamma"),
-                              (self.sigmoid_gamma, "--sigmoid-gamma")):
+        _require(self.scale_mode in SCALE_MODES, "scale_mode", self.scale_mode, " or ".join(SCALE_MODES))
+        _within(self.amplify_amount, -1, 1, "amplify_amount")
+        _within(self.amplify_limit, 0, 1, "amplify_limit")
+        for gamma, option in ((self.amplify_gamma, "amplify_gamma"), (self.attenuate_gamma, "attenuate_gamma"),
+                              (self.sigmoid_gamma, "sigmoid_gamma")):
             if gamma is not None:
+                _number(gamma, option)
                 _require(math.isfinite(gamma) and gamma >= 1, option, gamma, "at least 1")
-        _require(0 < self.pivot < 1, "--pivot", self.pivot, "above 0 and below 1")
+        _number(self.pivot, "pivot")
+        _require(0 < self.pivot < 1, "pivot", self.pivot, "above 0 and below 1")
 
 
 def _once(default):
@@ -226,15 +239,15 @@ class Options:
 
     def __post_init__(self):
         selections(self.parts)  # says what cannot be understood
-        _require(self.b_factors in B_FACTORS, "--b-factors", self.b_factors, " or ".join(B_FACTORS))
-        _positive(self.voxel_size, "--voxel-size", " of Å")
+        _require(self.b_factors in B_FACTORS, "b_factors", self.b_factors, " or ".join(B_FACTORS))
+        _positive(self.voxel_size, "voxel_size", " of Å")
         if self.states is not None and self.states is not True:
-            _require(self.states >= 1, "--states", self.states, "at least 1")
+            _require(self.states >= 1, "states", self.states, "at least 1")
         if self.save_solvent_def is not None:
-            _within(self.save_solvent_def, 0, 1, "--save-solvent-def")
-        _require(0 <= self.min_vis_scale < 1, "--min-vis-scale", self.min_vis_scale, "at least 0 and below 1")
-        for count, option in ((self.threads, "--threads"), (self.jobs, "--jobs"),
-                              (self.cluster_jobs, "--cluster-jobs")):
+            _within(self.save_solvent_def, 0, 1, "save_solvent_def")
+        _require(0 <= self.min_vis_scale < 1, "min_vis_scale", self.min_vis_scale, "at least 0 and below 1")
+        for count, option in ((self.threads, "threads"), (self.jobs, "jobs"),
+                              (self.cluster_jobs, "cluster_jobs")):
             if count is not None:
                 _require(count >= 1, option, count, "at least 1")
 

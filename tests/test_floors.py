@@ -16,6 +16,7 @@ FLOORS = [
     {"kernels"},
     {"files", "estimation", "reports"},
     {"occupancy", "runs"},
+    {"interface"},
     {"cli"},
 ]
 # One floor, but nothing to do with each other, other than as this says.

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given
@@ -55,9 +56,11 @@ def test_a_record_that_was_edited_is_not_taken_for_one(cls, values):
     (Options, "voxel_size", 0.0), (Options, "voxel_size", math.nan), (Options, "threads", 0),
     (Options, "min_vis_scale", 1.0), (Options, "min_vis_scale", -0.1), (Options, "min_vis_scale", math.nan),
     (Options, "save_solvent_def", 1.1), (Settings, "tau", 0.0), (Settings, "pivot", 1.0)])
-def test_values_out_of_range_name_the_option(cls, name, value):
-    with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} "):
+def test_values_out_of_range_name_the_argument_and_the_option(cls, name, value):
+    with pytest.raises(UsageError, match=f"^{name}=") as caught:
         cls(**{name: value})
+    assert str(caught.value.as_option()).startswith(f"--{name.replace('_', '-')} ")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # from another process
 
 
 def test_no_name_is_both_a_setting_and_an_option():

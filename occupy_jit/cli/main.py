@@ -5,6 +5,7 @@ import sys
 
 from occupy_jit import PROGRAM
 from occupy_jit.cli import parser, relion
+from occupy_jit.errors import SettingError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         from occupy_jit.reports.runlog import RunLog
         from occupy_jit.runs.one_map.outcome import failed
 
+        if isinstance(error, SettingError):
+            error = error.as_option()
         return failed("", error, RunLog(Console(verbosity))).status
 
 

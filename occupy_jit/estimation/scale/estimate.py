@@ -72,15 +72,6 @@ def estimate(volume: np.ndarray | None = None, settings: Settings | None = None,
     InputError
         If the map is constant or not finite, the reference mask holds too little, the half maps are no halves of one
         map, or flexibility cannot be separated.
-
-    Examples
-    --------
-    >>> import numpy, occupy_jit
-    >>> box = numpy.random.default_rng(0).normal(0, 0.1, (32, 32, 32))
-    >>> box[10:22, 10:22, 10:22] += 1
-    >>> result = occupy_jit.estimate(box, voxel_size=1.5)
-    >>> result.scale.shape, bool(result.scale[16, 16, 16] > 0.9)
-    ((32, 32, 32), True)
     """
     room = Room()
     if former:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,12 +168,17 @@ def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, floa
     TypeError, ValueError
         It is no 3-D array of real numbers, or no voxel size is known.
     """
+    if volume is None:
+        raise TypeError("volume: give a map, or half_maps whose mean is the map")
     if hasattr(volume, "voxel_size"):
         voxel_size = volume.voxel_size if voxel_size is None else voxel_size
         volume = volume.data
-    if voxel_size is None or not (math.isfinite(voxel_size) and voxel_size > 0):
-        raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size}")
-    return as_volume(volume), float(voxel_size)
+    volume = as_volume(volume)
+    if voxel_size is None:
+        raise ValueError("voxel_size: an array does not know it; give it in Å")
+    if not isinstance(voxel_size, numbers.Real) or not (math.isfinite(voxel_size) and voxel_size > 0):
+        raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size!r}")
+    return volume, float(voxel_size)
 
 
 def checked_settings(settings: Settings) -> Settings:

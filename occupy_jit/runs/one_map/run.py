@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -286,3 +287,47 @@ def _measure(plan, log):
                                       thread_count=thread_count(plan.options.threads)))
     log.detail(f"{plan.label}: full scale of its own {found.value:.6g}")
     return {"full_scale": found}
+
+
+def save_result(volume, result, settings, directory, *, report=False, plot=False):
+    """Write what a run writes, from a result that is in memory.
+
+    Parameters
+    ----------
+    volume : occupy_jit.files.maps.maps.Map
+        One that came from no file is written as ``array.mrc``.
+    result : occupy_jit.estimation.scale.result.Result
+    settings : occupy_jit.settings.Settings
+    directory : str
+    report, plot : bool
+
+    Returns
+    -------
+    list of str
+        Paths.
+    """
+    from occupy_jit.files.checksum import Checksum, FileRead
+    from occupy_jit.files.maps.writing import write_map
+    from occupy_jit.runs.plan.plan import plan_map
+    from occupy_jit.settings import Options
+
+    made, path = [], volume.path
+    if path is None:
+        make_directory(directory)
+        path = os.path.join(directory, "array.mrc")
+        write_map(path, volume.data, volume, "map")
+        made.append(path)
+    given = {"report": report, "plot": plot}
+    options = Options(output_dir=directory, given=frozenset(name for name, value in given.items() if value), **given)
+    plan = plan_map(path, settings, options)
+    log = RunLog(None)
+    log.header((), [path])
+    for code, sentence in result.verdicts:
+        log.verdict(code, sentence)
+    with open(path, "rb") as file:
+        volume = replace(volume, checksum=Checksum(file.fileno(), path))
+    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)])
+    make_directory(directory)
+    with Outputs() as outputs:
+        _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None))
+    return made + [output.path for output in plan.outputs]

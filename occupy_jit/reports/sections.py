@@ -1,0 +1,83 @@
+"""Central sections of a map and its scale: a figure, and a thumbnail for notebooks."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+
+from occupy_jit.errors import missing_packages
+from occupy_jit.reports.colours import SCALE, ramp
+from occupy_jit.reports.png import data_uri
+
+_AXES = (("XY", 0), ("XZ", 1), ("YZ", 2))
+_EDGE = 160  # pixels of a thumbnail, at least
+
+
+def _middle(volume, axis):
+    """Central section, the first remaining axis upwards."""
+    return np.take(volume, volume.shape[axis] // 2, axis=axis)[::-1]
+
+
+def sections_figure(volume, scale, name):
+    """Central sections of a map and its scale in three directions.
+
+    Parameters
+    ----------
+    volume, scale : (nz, ny, nx) arrays
+    name : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    UsageError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib.colors import LinearSegmentedColormap
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise missing_packages("plot()", "matplotlib") from None
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    low, high = np.percentile(volume, (1, 99.9))
+    colours = LinearSegmentedColormap.from_list("scale", [(0.0, SCALE[0][1]), *SCALE])
+    grid = figure.subplots(2, 3)
+    for column, (title, axis) in enumerate(_AXES):
+        grid[0, column].imshow(_middle(volume, axis), cmap="gray", vmin=low, vmax=high)
+        picture = grid[1, column].imshow(_middle(scale, axis), cmap=colours, vmin=0, vmax=1)
+        grid[0, column].set_title(f"{title} of {name}" if column == 0 else title)
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.colorbar(picture, ax=grid[1, :], label="local scale", shrink=0.8)
+    return figure
+
+
+def thumbnail_html(volume, scale, name, numbers, remarks):
+    """A piece of HTML: central sections of map and scale, numbers, and remarks.
+
+    Parameters
+    ----------
+    volume, scale : (nz, ny, nx) arrays
+    name : str
+    numbers : dict of str to str
+    remarks : sequence of str
+
+    Returns
+    -------
+    str
+    """
+    low, high = np.percentile(volume, (1, 99.9))
+    grey = np.clip((_middle(volume, 0) - low) / max(high - low, 1e-30), 0, 1)[..., None] * np.full(3, 255.0)
+    weight = np.clip(_middle(scale, 0) / SCALE[0][0], 0, 1)[..., None]  # fades where there is nothing
+    coloured = weight * ramp(SCALE, _middle(scale, 0)) + (1 - weight) * 255
+    times = max(1, -(-_EDGE // grey.shape[0]))
+    picture = np.concatenate([grey, coloured], axis=1).repeat(times, 0).repeat(times, 1).astype(np.uint8)
+    rows = "".join(f"<tr><td>{html.escape(what)}</td><td>{html.escape(value)}</td></tr>"
+                   for what, value in numbers.items())
+    said = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
+    return (f'<div><strong>{html.escape(name)}</strong><br><img alt="central sections of map and local scale" '
+            f'src="{data_uri(picture)}"><table>{rows}</table>{f"<ul>{said}</ul>" if said else ""}</div>')
