@@ -36,7 +36,7 @@ class SettingError(UsageError):
         What it must be; other fields in braces.
     """
 
-    def __init__(self, name, value, problem):
+    def __init__(self, name: str, value: object, problem: str) -> None:
         super().__init__(name, value, problem)
         self.name, self.value, self.problem = name, value, problem
 
@@ -45,10 +45,10 @@ class SettingError(UsageError):
         value = "" if self.value == "" else f"{join}{self.value}"
         return f"{spell(self.name)}{value}: {problem}"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self._worded(str, "=")
 
-    def as_option(self):
+    def as_option(self) -> UsageError:
         """UsageError : The same, with names of options."""
         return UsageError(self._worded(lambda name: "--" + name.removesuffix("_angstrom").replace("_", "-"), " "))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class Estimate(Result):
 def estimate(volume: MapLike | None = None, settings: Settings | None = None, *,  # noqa: PLR0913 (public interface)
              voxel_size: float | None = None, half_maps: Sequence[MapLike] | None = None, masks: Masks | None = None,
              wanted: Wanted | None = None, full_scale: float | FullScale | None = None,
-             thread_count: int | None = None, **former) -> Estimate:
+             thread_count: int | None = None, **former: Any) -> Estimate:
     """Estimate local scale and confidence of a map.
 
     Parameters
@@ -215,6 +215,15 @@ def classes(volumes: Sequence[MapLike], settings: Settings | None = None, *, vox
     ------
     TypeError, ValueError, InputError, UsageError
         As `estimate` does; ValueError also for no maps.
+
+    Examples
+    --------
+    >>> import numpy, occupy_jit
+    >>> box = numpy.random.default_rng(0).normal(0, 0.1, (40, 40, 40))
+    >>> box[12:28, 12:28, 12:28] += 1
+    >>> first, second = occupy_jit.classes([box, 0.5 * box], voxel_size=1.5)
+    >>> round(float(second.scale[20, 20, 20]), 1)
+    0.5
     """
     if isinstance(volumes, (str, os.PathLike)) or len(volumes) == 0:
         raise ValueError("volumes must be a sequence of at least one map")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.errors import missing_packages
 from occupy_jit.reports.colours import SCALE, ramp
 from occupy_jit.reports.png import data_uri
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _AXES = (("XY", 0), ("XZ", 1), ("YZ", 2))
 _EDGE = 160  # pixels of a thumbnail, at least
@@ -19,7 +24,7 @@ def _middle(volume, axis):
     return np.take(volume, volume.shape[axis] // 2, axis=axis)[::-1]
 
 
-def sections_figure(volume, scale, name):
+def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str) -> Figure:
     """Central sections of a map and its scale in three directions.
 
     Parameters
@@ -56,7 +61,8 @@ def sections_figure(volume, scale, name):
     return figure
 
 
-def thumbnail_html(volume, scale, name, numbers, remarks):
+def thumbnail_html(volume: np.ndarray, scale: np.ndarray, name: str, numbers: dict[str, str],
+                   remarks: Sequence[str]) -> str:
     """A piece of HTML: central sections of map and scale, numbers, and remarks.
 
     Parameters

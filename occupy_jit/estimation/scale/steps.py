@@ -38,6 +38,7 @@ from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.inputs import Inputs
+
 LEAST_EDGE = 8
 """Voxels along an axis below which there is no room for content and solvent."""
 

@@ -22,8 +22,11 @@ from occupy_jit.runs.plan.plan import check_memory
 if TYPE_CHECKING:
     import logging
 
+    from occupy_jit.estimation.scale.result import Result
+    from occupy_jit.files.maps.maps import Map
     from occupy_jit.runs.one_map.outcome import Outcome
     from occupy_jit.runs.plan.plan import Plan
+    from occupy_jit.settings import Settings
 
 
 def run_one(plan: Plan, listener: logging.Handler | None = None) -> Outcome:
@@ -289,7 +292,8 @@ def _measure(plan, log):
     return {"full_scale": found}
 
 
-def save_result(volume, result, settings, directory, *, report=False, plot=False):
+def save_result(volume: Map, result: Result, settings: Settings, directory: str, *, report: bool = False,
+                plot: bool = False) -> list[str]:
     """Write what a run writes, from a result that is in memory.
 
     Parameters
