@@ -20,8 +20,17 @@ from occupy_jit.cli.argument_parser import (
     whole,
 )
 from occupy_jit.errors import UsageError
-from occupy_jit.modifications import TABLE
-from occupy_jit.settings import B_FACTORS, CLASS_DENSITIES, CLASSES_AMOUNT, SCALE_MODES, Options, Settings, chosen
+from occupy_jit.modifications import TABLE, requested
+from occupy_jit.settings import (
+    B_FACTORS,
+    CLASS_DENSITIES,
+    CLASSES_AMOUNT,
+    SCALE_MODES,
+    Options,
+    Settings,
+    chosen,
+    require_effect,
+)
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -230,7 +239,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def parse(argv: list[str]) -> tuple[Settings, Options]:
+def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
     """Parse the arguments and check that they can be obeyed together.
 
     Parameters
@@ -240,7 +249,8 @@ def parse(argv: list[str]) -> tuple[Settings, Options]:
 
     Returns
     -------
-    settings : occupy_jit.settings.Settings
+    settings : occupy_jit.settings.Settings, or dict
+        With --rerun what is given anew, by name: `occupy_jit.cli.rerun.repeated` makes settings of it.
     options : occupy_jit.settings.Options
 
     Raises
@@ -252,8 +262,33 @@ def parse(argv: list[str]) -> tuple[Settings, Options]:
              for name, value in vars(build_parser().parse_args(argv)).items()}
     options = chosen(Options, {**given, "given": frozenset(given), "command_line": (PROGRAM, *argv)})
     options = _with_half_maps(options)
-    _check(options)
-    return chosen(Settings, given), options
+    check(options)
+    if options.rerun:
+        return given, options  # they mean something only with those of the record
+    if options.relion_classes and "amplify" not in given and not any(
+            given.get(row.asked_by) for row in TABLE if not row.is_main):
+        given["amplify"] = True  # as classes are modified where nothing else is asked for
+    settings = chosen(Settings, given)
+    check_effects(settings, options)
+    return settings, options
+
+
+def check_effects(settings: Settings, options: Options) -> None:
+    """Raise UsageError for options that are given and can have no effect."""
+    given = options.given
+    require_effect(settings, given)
+    made = requested(settings)
+    for name, works, needed in (
+            ("output_map", any(kind.is_main for kind in made), "--amplify or --exclude-solvent, whose map it names"),
+            ("subtraction_mask", any(kind.removes for kind in made), "a modification that removes something, such as "
+             "--attenuate-gamma"),
+            ("b_factors", options.model is not None, "--model"),
+            ("emdb_dir", bool(options.emdb), "--emdb"),
+            ("min_vis_scale", options.save_chimerax, "the ChimeraX script (leave --no-save-chimerax out)"),
+            ("report_paths", options.report or options.demo, "--report")):
+        if name in given and not works and not options.rerun:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option}: has no effect without {needed}: add that, or leave it out")
 
 
 def _with_half_maps(options):
@@ -282,7 +317,7 @@ def _with_half_maps(options):
     return replace(options, input_map=(halves[0],))
 
 
-def _check(options):
+def check(options: Options) -> None:
     """Raise UsageError for options that contradict each other; ranges are the business of Settings and Options."""
     if any(getattr(options, errand) is not None and getattr(options, errand) is not False for errand in ERRANDS):
         return

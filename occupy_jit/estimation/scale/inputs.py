@@ -101,6 +101,8 @@ class Inputs:
         Common to several maps: it is not searched for.
     room : Room
     thread_count : int or None
+    hot_voxels : int
+        How many `occupy_jit.estimation.scale.hot_voxels.repair` has replaced already.
     """
 
     volume: np.ndarray
@@ -112,6 +114,7 @@ class Inputs:
     full_scale: FullScale | None = None
     room: Room = field(default_factory=Room)
     thread_count: int | None = None
+    hot_voxels: int = 0
 
     @property
     def on_raw_map(self) -> bool:

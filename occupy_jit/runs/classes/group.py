@@ -164,7 +164,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
     if options.relion_classes is None:
         return settings, _maps_group(options)
     notes = []
-    chosen = "amplify" not in options.given and all(kind.alone for kind in requested(settings))
+    chosen = "amplify" not in options.given and all(kind.is_main for kind in requested(settings))
     if chosen:
         settings = replace(settings, amplify=True)
     if settings.amplify and "amplify_amount" not in options.given:
