@@ -19,7 +19,7 @@ from occupy_jit.cli.argument_parser import (
     number,
     whole,
 )
-from occupy_jit.errors import UsageError
+from occupy_jit.errors import SettingError, UsageError
 from occupy_jit.modifications import TABLE, requested
 from occupy_jit.settings import (
     B_FACTORS,
@@ -258,6 +258,13 @@ def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
     UsageError
         If the arguments cannot be obeyed. --help and --version raise SystemExit(0), as argparse does.
     """
+    try:
+        return _parsed(argv)
+    except SettingError as error:
+        raise error.as_option() from None
+
+
+def _parsed(argv):
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in vars(build_parser().parse_args(argv)).items()}
     options = chosen(Options, {**given, "given": frozenset(given), "command_line": (PROGRAM, *argv)})
