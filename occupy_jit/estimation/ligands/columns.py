@@ -12,7 +12,7 @@ import numpy as np
 
 from occupy_jit.estimation.parts.columns import Design
 from occupy_jit.estimation.parts.part_boxes import PartBoxes
-from occupy_jit.kernels.model.atoms import distance_to_atoms
+from occupy_jit.kernels.model.atoms import density_at, distance_to_atoms
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.ligands.sites import Site
@@ -74,6 +74,7 @@ class Surroundings:
                     - fitted.design.on_grid(self.transfer, state.offset, state.occupancy))
         self._residual = residual[inside].astype(float)
         self._measure_noise(residual)
+        self._raw = density_at(np.ascontiguousarray(lattice.data, np.float32), positions)
         self._find_neighbours(replace(lattice, fit_index=index, n_fit=len(self.voxels)))
         self._make_boxes()
 
@@ -165,6 +166,21 @@ class Surroundings:
         box = LigandBox(self._as_fitted.boxes[site], self, site)
         column = box.columns(solution.offset[one.part], gradients=False)[:, 0]
         return self._residual[self._near[site]] + solution.occupancy[one.part] * column
+
+    def raw(self, site: int) -> float:
+        """Density of the map as it is at the atoms of a site, above solvent, as a share of that of the large part.
+
+        Parameters
+        ----------
+        site : int
+
+        Returns
+        -------
+        float
+        """
+        one = self._sites[site]
+        beside = float(self._raw[self._fitted.atoms.part == one.parent].mean())
+        return float(self._raw[one.atoms].mean()) / beside if beside > 0 else 1.0
 
     def ligand(self, site: int) -> LigandBox:
         """`LigandBox` of a site, all of its atoms with the B factor of its surroundings."""
