@@ -197,7 +197,7 @@ def _row(site, found, names, scale, offset):
     present = found.score > 0 and not found.empty
     if found.score > 0 and found.empty:
         low = min(low, 0.0)
-    call = PRESENT if present else ABSENT if high < _ABSENT_BELOW else CANNOT_TELL
+    call = PRESENT if present else ABSENT if low <= 0 and high < _ABSENT_BELOW else CANNOT_TELL
     if call == CANNOT_TELL and found.limit < 1:
         call = f"{CANNOT_TELL} below {found.limit:.2f}"
     cc, cc_low, cc_high = found.fit
