@@ -234,8 +234,8 @@ def build_parser() -> Parser:
         group = parser.add_argument_group(title, description)
         rows(partial(add_option, group))
     group.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}",
-                       help="print the version").path = None
-    group.add_argument("-h", "--help", action="help", help="print this help").path = None
+                       help="print the version").path = None  # pyright: ignore[reportAttributeAccessIssue]
+    group.add_argument("-h", "--help", action="help", help="print this help").path = None  # pyright: ignore[reportAttributeAccessIssue]
     return parser
 
 

@@ -60,7 +60,7 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
         raise InputError(f"{name}: settings or options in it are not those of this version; run the map again with "
                          "-i") from None
     _check_unchanged(digests)
-    return settings, replace(changed, rerun=None, given=given, **sources)
+    return settings, replace(changed, rerun=None, given=given, **sources)  # pyright: ignore[reportReturnType]
 
 
 def _require_known_version(version, name):

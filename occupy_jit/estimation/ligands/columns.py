@@ -16,6 +16,9 @@ from occupy_jit.kernels.model.atoms import density_at, distance_to_atoms
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.ligands.sites import Site
+    from occupy_jit.estimation.parts.atoms import Atoms
+    from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.fit_grid import Lattice
 
 _VOXELS_WITHIN = 1.0  # details
 _NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
@@ -41,11 +44,11 @@ class FittedModel(NamedTuple):
     solution : Solution
     """
 
-    lattice: object
-    atoms: object
+    lattice: Lattice
+    atoms: Atoms
     b_factors: np.ndarray
-    design: object
-    solution: object
+    design: Design
+    solution: Solution
 
 
 class Surroundings:
@@ -140,8 +143,8 @@ class Surroundings:
         self._columns = []
         if not len(used):
             return
-        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,
-                      _COLUMN_REACH * lattice.detail)
+        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,  # pyright: ignore[reportCallIssue]
+                      _COLUMN_REACH * lattice.detail)  # pyright: ignore[reportCallIssue]
         values = fine.values(self.transfer, solution.offset)
         start = fine.pattern.column_start
         for k, (first, last) in enumerate(zip(start[:-1], start[1:], strict=True)):
@@ -242,7 +245,7 @@ class LigandBox:
         self._inside = ((at >= 0) & (at < self._shape)).all(1)
         self._at = tuple(at[self._inside].T)
 
-    def columns(self, b_factor: float, shift: tuple[Any, ...] = (0.0, 0.0, 0.0), gradients: bool = True) -> np.ndarray:
+    def columns(self, b_factor: float, shift: Any = (0.0, 0.0, 0.0), gradients: bool = True) -> np.ndarray:
         """The column at the voxels of the site, and its derivatives by the shift along z, y, x.
 
         Parameters

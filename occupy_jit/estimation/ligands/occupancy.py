@@ -79,11 +79,11 @@ class Ligands:
 
     rows: list
     copies: list = field(default_factory=list)
-    shifts: np.ndarray = None
+    shifts: np.ndarray | None = None
     residues: list = field(default_factory=list)
-    part: np.ndarray = None
-    b_factor: np.ndarray = None
-    se_b_factor: np.ndarray = None
+    part: np.ndarray | None = None
+    b_factor: np.ndarray | None = None
+    se_b_factor: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -117,7 +117,7 @@ class Scale(NamedTuple):
 class _Found(NamedTuple):
     """What the map says of one ligand."""
 
-    posterior: object
+    posterior: Any
     score: float
     limit: float
     place: object
@@ -204,8 +204,8 @@ def _row(site, found, names, scale, offset):
     displaced = float(np.linalg.norm(found.place.shift)) if present else float("nan")
     d_b = _b_factor(site, found, scale, offset) if present else float("nan")
     return LigandOccupancy(site.name, len(site.atoms), told.occupancy, low, high, call, found.limit, d_b, displaced,
-                           *relative, names[site.parent], cc, cc_low, cc_high, site.kind, float("nan"), False,
-                           _remark(found, present))
+                           *relative, names[site.parent], cc, cc_low, cc_high, site.kind, float("nan"), False,  # pyright: ignore[reportCallIssue]
+                           _remark(found, present))  # pyright: ignore[reportCallIssue]
 
 
 def _widened(told, share):

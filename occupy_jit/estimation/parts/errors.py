@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,9 +45,9 @@ class Solution:
     covariance: np.ndarray
     y: np.ndarray
     fit: np.ndarray
-    state: object
+    state: State
     of_ice: np.ndarray
-    step: object
+    step: Step
     influence: np.ndarray
 
 
@@ -133,8 +133,8 @@ def standard_errors(occupancy: np.ndarray, covariance: np.ndarray, offset: np.nd
     return np.sqrt(variance)
 
 
-def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: tuple[np.ndarray, np.ndarray],
-                     of_ice: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: Any,
+                     of_ice: Any) -> np.ndarray:
     """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
 
     Parameters

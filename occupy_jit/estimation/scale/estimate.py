@@ -75,15 +75,15 @@ def estimate(volume: np.ndarray | None = None, settings: Settings | None = None,
     """
     room = Room()
     if former:
-        former = _FormerKeywords(former)
-        masks, wanted, full_scale, room = former.translated(masks, wanted, full_scale)
+        former = _FormerKeywords(former)  # pyright: ignore[reportAssignmentType]
+        masks, wanted, full_scale, room = former.translated(masks, wanted, full_scale)  # pyright: ignore[reportAttributeAccessIssue]
     settings = checked_settings(settings)
     if half_maps is not None:
         joint, mean, voxel_size = joined(half_maps, voxel_size)
-        volume, half_maps = (mean, joint) if volume is None else (volume, replace(joint, mean=mean))
+        volume, half_maps = (mean, joint) if volume is None else (volume, replace(joint, mean=mean))  # pyright: ignore[reportAssignmentType]
         room = replace(room, half_maps=True)  # they are copies
     elif former:
-        half_maps = former.half_maps()
+        half_maps = former.half_maps()  # pyright: ignore[reportAttributeAccessIssue]
     volume, voxel_size = checked_map(volume, voxel_size)
     if isinstance(full_scale, (int, float)):
         full_scale = FullScale(float(full_scale), None, 0, 0.0, 0.0, float(full_scale))

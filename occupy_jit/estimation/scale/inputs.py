@@ -132,7 +132,7 @@ class Inputs:
         return None if self.half_maps is None else self.half_maps.difference
 
     @property
-    def measured(self) -> np.ndarray:
+    def measured(self) -> np.ndarray | None:
         """(nz, ny, nx) float32 array : The map that the scale is measured on: the mean of the half maps, if any."""
         return self.half_maps.mean if self.beside_halves else self.volume
 

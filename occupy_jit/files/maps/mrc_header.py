@@ -182,7 +182,7 @@ def _voxel_sizes(record, mesh):
     return sizes, all(math.isfinite(size) and _VOXEL_SIZE_RANGE[0] <= size <= _VOXEL_SIZE_RANGE[1] for size in sizes)
 
 
-def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float:
+def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float | None:
     """The mean voxel size in Å that the header itself gives, whatever the user said; None if it gives none."""
     sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return sum(sizes) / 3 if known else None

@@ -161,7 +161,7 @@ def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, chec
     loaded = _read(path, voxel_size, fallback_voxel_size, checksum)
     if loaded is None:
         loaded = _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=True)
-    loaded, values = loaded
+    loaded, values = loaded  # pyright: ignore[reportGeneralTypeIssues]
     _check_values(loaded, values, may_be_constant)
     return loaded
 

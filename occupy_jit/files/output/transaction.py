@@ -128,7 +128,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def open(self, path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None
-            ) -> Iterator[IO[bytes] | IO[str]]:
+            ) -> Iterator[IO[Any]]:
         """A file object whose content becomes `path` at `commit`.
 
         Parameters
@@ -211,7 +211,7 @@ class Outputs:
 
 
 @contextlib.contextmanager
-def replaced(path: str, mode: str = "wb", encoding: Any = None) -> Iterator[IO[str]]:
+def replaced(path: str, mode: str = "wb", encoding: str | None = None) -> Iterator[IO[Any]]:
     """A file object that replaces `path` when the block ends without an exception; see `Outputs.open`."""
     with Outputs() as outputs:
         with outputs.open(path, mode, encoding) as file:

@@ -308,7 +308,7 @@ def environment() -> Any:
 
 @cache
 def _read(name):
-    return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")
+    return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")  # pyright: ignore[reportCallIssue]
 
 
 def asset(name: str) -> Any:

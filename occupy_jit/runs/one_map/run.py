@@ -65,11 +65,11 @@ def _with_outcome(work, plan, listener):
 class _Inputs(NamedTuple):
     """What is read for one map."""
 
-    volume: object  # a `files.maps.Map`
-    half_maps: object  # `estimation.noise.half_maps.HalfMaps` or None
+    volume: Any  # a `files.maps.Map`
+    half_maps: Any  # `estimation.noise.half_maps.HalfMaps` or None
     coarse_halves: dict  # both for the parts of a model: the estimate overwrites the others
-    solvent_mask: object  # array or None
-    reference_mask: object  # array or None
+    solvent_mask: Any  # array or None
+    reference_mask: Any  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
     hot_voxels: int  # of the map, which were replaced
 
@@ -79,7 +79,7 @@ class _Work:
     """What a run holds while it writes: what was read, and what was found, as far as it is still needed."""
 
     inputs: _Inputs
-    result: object
+    result: Any
 
 
 def _run(plan, log):
