@@ -123,7 +123,7 @@ class Settings:
             _require(0 < self.tau <= 1, "tau", self.tau, "above 0 and at most 1")
         if self.noise_floor not in (None, LOCAL):
             number = not isinstance(self.noise_floor, str)
-            _require(number and 0 <= self.noise_floor <= LARGEST_VALUE, "noise_floor",
+            _require(number and 0 <= self.noise_floor <= LARGEST_VALUE, "noise_floor",  # pyright: ignore[reportOperatorIssue]
                      self.noise_floor, "auto, local, or a number of at least 0 in the map's own units")
         for name, value, there in (("scale_mode", self.scale_mode, self.scale_mode == "resolution"),
                                    ("naive_normalisation", "", self.naive_normalisation)):

@@ -259,7 +259,7 @@ def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
         If the arguments cannot be obeyed. --help and --version raise SystemExit(0), as argparse does.
     """
     try:
-        return _parsed(argv)
+        return _parsed(argv)  # pyright: ignore[reportReturnType]
     except SettingError as error:
         raise error.as_option() from None
 

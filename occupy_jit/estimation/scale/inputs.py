@@ -175,7 +175,7 @@ def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, floa
         raise TypeError("volume: give a map, or half_maps whose mean is the map")
     if hasattr(volume, "voxel_size"):
         voxel_size = volume.voxel_size if voxel_size is None else voxel_size
-        volume = volume.data
+        volume = volume.data  # pyright: ignore[reportAssignmentType]
     volume = as_volume(volume)
     if voxel_size is None:
         raise ValueError("voxel_size: an array does not know it; give it in Å")

@@ -22,7 +22,7 @@ def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -
     return grid_start(header, axis_order, voxel_size)
 
 
-def grid_start(header, axis_order, voxel_size):
+def grid_start(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> Any:
     """Where the first voxel lies by the start of the grid alone, in Å along x, y, z."""
     start = dict(zip(axis_order, ints(header, "nxstart", "nystart", "nzstart"), strict=True))
     return tuple(start[axis] * voxel_size for axis in (1, 2, 3))

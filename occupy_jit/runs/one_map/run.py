@@ -362,7 +362,7 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
         log.verdict(code, sentence)
     with open(path, "rb") as file:
         volume = replace(volume, checksum=Checksum(file.fileno(), path))
-    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)])
+    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0)
     make_directory(directory)
     with Outputs() as outputs:
         _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None))
