@@ -68,9 +68,8 @@ def _input(add):
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="map",
-        text="two half maps: run on their mean, with the noise that they show, or after -i MAP on that map, with their "
-             "scale; or auto: each map after -i is a half whose name tells that of the other, or a map beside its "
-             "halves, also of classes; with --emdb those of the entry")
+        text="two half maps, which show the noise: run on their mean, or on the map after -i; auto: find the half maps "
+             "by file name, also of classes, or those of the entry with --emdb")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 

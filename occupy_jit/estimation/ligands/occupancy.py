@@ -143,7 +143,7 @@ def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from occupy_jit.kernels.jit.launch import threads_allowed
+    from occupy_jit.estimation.threads import threads_allowed
 
     surroundings = Surroundings(fitted, sites)
     offset = fitted.solution.offset

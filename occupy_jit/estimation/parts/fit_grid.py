@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels.model.atoms import distance_to_atoms
 from occupy_jit.kernels.model.radial import shell_products, times_radial
 
