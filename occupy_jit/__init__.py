@@ -8,7 +8,7 @@ Importing this package is cheap: neither numpy nor numba is loaded until somethi
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 PROGRAM = "OccuPy"
 
 # name -> module that defines it; None for a module of that name

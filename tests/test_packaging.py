@@ -124,19 +124,22 @@ def test_what_is_imported_is_declared(setup):
     """At the top of a module only what every installation has; extras only where they are used."""
     core = names(setup["options"]["install_requires"]) | {"llvmlite", "markupsafe"}  # numba and jinja2 bring their own
     extras = {name.replace("-", "_") for name in names(setup["options.extras_require"]["all"])}
+    by_entry_point = {"occupy_jit.cli.pipeliner_jobs": {"pipeliner"}}  # imported by ccpem-pipeliner alone
     for module, tree in modules():
         for everywhere, allowed in ((False, core), (True, core | extras)):
             found = {name.partition(".")[0] for name in imports(module, tree, everywhere)}
             found -= set(sys.stdlib_module_names) | {"occupy_jit"}
+            found -= by_entry_point.get(module, set())
             assert found <= allowed, f"{module} imports {found - allowed}"
 
 
 def test_imports_run_downwards():
-    """Kernels know nothing else of the package, and nothing below the command line knows that there is one."""
+    """Kernels know nothing of the package but the machine, and nothing below the command line knows there is one."""
     for module, tree in modules():
         used = {name for name in imports(module, tree, True) if name.startswith("occupy_jit.")}
         if module.startswith("occupy_jit.kernels"):
-            others = {name for name in used if not name.startswith(("occupy_jit.kernels", "occupy_jit.__version__"))}
+            below = ("occupy_jit.kernels", "occupy_jit.machine", "occupy_jit.__version__")
+            others = {name for name in used if not name.startswith(below)}
             assert not others, f"{module} imports {others}"
         if not module.startswith(("occupy_jit.cli", "occupy_jit.__main__")):
             assert not {name for name in used if name.startswith("occupy_jit.cli")}, module
@@ -154,3 +157,32 @@ def test_readme_and_ci_install_for_the_tests_in_the_same_way():
     for text in (read("README.md"), read(".ci/run")):
         assert re.search(r"python3 -m venv \S+ && \S+pip\"? install -q \"\.\[test\]\"", text)
         assert re.search(r"python\"? -m pytest", text)
+
+
+def test_the_version_is_the_same_everywhere():
+    """In `occupy_jit` it is written; what follows it by hand has to keep up."""
+    from occupy_jit import __version__
+
+    assert re.search(r"^version: (.*)$", read("CITATION.cff"), re.M).group(1) == __version__
+    released = re.findall(r"^## \[(\d[\d.]*)\] - (\d{4}-\d\d-\d\d)$", read("CHANGELOG.md"), re.M)
+    assert released[0][0] == __version__
+    assert re.search(r"^date-released: (.*)$", read("CITATION.cff"), re.M).group(1) == released[0][1]
+    assert [date for _, date in released] == sorted((date for _, date in released), reverse=True)
+    assert f'version: "{__version__}"' in read("packaging/conda-forge/recipe.yaml")
+    assert f'"occupy_jit {__version__}"' in read("man/OccuPy.1")
+
+
+def test_containers_install_what_the_package_has():
+    """Both images are made by the same steps, which the gate runs."""
+    gate = read(".ci/run")
+    for name in ("Dockerfile", "occupy_jit.def"):
+        text = read(f"packaging/containers/{name}")
+        assert "[plot,star,model]" in text and "[plot,star,model]" in gate
+        assert "OccuPy --warm-up" in text and "--warm-up" in gate
+
+
+def test_the_changelog_has_the_form_that_it_says():
+    text = read("CHANGELOG.md")
+    kinds = set(re.findall(r"^### (.*)$", text, re.M))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert "## [Unreleased]" in text
