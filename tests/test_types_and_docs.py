@@ -67,7 +67,7 @@ def test_the_stub_has_the_lazy_names_where_they_are():
 def documented():
     """Every public function, class and method below the package, by its full name."""
     for info in pkgutil.walk_packages(occupy_jit.__path__, "occupy_jit."):
-        if info.name.endswith(".__main__"):
+        if info.name.endswith((".__main__", ".pipeliner_jobs")):  # jobs have the methods that the Pipeliner asks for
             continue
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
