@@ -27,8 +27,8 @@ class Normal:
     """
 
     main: np.ndarray
-    cross: Any
-    inner: Any
+    cross: object
+    inner: object
 
     def solve(self, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step and the covariance of the main parameters (pseudo-atoms free).

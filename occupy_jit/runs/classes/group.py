@@ -19,10 +19,7 @@ from occupy_jit.runs.plan.plan import Plan, check_names, masks, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
 
 if TYPE_CHECKING:
-    from occupy_jit.estimation.parts.result import PartsResult
-    from occupy_jit.estimation.scale.result import FullScale
     from occupy_jit.files.maps.mrc_header import MapHeader
-    from occupy_jit.files.relion.star import ClassModel
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.settings import Options, Settings
 
@@ -64,10 +61,10 @@ class ClassMap:
     share: float | None = None
     resolution: float | None = None
     plan: Plan | None = None
-    own: FullScale | None = None
+    own: object = None
     record: dict | None = None
     report: dict | None = None
-    parts: PartsResult | None = None
+    parts: object = None
     targets: tuple = ()
     status: int = 0
     problem: str | None = None
@@ -112,7 +109,7 @@ class Group:
     names: Names
     classes: list
     outputs: tuple
-    model: ClassModel | None = None
+    model: object = None
     project: str = os.curdir
     notes: tuple = ()
     brightest: ClassMap | None = None
@@ -167,7 +164,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
     if options.relion_classes is None:
         return settings, _maps_group(options)
     notes = []
-    chosen = "amplify" not in options.given and all(kind.is_main for kind in requested(settings))
+    chosen = "amplify" not in options.given and all(kind.alone for kind in requested(settings))
     if chosen:
         settings = replace(settings, amplify=True)
     if settings.amplify and "amplify_amount" not in options.given:

@@ -1,0 +1,181 @@
+"""Make the pictures of the documentation from the example data, which are made from random numbers.
+
+    python docs/figures.py                 writes docs/pictures/*.png; needs the extras model, plot and star
+    python docs/figures.py parts states    only these
+
+Each picture shows what the command beside it on the page writes.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+
+from example_data import CLASSES, make  # noqa: E402
+
+import occupy_jit  # noqa: E402
+
+PICTURES = os.path.join(HERE, "pictures")
+BLUE, RED, GREY = "#3a6fd8", "#cc3920", "#888888"
+
+
+def occupy(folder, *arguments):
+    """Run the command in a folder."""
+    path = os.pathsep.join(filter(None, [os.path.dirname(HERE), os.environ.get("PYTHONPATH")]))
+    subprocess.run([sys.executable, "-m", "occupy_jit", *arguments, "--quiet"], cwd=folder, check=True,
+                   env={**os.environ, "PYTHONPATH": path})
+
+
+def figure(width, height):
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
+
+
+def save(made, name):
+    """Write a picture without the date, so that the same data give the same bytes."""
+    os.makedirs(PICTURES, exist_ok=True)
+    made.savefig(os.path.join(PICTURES, name), dpi=110, metadata={"Software": None})
+
+
+def read(*parts):
+    return occupy_jit.read_map(os.path.join(*parts)).data
+
+
+def table(*parts):
+    with open(os.path.join(*parts), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def panels(volumes, name, cuts):
+    """Slices side by side: (title, volume, colours, lowest, highest)."""
+    made = figure(2.5 * len(volumes), 2.8)
+    for axes, (title, volume, colours, low, high) in zip(made.subplots(1, len(volumes)), volumes, strict=True):
+        shown = axes.imshow(volume[cuts], cmap=colours, vmin=low, vmax=high, origin="lower", interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if colours != "gray":
+            made.colorbar(shown, ax=axes, shrink=0.75)
+    save(made, name)
+
+
+def slices(folder):
+    """The map, and what is found of it, in the plane of A and B."""
+    occupy(folder, "-i", "map.mrc", "--amplify", "--save-all-maps")
+    data, scale = read(folder, "map.mrc"), read(folder, "scale_map.mrc")
+    low, confidence = read(folder, "lowpass_map.mrc"), read(folder, "conf_map.mrc")
+    after = read(folder, "out_map.mrc")
+    largest = float(np.percentile(data, 99.9))
+    at = int(round(data.shape[0] / 2 - 7.5 / 1.5))
+    other = int(round(data.shape[0] / 2 + 7.5 / 1.5))
+    maximum = occupy_jit.kernels.sliding_maximum(low, radius=3.0)
+    top = float(np.percentile(maximum, 99.9))
+    panels([("map", data, "gray", -largest / 3, largest), ("low-passed", low, "gray", -top / 3, top),
+            ("sliding maximum", maximum, "gray", 0, top), ("scale", scale, "coolwarm_r", 0, 1),
+            ("confidence", confidence, "viridis", 0, 1)], "method.png", at)
+    made = figure(7.5, 5.2)
+    for row, (where, names) in zip(made.subplots(2, 3), ((at, "A, B"), (other, "C, D")), strict=True):
+        for axes, (title, volume, colours, lowest, highest) in zip(row, (
+                (f"map, {names}", data, "gray", -largest / 3, largest), (f"scale, {names}", scale, "coolwarm_r", 0, 1),
+                (f"equalised, {names}", after, "gray", -largest / 3, largest)), strict=True):
+            shown = axes.imshow(volume[where], cmap=colours, vmin=lowest, vmax=highest, origin="lower",
+                                interpolation="nearest")
+            axes.set_title(title, fontsize=10)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if colours != "gray":
+                made.colorbar(shown, ax=axes, shrink=0.8)
+    save(made, "slices.png")
+    made = figure(5.6, 5.4)
+    for row, (where, names) in zip(made.subplots(2, 2), ((at, "A, B"), (other, "C, D")), strict=True):
+        for axes, (title, volume) in zip(row, (("before", data), ("after", after)), strict=True):
+            axes.imshow(volume[where], cmap="gray", vmin=-largest / 3, vmax=largest, origin="lower",
+                        interpolation="nearest")
+            axes.set_title(f"{names}, {title}", fontsize=10)
+            axes.set_xticks([])
+            axes.set_yticks([])
+    save(made, "equalised.png")
+
+
+def parts(folder):
+    """Occupancy of each chain with its error, and the truth."""
+    from example_data import OCCUPANCY
+
+    occupy(folder, "-i", "map.mrc", "--model", "model.cif", "--output-dir", "parts")
+    rows = table(folder, "parts", "parts_map.csv")
+    made = figure(5, 2.6)
+    axes = made.subplots()
+    names = [row["part"] for row in rows]
+    axes.bar(names, [float(row["occupancy"]) for row in rows], yerr=[float(row["se"]) for row in rows], color=BLUE,
+             capsize=4, label="found, with its standard error")
+    axes.scatter(names, [OCCUPANCY[name] for name in names], color=RED, marker="_", s=900, zorder=3, label="simulated")
+    axes.set_ylabel("occupancy")
+    axes.set_ylim(0, 1.2)
+    axes.legend(fontsize=8, loc="upper center", ncols=2, markerscale=0.4)
+    save(made, "parts.png")
+
+
+def classes(folder):
+    """Occupancy of each chain in each class."""
+    occupy(folder, "--relion-classes", "Class3D/job010/run_it005_model.star", "--model", "model.cif", "--output-dir",
+           "classes")
+    rows = table(folder, "classes", "classparts_run_it005.csv")
+    made = figure(6, 2.8)
+    axes = made.subplots()
+    kinds = sorted({row["class"] for row in rows})
+    names = sorted(CLASSES[0])
+    for number, kind in enumerate(kinds):
+        mine = {row["part"]: row for row in rows if row["class"] == kind}
+        axes.bar(np.arange(len(names)) + 0.27 * (number - 1), [float(mine[name]["occupancy"]) for name in names], 0.25,
+                 yerr=[float(mine[name]["se"]) for name in names], capsize=3, label=f"class {number + 1}",
+                 color=(BLUE, RED, GREY)[number])
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylabel("occupancy")
+    axes.set_ylim(0, 1.3)
+    axes.legend(fontsize=8, ncols=3, loc="upper center")
+    save(made, "classes.png")
+
+
+def states(folder):
+    """Occupancy of each part in each volume, ordered by state."""
+    occupy(folder, "-i", "volumes", "--model", "model.cif", "--states", "--output-dir", "states")
+    state = {row["map"]: int(row["state"]) for row in table(folder, "states", "states_volumes.csv")}
+    rows = sorted(table(folder, "states", "occupancies.csv"), key=lambda row: (state[row["map"]], row["map"]))
+    names = [name for name in rows[0] if name != "map"]
+    made = figure(7, 2.4)
+    axes = made.subplots()
+    shown = axes.imshow([[float(row[name]) for row in rows] for name in names], cmap="coolwarm_r", vmin=0, vmax=1,
+                        aspect="auto", interpolation="nearest")
+    axes.set_yticks(range(len(names)), names)
+    numbers = [state[row["map"]] for row in rows]
+    for kind in sorted(set(numbers)):
+        first, count = numbers.index(kind), numbers.count(kind)
+        axes.text(first + count / 2 - 0.5, -0.75, f"state {kind}", ha="center", fontsize=9)
+        if first:
+            axes.axvline(first - 0.5, color="black")
+    axes.set_xticks([])
+    axes.set_xlabel("volumes")
+    made.colorbar(shown, ax=axes, label="occupancy")
+    save(made, "states.png")
+
+
+def main(names):
+    """Make all groups of pictures, or those of these names."""
+    groups = {one.__name__: one for one in (slices, parts, classes, states)}
+    with tempfile.TemporaryDirectory() as folder:
+        make(folder)
+        for name in names or groups:
+            groups[name](folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
