@@ -70,11 +70,11 @@ def test_the_section_goes_through_the_ligand_where_it_is_widest():
     position, voxel_size = np.array([-30.0, -25.0, -20.0]), 1.0
     grid = np.moveaxis(np.indices((60, 60, 60)), 0, -1)[..., ::-1] * voxel_size + position
     distance = np.linalg.norm(grid[..., None, :] - flat, axis=-1).min(-1)
-    volume = SimpleNamespace(data=np.exp(-(distance / 1.5) ** 2).astype(np.float32), position=position,
-                             voxel_size=voxel_size)
+    volume = SimpleNamespace(data=np.exp(-(distance / 1.5) ** 2).astype(np.float32), voxel_size=voxel_size)
     far = np.array([[20.0, 0, 0]])
     model = SimpleNamespace(xyz=np.concatenate([flat, far]), residue=np.array([0] * 10 + [1]))
-    fitted = SimpleNamespace(model=model, ligands=SimpleNamespace(residues=[np.array([0])]))
+    fitted = SimpleNamespace(model=model, frame=SimpleNamespace(origin=position),
+                             ligands=SimpleNamespace(residues=[np.array([0])]))
     row = {"part": "A/LIG1", "occupancy": 1.0, "low": 0.9, "high": 1.1, "call": "present", "detection_limit": 0.1,
            "remark": "", "relative_to_chain": None, "dB": None, "differs": False, "chain": "A"}
     (found,) = pictures(volume, fitted, [row])

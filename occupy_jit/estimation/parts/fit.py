@@ -260,6 +260,7 @@ def _best_frame(data, voxel_size, frames, model, part):
         if atoms.n_outside > _MOST_OUTSIDE * len(model) or len(atoms.part) < _FEWEST_ATOMS:
             continue
         frame = registration.find_frame(coarse, spacing, atoms.positions, atoms.weights, detail)
+        frame.origin = np.asarray(origin, float)
         if best is None or frame.score_here > best[1].score_here:
             best = (atoms, frame)
         if not frame.refused:

@@ -40,6 +40,8 @@ class Frame:
         By what factor the density at the atoms would rise.
     voxel_factor : float
         Voxel size that the model fits best with, over the one that is used; 1 if that is no better.
+    origin : ndarray (3,) or None
+        Where the first voxel of the map lies in the frame of the model, along x, y, z in Å.
     """
 
     score_here: float
@@ -50,6 +52,7 @@ class Frame:
     displacement: float = 0.0
     gain: float = 1.0
     voxel_factor: float = 1.0
+    origin: np.ndarray | None = None
 
     @property
     def refused(self) -> bool:

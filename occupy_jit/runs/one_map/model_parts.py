@@ -81,7 +81,7 @@ def _rows(fitted, volume, result):
 
     from occupy_jit.kernels.model.atoms import density_at
 
-    positions = (fitted.model.xyz - np.asarray(volume.position))[:, ::-1] / volume.voxel_size
+    positions = (fitted.model.xyz - fitted.frame.origin)[:, ::-1] / volume.voxel_size
     scale = density_at(np.ascontiguousarray(result.scale, np.float32), positions)
     inside = ((positions >= 0) & (positions <= np.array(result.scale.shape) - 1)).all(axis=1)
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,14 @@ _BOND = 2.0  # Å
 _WHITE, _BLACK = 0.02, 0.997  # quantiles of the densities about a site
 
 
+class _Placed(NamedTuple):
+    """A map where the model lies in it: `origin` is the place of its first voxel in the model's frame."""
+
+    data: np.ndarray
+    origin: np.ndarray
+    voxel_size: float
+
+
 def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -> tuple[LigandSite, ...]:
     """What the report shows of the ligands.
 
@@ -41,7 +49,8 @@ def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -
     """
     if fitted.ligands is None:
         return ()
-    cuts = [_cut(volume, fitted.model, own) for own in fitted.ligands.residues[:_MOST]]
+    placed = _Placed(np.ascontiguousarray(volume.data, np.float32), fitted.frame.origin, volume.voxel_size)
+    cuts = [_cut(placed, fitted.model, own) for own in fitted.ligands.residues[:_MOST]]
     levels = [np.quantile(section, (0.5 * _WHITE, _BLACK)) for section, *_ in cuts]
     low, high = max(0.0, float(np.median([level[0] for level in levels]))), float(np.median([v[1] for v in levels]))
     return tuple(LigandSite(row["part"], in_words(row), _details(row),
@@ -61,7 +70,7 @@ def _details(row):
     return ", ".join(said)
 
 
-def _cut(volume, model, residues):
+def _cut(placed, model, residues):
     """Section through the ligand in its plane; places of its atoms and bonds, and of those beside it."""
     own = np.isin(model.residue, residues)
     xyz = model.xyz[own]
@@ -74,8 +83,7 @@ def _cut(volume, model, residues):
     corner = middle - np.array([nx, ny]) * _PIXEL / 2
     x, y = (corner[k] + (np.arange(n) + 0.5) * _PIXEL for k, n in ((0, nx), (1, ny)))
     plane = centre + x[None, :, None] * axes[0] + y[:, None, None] * axes[1]
-    data = np.ascontiguousarray(volume.data, np.float32)
-    section = np.mean([_density(volume, data, plane + height * axes[2]) for height in _SLAB], axis=0)
+    section = np.mean([_density(placed, plane + height * axes[2]) for height in _SLAB], axis=0)
     beside = model.xyz[~own] - centre
     flat = beside @ axes.T
     inside = ((np.abs(flat[:, 2]) < _NEAR_PLANE) & (flat[:, :2] > corner).all(1)
@@ -83,10 +91,10 @@ def _cut(volume, model, residues):
     return (section, along - corner, _bonds(xyz), flat[inside, :2] - corner, _bonds(beside[inside]))
 
 
-def _density(volume, data, points):
+def _density(placed, points):
     """Density at points [x, y, z] in Å."""
-    places = (points.reshape(-1, 3) - np.asarray(volume.position))[:, ::-1] / volume.voxel_size
-    return density_at(data, places).reshape(points.shape[:2])
+    places = (points.reshape(-1, 3) - placed.origin)[:, ::-1] / placed.voxel_size
+    return density_at(placed.data, places).reshape(points.shape[:2])
 
 
 def _bonds(xyz):
