@@ -71,8 +71,8 @@ def get_map_occupancy(data: np.ndarray, occ_kernel: int | float | np.ndarray, so
     if not full > 0:
         raise ValueError(f"the full scale is {full:g}: nothing stands above 0; subtract the solvent level first")
     occ = sliding_maximum(data, radius, size)
-    silent = None if sol_threshold is None else occ < sol_threshold
-    occ /= np.float32(full)
+    silent = None if sol_threshold is None else occ < sol_threshold  # pyright: ignore[reportOperatorIssue]
+    occ /= np.float32(full)  # pyright: ignore[reportOperatorIssue]
     np.clip(occ, 0, 1, out=occ)
     if silent is not None:
         occ[silent] = 0

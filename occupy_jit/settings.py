@@ -5,10 +5,13 @@ its unit), and the default stands here only: the parser takes it from here, and 
 record. Standard library only: ``OccuPy --help`` imports no numpy.
 """
 
+from __future__ import annotations
+
 import math
 import numbers
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -25,6 +28,12 @@ CLASSES_AMOUNT = -0.75
 """Amount of ``amplify`` for the classes of a classification, where none is given."""
 LARGEST_RADIUS = 500
 """Of the ball, in voxels: far beyond sense, but not beyond memory."""
+LARGEST_LENGTH = 10_000
+"""Å, of a low-pass, a resolution or a tile: beyond any box."""
+LARGEST_POWER = 100
+"""Of a gamma, or of the confidence: the result stays the same long before."""
+LARGEST_COUNT = 100_000
+"""Of threads, or of jobs."""
 LARGEST_VALUE, SMALLEST_RANGE = 1e15, 1e-15
 """Of the values of a map: beyond, squares that the estimate forms leave single precision, those of noise a thousandth
 of the map included. Only damaged files hold such values."""
@@ -41,10 +50,11 @@ def _number(value, name):
     _require(number, name, repr(value) if isinstance(value, str) else value, "a number")
 
 
-def _positive(value, name, unit=""):
+def _positive(value, name, unit="", largest=LARGEST_LENGTH):
     if value is not None:
         _number(value, name)
-        _require(math.isfinite(value) and value > 0, name, value, f"a positive number{unit}")
+        _require(math.isfinite(value) and 0 < value <= largest, name, value,
+                 f"a positive number{unit}, at most {largest:g}")
 
 
 def _within(value, low, high, name):
@@ -98,7 +108,7 @@ class Settings:
         _positive(self.resolution_angstrom, "resolution_angstrom", " of Å")
         _positive(self.tile_size_angstrom, "tile_size_angstrom", " of Å")
         _positive(self.kernel_radius, "kernel_radius", " of voxels")
-        _positive(self.hedge_confidence, "hedge_confidence")
+        _positive(self.hedge_confidence, "hedge_confidence", largest=LARGEST_POWER)
         if self.kernel_radius is not None:
             _require(self.kernel_radius <= LARGEST_RADIUS, "kernel_radius", self.kernel_radius,
                      f"at most {LARGEST_RADIUS} voxels")
@@ -113,7 +123,7 @@ class Settings:
             _require(0 < self.tau <= 1, "tau", self.tau, "above 0 and at most 1")
         if self.noise_floor not in (None, LOCAL):
             number = not isinstance(self.noise_floor, str)
-            _require(number and math.isfinite(self.noise_floor) and self.noise_floor >= 0, "noise_floor",
+            _require(number and 0 <= self.noise_floor <= LARGEST_VALUE, "noise_floor",  # pyright: ignore[reportOperatorIssue]
                      self.noise_floor, "auto, local, or a number of at least 0 in the map's own units")
         for name, value, there in (("scale_mode", self.scale_mode, self.scale_mode == "resolution"),
                                    ("naive_normalisation", "", self.naive_normalisation)):
@@ -130,9 +140,34 @@ class Settings:
                               (self.sigmoid_gamma, "sigmoid_gamma")):
             if gamma is not None:
                 _number(gamma, option)
-                _require(math.isfinite(gamma) and gamma >= 1, option, gamma, "at least 1")
+                _require(1 <= gamma <= LARGEST_POWER, option, gamma, f"at least 1, and at most {LARGEST_POWER}")
         _number(self.pivot, "pivot")
         _require(0 < self.pivot < 1, "pivot", self.pivot, "above 0 and below 1")
+        require_effect(self, [item.name for item in fields(self) if getattr(self, item.name) != item.default])
+
+
+def require_effect(settings: Settings, given: Collection[str]) -> None:
+    """Raise SettingError where a setting that is given can have no effect, for want of another.
+
+    Parameters
+    ----------
+    settings : Settings
+    given : collection of str
+        Names of fields.
+    """
+    gammas = (settings.amplify_gamma, settings.attenuate_gamma, settings.sigmoid_gamma)
+    modifies = settings.amplify or settings.exclude_solvent or any(gamma is not None for gamma in gammas)
+    amplifies = settings.amplify or settings.amplify_gamma is not None or settings.sigmoid_gamma is not None
+    for name, works, needed in (
+            ("amplify_amount", settings.amplify, "{amplify}"),
+            ("amplify_limit", amplifies, "{amplify}, {amplify_gamma} or {sigmoid_gamma}"),
+            ("pivot", settings.sigmoid_gamma is not None, "{sigmoid_gamma}"),
+            ("plain_factors", modifies, "a modification, such as {amplify}"),
+            ("lowpass_amplified_angstrom", modifies, "a modification, such as {amplify}"),
+            ("match_histogram", modifies, "a modification, such as {amplify}"),
+            ("tile_size_angstrom", not settings.naive_normalisation, "a search (leave {naive_normalisation} out)")):
+        if name in given and not works:
+            raise SettingError(name, "", f"has no effect without {needed}: add that, or leave it out")
 
 
 def _once(default):
@@ -240,7 +275,7 @@ class Options:
     def __post_init__(self):
         selections(self.parts)  # says what cannot be understood
         _require(self.b_factors in B_FACTORS, "b_factors", self.b_factors, " or ".join(B_FACTORS))
-        _positive(self.voxel_size, "voxel_size", " of Å")
+        _positive(self.voxel_size, "voxel_size", " of Å", largest=1000)
         if self.states is not None and self.states is not True:
             _require(self.states >= 1, "states", self.states, "at least 1")
         if self.save_solvent_def is not None:
@@ -249,7 +284,7 @@ class Options:
         for count, option in ((self.threads, "threads"), (self.jobs, "jobs"),
                               (self.cluster_jobs, "cluster_jobs")):
             if count is not None:
-                _require(count >= 1, option, count, "at least 1")
+                _require(1 <= count <= LARGEST_COUNT, option, count, f"at least 1, and at most {LARGEST_COUNT}")
 
 
 def default(name: str) -> Any:

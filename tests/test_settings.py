@@ -1,5 +1,6 @@
 """Settings and options: one source of defaults, validated once, and the way through a record and back."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -34,7 +35,12 @@ VALUES = {
 @given(st.data())
 def test_what_is_recorded_comes_back_through_json(cls, data):
     given_values = data.draw(st.fixed_dictionaries({}, optional=VALUES[cls]))
-    made = chosen(cls, {**given_values, "of another class": 1})
+    with contextlib.suppress(UsageError):  # what could have no effect is refused
+        made = chosen(cls, {**given_values, "of another class": 1})
+        check_repeated(cls, made)
+
+
+def check_repeated(cls, made):
     back = from_record(cls, json.loads(json.dumps(recorded(made))))
     assert dataclasses.replace(cls(), **back) == made
     assert set(back) == set(recorded(cls()))
@@ -67,3 +73,11 @@ def test_no_name_is_both_a_setting_and_an_option():
     """The parser finds the field of an option by its name."""
     assert not {field.name for field in dataclasses.fields(Settings)} & {
         field.name for field in dataclasses.fields(Options)}
+
+
+@pytest.mark.parametrize("name", ["amplify_gamma", "attenuate_gamma", "sigmoid_gamma", "lowpass_input_angstrom",
+                                  "resolution_angstrom", "tile_size_angstrom", "hedge_confidence"])
+def test_numbers_beyond_all_sense_are_refused(name):
+    for value in (1e300, 1e7):
+        with pytest.raises(UsageError, match="at most"):
+            Settings(**{name: value})

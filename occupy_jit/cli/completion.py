@@ -57,8 +57,8 @@ def script(shell: Any) -> str:
     kinds = {"file": shtab.FILE, "directory": shtab.DIRECTORY, "map": {**shtab.FILE, "bash": "_occupy_map_files"}}
     parser = build_parser()
     for action in parser._actions:
-        if action.path:
-            action.complete = kinds[action.path]
+        if action.path:  # pyright: ignore[reportAttributeAccessIssue]
+            action.complete = kinds[action.path]  # pyright: ignore[reportAttributeAccessIssue]
     text = shtab.complete(parser, shell=shell, preamble={"bash": _BASH_MAPS}).rstrip("\n") + "\n"
     lines = _FINISHED[shell](text).split("\n")
     lines.insert(1, MARK)  # the first line has to stay the first: zsh reads it to know whose completion this is

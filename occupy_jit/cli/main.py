@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(settings, options)
     except SystemExit as stop:  # --help and --version, or a signal
         if hasattr(stop, "signum"):
-            return _fail("interrupted; every file that was written is complete", stop.code)
+            return _fail("interrupted; every file that was written is complete", stop.code)  # pyright: ignore[reportReturnType]
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
@@ -74,7 +74,7 @@ def entry() -> None:
     _open_closed_streams()
     install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
     # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     status = main()
     try:
         sys.stdout.flush()

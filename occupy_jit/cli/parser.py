@@ -19,9 +19,18 @@ from occupy_jit.cli.argument_parser import (
     number,
     whole,
 )
-from occupy_jit.errors import UsageError
-from occupy_jit.modifications import TABLE
-from occupy_jit.settings import B_FACTORS, CLASS_DENSITIES, CLASSES_AMOUNT, SCALE_MODES, Options, Settings, chosen
+from occupy_jit.errors import SettingError, UsageError
+from occupy_jit.modifications import TABLE, requested
+from occupy_jit.settings import (
+    B_FACTORS,
+    CLASS_DENSITIES,
+    CLASSES_AMOUNT,
+    SCALE_MODES,
+    Options,
+    Settings,
+    chosen,
+    require_effect,
+)
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -59,9 +68,8 @@ def _input(add):
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="map",
-        text="two half maps: run on their mean, with the noise that they show, or after -i MAP on that map, with their "
-             "scale; or auto: each map after -i is a half whose name tells that of the other, or a map beside its "
-             "halves, also of classes; with --emdb those of the entry")
+        text="two half maps, which show the noise: run on their mean, or on the map after -i; auto: find the half maps "
+             "by file name, also of classes, or those of the entry with --emdb")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -225,12 +233,12 @@ def build_parser() -> Parser:
         group = parser.add_argument_group(title, description)
         rows(partial(add_option, group))
     group.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}",
-                       help="print the version").path = None
-    group.add_argument("-h", "--help", action="help", help="print this help").path = None
+                       help="print the version").path = None  # pyright: ignore[reportAttributeAccessIssue]
+    group.add_argument("-h", "--help", action="help", help="print this help").path = None  # pyright: ignore[reportAttributeAccessIssue]
     return parser
 
 
-def parse(argv: list[str]) -> tuple[Settings, Options]:
+def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
     """Parse the arguments and check that they can be obeyed together.
 
     Parameters
@@ -240,7 +248,8 @@ def parse(argv: list[str]) -> tuple[Settings, Options]:
 
     Returns
     -------
-    settings : occupy_jit.settings.Settings
+    settings : occupy_jit.settings.Settings, or dict
+        With --rerun what is given anew, by name: `occupy_jit.cli.rerun.repeated` makes settings of it.
     options : occupy_jit.settings.Options
 
     Raises
@@ -248,12 +257,44 @@ def parse(argv: list[str]) -> tuple[Settings, Options]:
     UsageError
         If the arguments cannot be obeyed. --help and --version raise SystemExit(0), as argparse does.
     """
+    try:
+        return _parsed(argv)  # pyright: ignore[reportReturnType]
+    except SettingError as error:
+        raise error.as_option() from None
+
+
+def _parsed(argv):
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in vars(build_parser().parse_args(argv)).items()}
     options = chosen(Options, {**given, "given": frozenset(given), "command_line": (PROGRAM, *argv)})
     options = _with_half_maps(options)
-    _check(options)
-    return chosen(Settings, given), options
+    check(options)
+    if options.rerun:
+        return given, options  # they mean something only with those of the record
+    if options.relion_classes and "amplify" not in given and not any(
+            given.get(row.asked_by) for row in TABLE if not row.is_main):
+        given["amplify"] = True  # as classes are modified where nothing else is asked for
+    settings = chosen(Settings, given)
+    check_effects(settings, options)
+    return settings, options
+
+
+def check_effects(settings: Settings, options: Options) -> None:
+    """Raise UsageError for options that are given and can have no effect."""
+    given = options.given
+    require_effect(settings, given)
+    made = requested(settings)
+    for name, works, needed in (
+            ("output_map", any(kind.is_main for kind in made), "--amplify or --exclude-solvent, whose map it names"),
+            ("subtraction_mask", any(kind.removes for kind in made), "a modification that removes something, such as "
+             "--attenuate-gamma"),
+            ("b_factors", options.model is not None, "--model"),
+            ("emdb_dir", bool(options.emdb), "--emdb"),
+            ("min_vis_scale", options.save_chimerax, "the ChimeraX script (leave --no-save-chimerax out)"),
+            ("report_paths", options.report or options.demo, "--report")):
+        if name in given and not works and not options.rerun:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option}: has no effect without {needed}: add that, or leave it out")
 
 
 def _with_half_maps(options):
@@ -282,7 +323,7 @@ def _with_half_maps(options):
     return replace(options, input_map=(halves[0],))
 
 
-def _check(options):
+def check(options: Options) -> None:
     """Raise UsageError for options that contradict each other; ranges are the business of Settings and Options."""
     if any(getattr(options, errand) is not None and getattr(options, errand) is not False for errand in ERRANDS):
         return

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from occupy_jit import __version__
 from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
-from occupy_jit.settings import from_record
-
-if TYPE_CHECKING:
-    from occupy_jit.settings import Options, Settings
+from occupy_jit.settings import Options, Settings, from_record, names
 
 
-def repeated(settings: Settings, options: Options) -> tuple[Settings, Options]:
+def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
     """Settings and options of the run whose record the options name.
 
     Parameters
     ----------
-    settings : occupy_jit.settings.Settings
+    values : dict
+        Settings that the user gives anew, by name: they win over those that are recorded.
     options : occupy_jit.settings.Options
-        What the user gives anew wins over what is recorded.
+        So do those that are given.
 
     Returns
     -------
@@ -41,15 +40,19 @@ def repeated(settings: Settings, options: Options) -> tuple[Settings, Options]:
     record = read_record(options.rerun, pipe=True)
     if record.get("finished") is False:
         raise InputError(f"{name}: is the record of a run on several maps that did not come to its end; run them again")
+    _require_known_version(record["occupy_jit"], name)
     try:
         sources, digests = _inputs(record)
         recorded = record["settings"], record["options"]
     except (KeyError, TypeError, AttributeError):
         raise InputError(f"{name}: is no record of a run; give the occupy_NAME.json of a run") from None
     try:
-        settings, changed = (replace(given, **{field: value for field, value in from_record(type(given), old).items()
-                                               if field not in options.given})
-                             for given, old in zip((settings, options), recorded, strict=True))
+        old_settings, old_options = (from_record(kind, old) for kind, old in zip((Settings, Options), recorded,
+                                                                                 strict=True))
+        anew = {field: values[field] for field in names(Settings) if field in values}
+        settings = Settings(**{**old_settings, **anew})
+        changed = replace(options, **{field: value for field, value in old_options.items()
+                                      if field not in options.given})
         given = options.given.union(record.get("given", ()))
         if not all(isinstance(path, str) for path in (*digests, *given)):
             raise TypeError("names are text")
@@ -57,7 +60,19 @@ def repeated(settings: Settings, options: Options) -> tuple[Settings, Options]:
         raise InputError(f"{name}: settings or options in it are not those of this version; run the map again with "
                          "-i") from None
     _check_unchanged(digests)
-    return settings, replace(changed, rerun=None, given=given, **sources)
+    return settings, replace(changed, rerun=None, given=given, **sources)  # pyright: ignore[reportReturnType]
+
+
+def _require_known_version(version, name):
+    """Refuse the record of a newer program: what its settings mean is not known here."""
+    if _numbers(version) > _numbers(__version__):
+        raise InputError(f"{name}: was written by OccuPy {shown(version)}, newer than this one ({__version__}); "
+                         "install that version to repeat the run")
+
+
+def _numbers(version):
+    """A version as numbers that can be compared."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version.partition("+")[0])[:3]]
 
 
 def _inputs(record):

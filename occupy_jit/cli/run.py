@@ -9,7 +9,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from occupy_jit.cli import many
+from occupy_jit.cli import many, parser
 from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.machine.threads import environment_number, thread_count
 from occupy_jit.runs import warmup
@@ -59,6 +59,7 @@ def run(settings: Settings, options: Options, console: Console) -> int:
         from occupy_jit.cli.rerun import repeated
 
         settings, options = repeated(settings, options)
+        parser.check(options)
     options = many.with_maps(options, console)
     if options.states is not None:
         from occupy_jit.runs.states import run as states

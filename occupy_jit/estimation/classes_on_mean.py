@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Settings
 
 
-def mean_map(volumes: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def mean_map(volumes: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray | None:
     """Mean of maps, or scales, of the classes.
 
     The noise power of a class goes with one over its number of particles: weights that are shares of the particles make

@@ -13,10 +13,10 @@ FEWEST = 3
 FINEST_VOXELS = 2.15
 """Resolution, in voxels, beyond which a map holds little: interpolation and the corners of Fourier space."""
 
-REMARK = ("relative to the region of full scale, which has to be rigid and full; not told apart from blur: another "
-          "local resolution (a map filtered or sharpened locally, or processed by a network, cannot be used), nucleic "
-          "acid beside protein (reads as 25 to 35 Å^2), parts below 15 Å, whose neighbours are mixed in")
-"""What the separation cannot tell."""
+REMARK = ("relative to the region of full scale, which must be rigid and fully occupied. Unreliable for maps that were "
+          "filtered or sharpened locally or processed by a network, for nucleic acid next to protein (an offset of 25 "
+          "to 35 Å^2), and for parts smaller than 15 Å")
+"""Limits of the separation of occupancy and flexibility."""
 
 _TOLERANCE = 0.97
 

@@ -80,7 +80,7 @@ class Stream:
         self._file = self._content = open_input(path, what, pipe)
         try:
             self.size = os.fstat(self._file.fileno()).st_size
-            start = self._file.peek(4) if unpack else b""
+            start = self._file.peek(4) if unpack else b""  # pyright: ignore[reportAttributeAccessIssue]
         except OSError as error:
             self._file.close()
             raise _read_error(path, error, what) from error
@@ -146,8 +146,8 @@ class Stream:
         name = shown(self.path)
         try:
             if self.compression is None:
-                return self._file.readinto(view)
-            piece = self._content.read1(len(view))
+                return self._file.readinto(view)  # pyright: ignore[reportAttributeAccessIssue]
+            piece = self._content.read1(len(view))  # pyright: ignore[reportAttributeAccessIssue]
             view[:len(piece)] = piece
             return len(piece)
         except EOFError as error:

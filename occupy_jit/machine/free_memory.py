@@ -5,7 +5,7 @@ import os
 from occupy_jit.machine.cgroups import memory_left
 
 
-def available(proc: str = "/proc") -> int:
+def available(proc: str = "/proc") -> int | None:
     """Bytes that this process may still take; None if unknown.
 
     The least of the memory that is free, what the control groups around this process leave, and the limit on

@@ -19,7 +19,7 @@ ERROR = ((0.0, "#efece6"), (1.0, "#b35900"))
 _DARK_TEXT, _LIGHT_TEXT = "#111", "#fff"
 
 
-def ramp(stops: Sequence[tuple[Any, ...]], values: np.ndarray) -> np.ndarray:
+def ramp(stops: Sequence[tuple[Any, ...]], values: Any) -> np.ndarray:
     """Colours of values, straight lines between the stops.
 
     Parameters

@@ -32,7 +32,7 @@ def _plain(value, where, replaced):
     elif isinstance(value, os.PathLike):
         return os.fsdecode(value)
     elif hasattr(value, "tolist"):  # a numpy array or scalar, without importing numpy
-        value = value.tolist()
+        value = value.tolist()  # pyright: ignore[reportAttributeAccessIssue]
         if value is None or isinstance(value, (bool, str)):
             return value
     if isinstance(value, int):
@@ -80,7 +80,7 @@ def write_record(file: IO[str], record: dict[str, Any]) -> None:
     replaced = {}
     content = _plain({key: item for key, item in record.items() if key not in (_PROGRAM, "format", _NOT_FINITE)}, (),
                      replaced)
-    content = {_PROGRAM: __version__, "format": FORMAT, **content}
+    content = {_PROGRAM: __version__, "format": FORMAT, **content}  # pyright: ignore[reportGeneralTypeIssues]
     if replaced:
         content[_NOT_FINITE] = replaced
     file.write(_lines(content) + "\n")

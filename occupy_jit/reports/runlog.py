@@ -29,7 +29,7 @@ _INDENT = " " * 11
 def value_text(value: bool | float | str | None) -> str:
     """A value as a person reads it: six digits, yes and no, lists with commas, "-" for none."""
     if hasattr(value, "tolist"):  # numpy
-        value = value.tolist()
+        value = value.tolist()  # pyright: ignore[reportAttributeAccessIssue]
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -219,7 +219,7 @@ def _run_model():
     from occupy_jit.files.models.residue_names import PROTEIN
 
     n, voxel_size = 26, 1.5
-    at = np.stack(np.indices((7, 7, 7)), -1).reshape(-1, 3)
+    at = np.stack(np.indices((7, 7, 7)), -1).reshape(-1, 3)  # pyright: ignore[reportCallIssue]
     xyz = 11 + 2.6 * at + np.sin(at[:, ::-1] * 7.1 + np.sin(at * 5.3) * 3)
     residues = [Residue("AB"[i > 20], "UNK", str(i), True) for i in range(len(at) // 8 + 1)]
     ones = np.ones(len(at))

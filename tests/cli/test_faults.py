@@ -124,6 +124,14 @@ def test_disk_full(size, folder, tmp_path):
     assert "the disk is full" in ran.stderr
 
 
+def test_inodes_used_up(folder, tmp_path):
+    """Where no more files fit, however small, that is what is said."""
+    for inodes in (1, 4):  # none at all, and too few for all outputs
+        ran = in_private_mount(f"8m,nr_inodes={inodes}", str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet",
+                               "--output-dir", tmp_path)
+        assert ran.returncode == 1 and "no more files fit on the disk: its inodes are used up" in ran.stderr
+
+
 def test_disk_that_suffices(folder, tmp_path):
     """The same on a disk with room: the two tests above see the disk, and not something else."""
     ran = in_private_mount("8m", str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path)

@@ -1,13 +1,16 @@
 """Inputs that would hold the program up or fill the memory: pipes, what inflates without end, endless lists."""
 
 import bz2
+import copy
 import gzip
+import json
 import os
 import subprocess
 import time
 
 import pytest
 
+from occupy_jit.cli import main
 from occupy_jit.errors import InputError
 from occupy_jit.files import streams
 from tests.command import SECONDS, command, environment, particle, run, write
@@ -102,3 +105,54 @@ def test_what_is_too_large_is_refused_and_not_cut(tmp_path):
     packed.write_bytes(packed.read_bytes()[:-5])
     with pytest.raises(InputError, match="cut short"):
         streams.read_text(str(packed), "list", 6000, unpack=True)
+
+
+@pytest.fixture(scope="module")
+def record(here):
+    """The record of a run, as it is written."""
+    assert run("-i", "map.mrc", "--amplify", "--output-dir", "recorded", cwd=here).returncode == 0
+    return json.loads((here / "recorded" / "occupy_map.json").read_text())
+
+
+@pytest.mark.parametrize("where, name, value, status, words", [
+    ("settings", "amplify_gamma", 1e300, 2, "--amplify-gamma 1e+300: must be"),
+    ("settings", "sigmoid_gamma", 1e300, 2, "--sigmoid-gamma 1e+300: must be"),
+    ("settings", "lowpass_input_angstrom", 1e300, 2, "--lowpass-input 1e+300: must be"),
+    ("settings", "lowpass_amplified_angstrom", 1e300, 2, "--lowpass-amplified 1e+300: must be"),
+    ("settings", "pivot", 0.3, 2, "--pivot: has no effect without --sigmoid-gamma"),
+    ("settings", "kernel_size", 4, 2, "--kernel-size 4: must be"),
+    ("options", "threads", 10 ** 9, 2, "--threads 1000000000: must be"),
+    ("options", "voxel_size", 1e300, 2, "--voxel-size 1e+300: must be"),
+    ("options", "reference_mask", "a\0b", 3, "not a possible file name"),
+    (None, "occupy_jit", "999", 3, "newer than this one"),
+    (None, "occupy_jit", "0.1.1", 3, "newer than this one"),
+    (None, "format", 999, 3, "newer version")])
+def test_a_record_that_was_edited_is_checked_like_options(where, name, value, status, words, here, record, tmp_path,
+                                                          capsys, monkeypatch):
+    monkeypatch.chdir(here)
+    edited = copy.deepcopy(record)
+    (edited if where is None else edited[where])[name] = value
+    (tmp_path / "edited.json").write_text(json.dumps(edited))
+    assert main.main(["--rerun", str(tmp_path / "edited.json"), "--output-dir", str(tmp_path / "out")]) == status
+    out, err = capsys.readouterr()
+    assert words in err and err.count("\n") == 1 and err.startswith("OccuPy: error: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_list_of_absent_maps_is_told_in_ten_lines(here, tmp_path):
+    (tmp_path / "list").write_text("".join(f"absent{number}.mrc\n" for number in range(3000)))
+    ran = run("-i", f"@{tmp_path / 'list'}", "--output-dir", tmp_path / "out", cwd=here)
+    lines = ran.stderr.splitlines()
+    assert ran.returncode == 3 and len(lines) == 11
+    assert lines[10] == "OccuPy: error: and 2990 more maps that cannot be used"
+    assert len(ran.stdout.splitlines()) < 30
+
+
+def test_a_star_file_of_more_maps_than_any_classification_has(tmp_path):
+    pytest.importorskip("gemmi")
+    from tests.classification import model_star
+
+    (tmp_path / "run_it025_model.star").write_text(model_star([f"absent{k}.mrc" for k in range(20_000)]))
+    begun = time.process_time()
+    assert main.main(["--relion-classes", str(tmp_path / "run_it025_model.star")]) == 3
+    assert time.process_time() - begun < 20

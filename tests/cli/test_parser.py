@@ -106,6 +106,14 @@ OPTIONS = {
 SOURCES = ("--input-map", "--demo", "--relion-classes", "--rerun", "--emdb")
 
 
+# Without these they could have no effect.
+NEEDED = {"--output-map": ["--amplify"], "--amplify-amount": ["--amplify"], "--amplify-limit": ["--amplify-gamma", "2"],
+          "--pivot": ["--sigmoid-gamma", "3"], "--plain-factors": ["--amplify"], "--lowpass-amplified": ["--amplify"],
+          "--match-histogram": ["--attenuate-gamma", "2"], "--b-factors": ["--model", "m.cif"],
+          "--subtraction-mask": ["--attenuate-gamma", "2"], "--report-paths": ["--report"],
+          "--emdb-dir": ["--emdb", "1"]}
+
+
 def arguments(option, values, spelling=None):
     """A command line around one option that can be obeyed."""
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
@@ -150,10 +158,39 @@ def test_an_option_sets_its_attribute_in_all_its_spellings(option):
         spellings += [arguments(option, [], f"{option}={values[0]}"),
                       arguments(option, [], f"{underscored}={values[0]}")]
     for argv in spellings:
+        argv = [word for word in argv if option != "--emdb-dir" or word not in ("-i", "a")] + NEEDED.get(option, [])
         settings, options = parse(argv)
-        assert getattr(settings if hasattr(settings, name) else options, name) == wanted
+        if option != "--rerun":
+            assert getattr(settings if hasattr(settings, name) else options, name) == wanted
         assert name in options.given
         assert options.command_line == ("OccuPy", *argv)
+
+
+@pytest.mark.parametrize("option", sorted(NEEDED))
+def test_an_option_that_can_have_no_effect_is_refused(option):
+    """Also where it is given its default value: who gives it means something by it."""
+    values, name, _ = OPTIONS[option]
+    with pytest.raises(UsageError, match=f"{option}: has no effect without"):
+        parse(arguments(option, values))
+    if name in {field.name for field in dataclasses.fields(Settings)} and name != "tile_size_angstrom":
+        value = 0.3 if values else True
+        with pytest.raises(UsageError, match="has no effect without"):
+            Settings(**{name: value})
+
+
+def test_other_ways_to_have_no_effect():
+    for words, option in ((["--amplify", "--pivot", "0.3"], "--pivot"),
+                          (["--attenuate-gamma", "2", "--amplify-limit", "0.1"], "--amplify-limit"),
+                          (["--naive-normalisation", "--tile-size", "20"], "--tile-size"),
+                          (["--no-amplify", "--amplify-amount", "1"], "--amplify-amount"),
+                          (["--no-save-chimerax", "--min-vis-scale", "0.3"], "--min-vis-scale"),
+                          (["--amplify", "--subtraction-mask"], "--subtraction-mask")):
+        with pytest.raises(UsageError, match=f"{option}: has no effect without"):
+            parse(["-i", "a", *words])
+    made = parse(["--relion-classes", "s.star", "--amplify-amount", "-0.5"])[0]
+    assert made.amplify and made.amplify_amount == -0.5, "classes are amplified unless something else is asked for"
+    with pytest.raises(UsageError, match="has no effect"):
+        parse(["--relion-classes", "s.star", "--sigmoid-gamma", "2", "--amplify-amount", "-0.5"])
 
 
 def test_defaults_are_those_of_the_settings():
@@ -190,25 +227,25 @@ def test_names_for_workers_elsewhere_are_absolute():
 
 
 def test_a_default_given_explicitly_counts_as_given():
-    assert "amplify_limit" in parse(["-i", "a", "--amplify-limit", "0.05"])[1].given
+    assert "amplify_limit" in parse(["-i", "a", "--amplify", "--amplify-limit", "0.05"])[1].given
 
 
 def test_underscores_in_values_and_after_two_hyphens_stay():
-    assert parse(["-i", "a", "--output_map=my_map_1.mrc"])[1].output_map == "my_map_1.mrc"
+    assert parse(["-i", "a", "--amplify", "--output_map=my_map_1.mrc"])[1].output_map == "my_map_1.mrc"
     with pytest.raises(UsageError, match="--no_such_thing"):
         parse(["-i", "a", "--no_such_thing=x"])
 
 
 @pytest.mark.parametrize("text", ["-1", "-0.5", "-.5", "-5e-1", "-1E0"])
 def test_negative_numbers_are_values(text):
-    assert parse(["-i", "a", "--amplify-amount", text])[0].amplify_amount == float(text)
+    assert parse(["-i", "a", "--amplify", "--amplify-amount", text])[0].amplify_amount == float(text)
 
 
 @given(st.floats(-1, 1))
 @settings(deadline=None, max_examples=50)
 def test_numbers_arrive_exactly(value):
-    assert parse(["-i", "a", "--amplify-amount", repr(value)])[0].amplify_amount == value
-    assert parse(["-i", "a", f"--amplify_amount={value!r}"])[0].amplify_amount == value
+    assert parse(["-i", "a", "--amplify", "--amplify-amount", repr(value)])[0].amplify_amount == value
+    assert parse(["-i", "a", "--amplify", f"--amplify_amount={value!r}"])[0].amplify_amount == value
 
 
 def test_the_last_of_a_pair_wins():

@@ -397,7 +397,7 @@ def test_the_fit_uses_as_many_threads_as_were_asked_for(simulated, monkeypatch):
     from concurrent import futures
 
     from occupy_jit.estimation.parts import part_boxes
-    from occupy_jit.kernels.jit.launch import threads_allowed
+    from occupy_jit.estimation.threads import threads_allowed
 
     asked, kept = [], threads_allowed()
 

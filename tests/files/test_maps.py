@@ -707,3 +707,25 @@ def test_real_masks():
         read_mask(FOLDER / "data" / "masks" / "emd_3488_contour_mask.mrc.gz", reference)
     mask = read_mask(FOLDER / "data" / "masks" / "pytom_softmask_100.mrc.gz", reference)
     assert mask.voxel_size == reference.voxel_size and mask.warnings
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("flags, signed", [(1, True), (0, False), (4, False), (5, True), (None, True)])
+def test_bytes_are_signed_as_the_flags_of_imod_say(order, flags, signed, tmp_path):
+    """Without its stamp as the standard has it; what is then all on one side of 0 is told with its range."""
+    values = np.arange(16 ** 3).reshape(16, 16, 16) % 100 + 100
+    write_map(tmp_path / "map.mrc", values.astype(np.float32), map_from_array(values.astype(np.float32), 1.0), "x")
+    raw = bytearray((tmp_path / "map.mrc").read_bytes())[:1024]
+    header = np.frombuffer(bytes(raw), HEADER_DTYPE.newbyteorder("<")).astype(HEADER_DTYPE.newbyteorder(order))
+    header["mode"], header["dmin"], header["dmax"], header["nsymbt"] = 0, 0, -1, 0
+    header["machst"] = [0x44, 0x44, 0, 0] if order == "<" else [0x11, 0x11, 0, 0]
+    raw = bytearray(header.tobytes())
+    if flags is not None:
+        raw[152:160] = np.array([1146047817, flags], np.dtype(np.int32).newbyteorder(order)).tobytes()
+    (tmp_path / "bytes.mrc").write_bytes(bytes(raw) + values.astype(np.uint8).tobytes())
+    found = read_map(tmp_path / "bytes.mrc")
+    wanted = values.astype(np.uint8).view(np.int8) if signed else values
+    assert np.array_equal(found.data, wanted.astype(np.float32))
+    assert any("flags of IMOD" in line for line in found.warnings) == (not signed)
+    told = [line for line in found.warnings if "all on one side of 0" in line]
+    assert bool(told) == (not signed) and all("from 100 to 199" in line for line in told)

@@ -323,7 +323,7 @@ def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
     assert "from the map low-passed" in plain
     assert not any(word in plain for word in ("half maps", "nearby", "B factor", "inside a mask", "flexibility"))
     data.record["settings"]["noise_floor"] = "local"
-    assert "from the solvent nearby" in words.methods(data.record, [])
+    assert "from solvent nearby" in words.methods(data.record, [])
     found["half_maps"] = {"correlation": 0.8125, "ratio": 1.0, "independence": 1.03}
     found["flexibility"] = {"b_factor_quantiles": {"0.05": -5.0, "0.5": 3.0, "0.95": 11.0}, "bands": [
         {"from_angstrom": 24.0, "to_angstrom": 12.0, "used": True},

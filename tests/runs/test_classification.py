@@ -376,7 +376,7 @@ def test_one_class(small):
 @pytest.mark.slow
 @pytest.mark.parametrize("settings, given, expected", [
     (Settings(class_density="own"), (), "out_"),
-    (Settings(class_density="own", amplify_amount=-0.5), ("amplify_amount",), "out_"),
+    (Settings(class_density="own", amplify=True, amplify_amount=-0.5), ("amplify_amount",), "out_"),
     (Settings(amplify_amount=1.0), ("amplify_amount",), "out_"),
     (Settings(class_density="own", exclude_solvent=True), ("exclude_solvent",), "out_"),
     (Settings(sigmoid_gamma=3.0), ("sigmoid_gamma",), "sigm_"),
@@ -463,7 +463,7 @@ def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path):
     record = read_record(tmp_path / "out" / "occupy_run_it025.json")
     assert record["finished"] is False and [row["class"] for row in record["classes"]] == ["class 1", "class 2"]
     with pytest.raises(InputError, match="did not come to its end"):
-        repeated(Settings(), Options(rerun=str(tmp_path / "out" / "occupy_run_it025.json")))
+        repeated({}, Options(rerun=str(tmp_path / "out" / "occupy_run_it025.json")))
 
 
 def test_a_run_of_which_no_class_got_its_files_leaves_the_record_of_the_run_before(small, tmp_path):

@@ -45,7 +45,7 @@ class TargetDifference(NamedTuple):
     significant: bool
 
 
-def compare_targets(targets: Sequence[list[dict[str, Any]]], classes: Sequence[str], full_scale_error: float = 0.0
+def compare_targets(targets: Any, classes: Sequence[str], full_scale_error: float = 0.0
                    ) -> list[TargetDifference]:
     """Test the differences of every region between all pairs of maps.
 

@@ -1,6 +1,7 @@
 """p values of many comparisons, corrected: so that the many do not make one of them look significant by chance."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ SMALLEST = 1e-12
 _MOST_TERMS, _TINY = 10_000, 1e-300
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def holm(p: Any) -> np.ndarray:
     """Corrected p values after Holm (1979, Scand. J. Stat. 6, 65).
 
     Called significant below 0.05, the chance that even one of all that are called so is none is at most 0.05, however
@@ -36,7 +37,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def two_sided(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def two_sided(z: Any, freedom: Any) -> np.ndarray:
     """Chance that a difference this many standard errors from 0, or farther, comes from noise.
 
     Parameters

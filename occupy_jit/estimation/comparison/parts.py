@@ -161,7 +161,7 @@ def compare_parts(results: Sequence[PartsResult], classes: Sequence[str] | None 
     maps = [_on_one_scale(result, weights) for result in results]
     found = ClassParts(classes, names, results[0].atoms, *(np.array([getattr(m, name) for m in maps]) for name in
                                                             ("occupancy", "se", "offset")),
-                       np.array([r.se_offset for r in results]), np.array([r.cc for r in results]), weights > 0,
+                       np.array([r.se_offset for r in results]), np.array([r.cc for r in results]), weights > 0,  # pyright: ignore[reportCallIssue]
                        warnings=warnings)
     found.differences = _differences(found, results, weights)
     return found

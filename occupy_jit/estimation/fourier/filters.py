@@ -142,7 +142,7 @@ def filter_radially(volume: np.ndarray, transfer: Callable[..., Any], voxel_size
     return out
 
 
-def radial_spectrum(volume: np.ndarray, voxel_size: float, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def radial_spectrum(volume: Any, voxel_size: float, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Power of a map in shells of Fourier space.
 
     Parameters

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels import direct_transform as direct
-from occupy_jit.kernels.jit.launch import threads_allowed
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.sections import Sections

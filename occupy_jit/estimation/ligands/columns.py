@@ -12,10 +12,13 @@ import numpy as np
 
 from occupy_jit.estimation.parts.columns import Design
 from occupy_jit.estimation.parts.part_boxes import PartBoxes
-from occupy_jit.kernels.model.atoms import distance_to_atoms
+from occupy_jit.kernels.model.atoms import density_at, distance_to_atoms
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.ligands.sites import Site
+    from occupy_jit.estimation.parts.atoms import Atoms
+    from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.fit_grid import Lattice
 
 _VOXELS_WITHIN = 1.0  # details
 _NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
@@ -41,11 +44,11 @@ class FittedModel(NamedTuple):
     solution : Solution
     """
 
-    lattice: object
-    atoms: object
+    lattice: Lattice
+    atoms: Atoms
     b_factors: np.ndarray
-    design: object
-    solution: object
+    design: Design
+    solution: Solution
 
 
 class Surroundings:
@@ -74,6 +77,7 @@ class Surroundings:
                     - fitted.design.on_grid(self.transfer, state.offset, state.occupancy))
         self._residual = residual[inside].astype(float)
         self._measure_noise(residual)
+        self._raw = density_at(np.ascontiguousarray(lattice.data, np.float32), positions)
         self._find_neighbours(replace(lattice, fit_index=index, n_fit=len(self.voxels)))
         self._make_boxes()
 
@@ -139,8 +143,8 @@ class Surroundings:
         self._columns = []
         if not len(used):
             return
-        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,
-                      _COLUMN_REACH * lattice.detail)
+        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,  # pyright: ignore[reportCallIssue]
+                      _COLUMN_REACH * lattice.detail)  # pyright: ignore[reportCallIssue]
         values = fine.values(self.transfer, solution.offset)
         start = fine.pattern.column_start
         for k, (first, last) in enumerate(zip(start[:-1], start[1:], strict=True)):
@@ -165,6 +169,21 @@ class Surroundings:
         box = LigandBox(self._as_fitted.boxes[site], self, site)
         column = box.columns(solution.offset[one.part], gradients=False)[:, 0]
         return self._residual[self._near[site]] + solution.occupancy[one.part] * column
+
+    def raw(self, site: int) -> float:
+        """Density of the map as it is at the atoms of a site, above solvent, as a share of that of the large part.
+
+        Parameters
+        ----------
+        site : int
+
+        Returns
+        -------
+        float
+        """
+        one = self._sites[site]
+        beside = float(self._raw[self._fitted.atoms.part == one.parent].mean())
+        return float(self._raw[one.atoms].mean()) / beside if beside > 0 else 1.0
 
     def ligand(self, site: int) -> LigandBox:
         """`LigandBox` of a site, all of its atoms with the B factor of its surroundings."""
@@ -226,7 +245,7 @@ class LigandBox:
         self._inside = ((at >= 0) & (at < self._shape)).all(1)
         self._at = tuple(at[self._inside].T)
 
-    def columns(self, b_factor: float, shift: tuple[Any, ...] = (0.0, 0.0, 0.0), gradients: bool = True) -> np.ndarray:
+    def columns(self, b_factor: float, shift: Any = (0.0, 0.0, 0.0), gradients: bool = True) -> np.ndarray:
         """The column at the voxels of the site, and its derivatives by the shift along z, y, x.
 
         Parameters

@@ -226,7 +226,7 @@ def measure(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
             noise_power = noise_power / max(mask_power, np.finfo(np.float32).tiny)
         if noise_variance is not None:
             mean = _weighted_mean(mask, _of_cells(noise_variance, volume.shape))
-            noise_variance = _of_cells(noise_variance / np.float32(mean), volume.shape)
+            noise_variance = _of_cells(noise_variance / np.float32(mean), volume.shape)  # pyright: ignore[reportAssignmentType]
         _, power = filters.radial_spectrum(_times(mask, volume, result.zero), voxel_size, thread_count)
     signal_power = (power / mask_power - noise_power) / scale_power if mask_power > 0 else np.zeros_like(power)
     signal, noise_level = (_in_bands(spectrum, frequency, voxel_size) for spectrum in (signal_power, noise_power))

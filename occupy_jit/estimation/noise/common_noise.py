@@ -41,8 +41,8 @@ class CommonNoise:
         total, count = np.zeros((2, *self._lattice))
         for z in range(shape[0]):
             inside = np.ones(shape[1:], bool) if known is None else known(z)
-            count[z // edge] += _in_blocks(inside.astype(np.float64), edge)
-            total[z // edge] += _in_blocks(np.where(inside, noise[z:z + 1][0], 0).astype(np.float64), edge)
+            count[z // edge] += _in_blocks(inside.astype(np.float64), edge)  # pyright: ignore[reportIndexIssue]
+            total[z // edge] += _in_blocks(np.where(inside, noise[z:z + 1][0], 0).astype(np.float64), edge)  # pyright: ignore[reportIndexIssue]
         filled = count >= _LEAST_FILLED * edge ** 3
         means = np.where(filled, total / np.maximum(count, 1), 0.0)
         products, pairs = self._with_itself(means), self._with_itself(filled.astype(np.float64))

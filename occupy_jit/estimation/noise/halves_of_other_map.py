@@ -70,7 +70,7 @@ def gain(volume: np.ndarray, mean: np.ndarray, voxel_size: float, highest_freque
     """
     value, share, _ = most_frequent_value(even_sample(volume)[0])  # of the whole box: masks flatten its corners
     if share > _MASKED:
-        mean = _flattened_alike(volume, value, mean)
+        mean = _flattened_alike(volume, value, mean)  # pyright: ignore[reportAssignmentType]
     frequency, cross, power = filters.radial_cross_spectrum(volume, mean, voxel_size, highest_frequency, threads)
     factor = np.maximum(cross, 0) / np.where(power > 0, power, 1)
     if factor.size > 1:

@@ -7,7 +7,7 @@ which half maps alone tell.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _ENOUGH = 0.2  # of the quiet voxels whose whole ball is quiet: below it all of 
 _FINE = 4.0  # sigma in voxels from which on a grid of half as many points an axis holds the average
 
 
-def nearby_noise(source: np.ndarray, maximum: np.ndarray, zero: float, quiet: Quiet, ball: Ball, voxel_size: float
+def nearby_noise(source: np.ndarray, maximum: Any, zero: float, quiet: Quiet, ball: Ball, voxel_size: float
                 ) -> LocalNoise:
     """Noise floor and noise around each voxel.
 

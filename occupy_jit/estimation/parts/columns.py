@@ -108,7 +108,7 @@ class Design:
         n = len(positions)
         more = (positions, amplitudes, np.full(n, len(kinds) - 1, np.int32), np.zeros(n), self.n_columns + group)
         given = [np.concatenate(pair) for pair in zip(self.given, more, strict=True)]
-        return Design(self.lattice, *given, np.concatenate([self.owner, owners]), kinds, self.reach, self.boxes)
+        return Design(self.lattice, *given, np.concatenate([self.owner, owners]), kinds, self.reach, self.boxes)  # pyright: ignore[reportCallIssue]
 
     @property
     def n_columns(self) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from occupy_jit.estimation.parts.gauss_newton import solve_once
-from occupy_jit.kernels.model.columns import project, project_in_blocks
+from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.kernels.model.columns import combine, project, project_in_blocks
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.parts.columns import Design
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _OF_FORM_FACTORS = 0.01  # of the occupancy: as well as two Gaussians stand for them
 _ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
 _UNTOLD_OFFSET = 60.0  # Å^2: how far offsets scatter that are held at 0 where they are not resolved
+_SOLVENT = 1.45  # details from the atoms
+_ENOUGH_SOLVENT = 0.2  # of the number of fit voxels
 _PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
 
 
@@ -45,9 +48,9 @@ class Solution:
     covariance: np.ndarray
     y: np.ndarray
     fit: np.ndarray
-    state: object
+    state: State
     of_ice: np.ndarray
-    step: object
+    step: Step
     influence: np.ndarray
 
 
@@ -58,11 +61,52 @@ def solve_with_errors(design: Design, lattice: Lattice, state: State, parts: Par
         state, step = solve_once(design, lattice, y, state, parts)
     scores = block_scores(design, lattice, step, y - step.fit, len(parts))
     meat = scores.T @ scores * (lattice.n_blocks / max(lattice.n_blocks - 1, 1)) + np.diag(step.prior)
-    covariance = _larger(step.covariance, step.covariance @ meat @ step.covariance)
+    formula = np.diag(step.covariance).copy()
+    if lattice.resolved < 1:
+        n = len(parts)
+        spectrum = _spectrum_of_noise(lattice, state, y - step.fit)
+        formula[:n] = np.maximum(formula[:n], _in_coloured_noise(design, lattice, step, spectrum, n))
+    covariance = _larger(formula, step.covariance @ meat @ step.covariance)
     covariance += np.diag(_of_untold_offsets(lattice, step, len(parts)) ** 2)
     return Solution(state.occupancy, state.offset, covariance, y, step.fit, state,
                     _of_ice(design, lattice, state, step, len(parts)), step,
                     scores @ step.covariance[:, :len(parts)])
+
+
+def _spectrum_of_noise(lattice, state, residual):
+    """Power of noise and model error in each shell, per coefficient and voxel.
+
+    That of the residual, or of solvent where that is more: waves longer than the parts are fitted by them and are
+    missing in the residual.
+    """
+    left = lattice.spread(residual)
+    power = lattice.power(left, left) / lattice.in_shell / lattice.n_fit
+    far = lattice.distance >= _SOLVENT * lattice.detail
+    if np.count_nonzero(far) > _ENOUGH_SOLVENT * lattice.n_fit:
+        import scipy.fft as fft
+
+        solvent = np.where(far, lattice.filtered(state.whitening * lattice.band), np.float32(0))
+        transform = fft.rfftn(solvent, workers=threads_allowed())
+        power = np.maximum(power, lattice.power(transform, transform) / lattice.in_shell / np.count_nonzero(far))
+    return power
+
+
+def _in_coloured_noise(design, lattice, step, spectrum, n):
+    """Variance of the occupancies in noise of this spectrum, where the map is not whitened.
+
+    The formula of least squares holds for white noise only. An occupancy is a sum of the map times weights, its row of
+    the covariance times the columns; its variance is the power of those weights times that of the noise, over Fourier
+    space.
+    """
+    variance = np.empty(n)
+    for part in range(n):
+        row = step.covariance[part]
+        of_columns = np.zeros((design.n_columns, 2))
+        of_columns[:n, 0] = row[:n]
+        of_columns[:, 1] = step.share @ row[n:2 * n]
+        weights = lattice.spread(combine(design.pattern, step.values, of_columns))
+        variance[part] = (spectrum * lattice.power(weights, weights)).sum() / lattice.data.size
+    return variance
 
 
 def _of_untold_offsets(lattice, step, n):
@@ -112,8 +156,8 @@ def block_scores(design: Design, lattice: Lattice, step: Step, residual: np.ndar
 
 
 def _larger(formula, sandwich):
-    """The sandwich, its rows and columns scaled so that no variance is smaller than the formula's."""
-    factor = np.sqrt(np.maximum(np.diag(formula) / np.maximum(np.diag(sandwich), 1e-30), 1))
+    """The sandwich, its rows and columns scaled so that no variance is smaller than that of the formula, (m,) array."""
+    factor = np.sqrt(np.maximum(formula / np.maximum(np.diag(sandwich), 1e-30), 1))
     return sandwich * factor[:, None] * factor[None, :]
 
 
@@ -133,8 +177,8 @@ def standard_errors(occupancy: np.ndarray, covariance: np.ndarray, offset: np.nd
     return np.sqrt(variance)
 
 
-def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: tuple[np.ndarray, np.ndarray],
-                     of_ice: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: Any,
+                     of_ice: Any) -> np.ndarray:
     """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
 
     Parameters

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import os
 
     from occupy_jit.estimation.parts.errors import Solution
+    from occupy_jit.estimation.parts.gauss_newton import Parts, State
     from occupy_jit.estimation.parts.halves import CoarseHalves
     from occupy_jit.files.maps.maps import Map
 
@@ -71,9 +72,9 @@ class Fitted(NamedTuple):
     """
 
     prepared: _Prepared
-    known: object
+    known: Parts
     design: Design
-    state: object
+    state: State
     uses_b_factors: bool
     pseudo_atoms: int
 
@@ -193,7 +194,7 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
         The model does not lie in the map, or the half maps are not its halves.
     """
     say("model: where it lies in the map")
-    prepared = _best_frame(*place, model, part)
+    prepared = _best_frame(*place, model, part)  # pyright: ignore[reportCallIssue]
     lattice, atoms = prepared.lattice, prepared.atoms
     if halves is not None:
         lattice.noise = noise_of(halves, lattice)
@@ -231,7 +232,7 @@ def _counted(say, what):
     return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
 
 
-def map_of(volume: Map, voxel_size: Any, position: Any) -> tuple[Any, ...]:
+def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
     """Data, voxel size and the places where the first voxel may lie."""
     if isinstance(volume, np.ndarray):
         if voxel_size is None:

@@ -1,10 +1,12 @@
 """The grid that a model is fitted on: the map at the detail used, cut out around the atoms, and voxels near them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels.model.atoms import distance_to_atoms
 from occupy_jit.kernels.model.radial import shell_products, times_radial
 
@@ -22,7 +24,7 @@ _GUARD = 4.0
 _BLOCK = 3.0
 
 
-def detail_used(voxel_size: np.ndarray) -> float:
+def detail_used(voxel_size: Any) -> float:
     """Finest detail that is fitted, in Å: 4, or what a map of these voxels holds."""
     return max(FINEST_DETAIL, _LEAST_VOXELS * float(np.max(voxel_size)))
 
@@ -115,11 +117,11 @@ class Lattice:
     band: np.ndarray
     transform: np.ndarray
     resolved: float
-    cut: object
+    cut: Callable[..., Any]
     place: np.ndarray
     shell: np.ndarray
     in_shell: np.ndarray
-    noise: np.ndarray = None
+    noise: np.ndarray | None = None
 
     def transform_of(self, coarse: np.ndarray) -> np.ndarray:
         """Transform of another map on the same coarse grid, cut out like this one."""
@@ -171,7 +173,7 @@ def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray,
 
     cut, corner = _cutter(coarse, spacing, positions, detail)
     data = cut(coarse)
-    shape = data.shape
+    shape: tuple[int, ...] = data.shape
     distance = distance_to_atoms(shape, positions - corner, spacing, 1.5 * detail)
     mask = distance <= MASK_RADIUS * detail
     n_fit = int(np.count_nonzero(mask))
@@ -182,7 +184,7 @@ def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray,
     cubes = [c - c.min() for c in cubes]
     number = (cubes[0][:, None, None] * (cubes[1][-1] + 1) + cubes[1][None, :, None]) * (cubes[2][-1] + 1) + cubes[2]
     used, block = np.unique(number[mask], return_inverse=True)
-    step = 1 / max(float((shape * spacing).max()), 15 * detail)
+    step = 1 / max(float((shape * spacing).max()), 15 * detail)  # pyright: ignore[reportAttributeAccessIssue]
     s = np.arange(0, (1 + _EDGE / 2) / detail + 3 * step, step)
     resolved = float(np.clip((_UNRESOLVED - detail) / (_UNRESOLVED - _RESOLVED), 0, 1))
     low = resolved / (_COARSEST * detail)
@@ -190,7 +192,7 @@ def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray,
     band = soft_step(s, 1 / detail, _EDGE / detail)
     if low > 0:
         band *= 1 - soft_step(s, low, 0.9 * low)
-    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
+    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]  # pyright: ignore[reportGeneralTypeIssues]
     place = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2).astype(np.float32)
     place /= np.float32(step)
     shell = np.minimum(np.rint(place), len(s) - 1).astype(np.int16)

@@ -15,6 +15,7 @@ from occupy_jit.kernels.model.columns import combine, project
 if TYPE_CHECKING:
     from occupy_jit.estimation.parts.columns import Design
     from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.estimation.parts.normal import Normal
 
 SMALL_PART = 80  # atoms: smaller parts have no offset of their own to speak of
 _SMOOTHING = 0.01  # 1/Å
@@ -71,7 +72,7 @@ class Parts:
     size: np.ndarray
     small: np.ndarray
     parent: np.ndarray
-    expected: np.ndarray = None
+    expected: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.size)
@@ -219,11 +220,11 @@ class Step:
     prior : ndarray (m,)
     """
 
-    normal: object
+    normal: Normal
     covariance: np.ndarray
     fit: np.ndarray
     values: np.ndarray
-    share: object
+    share: Any
     prior: np.ndarray
 
 

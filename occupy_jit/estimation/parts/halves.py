@@ -90,9 +90,9 @@ def coarse_halves(shape: tuple[int, ...], voxel_size: float | tuple[Any, ...],
         half_mean, half_difference = _joined(shape, half_maps)
     if half_difference is None:
         return None
-    voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)
+    voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)  # pyright: ignore[reportAssignmentType]
     return CoarseHalves(*(None if volume is None else
-                          fourier_crop(volume, voxel_size * np.array(shape) / volume.shape, detail_used(voxel_size))[0]
+                          fourier_crop(volume, voxel_size * np.array(shape) / volume.shape, detail_used(voxel_size))[0]  # pyright: ignore[reportOperatorIssue]
                           for volume in (half_difference, half_mean)))
 
 

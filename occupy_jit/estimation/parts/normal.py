@@ -27,8 +27,8 @@ class Normal:
     """
 
     main: np.ndarray
-    cross: object
-    inner: object
+    cross: Any
+    inner: Any
 
     def solve(self, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step and the covariance of the main parameters (pseudo-atoms free).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from occupy_jit.estimation.parts.scattering import ICE_DENSITY, VOLUME, WIDTHS, form_factor
-from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels.model import boxed_columns as kernels
 
 if TYPE_CHECKING:

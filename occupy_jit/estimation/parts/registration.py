@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from occupy_jit.estimation.parts.fit_grid import soft_step
-from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels.model.atoms import density_at, spread_atoms
 
 _LEAST_SCORE = 8.0

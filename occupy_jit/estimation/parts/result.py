@@ -1,10 +1,18 @@
 """What is found out about the parts of a model."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.ligands.occupancy import Ligands
+    from occupy_jit.estimation.parts.halves import PartHalves
+    from occupy_jit.estimation.parts.registration import Frame
+    from occupy_jit.files.models.reading import AtomicModel
 
 
 class PartOccupancy(NamedTuple):
@@ -117,15 +125,15 @@ class PartsResult:
     b_factors: str
     detail: float
     density: float
-    frame: object
-    halves: object = None
+    frame: Frame
+    halves: PartHalves | None = None
     residues: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
-    model: object = None
-    part_of_atom: np.ndarray = None
-    residue_of_table: np.ndarray = None
-    evidence: Evidence = None
-    ligands: object = None
+    model: AtomicModel | None = None
+    part_of_atom: np.ndarray | None = None
+    residue_of_table: np.ndarray | None = None
+    evidence: Evidence | None = None
+    ligands: Ligands | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -101,7 +101,7 @@ def _number(text):
     return (int(digits[0]), text[digits.end():]) if digits else (0, text)
 
 
-def reference_parts(names: list[str], reference: tuple[Any, ...], model: AtomicModel) -> list[Any] | None:
+def reference_parts(names: list[str], reference: Any, model: AtomicModel) -> list[Any] | None:
     """Indices of the parts that the user calls fully occupied; None if they are to be found."""
     if not reference:
         return None
@@ -113,7 +113,7 @@ def reference_parts(names: list[str], reference: tuple[Any, ...], model: AtomicM
 
 
 def select_parts(model: AtomicModel, parts: Sequence[str], reference: Sequence[str]
-                ) -> tuple[list[str], np.ndarray, list[int]]:
+                ) -> Any:
     """All parts of a model, as the user wants them.
 
     Parameters

@@ -76,7 +76,7 @@ def find_pseudo_atoms(residual: np.ndarray, lattice: Lattice, state: State, dist
         if score is None:
             score, amplitude = z, response / square
         else:
-            amplitude = np.where(z > score, response / square, amplitude)
+            amplitude = np.where(z > score, response / square, amplitude)  # pyright: ignore[reportCallIssue]
             score = np.maximum(score, z)
     detail = lattice.detail
     voxels = np.argwhere((score > _EXPECTED_SCORE) & (distance > _NEAREST * detail)

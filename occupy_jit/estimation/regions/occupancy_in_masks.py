@@ -8,7 +8,6 @@ place where it is read, and the median over the peaks in a mask hardly depends o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,7 @@ them over. Root mean square over chains of proteins simulated without noise, all
 weaker (.008 to .037 of ``1 - occupancy``)."""
 
 
-def occupancy_of_masks(result: Result, masks: Iterable[np.ndarray]) -> list[dict[str, Any]]:
+def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
     """Occupancy inside each mask and its standard error, given full scale.
 
     What the mask reads (`occupy_jit.estimation.regions.reading`) over full scale, and only then limited to 0 and 1. The
@@ -80,7 +79,7 @@ def with_leak(median: Median) -> Median:
     return median._replace(error=math.hypot(median.error, LEAK * (1 - min(max(median.value, 0.0), 1.0))))
 
 
-def in_words(median: Median) -> dict[str, float]:
+def in_words(median: Median) -> dict[str, Any]:
     """Occupancy, error and blocks of a median, as tables hold them: None for what is not there, limited to 0 and 1."""
     occupancy = None if math.isnan(median.value) else min(max(median.value, 0.0), 1.0)
     return {"occupancy": occupancy, "error": median.error, "blocks": median.blocks}

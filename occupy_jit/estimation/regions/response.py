@@ -65,7 +65,7 @@ class ReadMap:
 
     def maximum(self, volume: np.ndarray) -> np.ndarray:
         """Its sliding maximum."""
-        return sliding_maximum(volume, self.ball.radius, self.ball.size)
+        return np.asarray(sliding_maximum(volume, self.ball.radius, self.ball.size))
 
     def floor_in(self, where: tuple[slice, ...]) -> float | np.ndarray:
         """Noise floor in a box: one number, or an array."""
@@ -145,7 +145,7 @@ def measure_response(of: ReadMap, thread_count: int | None = None) -> Response:
     noise = noise[box] * np.asarray(floors / own_floor, np.float32)
     readings = np.array([_reading(*_at(share, there, noise, of), strong) for share in SHARES])
     readings = np.maximum.accumulate(readings)
-    floor = float(np.mean(floors[strong])) if np.ndim(floors) else floors
+    floor = float(np.mean(floors[strong])) if np.ndim(floors) else floors  # pyright: ignore[reportIndexIssue]
     level = readings[-1] - floor**2 / readings[-1] if readings[-1] > floor else 0.0
     if not (level > 0 and readings[0] > 0):
         return Response(of_noise, *_WITHOUT_CONTENT)

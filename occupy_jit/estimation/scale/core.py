@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def _around(confidence, margin):
                  for on in found)
 
 
-def core_mask(confidence: np.ndarray, ball: Ball) -> np.ndarray:
+def core_mask(confidence: np.ndarray, ball: Ball) -> Any:
     """Confident content without a rim of the ball's radius.
 
     Returns

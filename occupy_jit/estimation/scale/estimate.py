@@ -10,7 +10,7 @@ from occupy_jit.estimation import flexibility
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.noise.half_maps import HalfMaps
-from occupy_jit.estimation.scale import facts, steps
+from occupy_jit.estimation.scale import facts, hot_voxels, steps
 from occupy_jit.estimation.scale import full_scale as levels
 from occupy_jit.estimation.scale.inputs import (
     Inputs,
@@ -75,15 +75,15 @@ def estimate(volume: np.ndarray | None = None, settings: Settings | None = None,
     """
     room = Room()
     if former:
-        former = _FormerKeywords(former)
-        masks, wanted, full_scale, room = former.translated(masks, wanted, full_scale)
+        former = _FormerKeywords(former)  # pyright: ignore[reportAssignmentType]
+        masks, wanted, full_scale, room = former.translated(masks, wanted, full_scale)  # pyright: ignore[reportAttributeAccessIssue]
     settings = checked_settings(settings)
     if half_maps is not None:
         joint, mean, voxel_size = joined(half_maps, voxel_size)
-        volume, half_maps = (mean, joint) if volume is None else (volume, replace(joint, mean=mean))
+        volume, half_maps = (mean, joint) if volume is None else (volume, replace(joint, mean=mean))  # pyright: ignore[reportAssignmentType]
         room = replace(room, half_maps=True)  # they are copies
     elif former:
-        half_maps = former.half_maps()
+        half_maps = former.half_maps()  # pyright: ignore[reportAttributeAccessIssue]
     volume, voxel_size = checked_map(volume, voxel_size)
     if isinstance(full_scale, (int, float)):
         full_scale = FullScale(float(full_scale), None, 0, 0.0, 0.0, float(full_scale))
@@ -102,7 +102,7 @@ def run_estimate(inputs: Inputs) -> Result:
     -------
     Result
     """
-    inputs = _consistent(inputs)
+    inputs = _without_hot_voxels(_consistent(inputs))
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
         solvent = steps.find_solvent(inputs, lowpassed)
@@ -123,6 +123,15 @@ def run_estimate(inputs: Inputs) -> Result:
             result = replace(result, flexibility=flexibility.separate(
                 inputs.measured, inputs.difference, result, inputs.masks.reference, inputs.thread_count))
         return replace(result, verdicts=verdicts(result))
+
+
+def _without_hot_voxels(inputs):
+    """The inputs with a map that hot voxels do not lead astray."""
+    volume, number = hot_voxels.without_hot_voxels(inputs.volume, inputs.room.volume)
+    if not number:
+        return inputs
+    return replace(inputs, volume=volume, hot_voxels=inputs.hot_voxels + number,
+                   room=replace(inputs.room, value_range=None))
 
 
 def _consistent(inputs):
@@ -172,7 +181,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             ignored_floor=contrast.ignored_floor, definition_inverted=solvent.definition_inverted,
             definition_left=solvent.definition_left,
             confidence_share=None if confidence is None else facts.covered_share(confidence),
-            bands_wanted=inputs.bands_wanted),
+            bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels),
         solvent_limit=levels.solvent_limit(contrast.floor_measured, contrast.spread, contrast.floor, full),
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
@@ -209,6 +218,7 @@ def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_s
 
 def run_full_scale(inputs: Inputs) -> FullScale:
     """Full scale from checked inputs: the first steps of `run_estimate`, and the contrast where a mask sets it."""
+    inputs = _without_hot_voxels(inputs)
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
         solvent = steps.find_solvent(inputs, lowpassed)

@@ -101,6 +101,8 @@ class Inputs:
         Common to several maps: it is not searched for.
     room : Room
     thread_count : int or None
+    hot_voxels : int
+        How many `occupy_jit.estimation.scale.hot_voxels.repair` has replaced already.
     """
 
     volume: np.ndarray
@@ -112,6 +114,7 @@ class Inputs:
     full_scale: FullScale | None = None
     room: Room = field(default_factory=Room)
     thread_count: int | None = None
+    hot_voxels: int = 0
 
     @property
     def on_raw_map(self) -> bool:
@@ -129,7 +132,7 @@ class Inputs:
         return None if self.half_maps is None else self.half_maps.difference
 
     @property
-    def measured(self) -> np.ndarray:
+    def measured(self) -> np.ndarray | None:
         """(nz, ny, nx) float32 array : The map that the scale is measured on: the mean of the half maps, if any."""
         return self.half_maps.mean if self.beside_halves else self.volume
 
@@ -172,7 +175,7 @@ def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, floa
         raise TypeError("volume: give a map, or half_maps whose mean is the map")
     if hasattr(volume, "voxel_size"):
         voxel_size = volume.voxel_size if voxel_size is None else voxel_size
-        volume = volume.data
+        volume = volume.data  # pyright: ignore[reportAssignmentType]
     volume = as_volume(volume)
     if voxel_size is None:
         raise ValueError("voxel_size: an array does not know it; give it in Å")

@@ -88,7 +88,7 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, 
     level = float(np.median(floor)) if np.ndim(floor) else floor
     with_noise = maximum_with_noise(median.value, level)
     found = FullScale(median.value, None, searched.tile, searched.zero, searched.tau, float(with_noise))
-    return found, median.error, Reference(median.blocks, searched.value)
+    return found, median.error, Reference(median.blocks, searched.value)  # pyright: ignore[reportReturnType]
 
 
 def verdicts(reference: Any, full: Any) -> list[Any]:

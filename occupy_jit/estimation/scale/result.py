@@ -66,6 +66,8 @@ class Facts:
         Share of the box with confidence above one half, where a confidence was wanted.
     bands_wanted : bool
         Bands of the spectrum were to be measured.
+    hot_voxels : int
+        How many were far above all others, and alone: they were given the values around them.
     """
 
     repeated_share: float
@@ -78,6 +80,7 @@ class Facts:
     definition_left: int | None
     confidence_share: float | None
     bands_wanted: bool
+    hot_voxels: int = 0
 
 
 @dataclass(frozen=True)

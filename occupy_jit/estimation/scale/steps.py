@@ -7,7 +7,7 @@ Which volumes live while a step runs is told in `volumes`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -371,7 +371,7 @@ def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
     return SearchedFullScale(found, error, strongest, values)
 
 
-def sliding_maximum_of(inputs: Inputs, noise: Noise) -> np.ndarray:
+def sliding_maximum_of(inputs: Inputs, noise: Noise) -> Any:
     """The sliding maximum of the source, in place of it where nobody else needs that."""
     if noise.maximum is not None:
         return noise.maximum

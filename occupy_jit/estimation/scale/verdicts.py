@@ -30,7 +30,7 @@ def verdicts(result: Result) -> tuple[Verdict, ...]:
     -------
     tuple of occupy_jit.estimation.scale.result.Verdict
     """
-    found = []
+    found = _on_map(result.facts)
     halves = result.half_maps
     if halves is not None and halves.map_correlation is not None:
         found += halves_of_other_map.verdicts(halves.map_correlation, halves.map_flattened)
@@ -45,6 +45,14 @@ def verdicts(result: Result) -> tuple[Verdict, ...]:
     if halves is not None:
         found += half_maps.verdict_on_factor(halves)
     return tuple(Verdict(*one) for one in found)
+
+
+def _on_map(facts):
+    if not facts.hot_voxels:
+        return []
+    number = "one voxel is" if facts.hot_voxels == 1 else f"{facts.hot_voxels} voxels are"
+    return [("hot-voxels", f"a few voxels are far above all others, and alone, as no signal is ({number}): taken for "
+             "artefacts, the estimate and the maps that are written have the values around them instead")]
 
 
 def _on_definition(facts):

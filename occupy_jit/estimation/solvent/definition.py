@@ -83,7 +83,8 @@ def understand(lowpassed: np.ndarray, mask: np.ndarray) -> Definition:
         parts = [(v.size, (v - origin).sum(), np.square(v - origin).sum()) for v in definition.side(lowpassed, marked)]
         count, total, squares = np.sum(parts, axis=0)
         if count < _FEWEST:
-            raise UnusableDefinition("the solvent definition marks everything or nothing: it must leave at least "
+            raise UnusableDefinition(f"the solvent definition (values from {float(mask.min()):g} to "
+                                     f"{float(mask.max()):g}) marks everything or nothing: it must leave at least "
                                      f"{_FEWEST} voxels on either side")
         spread[marked] = squares / count - (total / count) ** 2
     return Definition(mask, definition.middle, spread[True] < spread[False])

@@ -43,7 +43,7 @@ class Quiet:
 
     def forget(self) -> None:
         """Give back the memory: no statistics can be taken afterwards."""
-        self.power = None
+        self.power = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def mean_and_deviation(self, volume: np.ndarray, smooth: bool = False) -> tuple[float, float, int]:
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.

@@ -60,7 +60,7 @@ class Partition:
     probability: np.ndarray
     growth: np.ndarray
     tree: list = field(default_factory=list)
-    evidence: np.ndarray = None
+    evidence: np.ndarray | None = None
 
     @property
     def n_states(self) -> int:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from occupy_jit.kernels.moments import Moments
 
 _TRANSFORM_MODES = (3, 4)
+_IMOD_STAMP, _IMOD_AT = 1146047817, 40  # "IMOD", and where it lies in the field extra2
 
 _EXTENDED_TYPES = (b"CCP4", b"MRCO", b"SERI", b"AGAR", b"FEI1", b"FEI2", b"HDF5")
 _LABELS, _LABEL_BYTES = 10, 80
@@ -140,13 +141,33 @@ def _voxel_dtype(record, order, path, warnings):
         advice = "a map in real space is needed" if mode in _TRANSFORM_MODES else "convert it to mode 2 (float32)"
         raise InputError(f"{shown(path)}: mode {mode} ({name or 'unknown'}) cannot be used; {advice}")
     dtype = np.dtype(MODES[mode])
-    low, high = float(record["dmin"]), float(record["dmax"])
-    if mode == 0 and low >= 0 and 127 < high <= 255:
-        # Mode 0 was unsigned in some programs before 2014; what the header calls the range settles it.
-        dtype = np.dtype(np.uint8)
-        warnings.append("mode 0 is read as unsigned bytes, because the header gives a maximum of "
-                        f"{high:g}; convert the file if that is wrong")
+    if mode == 0:
+        unsigned = _unsigned_bytes(record, order)
+        if unsigned is not None:
+            dtype = np.dtype(np.uint8)
+            warnings.append(f"mode 0 is read as unsigned bytes, because {unsigned}; convert the file if that is wrong")
     return dtype.newbyteorder(order)
+
+
+def _unsigned_bytes(record, order):
+    """Why bytes of mode 0 are unsigned; None if they are signed, as MRC2014 has it.
+
+    IMOD says so itself: behind its stamp (word 39) the first bit of its flags (word 40) is set where bytes are signed.
+    Other programs before 2014 wrote unsigned bytes, too; there the range in the header settles it.
+    """
+    words = np.frombuffer(record["extra2"].tobytes()[_IMOD_AT:_IMOD_AT + 8], np.dtype(np.int32).newbyteorder(order))
+    if int(words[0]) == _IMOD_STAMP:
+        return None if int(words[1]) & 1 else "the flags of IMOD in the header say so"
+    low, high = float(record["dmin"]), float(record["dmax"])
+    return f"the header gives a maximum of {high:g}" if low >= 0 and 127 < high <= 255 else None
+
+
+def one_sided(record: np.ndarray, low: float, high: float) -> str | None:
+    """A warning where bytes are all on one side of 0, as they are where their sign is misunderstood; or None."""
+    if int(record["mode"]) != 0 or low < 0 < high or low == high:
+        return None
+    return (f"its bytes (mode 0) are read as values from {low:g} to {high:g}, all on one side of 0; if their "
+            "sign is another, write the map with mode 2 (float32)")
 
 
 def _mesh(record, file_shape, axis_order):
@@ -161,7 +182,7 @@ def _voxel_sizes(record, mesh):
     return sizes, all(math.isfinite(size) and _VOXEL_SIZE_RANGE[0] <= size <= _VOXEL_SIZE_RANGE[1] for size in sizes)
 
 
-def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float:
+def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float | None:
     """The mean voxel size in Å that the header itself gives, whatever the user said; None if it gives none."""
     sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return sum(sizes) / 3 if known else None

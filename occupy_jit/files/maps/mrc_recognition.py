@@ -25,7 +25,7 @@ def ints(record: Any, *names: Any) -> tuple[int, ...]:
     return tuple(int(record[name]) for name in names)
 
 
-def xyz(record: Any, name: str, parts: str | tuple[str, str, str] = "xyz") -> tuple[float, float, float]:
+def xyz(record: Any, name: str, parts: str | tuple[str, str, str] = "xyz") -> Any:
     """Parts of a field of a header, real numbers."""
     return tuple(float(record[name][part]) for part in parts)
 
@@ -38,7 +38,7 @@ def plausible(record: Any) -> tuple[bool, bool, bool]:
     return dimensions, mode, axes
 
 
-def stamp_order(record: Any) -> str:
+def stamp_order(record: Any) -> str | None:
     """Byte order that the machine stamp gives, or None (old files have none, or nonsense)."""
     first, second = (int(byte) for byte in record["machst"][:2])
     if first == 0x44 and second in (0x41, 0x44):
@@ -46,7 +46,7 @@ def stamp_order(record: Any) -> str:
     return ">" if (first, second) == (0x11, 0x11) else None
 
 
-def decode(raw: bytes) -> tuple[Any, str, str]:
+def decode(raw: bytes) -> tuple[Any, str, str | None]:
     """The header in the byte order that makes more sense of it, and that order; the stamp decides where both do."""
     stored = {order: np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0] for order in "<>"}
     stamp = stamp_order(stored["<"])

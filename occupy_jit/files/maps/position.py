@@ -11,7 +11,7 @@ VOXEL_SIZE_TOLERANCE = 0.01
 _POSITION_TOLERANCE = 0.1  # voxels; origins are stored in single precision
 
 
-def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> tuple[float, float, float]:
+def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> Any:
     """Where the first voxel lies, in Å along x, y, z: the origin where there is one, else the start of the grid.
 
     That is how viewers place maps: of the two conventions, the origin of MRC2014 wins where it is not zero.
@@ -22,7 +22,7 @@ def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -
     return grid_start(header, axis_order, voxel_size)
 
 
-def grid_start(header, axis_order, voxel_size):
+def grid_start(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> Any:
     """Where the first voxel lies by the start of the grid alone, in Å along x, y, z."""
     start = dict(zip(axis_order, ints(header, "nxstart", "nystart", "nzstart"), strict=True))
     return tuple(start[axis] * voxel_size for axis in (1, 2, 3))
@@ -33,6 +33,6 @@ def same_voxel_size(a: float, b: float) -> bool:
     return abs(a - b) <= VOXEL_SIZE_TOLERANCE * min(a, b)
 
 
-def same_position(a: tuple[float, float, float], b: tuple[float, float, float], voxel_size: float) -> bool:
+def same_position(a: Any, b: Any, voxel_size: float) -> bool:
     """True if two positions (x, y, z in Å) differ by less than a tenth of a voxel."""
     return all(abs(p - q) <= _POSITION_TOLERANCE * voxel_size for p, q in zip(a, b, strict=True))

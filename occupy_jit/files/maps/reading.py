@@ -161,7 +161,7 @@ def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, chec
     loaded = _read(path, voxel_size, fallback_voxel_size, checksum)
     if loaded is None:
         loaded = _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=True)
-    loaded, values = loaded
+    loaded, values = loaded  # pyright: ignore[reportGeneralTypeIssues]
     _check_values(loaded, values, may_be_constant)
     return loaded
 
@@ -185,6 +185,9 @@ def _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=False):
             header.warnings.append(mrc_header.longer(excess))
         if stream.trailing_garbage:
             header.warnings.append(f"bytes that are not {stream.compression} data follow the map; they are ignored")
+        told = mrc_header.one_sided(header.record, values.minimum, values.maximum)
+        if told is not None:
+            header.warnings.append(told)
         hashing = Checksum(stream.fileno(), path) if checksum else None
         return Map(data, header.voxel_size, path, header.record, bytes(extended), header.axis_order, header.warnings,
                    values.minimum, values.maximum, hashing), values

@@ -213,7 +213,7 @@ def _atoms_of(block, path, remarks):
     xyz = [_numbers(table[name], np.nan) for name in ("Cartn_x", "Cartn_y", "Cartn_z")]
     if any(v is None for v in xyz):
         raise InputError(f"{path}: coordinates of atoms are absent or are no numbers; the file is damaged")
-    xyz = np.stack(xyz, 1)
+    xyz = np.stack(xyz, 1)  # pyright: ignore[reportCallIssue]
     n = len(xyz)
     for name, instead in (("auth_asym_id", "label_asym_id"), ("auth_seq_id", "label_seq_id"),
                           ("label_atom_id", "auth_atom_id"), ("label_comp_id", "auth_comp_id")):
@@ -297,7 +297,7 @@ def _rows(table, xyz, used):
     number = blank(column("auth_seq_id"))
     number = np.where(number == "", "", np.char.add(number, blank(column("pdbx_PDB_ins_code"))))
     return residues.Rows(used, xyz[used], np.where(chain == "", "_", chain), number, column("label_comp_id"),
-                         blank(column("label_asym_id")), np.char.replace(column("label_atom_id"), "*", "'"),
+                         blank(column("label_asym_id")), np.char.replace(column("label_atom_id"), "*", "'"),  # pyright: ignore[reportCallIssue]
                          blank(column("label_alt_id")), column("label_entity_id"))
 
 

@@ -34,7 +34,7 @@ def with_occupancies(model: AtomicModel, occupancy: np.ndarray) -> bytes:
     values = dict(zip(model.row.tolist(), (np.clip(occupancy, 0, 1) * model.weight).tolist(), strict=True))
     lines, columns, start, n_rows = _table_lines(model.text)
     # where a comment or a blank line ends the lines, the table goes on
-    if lines is None or b"_atom_site.occupancy" not in columns or max(values, default=0) >= n_rows:
+    if lines is None or b"_atom_site.occupancy" not in columns or max(values, default=0) >= n_rows:  # pyright: ignore[reportOperatorIssue]
         return _rewritten(model.text, values)
     place = columns.index(b"_atom_site.occupancy")
     for row, value in values.items():

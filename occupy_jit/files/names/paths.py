@@ -4,7 +4,7 @@ import contextlib
 import os
 
 
-def shown(path: str) -> str:
+def shown(path: str | bytes | os.PathLike[str]) -> str:
     """A file name as it can stand in a message of one line: names with odd characters are quoted and escaped."""
     text = os.fsdecode(path)
     return text if text.isprintable() and text else repr(text)

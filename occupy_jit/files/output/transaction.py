@@ -23,7 +23,7 @@ from occupy_jit.files.output.temporaries import forget, left_over, register, rem
 
 _WHAT_TO_DO = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another directory"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space or choose another directory"),
+    errno.EDQUOT: ("the disk quota, of space or of files, is used up", "free some space or choose another directory"),
     errno.EFBIG: ("the file would exceed the limit on file sizes", "raise the limit (ulimit -f) or choose another "
                   "directory"),
     errno.EROFS: ("the file system is read-only", "choose another directory"),
@@ -43,7 +43,19 @@ _WHAT_TO_DO = {
 def write_error(path: str, error: Any) -> Any:
     """The `OccupyError` that tells a user what an `OSError` on writing `path` means and what to do."""
     reason, advice = _WHAT_TO_DO.get(error.errno, (error.strerror or str(error), "check the directory"))
+    if error.errno == errno.ENOSPC and no_more_files(path):
+        reason = "no more files fit on the disk: its inodes are used up"
+        advice = "remove some files or choose another directory"
     return OccupyError(f"{shown(path)}: cannot be written: {reason}; {advice}")
+
+
+def no_more_files(path: str) -> bool:
+    """Whether the file system of a path has no room for another file, whatever its size."""
+    try:
+        status = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    except (OSError, AttributeError):
+        return False
+    return status.f_files > 0 and status.f_favail == 0
 
 
 def _check_target(path):
@@ -116,7 +128,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def open(self, path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None
-            ) -> Iterator[IO[bytes] | IO[str]]:
+            ) -> Iterator[IO[Any]]:
         """A file object whose content becomes `path` at `commit`.
 
         Parameters
@@ -199,7 +211,7 @@ class Outputs:
 
 
 @contextlib.contextmanager
-def replaced(path: str, mode: str = "wb", encoding: Any = None) -> Iterator[IO[str]]:
+def replaced(path: str, mode: str = "wb", encoding: str | None = None) -> Iterator[IO[Any]]:
     """A file object that replaces `path` when the block ends without an exception; see `Outputs.open`."""
     with Outputs() as outputs:
         with outputs.open(path, mode, encoding) as file:

@@ -27,8 +27,6 @@ import numba
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaWarning
 
-from occupy_jit.machine.threads import thread_count
-
 
 class _Region:
     """Holds the lock of parallel calls, in the way that numba's and llvmlite's locks are held."""
@@ -129,17 +127,11 @@ def launch(kernel: Callable[..., Any], *args: Any) -> Any:
         return (kernel if parallel else kernel.serial())(*args)
 
 
-def threads_allowed() -> int:
-    """How many threads work outside of the kernels may use here: transforms, and loops over parts of a model.
-
-    Returns
-    -------
-    int
-        The number that `threads` has put in force, but no more than the machine allows this process.
-    """
+def threads_in_force() -> int | None:
+    """How many threads kernels use when they are called here; None where they are not compiled."""
     if numba.config.DISABLE_JIT:
-        return thread_count()
-    return min(thread_count(), numba.get_num_threads()) if _threads_work() else 1
+        return None
+    return numba.get_num_threads() if _threads_work() else 1
 
 
 @contextlib.contextmanager

@@ -162,7 +162,7 @@ class ReportData:
     input: np.ndarray
     scale: np.ndarray
     confidence: np.ndarray
-    core: object
+    core: Any
     surface_level: float
     position: tuple = (0.0, 0.0, 0.0)
     modified: tuple = ()

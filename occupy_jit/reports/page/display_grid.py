@@ -126,7 +126,7 @@ def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
     return out
 
 
-def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], along_x: tuple[Any, ...]) -> np.ndarray:
+def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], along_x: tuple[Any, ...]) -> Any:
     """Weighted means of the rows, then of the columns, of a picture.
 
     Parameters
@@ -136,7 +136,7 @@ def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], al
         From `means`.
     """
     for axis, (first, weights) in enumerate((along_y, along_x)):
-        shape = [-1 if k == axis else 1 for k in range(picture.ndim)]
+        shape = [-1 if k == axis else 1 for k in range(picture.ndim)]  # pyright: ignore[reportAttributeAccessIssue]
         total = weights[:, 0].reshape(shape) * np.take(picture, first, axis)
         for k in range(1, weights.shape[1]):
             total += weights[:, k].reshape(shape) * np.take(picture, first + k, axis)

@@ -275,7 +275,7 @@ def _charts(data):
             "solvent model"))
     if not data.core.empty:
         out.append(_chart(
-            "How much of it is how strong", charts.volume_by_scale(data.core),
+            "Distribution of local scale", charts.volume_by_scale(data.core),
             "Volume of the core by its local scale. A hump below the main peak is a part that is missing in some "
             "particles, or moves."))
     if data.bands is not None:
@@ -308,7 +308,7 @@ def environment() -> Any:
 
 @cache
 def _read(name):
-    return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")
+    return resources.files("occupy_jit.reports.page").joinpath("assets", name).read_text("utf-8")  # pyright: ignore[reportCallIssue]
 
 
 def asset(name: str) -> Any:

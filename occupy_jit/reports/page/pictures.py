@@ -1,6 +1,5 @@
 """Still pictures of a map: for paper, for mail previews, and for browsers without WebGL or without scripts."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ def thumbnail(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return out
 
 
-def slice_strip(panels: Sequence[np.ndarray], gap: int = 6) -> np.ndarray:
+def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
     """Slices beside each other.
 
     Parameters

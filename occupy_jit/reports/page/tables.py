@@ -24,7 +24,7 @@ def tiles(data: ReportData, tone: str) -> list[tuple[str, str, str]]:
             ("scale below 0.5", f"{core.weak_share:.0%}" if told else "–", "of the core"),
             ("scale 0.8 or more", f"{core.strong_share:.0%}" if told else "–", "of the core"),
             ("low-passed to", f"{data.record['derived']['lowpass_angstrom']:.1f}", "Å"),
-            ("noise of the scale", f"± {found['noise_of_scale']:.3f}", "in solvent")]
+            ("error of full scale", f"± {found['full_scale_error']:.1%}", "common to the whole map")]
 
 
 def results(data: ReportData) -> list[tuple[str, str, str]]:

@@ -119,7 +119,7 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
     text = [f"The local scale of the map was estimated with OccuPy (occupy_jit {__version__}; Forsberg et al., "
             f"2023) from {_measured(found)} {filtered}, as the maximum over a "
             f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
-            + _full_scale(settings, found) + "." + _noise(settings, found)]
+            + _full_scale(settings, found, voxel) + "." + _noise(settings, found)]
     if modified:
         by_bands = "band by band, so that noise was not amplified " if found.get("bands") else ""
         text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"
@@ -144,9 +144,9 @@ def _measured(found):
 def _noise(settings, found):
     """Where the noise that is not that of all solvent was taken from."""
     if found.get("half_maps") is not None:
-        return " Its noise, at every place, was taken from the difference of the half maps."
+        return " Local noise was estimated from the half-map difference."
     if settings.get("noise_floor") == "local":
-        return " Noise, and what it adds to the maximum, were taken from the solvent nearby."
+        return " Local noise was estimated from solvent nearby."
     return ""
 
 
@@ -155,19 +155,19 @@ def _parts(found):
     text = []
     if found.get("flexibility"):
         used = [band for band in found["flexibility"]["bands"] if band["used"]]
-        text.append("Occupancy and flexibility were told apart by the power around each place, relative to that in the "
-                    f"region of full scale, in {len(used)} bands from {used[0]['from_angstrom']:g} to "
+        text.append("Occupancy and flexibility were separated by the local power of the map relative to the region of "
+                    f"full scale, in {len(used)} bands from {used[0]['from_angstrom']:g} to "
                     f"{used[-1]['to_angstrom']:g} Å.")
     if found.get("targets"):
         text.append("The occupancy inside a mask is the median of the scale over the peaks of the low-passed map "
                     "there; its error is the standard error of that median, given full scale.")
     if found.get("parts"):
-        text.append("Occupancies of the parts of an atomic model were fitted to the map, all together and each with a "
-                    "B factor of its own, relative to the parts at full occupancy.")
+        text.append("Occupancies and relative B factors of the parts of an atomic model were fitted to the map "
+                    "jointly, relative to the parts at full occupancy.")
     return text
 
 
-def _full_scale(settings, found):
+def _full_scale(settings, found, voxel):
     if settings["naive_normalisation"]:
         return "the largest density of the map"
     if found.get("reference"):
@@ -176,7 +176,7 @@ def _full_scale(settings, found):
     if found.get("full_scale_corner_zyx") is None:
         return f"a density of {found['full_scale']:.4g} above solvent, which is common to several maps"
     return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "
-            f"{settings['tile_size_angstrom']:g} Å")
+            f"{found['full_scale_tile'] * voxel:.4g} Å")
 
 
 def mass(kilodalton: float) -> str:

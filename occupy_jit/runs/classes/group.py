@@ -19,7 +19,10 @@ from occupy_jit.runs.plan.plan import Plan, check_names, masks, plan_map, told
 from occupy_jit.settings import CLASSES_AMOUNT
 
 if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.estimation.scale.result import FullScale
     from occupy_jit.files.maps.mrc_header import MapHeader
+    from occupy_jit.files.relion.star import ClassModel
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.settings import Options, Settings
 
@@ -61,10 +64,10 @@ class ClassMap:
     share: float | None = None
     resolution: float | None = None
     plan: Plan | None = None
-    own: object = None
+    own: FullScale | None = None
     record: dict | None = None
     report: dict | None = None
-    parts: object = None
+    parts: PartsResult | None = None
     targets: tuple = ()
     status: int = 0
     problem: str | None = None
@@ -109,7 +112,7 @@ class Group:
     names: Names
     classes: list
     outputs: tuple
-    model: object = None
+    model: ClassModel | None = None
     project: str = os.curdir
     notes: tuple = ()
     brightest: ClassMap | None = None
@@ -164,7 +167,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
     if options.relion_classes is None:
         return settings, _maps_group(options)
     notes = []
-    chosen = "amplify" not in options.given and all(kind.alone for kind in requested(settings))
+    chosen = "amplify" not in options.given and all(kind.is_main for kind in requested(settings))
     if chosen:
         settings = replace(settings, amplify=True)
     if settings.amplify and "amplify_amount" not in options.given:

@@ -151,8 +151,8 @@ def show(found: ClassParts, log: RunLog) -> None:
     more = len(found.significant) - len(differences[:SHOWN])
     if more:
         log.say(f"and {more} more, also of the same parts between other classes, in the table of differences of parts")
-    log.say(f"p is corrected for {len(found.differences)} comparisons (Holm): the chance that any of these is none is "
-            f"at most {found.level:g}; what errors of the model do to all classes alike is not in these errors")
+    log.say(f"p is corrected for {len(found.differences)} comparisons (Holm, family-wise error rate "
+            f"{found.level:.0%}); errors of the model that affect all classes alike are left out")
 
 
 def p_in_words(p: float) -> str:

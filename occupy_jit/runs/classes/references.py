@@ -29,6 +29,7 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
     log : occupy_jit.reports.runlog.RunLog
     """
     from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+    from occupy_jit.estimation.scale.hot_voxels import repair
     from occupy_jit.files.maps.reading import read_map, view_map
     from occupy_jit.files.maps.writing import write_map
 
@@ -38,6 +39,7 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
     def volumes():
         for entry in usable:
             volume = read_map(entry.path, options.voxel_size)
+            repair(volume.data)
             headers.append(replace(volume, data=None))
             yield volume.data
 

@@ -7,15 +7,12 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.many_maps import maps_table
 from occupy_jit.runs.many_maps.report_index import write_collected_index
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class ArrayTask:
                 "list_sha256": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()}
 
 
-def from_environment(environment: Mapping[str, Any]) -> np.ndarray:
+def from_environment(environment: Mapping[str, Any]) -> ArrayTask:
     """The task that SLURM says this process is.
 
     Parameters

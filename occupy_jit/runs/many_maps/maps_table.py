@@ -21,8 +21,7 @@ from occupy_jit.reports.record import read_record, write_record
 from occupy_jit.reports.table import csv_text, harmless
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from occupy_jit.runs.many_maps.array_task import ArrayTask
     from occupy_jit.runs.one_map.outcome import Outcome
 
 NAME = "occupy_summary"
@@ -148,7 +147,7 @@ class Table:
         That are known already.
     """
 
-    def __init__(self, directory: str, maps: Sequence[str], mine: Sequence[str], task: np.ndarray | None = None,
+    def __init__(self, directory: str, maps: Sequence[str], mine: Sequence[str], task: ArrayTask | None = None,
                  outcomes: Sequence[Outcome] = ()) -> None:
         numbers = {path: number for number, path in enumerate(maps, 1)}
         self._directory = directory

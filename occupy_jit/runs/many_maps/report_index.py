@@ -106,7 +106,7 @@ def _entry(outcome, options):
         summary = read_summary(path)
     if summary is None:
         return Entry(name, problem="there is no report of it")
-    return Entry(summary["name"], summary, os.path.basename(path))
+    return Entry(summary["name"], summary, os.path.basename(path))  # pyright: ignore[reportCallIssue]
 
 
 def _without_folder(text, path, options):

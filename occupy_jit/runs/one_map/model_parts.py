@@ -111,9 +111,10 @@ def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: 
     from occupy_jit.reports import parts_files as reports
 
     if fitted.halves is not None:
-        log.results([("half maps of parts", f"half of the difference of their answers is "
-                      f"{fitted.halves.disagreement:.2f} standard errors; were it above {fitted.halves.most:.2f}, "
-                      "these would be too small")])
+        agree = fitted.halves.disagreement <= fitted.halves.most
+        log.results([("half maps of parts", f"the half maps {'agree' if agree else 'disagree'} "
+                      f"({fitted.halves.disagreement:.2f} se; above {fitted.halves.most:.2f} the errors "
+                      f"{'would be' if agree else 'are'} underestimated)")])
     with log.timed("write"):
         _put(outputs, plan.path_of(Role.PARTS_TABLE), reports.table_csv(rows))
         _put(outputs, plan.path_of(Role.PARTS_RECORD), lambda: _json(fitted, rows))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from occupy_jit.errors import explain
 
 if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.estimation.scale.result import FullScale
     from occupy_jit.reports.runlog import RunLog
 
 
@@ -55,8 +57,8 @@ class Outcome:
     kind: str
     record: dict | None = None
     report: dict | None = None
-    full_scale: object = None
-    parts: object = None
+    full_scale: FullScale | None = None
+    parts: PartsResult | None = None
     targets: tuple = ()
     lines: tuple = ()
     verdicts: tuple = ()

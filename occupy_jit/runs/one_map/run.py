@@ -65,12 +65,13 @@ def _with_outcome(work, plan, listener):
 class _Inputs(NamedTuple):
     """What is read for one map."""
 
-    volume: object  # a `files.maps.Map`
-    half_maps: object  # `estimation.noise.half_maps.HalfMaps` or None
+    volume: Any  # a `files.maps.Map`
+    half_maps: Any  # `estimation.noise.half_maps.HalfMaps` or None
     coarse_halves: dict  # both for the parts of a model: the estimate overwrites the others
-    solvent_mask: object  # array or None
-    reference_mask: object  # array or None
+    solvent_mask: Any  # array or None
+    reference_mask: Any  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
+    hot_voxels: int  # of the map, which were replaced
 
 
 @dataclass
@@ -78,7 +79,7 @@ class _Work:
     """What a run holds while it writes: what was read, and what was found, as far as it is still needed."""
 
     inputs: _Inputs
-    result: object
+    result: Any
 
 
 def _run(plan, log):
@@ -118,12 +119,23 @@ def _read(plan, log):
     options = plan.options
     files = [FileRead(plan.path), *(FileRead(path, checksum=options.json) for path in plan.also_read)]
     volume = read_map(plan.path, options.voxel_size, checksum=options.json)
+    hot = _repair(volume)
     half_maps = _halves(plan, volume)
     coarse = model_parts.half_maps_for(options, volume, half_maps)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files)
+    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files, hot)
+
+
+def _repair(volume):
+    """Replace hot voxels of a map that was read, in place, so that nothing that is made of it has them; how many."""
+    from occupy_jit.estimation.scale.hot_voxels import repair
+
+    number = repair(volume.data)
+    if number:
+        volume.minimum = volume.maximum = None
+    return number
 
 
 def _reference_mask(plan, volume):
@@ -135,8 +147,8 @@ def _reference_mask(plan, volume):
 
     mask = read_mask(path, volume).data
     if not mask.max() > 0:
-        raise InputError(f"{shown(path)}: the reference mask is empty: it has to be above 0 on a part that is fully "
-                         "occupied")
+        raise InputError(f"{shown(path)}: the reference mask is empty ({_held(mask)}): it has to be above 0 on a part "
+                         "that is fully occupied")
     return mask
 
 
@@ -151,8 +163,10 @@ def _halves(plan, volume):
     first = volume
     if not plan.is_first_half:
         first = read_map(plan.halves[0], plan.options.voxel_size)
+        _repair(first)
         check_same_grid(volume, first, plan.halves[0])
     second = read_map(plan.halves[1], plan.options.voxel_size)
+    _repair(second)
     check_same_grid(volume, second, plan.halves[1])
     factor = join_half_maps(first.data, second.data)
     if first is not volume:
@@ -178,7 +192,7 @@ def _estimate(plan, inputs, workers):
     with _named(plan):
         return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps,
                                    Masks(inputs.solvent_mask, inputs.reference_mask), volumes, _common_full_scale(plan),
-                                   Room(not want.volume, True, value_range), workers))
+                                   Room(not want.volume, True, value_range), workers, inputs.hot_voxels))
 
 
 def _common_full_scale(plan):
@@ -213,8 +227,25 @@ def _targets(plan, volume, result, log):
     from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
     from occupy_jit.files.maps.reading import read_mask
 
+    held = {}
+
+    def masks():
+        for path in plan.options.target_mask:
+            mask = read_mask(path, volume).data
+            held[path] = _held(mask)
+            yield path, mask
+
     with log.timed("target masks"):
-        return occupancy_of_masks(result, ((path, read_mask(path, volume).data) for path in plan.options.target_mask))
+        rows = occupancy_of_masks(result, masks())
+    for row in rows:
+        if row["occupancy"] is None:
+            log.warning(f"{shown(row['mask'])}: nothing to measure inside this target mask ({held[row['mask']]})")
+    return rows
+
+
+def _held(mask):
+    """What is in a mask, in words."""
+    return f"{int((mask > 0).sum())} of {mask.size} voxels above 0, values from {mask.min():g} to {mask.max():g}"
 
 
 def _as_rows(targets):
@@ -281,6 +312,7 @@ def _measure(plan, log):
         volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=True)
         if volume.minimum == volume.maximum:
             return {"full_scale": None}  # whether that is a fault depends on where the map comes from
+        _repair(volume)
         half_maps = _halves(plan, volume)
     mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
@@ -330,7 +362,7 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
         log.verdict(code, sentence)
     with open(path, "rb") as file:
         volume = replace(volume, checksum=Checksum(file.fileno(), path))
-    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)])
+    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0)
     make_directory(directory)
     with Outputs() as outputs:
         _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None))

@@ -187,7 +187,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
                      f"mean {found['mean_scale_of_occupied']:.2f}"),
     ])
     if "bands" in found:
-        log.table("bands of the spectrum: what a part at these scales is multiplied with to be equalised",
+        log.table("amplification by resolution band, for parts at these scales",
                   [("to, Å", "noise over signal", *(f"at {scale:g}" for scale in FACTOR_SCALES)),
                    *((f"{band['to_angstrom']:.2f}",
                       "no signal" if band["noise_over_signal"] is None else f"{band['noise_over_signal']:.3g}",
@@ -245,10 +245,10 @@ def _tell_flexibility(log, found):
     low, middle, high = found["b_factor_quantiles"].values()
     used = [band for band in found["bands"] if band["used"]]
     if middle is not None:
-        log.results([("relative B factor", f"{whole(middle)} Å^2 in the median of what is occupied, {whole(low)} to "
-                      f"{whole(high)} in nine tenths of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
+        log.results([("relative B factor", f"{whole(middle)} Å^2 (median of the occupied volume), {whole(low)} to "
+                      f"{whole(high)} in 90 % of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
                       f"{used[-1]['to_angstrom']:g} Å")])
-    log.table("bands that flexibility is read from, in the region of full scale",
+    log.table("resolution bands used for flexibility, in the region of full scale",
               [("from, Å", "to, Å", "signal over noise", "used"),
                *((band["from_angstrom"], band["to_angstrom"],
                   f"{band['signal'] / band['noise']:.3g}" if band["noise"] > 0 else "no noise",

@@ -1,5 +1,6 @@
 """Whether the output directory can be written to: told before any work is done."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 from occupy_jit.errors import InputError, OccupyError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.files.output.transaction import no_more_files
 
 _ANOTHER = "choose another --output-dir"
 _LONGEST_NAME = 255
@@ -52,7 +54,9 @@ def check_directory(directory: str) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".occupy_", dir=place))
     except OSError as error:
         what = "cannot be written to" if place == whole else "the output directory cannot be made"
-        raise OccupyError(f"{name}: {what}: {error.strerror}; {_ANOTHER}") from error
+        full = error.errno == errno.ENOSPC and no_more_files(os.path.join(place, "x"))
+        why = "no more files fit on the disk: its inodes are used up" if full else error.strerror
+        raise OccupyError(f"{name}: {what}: {why}; {_ANOTHER}") from error
 
 
 def check_lengths(path: str, outputs: Sequence[Any]) -> None:

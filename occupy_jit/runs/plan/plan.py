@@ -22,7 +22,7 @@ from occupy_jit.runs.plan.output_kinds import Role, output_of, path_of
 from occupy_jit.settings import Options, Settings
 
 if TYPE_CHECKING:
-    from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.files.maps.mrc_header import MapHeader
     from occupy_jit.modifications import Modification
     from occupy_jit.runs.plan.output_kinds import Output
 
@@ -53,7 +53,7 @@ class Plan:
     """
 
     path: str
-    header: object
+    header: MapHeader
     names: Names
     outputs: tuple
     memory_bytes: int
@@ -298,6 +298,6 @@ def described(plan: Plan) -> list[Any]:
             *would_write(plan.outputs)]
 
 
-def would_write(outputs: Outputs) -> list[Any]:
+def would_write(outputs: Sequence[Output]) -> list[str]:
     """Lines of what would be written."""
     return [f"  would write {shown(output.path)}  {output.what}" for output in outputs]

@@ -53,12 +53,12 @@ class FitTask:
     mean: str
     kept: str
     key: str
-    options: object
+    options: Options
     memory_bytes: int
     label: str | None = None
 
     @property
-    def also_read(self) -> tuple[str, ...]:
+    def also_read(self) -> Any:
         """tuple of str : Files that are read besides the volumes."""
         return (self.mean, self.options.model)
 

@@ -56,7 +56,7 @@ def read_volume(path: str, options: Options) -> Any:
     return read_map(path, options.voxel_size).data
 
 
-def mean_of(paths: Sequence[str], scales: Sequence[float], weights: Sequence[float], options: Options) -> Any:
+def mean_of(paths: Sequence[str], scales: Sequence[float], weights: Any, options: Options) -> Any:
     """Weighted mean of volumes, each less its solvent and over its full scale: ndarray (z, y, x), float32.
 
     Parameters

@@ -11,8 +11,12 @@ from occupy_jit.runs.states import mean_map, tables
 from occupy_jit.runs.states.states_record import RECORD, record_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.estimation.states.ensemble import StatesResult
     from occupy_jit.files.output.transaction import Outputs
     from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.states.volumes import Volumes
     from occupy_jit.settings import Options
 
 LOG = "log_states.txt"
@@ -35,10 +39,10 @@ class Findings:
         Path -> fit.
     """
 
-    result: object
+    result: StatesResult
     maps: list
-    volumes: object
-    particles: object
+    volumes: Volumes | None
+    particles: np.ndarray | None
     fits: dict
 
 

@@ -171,12 +171,12 @@ class DaskWorkers:
                 if worker in self._gone:  # it died with its result, and `wait` tells
                     return []
                 continue
-            except distributed.comm.CommClosedError:  # with the scheduler, or with the worker: this shows in a moment
+            except distributed.comm.CommClosedError:  # with the scheduler, or with the worker: this shows in a moment  # pyright: ignore[reportAttributeAccessIssue]
                 time.sleep(_LOOK)
                 if self._client.status != "running":
                     raise self._lost() from None
                 continue
-            except distributed.scheduler.KilledWorker:
+            except distributed.scheduler.KilledWorker:  # pyright: ignore[reportAttributeAccessIssue]
                 answer = self._buried(worker, tag)
             except Exception as error:
                 answer = Answer(worker, tag, None, error)

@@ -15,7 +15,7 @@ _DEATHS = 2
 _LOOK = 1.0  # seconds between two looks at who is still there
 
 
-def distribute(work: Callable[[Any], Any], tasks: Sequence[Any], crew: Crew,
+def distribute(work: Any, tasks: Sequence[Any], crew: Crew,
                prepare: Callable[[], str | None] | None = None,
                say: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:
     """Hand out tasks to the workers of a crew, and yield results as they come.
@@ -95,7 +95,7 @@ class Assignments:
                     tasks.append(self._waiting.popleft())
                     self._crew.start(worker, tasks[-1], self._work, self._tasks[tasks[-1]])
 
-    def settle(self, answer: Answer) -> Iterator[tuple[int, Any]]:
+    def settle(self, answer: Answer) -> Any:
         """Take an answer; yields the index and the result of a task that has one now, or is given up."""
         if answer.worker in self._preparing:
             self._prepared(answer)

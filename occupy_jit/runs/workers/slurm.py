@@ -25,7 +25,7 @@ class SlurmWorkers(DaskWorkers):
     def __init__(self, jobs: int, say: Callable[[str], None]) -> None:
         distributed = quiet_distributed()
         try:
-            from dask_jobqueue import SLURMCluster
+            from dask_jobqueue import SLURMCluster  # pyright: ignore[reportPrivateImportUsage]
         except ImportError:
             raise missing_packages("--cluster slurm", "dask-jobqueue") from None
         try:
