@@ -1,4 +1,8 @@
-"""p values of many comparisons, corrected: so that the many do not make one of them look significant by chance."""
+"""p values of many comparisons, corrected: so that the many do not make one of them look significant by chance.
+
+Student's t is written out here, as scipy is an extra and target masks are compared without it; a test holds it to
+scipy's.
+"""
 
 import math
 from typing import Any

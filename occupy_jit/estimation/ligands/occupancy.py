@@ -120,8 +120,8 @@ class _Found(NamedTuple):
     posterior: Any
     score: float
     limit: float
-    place: object
-    fit: object
+    place: Any
+    fit: Any
     empty: bool
 
 
