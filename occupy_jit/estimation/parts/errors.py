@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from occupy_jit.estimation.parts.gauss_newton import solve_once
-from occupy_jit.kernels.jit.launch import threads_allowed
+from occupy_jit.estimation.threads import threads_allowed
 from occupy_jit.kernels.model.columns import combine, project, project_in_blocks
 
 if TYPE_CHECKING:
