@@ -4,6 +4,8 @@ The Pipeliner finds the classes through the entry points ``ccpem_pipeliner.jobs`
 Needs ccpem-pipeliner, which the extra `pipeliner` brings.
 """
 
+# pyright: reportMissingImports=false
+
 import csv
 import json
 import os
