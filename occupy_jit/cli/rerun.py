@@ -56,6 +56,7 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
         given = options.given.union(record.get("given", ()))
         if not all(isinstance(path, str) for path in (*digests, *given)):
             raise TypeError("names are text")
+        _require_possible_names(name, [*digests, *old_options.values()])
     except (TypeError, AttributeError):
         raise InputError(f"{name}: settings or options in it are not those of this version; run the map again with "
                          "-i") from None
@@ -68,6 +69,14 @@ def _require_known_version(version, name):
     if _numbers(version) > _numbers(__version__):
         raise InputError(f"{name}: was written by OccuPy {shown(version)}, newer than this one ({__version__}); "
                          "install that version to repeat the run")
+
+
+def _require_possible_names(name, values):
+    """Refuse text that no file can have for a name: a null character ends it for the system."""
+    for value in values:
+        for text in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(text, str) and "\0" in text:
+                raise InputError(f"{name}: {shown(text)} in it is not a possible file name; correct it")
 
 
 def _numbers(version):
