@@ -125,7 +125,7 @@ def record(here):
     ("options", "voxel_size", 1e300, 2, "--voxel-size 1e+300: must be"),
     ("options", "reference_mask", "a\0b", 3, "not a possible file name"),
     (None, "occupy_jit", "999", 3, "newer than this one"),
-    (None, "occupy_jit", "0.1.1", 3, "newer than this one"),
+    (None, "occupy_jit", "0.999.1", 3, "newer than this one"),
     (None, "format", 999, 3, "newer version")])
 def test_a_record_that_was_edited_is_checked_like_options(where, name, value, status, words, here, record, tmp_path,
                                                           capsys, monkeypatch):
