@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from occupy_jit.errors import SettingError
+from occupy_jit.queries.query import Query
 from occupy_jit.selections import selections
 
 SCALE_MODES = ("occupancy", "resolution")
@@ -197,6 +198,10 @@ class Options:
         Scale above which the mask that is written is 1.
     states : int, True or None
         Whether maps are volumes of one complex, to be divided into states: so many, or as many as there are.
+    particles : tuple of str
+        What says which particles the volumes stand for.
+    select : str or None
+        Which volumes to pick out, as `occupy_jit.queries.query.Query` reads it.
     jobs : int
         Maps that are run at once, in processes of this machine.
     cluster : str or None
@@ -241,6 +246,8 @@ class Options:
     half_maps: tuple[str, ...] = ()
     # states of many volumes
     states: int | bool | None = _once(None)
+    particles: tuple[str, ...] = _once(())
+    select: str | None = _once(None)
     # what is written
     output_map: str | None = None
     output_dir: str = "."
@@ -276,6 +283,8 @@ class Options:
         selections(self.parts)  # says what cannot be understood
         _require(self.b_factors in B_FACTORS, "b_factors", self.b_factors, " or ".join(B_FACTORS))
         _positive(self.voxel_size, "voxel_size", " of Å", largest=1000)
+        if self.select is not None:
+            Query(self.select)
         if self.states is not None and self.states is not True:
             _require(self.states >= 1, "states", self.states, "at least 1")
         if self.save_solvent_def is not None:

@@ -11,7 +11,7 @@ PACKAGE = "occupy_jit"
 # From the ground up. A module imports from its own floor and from those below.
 FLOORS = [
     {"errors", "modifications"},
-    {"selections"},
+    {"queries", "selections"},
     {"settings", "machine"},
     {"kernels"},
     {"files", "estimation", "reports"},

@@ -71,7 +71,8 @@ def test_the_manual_page_is_in_step_with_the_parser(columns):
 def test_the_check_of_the_page_can_fail(tmp_path):
     pytest.importorskip("argparse_manpage", reason="argparse-manpage is not installed: manual page NOT checked")
     shutil.copytree(os.path.join(ROOT, "man"), tmp_path / "man")
-    shutil.copytree(os.path.join(ROOT, "occupy_jit", "cli"), tmp_path / "occupy_jit" / "cli")
+    for name in ("cli", "queries"):
+        shutil.copytree(os.path.join(ROOT, "occupy_jit", name), tmp_path / "occupy_jit" / name)
     for name in ("__init__.py", "errors.py", "modifications.py", "selections.py", "settings.py"):
         shutil.copy(os.path.join(ROOT, "occupy_jit", name), tmp_path / "occupy_jit")
     parser = tmp_path / "occupy_jit" / "cli" / "parser.py"

@@ -51,7 +51,7 @@ SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options whose value is a name, or names, of files.
 _NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "reference_mask", "half_maps", "model",
-          "relion_classes", "rerun",
+          "particles", "relion_classes", "rerun",
           "emdb_dir", "cluster", "collect")
 
 
@@ -177,8 +177,15 @@ def _parts(add):
 
 def _states(add):
     add("--states", metavar="N", nargs="?", const=True, type=whole,
-        text="divide maps of one complex into states by the parts of --model that they hold; N: into so many (default: "
-             "as many as differ)")
+        text="divide maps of one complex into states, by the parts of --model that they hold, or without a model by "
+             "blocks that come and go together; N: into so many (default: as many as differ)")
+    add("--particles", metavar="FILE", nargs="+", path="file",
+        text="with --states: which particles the volumes stand for, or how many: a table of name,count; a model.star "
+             "or data.star of RELION; labels of cryoDRGN (labels.pkl) and the .star or .cs that they are of; "
+             "particles of a 3D classification of cryoSPARC (.cs)")
+    add("--select", metavar="QUERY",
+        text="with --states: also list the volumes, and the particles, that this holds for: \"L17>0.8 and L28<0.2\", "
+             "\"state==2\"")
 
 
 def _running(add):
@@ -363,6 +370,9 @@ def check_number(options: Options) -> None:
 def _check_states(options):
     """Raise UsageError for options that do not go with states."""
     if options.states is None:
+        for name in ("particles", "select"):
+            if getattr(options, name):
+                raise UsageError(f"--{name} goes with --states")
         return
     for name in ("demo", "rerun", "common_scale", "half_maps", "target_mask", "residues", "output_map"):
         if getattr(options, name):
@@ -370,8 +380,6 @@ def _check_states(options):
     if options.array:
         raise UsageError("--array and --states cannot be given together: run the array with --model, then OccuPy "
                          "--collect DIR --states")
-    if options.model is None:
-        raise UsageError("--states needs a model: add --model MODEL")
 
 
 def _check_many(options):

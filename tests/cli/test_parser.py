@@ -68,6 +68,8 @@ OPTIONS = {
     "--b-factors": (["flat"], "b_factors", "flat"),
     "--assembly": (["1"], "assembly", "1"),
     "--states": (["5"], "states", 5),
+    "--particles": (["l.pkl", "p.star"], "particles", ("l.pkl", "p.star")),
+    "--select": (["A>0.5"], "select", "A>0.5"),
     "--half-maps": (["auto"], "half_maps", ("auto",)),
     "--save-error": ([], "save_error", True),
     "--subtraction-mask": ([], "subtraction_mask", True),
@@ -119,7 +121,9 @@ def arguments(option, values, spelling=None):
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
     if option == "--class-density":
         maps = ["--relion-classes", "s.star"]
-    needs = {"--cluster-jobs": ["--cluster", "slurm"], "--states": ["--model", "m.cif"]}.get(option, [])
+    of_states = ["--states", "--model", "m.cif"]
+    needs = {"--cluster-jobs": ["--cluster", "slurm"], "--states": of_states[1:], "--particles": of_states,
+             "--select": of_states}.get(option, [])
     return [spelling or option, *values, *needs, *maps]
 
 

@@ -204,3 +204,42 @@ def test_python_finds_the_same_in_arrays_and_in_files(folder, done):
         occupy_jit.states([v.data if k != 2 else np.roll(v.data, 5, 0) for k, v in enumerate(volumes)],
                           model=str(folder / "model.cif"), voxel_size=volumes[0].voxel_size,
                           position=volumes[0].position)
+
+
+def test_particles_of_the_states_and_of_a_query(folder, tmp_path):
+    import pickle
+
+    from occupy_jit.files.particles.star_rows import read_rows
+    from tests.files.test_particles import star
+
+    truth = list(json.loads((folder / "truth.json").read_text()).values())
+    labels = np.random.default_rng(0).integers(0, 9, 500)
+    with open(tmp_path / "labels.pkl", "wb") as file:
+        pickle.dump(labels.astype(np.int32), file)
+    (tmp_path / "particles.star").write_bytes(star([1] * 500))
+    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--output-dir", tmp_path / "out",
+              "--particles", tmp_path / "labels.pkl", tmp_path / "particles.star", "--select", "B>0.5 and C<0.5")
+    assert ran.returncode == 0, ran.stderr
+    states = table(tmp_path / "out" / "states.csv")
+    of_particle = np.array(truth)[labels]
+    assert [int(row["particles"]) for row in states] == [int((of_particle == s).sum()) for s in (1, 2, 3)]
+    whole = read_rows(str(tmp_path / "particles.star")).rows
+    for s in (1, 2, 3):
+        chosen = np.flatnonzero(of_particle == s)
+        assert np.load(tmp_path / "out" / f"particles_state{s}.npy").tolist() == chosen.tolist()
+        assert read_rows(str(tmp_path / "out" / f"particles_state{s}.star")).rows == [whole[k] for k in chosen]
+    assert (tmp_path / "out" / "particles_selected.star").read_bytes() == (
+        tmp_path / "out" / "particles_state2.star").read_bytes()
+    assert {row["state"] for row in table(tmp_path / "out" / "selected.csv")} == {"2"}
+    assert "of the particles" in ran.stdout
+
+
+@pytest.mark.parametrize("words, status, told", [
+    (["--select", "X>1"], 3, "there is no part X"), (["--select", "A>"], 2, "not a number"),
+    (["--particles", "none.csv"], 3, "no such file"),
+])
+def test_wrong_queries_and_particles_are_said_before_anything_is_written(folder, tmp_path, words, status, told):
+    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--output-dir", tmp_path / "out",
+              *words)
+    assert ran.returncode == status and told in ran.stderr, ran.stderr
+    assert not (tmp_path / "out").exists()

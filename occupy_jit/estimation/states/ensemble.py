@@ -84,6 +84,8 @@ class StatesResult:
     part_tree : list
         Merges of parts by their occupancies over the volumes, as ``partition.tree``.
     warnings : list of str
+    blocks : occupy_jit.estimation.states.blocks.Blocks or None
+        Where there was no model.
     """
 
     volumes: list
@@ -101,6 +103,7 @@ class StatesResult:
     continuum: Continuum | None
     part_tree: list
     warnings: list = field(default_factory=list)
+    blocks: object = None
 
     @property
     def state(self) -> np.ndarray:

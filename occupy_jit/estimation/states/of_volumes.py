@@ -11,6 +11,7 @@ import numpy as np
 from occupy_jit.errors import InputError, UsageError
 from occupy_jit.estimation.states.ensemble import FEWEST_VOLUMES, Ensemble, analyse
 from occupy_jit.estimation.states.mean_volume import MeanVolume
+from occupy_jit.estimation.states.without_model import FirstPass, SecondPass, ensemble_of
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.states.ensemble import StatesResult
@@ -31,8 +32,8 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
     ----------
     volumes : sequence of str, path-like, Map or ndarray (z, y, x)
         On one grid, aligned to each other. Those given by name are read one at a time.
-    model : AtomicModel, str or path-like
-        That lies in them.
+    model : AtomicModel, str or path-like, optional
+        That lies in them. Without one, the parts are blocks that come and go together.
     parts, reference, b_factors
         As for `occupy_jit.occupancy_of_parts`; reference parts are full in all volumes.
     number : int, optional
@@ -70,10 +71,17 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
     volumes, say = list(volumes), progress or (lambda sentence: None)
     if len(volumes) < FEWEST_VOLUMES:
         raise InputError(f"states need at least {FEWEST_VOLUMES} volumes; there are {len(volumes)}")
-    if model is None:
-        raise UsageError("states need a model: give model=")
     if particles is not None and len(particles) != len(volumes):
         raise UsageError(f"particles: {len(particles)} numbers for {len(volumes)} volumes")
+    counts = None if particles is None else np.asarray(particles, float)
+    names_of_volumes = [_called(volume, k) for k, volume in enumerate(volumes)]
+    if model is None:
+        if parts or reference:
+            raise UsageError("parts and reference are those of a model: give model=")
+        blocks = _blocks(volumes, voxel_size, say)
+        result = analyse(ensemble_of(names_of_volumes, blocks), number, counts)
+        result.blocks = blocks
+        return result
     structure = model if isinstance(model, AtomicModel) else read_model(model)
     names, part, wanted = select_parts(structure, parts, reference)
     say("mean of the volumes")
@@ -91,13 +99,37 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
             found = prepared.fit(_data(_opened(volume), place, volume))
         except InputError as error:
             raise InputError(f"{_called(volume, k)}: {error}") from error
-        if found.shift.any():
-            raise InputError(f"{_called(volume, k)}: is not aligned to the others: it fits their mean better after a "
-                             "shift by " + ", ".join(f"{v:.1f}" for v in found.shift) + " Å (x, y, z)")
+        _refuse_shift(volume, k, found.shift)
         fits.append((found.raw, found.deviation))
     say("states")
-    ensemble = Ensemble.of_fits([_called(volume, k) for k, volume in enumerate(volumes)], names, fits, prepared)
-    return analyse(ensemble, number, None if particles is None else np.asarray(particles, float), wanted)
+    return analyse(Ensemble.of_fits(names_of_volumes, names, fits, prepared), number, counts, wanted)
+
+
+def _blocks(volumes, voxel_size, say):
+    """Blocks of the volumes, in two passes."""
+    opened = _opened(volumes[0])
+    if isinstance(opened, np.ndarray) and voxel_size is None:
+        raise UsageError("voxel_size: an array has none of its own; give it in Å")
+    first = FirstPass(float(voxel_size or opened.voxel_size))
+    for k, volume in enumerate(volumes):
+        say(f"mean of the volumes: {k + 1} of {len(volumes)}")
+        first.add(_data(_opened(volume), opened, volume))
+    shape = (opened if isinstance(opened, np.ndarray) else opened.data).shape
+    second = SecondPass(first, shape)
+    for k, volume in enumerate(volumes):
+        say(f"volumes: {k + 1} of {len(volumes)}")
+        try:
+            shift = second.add(_data(_opened(volume), opened, volume))
+        except InputError as error:
+            raise InputError(f"{_called(volume, k)}: {error}") from error
+        _refuse_shift(volume, k, shift)
+    return second.search.find(say)
+
+
+def _refuse_shift(volume, number, shift):
+    if np.any(shift):
+        raise InputError(f"{_called(volume, number)}: is not aligned to the others: it fits their mean better after a "
+                         "shift by " + ", ".join(f"{v:.1f}" for v in shift) + " Å (x, y, z)")
 
 
 def _opened(volume):

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from occupy_jit.errors import InputError
+from occupy_jit.estimation.states.ensemble import Ensemble, analyse
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.many_maps import maps_table
-from occupy_jit.runs.states.outputs import Findings, write_all
+from occupy_jit.runs.states.chosen_particles import query_of
+from occupy_jit.runs.states.findings import Findings
+from occupy_jit.runs.states.outputs import write_all
+from occupy_jit.runs.states.run import particles_of
+from occupy_jit.runs.states.volumes import Volumes, names_of
 
 if TYPE_CHECKING:
     import logging
@@ -25,7 +31,7 @@ _OF_MODEL = 0.5
 simulated maps are about half noise at the signal-to-noise ratios of classes."""
 
 
-def has_tasks(directory: Any) -> bool:
+def has_tasks(directory: str) -> bool:
     """Whether tasks of an array have left tables in a directory."""
     return bool(glob.glob(os.path.join(glob.escape(directory), f"{maps_table.NAME}_task*.json")))
 
@@ -36,20 +42,23 @@ def run(options: Options, listener: logging.Handler | None = None) -> int:
     directory = options.collect
     rows = _rows(directory)
     log.header(options.command_line, [directory])
-    ensemble, left_out = _ensemble(rows, directory)
-    for name, reason in left_out:
+    ensemble, volumes = _ensemble(rows, directory)
+    for name, reason in volumes.left_out:
         log.warning(f"{shown(name)}: {reason}; left out")
-    from occupy_jit.estimation.states.ensemble import analyse
-
-    reference = _reference(options, ensemble)
-    result = analyse(ensemble, None if options.states is True else options.states, None, reference)
-    from dataclasses import replace
-
+    maps = [row["map"] for row in rows]
+    place = [maps.index(path) for path in volumes.paths]
+    particles = particles_of(options, maps)
+    query_of(options, ensemble.parts)
+    number, counts = None if options.states is True else options.states, None
+    if particles is not None:
+        counts = particles.count[place]
+    result = analyse(ensemble, number, counts, _reference(options, ensemble))
     options = options if "output_dir" in options.given else replace(options, output_dir=directory)
     with Outputs() as outputs:
-        written = write_all(Findings(result, ensemble.volumes, None, None, {}), outputs, options, log)
+        found = Findings(result, ensemble.volumes, volumes, particles, place, {})
+        written = write_all(found, outputs, options, log)
     log.wrote(written)
-    return int(bool(left_out))
+    return int(bool(volumes.left_out))
 
 
 def _rows(directory):
@@ -61,9 +70,7 @@ def _rows(directory):
 
 
 def _ensemble(rows, directory):
-    """Occupancies of the parts that all maps have, and what was left out."""
-    from occupy_jit.estimation.states.ensemble import Ensemble
-
+    """Occupancies of the parts that all maps have, and the volumes they are of."""
     done = [row for row in rows if row["status"] == maps_table.DONE]
     left_out = [(row["map"], "was not finished") for row in rows if row["status"] != maps_table.DONE]
     found = [{part["part"]: (part["occupancy"], part["error"]) for part in row["parts"] if part.get("kind") == "model"}
@@ -81,9 +88,8 @@ def _ensemble(rows, directory):
     atoms = _atoms(done, names)
     se_model = _OF_MODEL * np.median(error, axis=0)
     noise = np.sqrt(np.maximum(error**2 - se_model**2, (0.25 * error) ** 2))
-    maps = [os.path.basename(row["map"]) for row in done]
-    maps = maps if len(set(maps)) == len(maps) else [row["map"] for row in done]
-    return Ensemble(maps, names, atoms, raw, noise, np.eye(len(names)), se_model), left_out
+    volumes = Volumes([row["map"] for row in done], [], left_out)
+    return Ensemble(names_of(volumes.paths), names, atoms, raw, noise, np.eye(len(names)), se_model), volumes
 
 
 def _atoms(rows, names):

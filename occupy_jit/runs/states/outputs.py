@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from occupy_jit.files.names.paths import shown
 from occupy_jit.runs.states import mean_map, tables
+from occupy_jit.runs.states.blocks_of_maps import rows_of, write_masks
+from occupy_jit.runs.states.chosen_particles import write_particles
 from occupy_jit.runs.states.states_record import RECORD, record_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from occupy_jit.estimation.states.ensemble import StatesResult
     from occupy_jit.files.output.transaction import Outputs
     from occupy_jit.reports.runlog import RunLog
-    from occupy_jit.runs.states.volumes import Volumes
+    from occupy_jit.runs.states.findings import Findings
     from occupy_jit.settings import Options
 
 LOG = "log_states.txt"
 _STATES_TOLD, _PARTS_TOLD = 20, 8
 
 
-@dataclass
-class Findings:
-    """What is written about.
-
-    Attributes
-    ----------
-    result : occupy_jit.estimation.states.ensemble.StatesResult
-    maps : list of str
-        Names of the volumes in the tables.
-    volumes : occupy_jit.runs.states.volumes.Volumes or None
-        Where there are maps to average.
-    particles : ndarray (volumes,) or None
-    fits : dict
-        Path -> fit.
-    """
-
-    result: StatesResult
-    maps: list
-    volumes: Volumes | None
-    particles: np.ndarray | None
-    fits: dict
-
-
-def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> Any:
+def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> list[tuple[str, str]]:
     """Write tables, means, record and log; returns (path, what) of every file.
 
     Parameters
@@ -59,16 +35,19 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     result, folder = found.result, options.output_dir
     for sentence in result.warnings:
         log.warning(sentence)
-    tell(result, found.particles is not None, log)
+    tell(result, found.counts_particles, log)
     written = []
     with log.timed("write"):
-        for name, (what, text) in tables.tables_of(result, found.maps, found.particles is not None).items():
+        for name, (what, text) in tables.tables_of(result, found.maps, found.whole).items():
             path = os.path.join(folder, name)
             with outputs.open(path, "w") as file:
                 file.write(text)
             written.append((path, what))
-    means = [] if found.volumes is None else _write_means(found, outputs, options, log)
+    means = _write_means(found, outputs, options, log) if found.scales else []
     written += means
+    if found.blocks is not None:
+        written += write_masks(found.blocks, found.volumes, outputs, options)
+    written += write_particles(found, outputs, options, log)
     if options.json:
         path = os.path.join(folder, RECORD)
         _write_record(found, path, [os.path.basename(name) for name, _ in means], outputs, options, log)
@@ -91,7 +70,7 @@ def _write_means(found, outputs, options, log):
 
     result, written = found.result, []
     weights = 1 / np.square(np.nanmedian(result.se_noise, axis=1))
-    scales = np.array([found.fits[path][4] for path in found.volumes.paths]) * result.full
+    scales = np.array([found.scales[path] for path in found.volumes.paths]) * result.full
     with log.timed("means of the states"):
         for s in range(result.n_states):
             log.step(f"mean of state {s + 1} of {result.n_states}")
@@ -110,15 +89,16 @@ def _write_record(found, path, means, outputs, options, log):
     from occupy_jit.runs.one_map import summary
     from occupy_jit.settings import Settings
 
-    left_out = [] if found.volumes is None else found.volumes.left_out
-    told = {"left_out": [{"map": name, "reason": reason} for name, reason in left_out],
-            **record_of(found.result, found.maps, found.particles is not None, {"means": means})}
+    told = {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
+            **record_of(found.result, found.maps, found.counts_particles, {"means": means, "whole": found.whole})}
+    if found.blocks is not None:
+        told["blocks"] = rows_of(found.blocks)
     record = summary.framed(Settings(), options, (), {"model": options.model}, told, log.verdicts, log.warnings)
     with outputs.open(path, "w") as file:
         write_record(file, record)
 
 
-def tell(result: Any, has_particles: Any, log: RunLog) -> None:
+def tell(result: StatesResult, has_particles: bool, log: RunLog) -> None:
     """Say what was found."""
     n, made = result.n_states, result.composition
     if result.is_continuous:

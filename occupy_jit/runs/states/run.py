@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from occupy_jit.errors import UsageError
+from occupy_jit.estimation.states.ensemble import Ensemble, analyse
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.one_map.writing import make_directory
 from occupy_jit.runs.states import fitting, mean_map
-from occupy_jit.runs.states.outputs import Findings, write_all
+from occupy_jit.runs.states.blocks_of_maps import find_blocks, rows_of
+from occupy_jit.runs.states.chosen_particles import query_of
+from occupy_jit.runs.states.findings import Findings
+from occupy_jit.runs.states.outputs import write_all
 from occupy_jit.runs.states.volumes import find_volumes, maps_of, names_of
 from occupy_jit.runs.workers.engines import in_turn
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Sequence
 
+    from occupy_jit.files.particles.sources import Particles
+    from occupy_jit.runs.workers.engines import Executor
     from occupy_jit.settings import Options
 
 MEAN = "mean_all.mrc"
 
 
-def run(options: Options, listener: logging.Handler | None = None, executor: Callable[..., Any] = in_turn) -> int:
+def run(options: Options, listener: logging.Handler | None = None, executor: Executor = in_turn) -> int:
     """Divide volumes into states.
 
     Parameters
@@ -52,24 +59,91 @@ def run(options: Options, listener: logging.Handler | None = None, executor: Cal
     check_options(options)
     maps = maps_of(options)
     log.header(options.command_line, [f"{len(maps)} volumes"])
+    particles = particles_of(options, maps)
     with log.timed("headers"):
         volumes = find_volumes(maps, options, log)
     if options.dry_run:
         return _describe(volumes, options, log)
     _check_number(options, len(volumes.paths))
+    with_parts = _without_model if options.model is None else _with_model
+    found = with_parts(volumes, options, log, listener, executor)
+    place = [maps.index(path) for path in volumes.paths]
+    counts = None if particles is None else particles.count[place]
+    log.step("states")
+    with log.timed("states"):
+        result = analyse(found.ensemble, None if options.states is True else options.states, counts, found.reference)
+    log.step()
+    with Outputs() as outputs:
+        findings = Findings(result, found.ensemble.volumes, volumes, particles, place, found.scales, found.blocks)
+        written = write_all(findings, outputs, options, log)
+    log.wrote(found.written + written)
+    fitting.remove_kept(found.tasks)
+    return int(bool(volumes.left_out))
+
+
+class Fits(NamedTuple):
+    """What is known of the volumes before they are divided.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+    scales : dict
+        Path -> what 1 is in units of the volume, on the scale of its own fit.
+    reference : list of int or None
+        Parts that the user calls full.
+    written : list of (path, what)
+        Before the results.
+    tasks : list of FitTask
+    blocks : occupy_jit.estimation.states.blocks.Blocks or None
+    """
+
+    ensemble: object
+    scales: dict
+    reference: object = None
+    written: list = []
+    tasks: list = []
+    blocks: object = None
+
+
+def _with_model(volumes, options, log, listener, executor):
+    """Fit the parts of the model in every volume."""
     mean = _mean(volumes, options, log)
     prepared, parts, reference = _prepare(mean, options, log)
+    query_of(options, parts)
     mean_path = _write_mean(volumes, mean, options)
     tasks = fitting.tasks_for(volumes, mean_path, options, _memory_needed(volumes, prepared))
     fits = _fit(tasks, volumes, prepared, options, log, listener, executor)
-    result, particles = _analyse(volumes, parts, fits, prepared, reference, options, log)
-    with Outputs() as outputs:
-        found = Findings(result, names_of(volumes.paths), volumes, particles, fits)
-        written = write_all(found, outputs, options, log)
-        written.append((mean_path, "mean of all volumes"))
-    log.wrote(written)
-    fitting.remove_kept(tasks)
-    return int(bool(volumes.left_out))
+    ensemble = Ensemble.of_fits(names_of(volumes.paths), parts, [fits[path] for path in volumes.paths], prepared)
+    return Fits(ensemble, {path: fit[4] for path, fit in fits.items()}, reference, [(mean_path, "mean of all volumes")],
+                tasks)
+
+
+def _without_model(volumes, options, log, listener, executor):
+    """Find blocks that come and go together."""
+    from occupy_jit.estimation.states.without_model import ensemble_of
+
+    blocks = find_blocks(volumes, options, log)
+    ensemble = ensemble_of(names_of(volumes.paths), blocks)
+    query_of(options, ensemble.parts)
+    make_directory(options.output_dir)
+    log.results([(row["block"], f"{row['mass_kda']:.0f} kDa") for row in rows_of(blocks)], title="blocks")
+    return Fits(ensemble, dict(zip(volumes.paths, blocks.scale.tolist(), strict=True)), blocks=blocks)
+
+
+def particles_of(options: Options, maps: Sequence[str]) -> Particles | None:
+    """Particles behind all volumes; None where nothing says which, or how many.
+
+    Of the classes of a classification the numbers are known without being asked for.
+    """
+    from occupy_jit.files.particles.sources import read_particles
+
+    paths = options.particles
+    if not paths and options.relion_classes is not None:
+        data = options.relion_classes.removesuffix("_model.star") + "_data.star"
+        paths = (data,) if os.path.exists(data) else (options.relion_classes,)
+        found = read_particles(paths, maps)
+        return replace(found, volume=None, star=None)
+    return read_particles(paths, maps) if paths else None
 
 
 def _describe(volumes, options, log):
@@ -165,16 +239,3 @@ def _fit(tasks, volumes, prepared, options, log, listener, executor):
     moved = fitting.require_same_place({path: fits[path][3] for path in volumes.paths}, volumes, prepared.detail, log)
     volumes.require_enough()
     return {path: fits[path] for path in volumes.paths if path not in moved}
-
-
-def _analyse(volumes, parts, fits, prepared, reference, options, log):
-    """States, and the number of particles of every volume or None."""
-    from occupy_jit.estimation.states.ensemble import Ensemble, analyse
-
-    ensemble = Ensemble.of_fits(names_of(volumes.paths), parts, [fits[path] for path in volumes.paths], prepared)
-    number = None if options.states is True else options.states
-    log.step("states")
-    with log.timed("states"):
-        result = analyse(ensemble, number, None, reference)
-    log.step()
-    return result, None

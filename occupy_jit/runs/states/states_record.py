@@ -24,7 +24,7 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
         Volumes, as in the tables.
     has_particles : bool
     files : dict
-        Names of the files of states: ``means``, a list.
+        ``means``, the names of the mean maps, and ``whole``, whether numbers of particles are known.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
         called = {call: [p for p, c in zip(result.parts, made.call[s], strict=True) if c == call]
                   for call in ("present", "absent", "undecided")}
         states.append({"state": s + 1, "volumes": int(made.volumes[s]),
-                       "particles": float(made.particles[s]) if has_particles else None,
+                       "particles": float(made.particles[s]) if files.get("whole") else None,
                        "share": _number(made.share[s]), "se": _number(made.se_share[s]),
                        "evidence": _number(partition.evidence[s]), **called,
                        "mean": None if not files.get("means") else files["means"][s]})

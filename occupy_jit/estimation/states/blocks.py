@@ -1,0 +1,479 @@
+"""Blocks of a complex without a model: regions of the maps that come and go together over many volumes.
+
+Notes
+-----
+Volumes are cut to a detail of 10 Å and brought to one grey scale by the voxels where all agree. On cells of 10 Å the
+coefficient of each volume in a regression on the mean map is an occupancy relative to the mean, with an error from
+solvent. Cells whose coefficients agree over the volumes are one block: the same division that makes states of volumes
+(`groups`) makes blocks of cells. Every voxel then goes to the block whose profile over the volumes explains it best,
+profiles are found anew from the voxels, and blocks that became alike, or that are too small to be told from noise, are
+given to the others. Last, the volumes are fitted with the densities of all blocks together, as with parts of a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.estimation.states.groups import IMPURITY, WITHIN, find_states, group_means, log_evidence, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DETAIL = 10.0  # Å
+_SPACING = DETAIL / 3
+_CELL = 10.0  # Å
+_MOST_CELLS = 800
+_SMALLEST = 8000.0  # Å^3, about 6 kDa
+_ROUNDS = 6
+_CONTENT, _EDGE = 0.15, 0.1
+"""Of the density of a block: where it is lower there is solvent."""
+_SMOOTHING = 4.0  # Å: neighbours have a say in which block a voxel belongs to
+_NEAR, _AROUND = 5.0, 15.0  # Å
+_FULL = 0.5
+_LEAST_DENSITY = 0.25  # of that of the largest block
+SPILL = 0.05
+"""What blocks beside it, and the grey scale, add to the occupancy of a block in a volume."""
+_MASK_EDGE = 3.0  # Å
+_LEAST_SUM = 0.8
+_RIDGE = 0.01
+
+
+@dataclass
+class Blocks:
+    """Blocks of a complex.
+
+    Attributes
+    ----------
+    label : ndarray (z, y, x), int
+        Block of every coarse voxel, from 0; -1 is solvent.
+    density : ndarray (z, y, x), float32
+        At full occupancy.
+    spacing : ndarray (3,), float64
+        Å along z, y, x.
+    occupancy, noise : ndarray (volumes, blocks), float64
+        Relative to the full block, and the standard error by noise.
+    correlation : ndarray (blocks, blocks), float64
+        Of the noise.
+    scale, level : ndarray (volumes,), float64
+        Grey scale of every volume: (density - level) / scale is alike in all.
+    """
+
+    label: np.ndarray
+    density: np.ndarray
+    spacing: np.ndarray
+    occupancy: np.ndarray
+    noise: np.ndarray
+    correlation: np.ndarray
+    scale: np.ndarray
+    level: np.ndarray
+
+    @property
+    def n_blocks(self) -> int:
+        """int : How many blocks there are."""
+        return self.occupancy.shape[1]
+
+    @property
+    def volume(self) -> np.ndarray:
+        """ndarray (blocks,), float64 : Å^3 of each where its density is at least half of what it is on average."""
+        inside = self.label >= 0
+        label, density = self.label[inside], self.density[inside]
+        mean = np.bincount(label, density, self.n_blocks) / np.maximum(np.bincount(label, minlength=self.n_blocks), 1)
+        dense = density > _FULL * mean[label]
+        return np.bincount(label[dense], minlength=self.n_blocks) * float(np.prod(self.spacing))
+
+
+def soft_mask(blocks: Blocks, block: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Mask of a block on the grid of the volumes: 1 inside, 0 outside, 1/2 where the block ends.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    block : int
+    shape : tuple of int
+        Of the volumes.
+
+    Returns
+    -------
+    ndarray (z, y, x), float32
+    """
+    inside = (blocks.label == block).astype(float)
+    coarse = blocks.label.shape
+    axes = [np.fft.fftfreq(coarse[0], blocks.spacing[0]), np.fft.fftfreq(coarse[1], blocks.spacing[1]),
+            np.fft.rfftfreq(coarse[2], blocks.spacing[2])]
+    square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
+    transform = np.fft.rfftn(inside) * np.exp(-2 * (np.pi * _MASK_EDGE) ** 2 * square)
+    fine = np.zeros((*shape[:2], shape[2] // 2 + 1), complex)
+    where = [np.rint(np.fft.fftfreq(n) * n).astype(int) for n in coarse[:2]]
+    fine[np.ix_(where[0] % shape[0], where[1] % shape[1], np.arange(coarse[2] // 2 + 1))] = transform
+    # what the coarse grid holds up to its own highest frequency, which is twofold on an even grid, is next to nothing
+    blurred = np.fft.irfftn(fine, shape, axes=(0, 1, 2)) * (np.prod(shape) / np.prod(coarse))
+    return np.clip(2 * blurred - 0.5, 0, 1).astype(np.float32)
+
+
+def coarse_grid(shape: tuple[int, ...], voxel_size: float) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape of the grid that blocks are looked for on, and its spacing in Å along z, y, x."""
+    length = np.array(shape) * voxel_size
+    new = np.minimum(np.array(shape), 2 * np.ceil(length / _SPACING / 2).astype(int))
+    return tuple(int(n) for n in new), length / new
+
+
+def to_coarse(data: np.ndarray, voxel_size: float) -> np.ndarray:
+    """A volume on the coarse grid, low-passed at the detail used: ndarray (z, y, x), float32.
+
+    Parameters
+    ----------
+    data : ndarray (z, y, x)
+    voxel_size : float
+        Å.
+    """
+    shape, spacing = coarse_grid(data.shape, voxel_size)
+    transform = np.fft.rfftn(np.asarray(data, np.float32))
+    for axis, n in enumerate(shape[:2]):
+        keep = np.rint(np.fft.fftfreq(n) * n).astype(int)
+        transform = np.take(transform, keep, axis=axis)
+    transform = transform[:, :, :shape[2] // 2 + 1]
+    axes = [np.fft.fftfreq(shape[0], spacing[0]), np.fft.fftfreq(shape[1], spacing[1]),
+            np.fft.rfftfreq(shape[2], spacing[2])]
+    s = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
+    window = 0.5 + 0.5 * np.cos(np.pi * np.clip((s * DETAIL - 1) / 0.5 + 0.5, 0, 1))
+    coarse = np.fft.irfftn(transform * window, shape, axes=(0, 1, 2))
+    return (coarse * np.prod(np.array(shape) / np.array(data.shape))).astype(np.float32)
+
+
+class BlockSearch:
+    """Volumes, gathered one by one, in which blocks are looked for.
+
+    Parameters
+    ----------
+    mean, spread : ndarray (z, y, x), float32
+        Mean and standard deviation over the volumes on the coarse grid, each over its own standard deviation.
+    spacing : ndarray (3,)
+        Å.
+
+    Raises
+    ------
+    InputError
+        Nothing stands above solvent.
+    """
+
+    def __init__(self, mean: np.ndarray, spread: np.ndarray, spacing: np.ndarray) -> None:
+        self.shape, self.spacing = mean.shape, np.asarray(spacing, float)
+        axes = [(np.arange(n) - (n - 1) / 2) / (n / 2) for n in mean.shape]
+        outside = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2 > 1
+        quiet = np.median(mean[outside]), _spread(mean[outside]), np.median(spread[outside]), _spread(spread[outside])
+        found = (mean > quiet[0] + 5 * quiet[1]) | (spread > quiet[2] + 5 * quiet[3])
+        if not (found & (mean > quiet[0])).any():
+            raise InputError("nothing stands above solvent in the mean of the volumes; is the contrast inverted?")
+        # of what is there in a share q of the volumes the mean is q and the mean square q, in terms of its density
+        above = np.maximum(mean - quiet[0], 0)
+        square = above**2 + np.maximum(spread**2 - quiet[2] ** 2, 0)
+        typical = np.quantile(above[found], 0.75)
+        blurred = self._blurred(np.where(found & (above > 0), square / np.maximum(above, 0.02 * typical), 0))
+        found = blurred > _EDGE * np.quantile(blurred[found], 0.75)
+        self.content = found & ~outside
+        near = self._blurred(self.content.astype(float), _NEAR) > 0.02
+        around = self._blurred(self.content.astype(float), _AROUND) > 0.02
+        self._quiet = ~near
+        # the level of solvent is read around the content: what noise adds over long distances is the same there
+        self._rim = around & ~near if (around & ~near).sum() > 100 else self._quiet
+        self._outside = self._quiet
+        self._rows, self._noises, self._levels, self._correlations, self._powers = [], [], [], [], []
+        self._cells = 1
+        self._shell, self._counts = _shells(self.shape, self.spacing)
+
+    def add(self, coarse: np.ndarray) -> None:
+        """Take in a volume on the coarse grid."""
+        level = float(np.median(coarse[self._rim]))
+        self._levels.append(level)
+        self._rows.append((coarse[self.content] - level).astype(np.float32))
+        self._noises.append(float(np.std(coarse[self._quiet])))
+        self._correlations.append(_correlation(coarse - level, self._outside, self._cell_edge()))
+        # power of the noise: that of solvent, as if it went on everywhere
+        solvent = np.where(self._quiet, coarse - level, 0)
+        self._powers.append(self._power_of(solvent) / self._quiet.sum())
+
+    def _power_of(self, grid):
+        """Mean square of the transform on every shell."""
+        transform = np.fft.rfftn(grid)
+        square = transform.real**2 + transform.imag**2
+        return np.bincount(self._shell, (square * self._counts).ravel()) / self._in_shell
+
+    @property
+    def _in_shell(self):
+        return np.maximum(np.bincount(self._shell, np.broadcast_to(self._counts, self._transformed).ravel()), 1e-300)
+
+    @property
+    def _transformed(self):
+        return (*self.shape[:2], self.shape[2] // 2 + 1)
+
+    def _errors(self, density, label, n, scale):
+        """Errors by noise of sums over the blocks of volumes times these densities: (blocks, volumes)."""
+        powers = np.array(self._powers) / scale[:, None] ** 2
+        errors = np.empty((n, len(scale)))
+        for b in range(n):
+            grid = np.zeros(self.shape)
+            grid[self.content] = np.where(label == b, density, 0)
+            own = self._power_of(grid) * self._in_shell / np.prod(self.shape)
+            errors[b] = np.sqrt(powers @ own)
+        return errors
+
+    def _cell_edge(self):
+        return np.maximum(1, np.rint(_CELL / self.spacing)).astype(int)
+
+    def find(self, say: Callable[[str], None] = lambda sentence: None) -> Blocks:
+        """Blocks, and what of them is in every volume.
+
+        Returns
+        -------
+        Blocks
+
+        Raises
+        ------
+        InputError
+            The volumes do not differ by more than noise.
+        """
+        values = np.array(self._rows)
+        say("blocks: one grey scale")
+        scale = _grey_scales(values)
+        values /= scale[:, None].astype(np.float32)
+        noise = np.array(self._noises) / scale
+        inflation = float(np.median(self._correlations))
+        say("blocks: cells")
+        profiles = self._of_cells(values, noise, inflation)
+        say("blocks: voxels")
+        label, profiles = self._of_voxels(values, noise, profiles, scale)
+        say("blocks: which states tell apart")
+        label, profiles = self._told_by_states(values, noise, label, profiles, scale)
+        return self._fitted(values, noise, label, profiles, scale)
+
+    def _of_cells(self, values, noise, inflation):
+        """Profiles of groups of cells over the volumes, the strongest first."""
+        edge = self._cell_edge()
+        place = np.argwhere(self.content)
+        while True:
+            cell = np.unique(place // edge, axis=0, return_inverse=True)[1].ravel()
+            if cell.max() + 1 <= _MOST_CELLS:
+                break
+            edge = edge + 1
+        self._cells = int(cell.max()) + 1
+        mean = values.mean(0)
+        square = np.bincount(cell, mean**2)
+        product = np.array([np.bincount(cell, row * mean) for row in values]).T
+        coefficient = product / square[:, None]
+        error = np.sqrt(inflation / square)[:, None] * noise
+        strong = square > 0.1 * np.median(square)
+        label = merge(coefficient[strong], 1 / (error[strong] ** 2 + WITHIN**2))[0]
+        profiles, weights = group_means(coefficient[strong], np.repeat(square[strong][:, None], len(values), 1), label)
+        return profiles[np.argsort(-weights[:, 0], kind="stable")]
+
+    def _of_voxels(self, values, noise, profiles, scale):
+        """Block of every voxel of the content, and the profiles that come out."""
+        weight, voxel = 1 / noise**2, float(np.prod(self.spacing))
+        for _ in range(_ROUNDS):
+            label = self._assign(values, weight, profiles)
+            before = len(profiles)
+            keep = self._substantial(values, label, profiles, voxel)
+            if keep.any() and not keep.all():
+                profiles = profiles[keep]
+                label = self._assign(values, weight, profiles)
+            profiles, errors = self._profiles(values, label, len(profiles), scale)
+            size = np.bincount(label, minlength=len(profiles))
+            profiles = _without_mixtures(*_joined(profiles, errors, size, self._cells))
+            if len(profiles) == before and _ > 0:
+                break
+        return self._assign(values, weight, profiles), profiles
+
+    def _substantial(self, values, label, profiles, voxel):
+        """Which blocks are large and dense enough to be more than noise at the rim of others."""
+        size = np.bincount(label, minlength=len(profiles))
+        scaled = np.array([profile / _full_level(profile) for profile in profiles])
+        density = np.array([np.median(row @ values[:, label == b]) / (row @ row) if size[b] else 0.0
+                            for b, row in enumerate(scaled)])
+        return (size * voxel > _SMALLEST) & (density > _LEAST_DENSITY * density[np.argmax(size)])
+
+    def _told_by_states(self, values, noise, label, profiles, scale):
+        """Blocks joined that are there in the same states: no volumes tell them apart."""
+        profiles, errors = self._profiles(values, label, len(profiles), scale)
+        errors = np.hypot(errors, SPILL)
+        states = find_states(profiles.T, errors.T)
+        weights = 1 / ((errors.T * states.growth) ** 2 + WITHIN**2)
+        mean, _ = group_means(profiles.T, weights, states.label)
+        there = mean > _FULL
+        # what is there in no state is what noise has left
+        if there.any(0).any():
+            profiles, there = profiles[there.any(0)], there[:, there.any(0)]
+            label = self._assign(values, 1 / noise**2, profiles)
+        pattern = np.unique(there.T, axis=0, return_inverse=True)[1].ravel()
+        if pattern.max() + 1 < len(profiles):
+            profiles, _ = self._profiles(values, pattern[label], int(pattern.max()) + 1, scale)
+            label = self._assign(values, 1 / noise**2, profiles)
+        return label, profiles
+
+    def _profiles(self, values, label, n, scale):
+        """Profile of every block by regression on its own mean density, 1 where it is full, and the errors."""
+        mean = values.mean(0)
+        square = np.maximum(np.bincount(label, mean**2, n), 1e-300)[:, None]
+        profile = np.array([np.bincount(label, row * mean, n) for row in values]).T / square
+        full = np.array([_full_level(row) for row in profile])[:, None]
+        return profile / full, self._errors(mean, label, n, scale) / square / full
+
+    def _assign(self, values, weight, profiles):
+        """The block that has the most density at each voxel, and around it, in a fit of all profiles."""
+        weighted = profiles * weight
+        gram = weighted @ profiles.T
+        gram += np.eye(len(gram)) * _RIDGE * np.trace(gram) / len(gram)
+        density = np.linalg.solve(gram, weighted @ values)
+        return np.argmax([self._smoothed(row) for row in density], 0)
+
+    def _smoothed(self, values):
+        """Gaussian mean over neighbouring voxels of the content."""
+        grid = np.zeros(self.shape)
+        grid[self.content] = values
+        return self._blurred(grid)[self.content]
+
+    def _blurred(self, grid, sigma=_SMOOTHING):
+        axes = [np.fft.fftfreq(self.shape[0], self.spacing[0]), np.fft.fftfreq(self.shape[1], self.spacing[1]),
+                np.fft.rfftfreq(self.shape[2], self.spacing[2])]
+        square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
+        window = np.exp(-2 * (np.pi * sigma) ** 2 * square)
+        return np.fft.irfftn(np.fft.rfftn(grid) * window, self.shape, axes=(0, 1, 2))
+
+    def _fitted(self, values, noise, label, profiles, scale):
+        """Densities of the blocks at full occupancy, and their occupancies by least squares over all of them."""
+        n = len(profiles)
+        weight = 1 / noise**2
+        profiles = np.array([profile / _full_level(profile) for profile in profiles])
+        amplitude = np.zeros(values.shape[1])
+        for b in range(n):
+            own = label == b
+            amplitude[own] = (weight * profiles[b]) @ values[:, own] / (weight * profiles[b] ** 2).sum()
+        blurred = self._smoothed(np.maximum(amplitude, 0))
+        inside = blurred > _CONTENT * np.quantile(blurred, 0.75)
+        square = np.bincount(label[inside], amplitude[inside] ** 2, n)
+        occupancy = np.array([np.bincount(label[inside], row[inside] * amplitude[inside], n) for row in values])
+        occupancy = occupancy / square
+        errors = self._errors(np.where(inside, amplitude, 0), label, n, scale).T / square
+        full = np.array([_full_level(column) for column in occupancy.T])
+        order = np.argsort(-np.bincount(label[inside], amplitude[inside], n), kind="stable")
+        rank = np.argsort(order)
+        grid = np.full(self.shape, -1)
+        grid[self.content] = np.where(inside, rank[label], -1)
+        density = np.zeros(self.shape, np.float32)
+        density[self.content] = amplitude * full[label] * inside
+        return Blocks(grid, density, self.spacing, (occupancy / full)[:, order], (errors / full)[:, order], np.eye(n),
+                      scale, np.array(self._levels))
+
+
+def _shells(shape, spacing):
+    """Shell of every coefficient of a transform, flat, and how many coefficients each stands for."""
+    axes = [np.fft.fftfreq(shape[0], spacing[0]), np.fft.fftfreq(shape[1], spacing[1]),
+            np.fft.rfftfreq(shape[2], spacing[2])]
+    s = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
+    counts = np.full(s.shape[2], 2.0)
+    counts[0] = 1
+    if shape[2] % 2 == 0:
+        counts[-1] = 1
+    return np.rint(s * float(np.max(np.array(shape) * spacing))).astype(int).ravel(), counts
+
+
+def _spread(values):
+    """Standard deviation by quartiles: what is not solvent hardly counts."""
+    low, high = np.quantile(values, (0.25, 0.75))
+    return max(float(high - low) / 1.349, 1e-12)
+
+
+def _correlation(data, outside, edge):
+    """By how much the variance of means over cells of solvent exceeds that of independent voxels."""
+    pieces = [n // e for n, e in zip(data.shape, edge, strict=True)]
+    crop = tuple(slice(0, p * e) for p, e in zip(pieces, edge, strict=True))
+    shape = [m for p, e in zip(pieces, edge, strict=True) for m in (p, e)]
+    cells = data[crop].reshape(shape).mean((1, 3, 5))
+    whole = outside[crop].reshape(shape).all((1, 3, 5))
+    if whole.sum() < 20:
+        return float(np.prod(edge))
+    variance = float(np.var(data[outside]))
+    return float(np.var(cells[whole])) * float(np.prod(edge)) / max(variance, 1e-300)
+
+
+def _grey_scales(values):
+    """Scale of every volume: its regression on the mean over the voxels that vary least."""
+    scale = np.array([float(np.sqrt((row**2).mean())) for row in values])
+    for _ in range(10):
+        relative = values / scale[:, None]
+        mean, spread = relative.mean(0), relative.std(0)
+        strong = mean > np.quantile(mean, 0.5)
+        steady = strong & (spread / np.maximum(mean, 1e-12) <= np.quantile((spread / np.maximum(mean, 1e-12))[strong],
+                                                                           0.3))
+        new = values[:, steady] @ mean[steady] / (mean[steady] ** 2).sum()
+        if (np.abs(new / scale - 1) < 1e-4).all():
+            break
+        scale = new
+    return scale
+
+
+def _full_level(profile):
+    """What counts as full: the mean of the volumes above half of it."""
+    full = float(np.quantile(profile, 0.95))
+    for _ in range(20):
+        above = profile > _FULL * full
+        if not above.any():
+            break
+        new = float(profile[above].mean())
+        if abs(new - full) < 1e-6 * abs(full):
+            break
+        full = new
+    return max(full, 1e-12)
+
+
+def _joined(profiles, errors, size, cells):
+    """Blocks that are one put together, the most similar first; returns profiles, errors and sizes.
+
+    A block of noise may be at any of the cells: the evidence for one has to outweigh their number.
+    """
+    variance = errors**2 + WITHIN**2
+    while len(profiles) > 1:
+        evidence = np.full((len(profiles),) * 2, np.inf)
+        for i in range(1, len(profiles)):
+            evidence[i, :i] = log_evidence(profiles[i] - profiles[:i], variance[i] + variance[:i])
+        i, j = np.unravel_index(np.argmin(evidence), evidence.shape)
+        if not evidence[i, j] < np.log(len(profiles) * (len(profiles) - 1) / 2) + np.log(20 * cells):
+            break
+        share = size[i] / (size[i] + size[j])
+        profiles[j] = share * profiles[i] + (1 - share) * profiles[j]
+        errors[j] = np.minimum(errors[i], errors[j])
+        size[j] += size[i]
+        variance[j] = errors[j] ** 2 + WITHIN**2
+        profiles, errors, variance, size = (np.delete(a, i, 0) for a in (profiles, errors, variance, size))
+    return profiles, errors, size
+
+
+def _without_mixtures(profiles, errors, size):
+    """Profiles without those that are a mean of others: of voxels where two blocks meet."""
+    for b in np.argsort(size, kind="stable"):
+        others = [i for i in range(len(profiles)) if i != b and size[i] > size[b] and np.isfinite(profiles[i, 0])]
+        if len(others) < 2:
+            continue
+        share = _shares(profiles[others], profiles[b])
+        if not (_LEAST_SUM < share.sum() < 2 - _LEAST_SUM and share.max() < _LEAST_SUM + 0.1):
+            continue
+        left = (profiles[b] - share @ profiles[others]) ** 2 / (errors[b] ** 2 + 2 * IMPURITY**2)
+        if left.mean() < 1.5:
+            profiles[b] = np.nan
+    return profiles[np.isfinite(profiles[:, 0])]
+
+
+def _shares(rows, wanted):
+    """Least squares of a row on others with shares that are not negative, by coordinates."""
+    gram, right = rows @ rows.T, rows @ wanted
+    share = np.zeros(len(rows))
+    for _ in range(300):
+        before = share.copy()
+        for i in range(len(rows)):
+            share[i] = max(0.0, share[i] + (right[i] - gram[i] @ share) / max(gram[i, i], 1e-300))
+        if np.abs(share - before).max() < 1e-6:
+            break
+    return share

@@ -1,0 +1,1 @@
+"""Conditions on volumes: what ``--select`` says."""

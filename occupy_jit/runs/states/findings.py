@@ -1,0 +1,52 @@
+"""What a run on states has found, for all that writes about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.blocks import Blocks
+    from occupy_jit.estimation.states.ensemble import StatesResult
+    from occupy_jit.files.particles.sources import Particles
+    from occupy_jit.runs.states.volumes import Volumes
+
+
+@dataclass
+class Findings:
+    """What is written about.
+
+    Attributes
+    ----------
+    result : occupy_jit.estimation.states.ensemble.StatesResult
+    maps : list of str
+        Names of the volumes in the tables.
+    volumes : occupy_jit.runs.states.volumes.Volumes
+        Those of the tables; without headers where no map was read.
+    particles : occupy_jit.files.particles.sources.Particles or None
+        Behind all volumes that were given.
+    place : list of int
+        Of every volume of the tables, its number among all that were given.
+    scales : dict
+        Path -> what 1 is in units of the volume, on the scale of its own fit; empty where no map was read.
+    blocks : occupy_jit.estimation.states.blocks.Blocks or None
+        Where there was no model.
+    """
+
+    result: StatesResult
+    maps: list
+    volumes: Volumes
+    particles: Particles | None
+    place: list
+    scales: dict
+    blocks: Blocks | None = None
+
+    @property
+    def counts_particles(self) -> bool:
+        """bool : Whether shares are those of particles."""
+        return self.particles is not None
+
+    @property
+    def whole(self) -> bool:
+        """bool : Whether numbers of particles are known, and not only shares."""
+        return self.particles is not None and self.particles.whole
