@@ -69,6 +69,16 @@ def test_shifts_are_averaged_over_as_the_normal_distribution_says(small_problem)
     assert np.allclose(found, np.array(wanted) - wanted[0], rtol=1e-9)
 
 
+def test_the_spline_is_the_natural_one():
+    from scipy.interpolate import CubicSpline
+
+    nodes = likelihood.B_NODES
+    values = np.random.default_rng(0).normal(size=(len(nodes), 2))
+    places = np.linspace(nodes[0], nodes[-1], 101)
+    wanted = CubicSpline(nodes, values, bc_type="natural")(places)
+    assert np.allclose(likelihood.spline(nodes, places) @ values, wanted, rtol=1e-9, atol=1e-12)
+
+
 def test_without_other_uncertainty_the_interval_is_that_of_least_squares():
     own, occupancy = 400.0, 0.6
     products = [SimpleNamespace(own=own, data=own * occupancy, own_slopes=np.zeros(3), data_slopes=np.zeros(3),

@@ -84,10 +84,10 @@ def _compared(kind, sites, rows):
 
 def _agreement(occupancy, weights):
     """Weighted mean, and how probable it is that equal copies scatter that much about it."""
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     mean = float(weights @ occupancy / weights.sum())
-    return mean, float(chi2.sf(weights @ (occupancy - mean) ** 2, len(occupancy) - 1))
+    return mean, float(chdtrc(len(occupancy) - 1, weights @ (occupancy - mean) ** 2))
 
 
 def _outliers(occupancy, weights):

@@ -110,6 +110,33 @@ def log_likelihood(products: Products, occupancy: np.ndarray, spread: float = SH
     return occupancy * products.data - 0.5 * occupancy**2 * products.own + 0.5 * of_shift.sum(1)
 
 
+def spline(nodes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The natural cubic spline through values at nodes, as the matrix that takes them to its values at other places.
+
+    Parameters
+    ----------
+    nodes : ndarray (n,)
+        Ascending.
+    places : ndarray (m,)
+        Between the first and the last of them.
+
+    Returns
+    -------
+    ndarray (m, n)
+    """
+    n, step = len(nodes), np.diff(nodes)
+    slopes = (np.eye(n)[1:] - np.eye(n)[:-1]) / step[:, None]
+    bend = np.zeros((n, n))  # second derivatives at the nodes; 0 at both ends
+    inner = np.diag((step[:-1] + step[1:]) / 3) + np.diag(step[1:-1] / 6, 1) + np.diag(step[1:-1] / 6, -1)
+    bend[1:-1] = np.linalg.solve(inner, slopes[1:] - slopes[:-1])
+    left = np.clip(np.searchsorted(nodes, places, side="right") - 1, 0, n - 2)
+    width = step[left][:, None]
+    b = (places - nodes[left])[:, None] / width
+    a = 1 - b
+    return (a * np.eye(n)[left] + b * np.eye(n)[left + 1]
+            + ((a**3 - a) * bend[left] + (b**3 - b) * bend[left + 1]) * width**2 / 6)
+
+
 @dataclass
 class Posterior:
     """What map and experience together say of occupancy and B factor.
@@ -147,13 +174,11 @@ def posterior(products: Sequence[Products], scale: float = 1.0, resolved: float 
     Posterior
         Relative to `scale`.
     """
-    from scipy.interpolate import CubicSpline
-
     occupancy = _OCCUPANCIES
     values = np.array([log_likelihood(one, occupancy * scale) for one in products])
     b = np.arange(B_NODES[0], B_NODES[-1] + 0.5 * _B_STEP, _B_STEP)
     resolved = max(resolved, 0.02)
-    logarithm = CubicSpline(B_NODES, values, axis=0)(b)
+    logarithm = spline(B_NODES, b) @ values
     logarithm -= 0.5 * ((b - B_MEAN * resolved) / (B_SPREAD * resolved))[:, None] ** 2
     weight = np.exp(logarithm - logarithm.max())
     weight /= weight.sum()
