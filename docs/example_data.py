@@ -40,8 +40,9 @@ def make(folder):
         write(path(f"half{number}.mrc"), half, VOXEL)
     write(path("map.mrc"), (halves[0] + halves[1]) / 2, VOXEL)
     written(atoms, path("model.cif"))
-    of_b = density(atoms, {"A": 0, "B": 1, "C": 0, "D": 0})
-    write(path("B.mrc"), (of_b > 0.2 * of_b.max()).astype(np.float32), VOXEL)
+    for chains in ("B", "AD"):  # rough masks
+        alone = density(atoms, {name: float(name in chains) for name in OCCUPANCY})
+        write(path(f"{chains}.mrc"), (alone > 0.2 * alone.max()).astype(np.float32), VOXEL)
 
     job = "Class3D/job010/run_it005"
     names = [f"{job}_class{k:03d}.mrc" for k in range(1, len(CLASSES) + 1)]
