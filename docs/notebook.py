@@ -29,7 +29,7 @@ def write(page, path):
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     text = json.dumps({"cells": found, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5},
                       indent=1, ensure_ascii=False) + "\n"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             if file.read() == text:
