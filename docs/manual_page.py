@@ -24,7 +24,7 @@ def _plain(text):
     text = re.sub(r"\\\[([^]]+)\]", named, text)
     for name, letter in _LETTERS.items():
         text = text.replace(name, letter)
-    return text
+    return text.replace("\\\\", "\\")
 
 
 def _escaped(text):
@@ -93,7 +93,7 @@ class _Page:
                 self.out += [text, ""]
 
     def line_of_code(self, text):
-        if text == ".fi":
+        if text == ".EE":
             while self.code and not self.code[-1].strip():
                 self.code.pop()
             self.out += ["```text", *self.code, "```", ""]
@@ -123,7 +123,7 @@ class _Page:
             self.flush()
             if name == "IP" and rest:
                 self.paragraph.append([("R", f"({_arguments(rest)[0].rstrip('.')})")])
-        elif name == "nf":
+        elif name == "EX":
             self.flush()
             self.code = []
         elif name == "TH":

@@ -17,7 +17,7 @@ from build_manpages import build_manpages
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "man", "OccuPy.1")
 # When the sections were last changed by hand. Not the day of the build: the same sources give the same page.
-DATE = "2026-11-24"
+DATE = "2026-11-28"
 BEFORE_OPTIONS = ("synopsis", "description")
 AFTER_OPTIONS = ("model", "ligands", "states", "classification", "many_maps", "examples", "files", "exit_status",
                  "environment", "citation")
@@ -46,7 +46,7 @@ def page():
     for name in BEFORE_OPTIONS + AFTER_OPTIONS:
         # No line of a section may begin with [ or /, which start the next entry of an include file.
         manual.parse_include(os.path.join(ROOT, "man", "sections", name + ".roff"))
-    return _ascii(_one_options_section(str(manual), groups))
+    return _ascii(_as_typed(_one_options_section(str(manual), groups)))
 
 
 def _one_options_section(text, groups):
@@ -64,6 +64,19 @@ def _one_options_section(text, groups):
         # A blank line in roff is a vertical space of its own, on top of the one that .TP and .SH make.
         if line:
             lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _as_typed(text):
+    """Examples and tables in a font of fixed width, also on paper, and indented once, so that 80 columns hold them."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        if line in (".nf", ".fi"):
+            inside = line == ".nf"
+            line = ".EX" if inside else ".EE"
+        elif inside and line in (".RS", ".RE"):
+            continue
+        lines.append(line)
     return "\n".join(lines) + "\n"
 
 
