@@ -129,9 +129,9 @@ def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
         bands.append(Band(**{**vars(band), "used": True}))
         kept.append((power, noise))
     if len(kept) < FEWEST:
-        raise InputError(f"the strongest region shows signal in {len(kept)} of the bands {_in_words(bands)} only: too "
-                         f"little detail to tell flexibility from occupancy, which takes {FEWEST}; leave out "
-                         "--separate-flexibility")
+        raise InputError(f"the strongest region has signal in only {len(kept)} of the resolution bands "
+                         f"{_in_words(bands)}: too little detail to separate flexibility from occupancy, which needs "
+                         f"{FEWEST}; leave out --separate-flexibility")
     used = [band for band in bands if band.used]
     occupancy, b_factor = _apart(result, used, kept, weight, difference is None)
     return Flexibility(occupancy, b_factor, tuple(bands), _content_median(b_factor, result))
@@ -153,14 +153,14 @@ def verdicts(result: Result) -> list[tuple[Any, ...]]:
     if result.flexibility is None:
         return found
     if result.facts.solvent_flattened and result.half_maps is None:
-        found.append(("flexibility-noise-unknown", "the solvent was flattened, so the noise in fine detail "
-                      "is not known and counts as signal: weak parts read too rigid; use the map before "
-                      "masking, or half maps"))
+        found.append(("flexibility-noise-unknown", "the solvent was flattened, so the noise in fine detail is "
+                                                   "unknown and counts as signal: weak parts appear too rigid; use "
+                                                   "the map before masking, or half maps"))
     middle = result.flexibility.content_median
     if middle < _SOFT:
-        found.append(("flexibility-reference", "the region of full scale is less sharp than most of the map "
-                      f"(by {-middle:.0f} Å^2): it is flexible itself, or has another composition; mark a "
-                      "rigid and full part with --reference-mask"))
+        found.append(("flexibility-reference", "the region of full scale is less sharp than most of the map (by "
+                                               f"{-middle:.0f} Å^2): it is flexible itself or of another composition; "
+                                               "mark a rigid, fully occupied part with --reference-mask"))
     return found
 
 
@@ -177,7 +177,8 @@ def _in_words(bands):
 def _reference_weight(result, mask):
     """Weight of each cell in the means of the reference: the low-passed map where it is above the zero level."""
     if mask is None and result.full_scale_corner is None:
-        raise ValueError("flexibility is relative to the region that sets full scale: none was searched or marked")
+        raise ValueError("flexibility is measured relative to the region of full scale, but no region was searched "
+                         "or marked")
     weight = np.zeros(result.lowpass.shape, np.float32)
     if mask is None:
         there = tuple(slice(start, start + result.tile) for start in result.full_scale_corner)

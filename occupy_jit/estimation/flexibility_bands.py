@@ -42,8 +42,8 @@ def bands_of(voxel_size: float) -> list[tuple[Any, ...]]:
     finest = _TOLERANCE * FINEST_VOXELS * voxel_size
     bands = [(low, high) for low, high in zip(LIMITS_ANGSTROM, LIMITS_ANGSTROM[1:], strict=False) if high >= finest]
     if len(bands) < FEWEST:
-        raise InputError(f"voxels of {voxel_size:.4g} Å hold too little detail to tell flexibility from occupancy: "
-                         f"that needs a map with detail of {LIMITS_ANGSTROM[FEWEST]:g} Å or finer, and voxels of at "
+        raise InputError(f"voxels of {voxel_size:.4g} Å contain too little detail to separate flexibility from "
+                         f"occupancy, which needs detail of {LIMITS_ANGSTROM[FEWEST]:g} Å or finer and voxels of at "
                          f"most {LIMITS_ANGSTROM[FEWEST] / _TOLERANCE / FINEST_VOXELS:.2f} Å; leave out "
                          "--separate-flexibility")
     return bands

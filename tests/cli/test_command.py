@@ -165,7 +165,7 @@ def a_small_reference_mask(folder):
     mask = np.zeros((48, 48, 48), np.float32)
     mask[20:28, 20:28, 20:28] = 1
     write(folder / "mask.mrc", mask)
-    return ["--reference-mask", "mask.mrc"], "mask.mrc: the reference mask holds"
+    return ["--reference-mask", "mask.mrc"], "mask.mrc: the reference mask contains"
 
 
 def a_reference_mask_on_solvent(folder):

@@ -198,7 +198,7 @@ def test_an_atom_far_outside_of_the_map_asks_for_no_memory_and_is_told(folder, t
         said.append(next(line.split(" of ")[0] for line in ran.stdout.splitlines() if "memory" in line))
     assert said[0] == said[1]
     ran = run("-i", folder / "map.mrc", "--model", model, "--output-dir", tmp_path)
-    assert ran.returncode == 0 and "1 atom of the model lies outside of the map" in ran.stderr
+    assert ran.returncode == 0 and "1 atom of the model lies outside the map" in ran.stderr
 
 
 def test_residues_have_a_table_of_their_own_that_is_told(folder, tmp_path):

@@ -117,7 +117,7 @@ def codes(one, two, made):
 
 
 def test_the_same_map_twice_is_refused(made, halves):
-    with pytest.raises(InputError, match="same map twice"):
+    with pytest.raises(InputError, match="identical"):
         run(halves[0], halves[0].copy(), made)
 
 

@@ -122,7 +122,7 @@ def test_half_maps_of_another_map_are_refused(made, halves, wrong):
     mean = (halves[0] + halves[1]) / 2
     volume = {"other hand": mean[::-1], "shifted far": np.roll(mean, 12, 1),
               "another molecule": simulated.complex_with_occupancies(3.0, seed=8).map[:, ::-1, ::-1]}[wrong]
-    with pytest.raises(InputError, match="half maps are not those of this map"):
+    with pytest.raises(InputError, match="these are the half maps of another map"):
         run(np.ascontiguousarray(volume, np.float32), halves, made)
 
 

@@ -198,7 +198,7 @@ def test_a_model_that_reaches_out_of_the_map_is_fitted_where_it_lies_inside(simu
     model, volume, _ = simulated
     found = occupancy_of_parts(np.ascontiguousarray(volume[:, :, :30]), model, voxel_size=VOXEL)
     outside = np.count_nonzero(model.xyz[:, 0] >= 29 * VOXEL)
-    assert found.warnings[0] == f"{outside} atoms of the model lie outside of the map and are left out"
+    assert found.warnings[0] == f"{outside} atoms of the model lie outside the map and are left out"
     assert found.atoms.sum() == len(model) - outside and (np.abs(found.occupancy - truth("ABCD")) < 3 * found.se).all()
     with pytest.raises(InputError, match="most of its atoms lie outside"):
         occupancy_of_parts(np.ascontiguousarray(volume[:26, :20, :24]), model, voxel_size=VOXEL)
@@ -222,7 +222,7 @@ def test_one_subunit_of_several_is_said_to_leave_density(simulated):
     alone = AtomicModel(None, model.xyz[keep], model.element[keep], model.atom_name[keep], model.b_factor[keep],
                         model.weight[keep], model.kind[keep], model.residue[keep], model.row[keep], model.residues[:25])
     found = occupancy_of_parts(volume, alone, voxel_size=VOXEL)
-    assert any("away from the model" in sentence for sentence in found.warnings)
+    assert any("has no model" in sentence for sentence in found.warnings)
 
 
 def test_b_factors_that_vary_inside_chains_are_those_of_the_file():
@@ -354,9 +354,9 @@ def test_the_error_by_noise_is_the_scatter_of_maps_with_other_noise():
 
 def test_wrong_halves(halved):
     model, volume, halves, _ = halved
-    for wrong, error, word in ((halves[:1], UsageError, "two"), ((halves[0], halves[0]), InputError, "same map"),
+    for wrong, error, word in ((halves[:1], UsageError, "two"), ((halves[0], halves[0]), InputError, "identical"),
                                ((halves[0], halves[1][1:]), UsageError, "box"),
-                               ([np.roll(half, 9, axis=2) for half in halves], InputError, "not those of this map")):
+                               ([np.roll(half, 9, axis=2) for half in halves], InputError, "half maps of another map")):
         with pytest.raises(error, match=word):
             occupancy_of_parts(volume, model, voxel_size=VOXEL, half_maps=wrong)
 

@@ -150,7 +150,7 @@ def test_maps_on_other_grids_are_compared_as_if_they_shared_nothing(alike):
     volume = np.pad(density(structure(), FULL, noise=NOISE, seed=1), ((0, 0), (0, 0), (8, 8)))
     shifted = occupancy_of_parts(volume, displaced(), voxel_size=VOXEL, position=(-8 * VOXEL, 0, 0))
     found = compare_parts([alike[0], shifted])
-    assert any("not fitted on one grid" in sentence for sentence in found.warnings)
+    assert any("fitted on different grids" in sentence for sentence in found.warnings)
     together = {row.part: row.se for row in compare_parts(alike[:2]).differences}
     assert all(row.se > together[row.part] for row in found.differences)
 

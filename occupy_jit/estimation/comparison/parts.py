@@ -199,8 +199,8 @@ def _common_reference(results, warnings):
         common = there & big & (se.max(0) <= 0.15) & (lowest > lowest[top] - tolerance)
         common[top] = True
         shown = ", ".join(np.array(results[0].names)[common][:10])
-        warnings.append(f"no part is full in all classes: occupancy 1 is the fullest that all have, {shown} (as little "
-                        f"as {lowest[common].mean():.2f} of the fullest part of a class)")
+        warnings.append("no part is full in all classes: occupancy 1 is set by the parts that are fullest in all of "
+                        f"them, {shown} (as low as {lowest[common].mean():.2f} of the fullest part of a class)")
     weights = common / (np.square(se).mean(0) + _REFERENCE_SPREAD**2)
     return weights / weights.sum()
 
@@ -280,10 +280,10 @@ def _differences(found, results, weights):
 def _warnings(results):
     say = []
     if len({result.b_factors for result in results}) > 1:
-        say.append("the B factors of the model explain more in some classes, none in others: compare them with "
+        say.append("the B factors of the model improve the fit of some classes but not of others: compare them with "
                    "--b-factors flat or model")
     if len({result.evidence.grid for result in results}) > 1:
-        say.append("the classes were not fitted on one grid: errors of the model count as if they were noise")
+        say.append("the classes were fitted on different grids: errors of the model are treated as noise")
     return say
 
 

@@ -161,11 +161,11 @@ def verdicts(result: Result) -> list[Any]:
     if not result.facts.bands_wanted:
         return []
     if result.bands is None:
-        return [("plain-factors", "the noise is not known, as the solvent was flattened: amplified by "
-                 "plain factors, noise and all")]
+        return [("plain-factors", "the solvent was flattened, so the noise is unknown: signal and noise were "
+                                  "amplified alike")]
     if result.bands.hopeless:
-        return [("nothing-to-equalise", "noise is more than ten times the signal in every band of the "
-                 "spectrum: hardly anything is amplified")]
+        return [("nothing-to-equalise", "noise is more than ten times the signal in every resolution band: hardly "
+                                        "anything is amplified")]
     return []
 
 

@@ -237,10 +237,10 @@ def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet,
     sums = kernels.pair_sums(source, difference, zero, quiet.power, quiet.threshold)
     product, first, second, noise, solvent, differing, power = sums
     if differing <= _IDENTICAL * power:
-        raise InputError("the half maps are the same map twice: give the other half")
+        raise InputError("the two half maps are identical: give the other half")
     if not first * second > 0:
-        raise InputError("nothing in the half maps stands out from solvent: they are not two halves of one map, or the "
-                         "box is too small to hold both content and solvent")
+        raise InputError("nothing in the half maps stands out from solvent: they are not two halves of one map, or "
+                         "the box is too small to contain both content and solvent")
     correlation = product / np.sqrt(first * second)
     # of all voxels: that of independent noise alone is 0; content of inverted contrast is in the difference, and the
     # mean shows none
@@ -248,8 +248,8 @@ def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet,
     if overall < _LEAST_OVERALL:
         correlation = overall
     if not correlation >= _LEAST_CORRELATION:
-        raise InputError(f"the half maps correlate by {correlation:.2f} only where there is content: they are not two "
-                         "halves of one map, or not aligned, or of other hand or contrast")
+        raise InputError(f"the correlation of the half maps is only {correlation:.2f} in content: they are not two "
+                         "halves of one map, not aligned, or of opposite hand or contrast")
     return HalfMapsFacts(float(correlation), float(np.sqrt(second / first)), float(noise / max(solvent, 1e-300)), equal)
 
 
@@ -267,21 +267,23 @@ def verdicts(facts: HalfMapsFacts) -> list[tuple[Any, ...]]:
     found = []
     ratio, equal, independence = facts.ratio, facts.equal_share, facts.independence
     if not _RATIOS[0] <= ratio <= _RATIOS[1]:
-        found.append(("half-maps-scaled", f"one half map is {max(ratio, 1 / ratio):.2f} times as strong as the "
-                      "other: bring both to one grey scale; the difference counts as noise here"))
+        found.append(("half-maps-scaled", f"one half map is {max(ratio, 1 / ratio):.2f} times as strong as the other, "
+                                          "and the difference counts as noise: bring both to the same grey scale"))
     if equal > _MOSTLY_EQUAL:
-        found.append(("half-maps-masked", f"the half maps are equal at {equal:.0%} of the voxels: they were masked, "
-                      "and the errors hold inside the mask only; use unmasked half maps"))
+        found.append(("half-maps-masked", f"the half maps are identical at {equal:.0%} of the voxels: they were "
+                                          "masked, and the errors are valid inside the mask only; use unmasked half "
+                                          "maps"))
     if equal > EQUAL_SHARE or independence is None:
         return found
     if independence < _INDEPENDENCE[0]:
         factor = 1 / np.sqrt(max(independence, 1e-6))
-        found.append(("half-maps-dependent", "the half maps share more in solvent than independent noise does: it "
-                      f"is correlated, or one contains the other, and errors are too small by up to {factor:.1f} "
-                      "times; or both show the same faint density there, and the errors hold"))
+        found.append(("half-maps-dependent", "the noise of the half maps is correlated in solvent, or one contains "
+                                             "the other: errors may be underestimated by a factor of up to "
+                                             f"{factor:.1f}. They are correct if both show real faint density there"))
     elif independence > _INDEPENDENCE[1]:
-        found.append(("half-maps-differ", "the half maps differ by more than the noise in solvent: misaligned, or "
-                      "sharpened differently; errors are too large"))
+        found.append(("half-maps-differ", "the half maps differ by more than the noise in solvent: they are "
+                                          "misaligned or were sharpened differently, and the errors are "
+                                          "overestimated"))
     return found
 
 
@@ -291,4 +293,4 @@ def verdict_on_factor(facts: HalfMapsFacts) -> list[Any]:
     if factor == 1:
         return []
     return [("half-maps-scaled", f"the second half map is {1 / factor:.2f} times as strong as the first: it was "
-             "brought to the grey scale of the first")]
+                                 "scaled to the first")]

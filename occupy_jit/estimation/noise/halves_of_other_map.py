@@ -148,8 +148,8 @@ def require_agreement(agreement: float) -> None:
     InputError
     """
     if not agreement >= LEAST_CORRELATION:
-        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only where there is "
-                         "content: the half maps are not those of this map, or not aligned with it")
+        raise InputError(f"the correlation of the map with the mean of the half maps is only {agreement:.2f} in "
+                         "content: these are the half maps of another map, or they are not aligned with it")
 
 
 def verdicts(agreement: float, flattened: float) -> list[tuple[Any, ...]]:
@@ -168,11 +168,12 @@ def verdicts(agreement: float, flattened: float) -> list[tuple[Any, ...]]:
     """
     found = []
     if agreement < GOOD_CORRELATION:
-        found.append(("half-maps-of-another", f"the map and the mean of the half maps correlate by {agreement:.2f} "
-                      "where there is content, even after the same low-pass: the map was changed by more than a "
-                      "filter, or is of another reconstruction; the errors are those of the half maps"))
+        found.append(("half-maps-of-another", "the correlation of the map with the mean of the half maps is "
+                                              f"{agreement:.2f} in content, even at the same low-pass: the map was "
+                                              "modified by more than a filter, or comes from another reconstruction; "
+                                              "the errors apply to the half maps"))
     if flattened > _FLATTENED:
-        found.append(("map-flattened", f"{flattened:.0%} of the solvent was flattened in the map, and not in the "
-                      "half maps: noise and noise floor are theirs, the zero level is that of the solvent that is "
-                      "left"))
+        found.append(("map-flattened", f"{flattened:.0%} of the solvent is flattened in the map but not in the half "
+                                       "maps: noise and noise floor were measured in the half maps, and the zero "
+                                       "level in the remaining solvent"))
     return found

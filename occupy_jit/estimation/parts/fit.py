@@ -222,8 +222,8 @@ def explained_share(solution: Solution, model: AtomicModel) -> float:
     """
     explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
     if explained < _LEAST_EXPLAINED:
-        raise InputError(f"{_name(model)}: does not lie in the density: it explains {100 * explained:.1f} % of the "
-                         f"map at its atoms; {_ADVICE}, or check that it is the model of this map")
+        raise InputError(f"{_name(model)}: the model does not lie in the density: it explains {100 * explained:.1f} % "
+                         f"of the map at its atoms; {_ADVICE}, and check that it is the model of this map")
     return explained
 
 
@@ -250,8 +250,8 @@ def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
 def _best_frame(data, voxel_size, frames, model, part):
     """Try the frames that the header allows; refuse a model that lies in none of them."""
     if len(model) < _FEWEST_ATOMS:
-        raise InputError(f"{_name(model)}: {len(model)} atoms are too few to be fitted; at least "
-                         f"{_FEWEST_ATOMS} are needed")
+        raise InputError(f"{_name(model)}: {len(model)} atoms are too few for a fit; at least {_FEWEST_ATOMS} are "
+                         "needed")
     voxel_size = np.broadcast_to(np.asarray(voxel_size, float), 3)
     detail = detail_used(voxel_size)
     coarse, spacing = fourier_crop(np.asarray(data), voxel_size, detail)
@@ -283,13 +283,13 @@ def _best_frame(data, voxel_size, frames, model, part):
 def _refuse_frame(model, frame, detail, voxel_size):
     """Refuse a model that lies elsewhere, or nowhere, in the map."""
     if (frame.refused or frame.too_far(detail)) and frame.voxel_factor != 1:
-        raise InputError(f"{_name(model)}: does not lie in the density: {_other_size(frame, voxel_size)}")
+        raise InputError(f"{_name(model)}: the model does not lie in the density: {_other_size(frame, voxel_size)}")
     if frame.refused:
-        where = "no shift helps: another molecule, hand or orientation?"
+        where = "no shift helps: check that molecule, hand and orientation are right"
         if frame.best_score > 12 and np.linalg.norm(frame.shift) > detail:
             where = "it would after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
-        raise InputError(f"{_name(model)}: does not lie in the density (score {frame.score_here:.1f}, elsewhere up to "
-                         f"{frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
+        raise InputError(f"{_name(model)}: the model does not lie in the density (score {frame.score_here:.1f}, "
+                         f"elsewhere up to {frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
     if frame.too_far(detail):
         times = f"{frame.gain:.1f} times" if frame.gain < _MOST_TOLD else f"more than {_MOST_TOLD} times"
         how = "lies turned in the density" if frame.rotation > _SOME_TURN else "lies beside its density"
@@ -346,8 +346,8 @@ def _result(model, names, part, lattice, known, solution, wanted, design):  # no
         full = np.isin(np.arange(n), wanted)
         weights = full * known.size
         if not weights.sum() > 0 or not weights @ occupancy > 0:
-            raise InputError(f"{_name(model)}: the parts named with --reference-part have no density in this map; name "
-                             "others, or leave it out")
+            raise InputError(f"{_name(model)}: the parts named with --reference-part have no density in this map; "
+                             "name other parts, or leave it out")
         weights = weights / weights.sum()
     relative, spread, value = relative_to_full(occupancy, covariance, weights)
     of_ice = solution.of_ice / value - relative * float(weights @ solution.of_ice) / value
@@ -384,10 +384,10 @@ def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing tha
     result.warnings.extend(model.remarks)
     atoms = prepared.atoms
     if atoms.n_outside:
-        say("1 atom of the model lies outside of the map and is left out" if atoms.n_outside == 1 else
-            f"{atoms.n_outside} atoms of the model lie outside of the map and are left out")
+        say("1 atom of the model lies outside the map and is left out" if atoms.n_outside == 1 else
+            f"{atoms.n_outside} atoms of the model lie outside the map and are left out")
     if result.explained < _LITTLE_EXPLAINED:
-        say(f"the model explains only {100 * result.explained:.0f} % of the map at its atoms; check how it fits")
+        say(f"the model explains only {100 * result.explained:.0f} % of the map at its atoms; check the fit")
     shift = float(np.linalg.norm(prepared.frame.shift))
     if prepared.frame.voxel_factor != 1:
         say(f"the model fits badly: {_other_size(prepared.frame, prepared.voxel_size)}")
@@ -395,27 +395,28 @@ def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing tha
         say("the model fits better after a shift by " + ", ".join(f"{v:.1f}" for v in prepared.frame.shift)
             + " Å (x, y, z)")
     elif prepared.frame.rotated:
-        say(f"the model fits better rotated by {prepared.frame.rotation:.1f} degrees: its atoms move by "
-            f"{prepared.frame.displacement:.1f} Å, rms; {_ADVICE}")
+        say(f"the model fits better after a rotation by {prepared.frame.rotation:.1f} degrees, which moves its atoms "
+            f"by {prepared.frame.displacement:.1f} Å (rms); {_ADVICE}")
     if prepared.uncovered > _MUCH_UNCOVERED:
         copies = max(model.assemblies.values(), default=1)
         help_ = f"; --assembly makes up to {copies} copies of it" if copies > 1 and model.copies == 1 else ""
-        say(f"{100 * prepared.uncovered:.0f} % of the density lies away from the model: of a symmetric map give all "
+        say(f"{100 * prepared.uncovered:.0f} % of the density has no model: for a symmetric map give all "
             f"subunits{help_}")
     if result.full.sum() == 1 and len(result) > 1:
         say(f"{result.names[int(np.argmax(result.full))]} alone defines full scale")
     absent = [name for name, size in zip(result.names, result.atoms, strict=True) if not size]
     if absent:
-        say(f"outside of the map, so without an occupancy: {', '.join(absent[:10])}")
+        say(f"outside the map, so without an occupancy: {', '.join(absent[:10])}")
     for name, se, cc in zip(result.names, result.se, result.cc, strict=True):
         if name not in absent and se > 0.25:
             say(f"{name} is not determined (standard error {se:.2f})")
         elif name not in absent and cc < 0.2:
-            say(f"the density does not resemble {name} (correlation {cc:.2f}): absent, or misplaced")
+            say(f"the density does not resemble {name} (correlation {cc:.2f}): the part is absent or misplaced")
     if result.halves is not None and result.halves.disagreement > result.halves.most:
-        say(f"the half maps differ by {result.halves.disagreement:.1f} standard errors of the parts, which noise alone "
-            "should keep below 1: they are no independent halves, or the errors are too small")
+        say(f"the half maps differ by {result.halves.disagreement:.1f} standard errors of the parts, where noise "
+            "alone gives less than 1: they are not independent, or the errors are underestimated")
     if result.pseudo_atoms > 0.1 * len(atoms.part):
         say(f"density without model: {result.pseudo_atoms} pseudo-atoms were needed beside {len(atoms.part)} atoms")
     if prepared.lattice.resolved == 0:
-        say(f"at details of {prepared.lattice.detail:.0f} Å flexibility is not told from occupancy: dB is held at 0")
+        say(f"at a detail of {prepared.lattice.detail:.0f} Å flexibility cannot be separated from occupancy: dB is "
+            "fixed at 0")

@@ -102,10 +102,10 @@ def _joined(shape, half_maps):
         raise UsageError(f"half_maps: give two, not {len(half_maps)}")
     one, two = (np.array(getattr(half, "data", half), np.float32, order="C") for half in half_maps)
     if not one.shape == two.shape == shape:
-        raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} are not that of the map, {shape}")
+        raise UsageError(f"half_maps: their boxes {one.shape} and {two.shape} differ from the map's, {shape}")
     join_half_maps(one, two)
     if float(np.square(two, dtype=float).mean()) <= _IDENTICAL * float(np.square(one, dtype=float).mean()):
-        raise InputError("half_maps: they are the same map twice; give the other half")
+        raise InputError("half_maps: the two are identical; give the other half")
     return one, two
 
 
@@ -128,8 +128,8 @@ def noise_of(halves: CoarseHalves, lattice: Lattice) -> np.ndarray:
     one, two = lattice.at_fit_voxels(lattice.band), lattice.at_fit_voxels(lattice.band * gain, mean)
     agreement = float(np.corrcoef(one, two)[0, 1]) if two.any() else 0.0
     if not agreement >= LEAST_CORRELATION:
-        raise InputError(f"the map and the mean of the half maps correlate by {agreement:.2f} only at the model: the "
-                         "half maps are not those of this map, or not aligned with it")
+        raise InputError(f"the correlation of the map with the mean of the half maps is only {agreement:.2f} at the "
+                         "model: these are the half maps of another map, or they are not aligned with it")
     return times_radial(noise, lattice.place, gain)
 
 

@@ -137,7 +137,7 @@ def _solved(matrix, right, guess):
         preconditioned = inverse * residual
         rho, before = residual @ preconditioned, rho
         direction = preconditioned + rho / before * direction
-    raise OccupyError("the occupancies of residues cannot be told apart; leave out --residues")
+    raise OccupyError("the occupancies of residues cannot be separated; leave out --residues")
 
 
 def _of_pseudo_atoms(design, lattice, state, n_parts):

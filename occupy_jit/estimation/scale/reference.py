@@ -80,11 +80,12 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, 
     read_map = ReadMap(noise.source, noise.zero, floor, quiet, noise.difference, inputs.ball, inputs.voxel_size)
     median = Reader(read_map, inputs.thread_count).read(mask)
     if not median.value > 0:
-        raise UnusableReference("nothing stands above solvent inside the reference mask: it must lie on a part of the "
-                                "map that is fully occupied, with values above 0 there")
+        raise UnusableReference("nothing stands above solvent inside the reference mask: it must cover a part of the "
+                                "map that is fully occupied, with values above 0")
     if median.blocks < FEWEST_BLOCKS:
-        raise UnusableReference(f"the reference mask holds {median.blocks:.1f} independent blocks of 15 Å, and full "
-                                f"scale needs {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole chain")
+        raise UnusableReference(f"the reference mask contains {median.blocks:.1f} independent blocks of 15 Å, and "
+                                f"full scale needs at least {FEWEST_BLOCKS:.0f}: mark a larger part, such as a whole "
+                                "chain")
     level = float(np.median(floor)) if np.ndim(floor) else floor
     with_noise = maximum_with_noise(median.value, level)
     found = FullScale(median.value, None, searched.tile, searched.zero, searched.tau, float(with_noise))
@@ -95,5 +96,5 @@ def verdicts(reference: Any, full: Any) -> list[Any]:
     """A verdict where the map has a part that is much stronger than the reference: list of (code, sentence)."""
     if not full < _MUCH_WEAKER * reference.searched:
         return []
-    return [("reference-weak", f"the reference mask reads {full / reference.searched:.2f} of the strongest "
-             "part of the map: it is not that part, and all that is stronger is limited to scale 1")]
+    return [("reference-weak", f"the reference mask lies at {full / reference.searched:.2f} of the strongest part of "
+                               "the map: the scale of everything stronger is limited to 1")]

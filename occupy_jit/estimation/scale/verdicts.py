@@ -51,48 +51,51 @@ def _on_map(facts):
     if not facts.hot_voxels:
         return []
     number = "one voxel is" if facts.hot_voxels == 1 else f"{facts.hot_voxels} voxels are"
-    return [("hot-voxels", f"a few voxels are far above all others, and alone, as no signal is ({number}): taken for "
-             "artefacts, the estimate and the maps that are written have the values around them instead")]
+    return [("hot-voxels", f"{number} isolated and far above all others, as no signal is: treated as artefacts, in "
+                           "the estimate and in the maps written, and replaced by the values around")]
 
 
 def _on_definition(facts):
     found = []
     if facts.definition_inverted:
-        found.append(("solvent-def-inverted", "the solvent definition marks solvent: used the other way round"))
+        found.append(("solvent-def-inverted", "the solvent definition marks solvent instead of content: it was "
+                                              "inverted"))
     if facts.definition_left is not None:
-        found.append(("solvent-def-tight", f"the solvent definition leaves {facts.definition_left} voxels of solvent "
-                      "inside the box that the kernel does not reach from content: confidence is judged without it"))
+        found.append(("solvent-def-tight", f"the solvent definition leaves only {facts.definition_left} voxels of "
+                                           "solvent farther than the ball from content: confidence is estimated "
+                                           "without it"))
     return found
 
 
 def _on_levels(facts):
     found = []
     if not facts.stands_above_solvent:
-        found.append(("no-content", "nothing stands above solvent: the scale means nothing; is the contrast "
-                                    "inverted, or the map empty?"))
+        found.append(("no-content", "nothing stands above solvent, so the scale is meaningless: check that the map "
+                                    "is not empty and that its contrast is not inverted"))
     if facts.ignored_floor is not None:
         floor, quantile, given = facts.ignored_floor
         which = "the given noise floor" if given else "the noise floor"
-        found.append(("noise-floor-ignored", f"{which} ({floor:.4g}) reaches full scale ({quantile:.4g}): it is "
-                                             "not subtracted, and the scale is the plain ratio to full scale"))
+        found.append(("noise-floor-ignored", f"{which} ({floor:.4g}) reaches full scale ({quantile:.4g}): it is not "
+                                             "subtracted, and the scale is the plain ratio to full scale"))
     return found
 
 
 def _on_solvent(result):
     found, facts, model = [], result.facts, result.solvent
     if facts.solvent_flattened:
-        found.append(("solvent-flattened", f"{facts.repeated_share:.0%} of the voxels are exactly equal: the solvent "
-                      "was flattened or masked, its noise is not known; use the map before masking"))
+        found.append(("solvent-flattened", f"{facts.repeated_share:.0%} of the voxels have exactly the same value: "
+                                           "the map was masked or its solvent flattened, so the noise cannot be "
+                                           "measured; use the map before masking"))
     if facts.solvent_missing:
-        found.append(("no-solvent", "hardly any solvent inside the box to compare with: zero level and noise floor "
-                      "come from content; use the map before it was cropped"))
+        found.append(("no-solvent", "the box contains hardly any solvent: zero level and noise floor had to be taken "
+                                    "from content; use the map before it was cropped"))
     if facts.content_is_dark:
-        found.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; multiply "
-                      "the map by -1"))
+        found.append(("contrast-inverted", "the content is darker than solvent: the contrast seems inverted; "
+                                           "multiply the map by -1"))
     if not facts.solvent_flattened and (not model.fitted or model.goodness < _GOOD_FIT):
-        found.append(("solvent-fit-poor", "the Gaussian describes the solvent peak poorly (goodness "
-                      f"{model.goodness:.2f}): do not trust the solvent model; --solvent-def may help. "
-                      "The scale does not depend on it"))
+        found.append(("solvent-fit-poor", f"a Gaussian fits the solvent peak poorly (goodness {model.goodness:.2f}): "
+                                          "do not rely on the solvent model; --solvent-def may help. The scale does "
+                                          "not depend on it"))
     return found
 
 
@@ -100,11 +103,12 @@ def _on_scale(result):
     found = []
     quantile = result.full_scale_quantile
     if result.noise > NOISE_LIMIT * quantile:
-        found.append(("noise-dominates", f"noise in solvent is {result.noise / quantile:.0%} of the best region even "
-                      "after the low-pass: sharpened beyond use or hardly any signal; try a larger --lowpass-input"))
+        found.append(("noise-dominates", f"noise in solvent is {result.noise / quantile:.0%} of full scale even after "
+                                         "the low-pass: the map is over-sharpened or contains hardly any signal; try "
+                                         "a larger --lowpass-input"))
     if result.ball.size > _KERNEL_SHARE * min(result.scale.shape):
-        found.append(("kernel-large", f"the kernel ({result.ball.size} voxels) is larger than a tenth of the box "
-                      f"({min(result.scale.shape)}): the scale is coarse"))
+        found.append(("kernel-large", f"the ball ({result.ball.size} voxels) is larger than a tenth of the box "
+                                      f"({min(result.scale.shape)}): the scale is coarse"))
     return found
 
 
@@ -113,8 +117,9 @@ def _on_confidence(facts):
     if covered is None:
         return []
     if covered < _COVERS_NOTHING:
-        return [("confidence-nothing", "confidence covers nothing: no modification will be visible")]
+        return [("confidence-nothing", "no voxel is content with any confidence: modifications will have no visible "
+                                       "effect")]
     if covered > _COVERS_EVERYTHING:
-        return [("confidence-everything", f"confidence covers {covered:.0%} of the box: solvent is not told "
-                 "from content")]
+        return [("confidence-everything", f"confidence covers {covered:.0%} of the box: solvent could not be "
+                                          "distinguished from content")]
     return []
