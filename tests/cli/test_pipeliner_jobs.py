@@ -19,14 +19,17 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("pipeliner") is None,
 RUN = """
 import json, os, sys
 from pipeliner.api.manage_project import PipelinerProject
+from pipeliner.project_graph import ProjectGraph
 project = PipelinerProject(make_new_project=True)
 job = project.run_job(json.loads(sys.argv[1]), run_in_foreground=True)
 shown = [vars(one) for one in job.create_results_display()]
+with ProjectGraph(read_only=True) as graph:  # what the project knows, with what was found after the run
+    outputs = {node.name: node.type for node in graph.find_process(job.output_dir).output_nodes}
 print("ANSWER" + json.dumps({
     "directory": job.output_dir,
     "status": sorted(name for name in os.listdir(job.output_dir) if name.startswith("PIPELINER_JOB")),
     "inputs": {node.name: node.type for node in job.input_nodes},
-    "outputs": {node.name: node.type for node in job.output_nodes}, "shown": shown}))
+    "outputs": outputs, "shown": shown}))
 """
 
 
@@ -120,3 +123,26 @@ def test_a_map_of_the_emdb(project):
     answer = run_job(project, "occupy.postprocess.local_scale", input_map="emd_11007.map", amplify="Yes")
     assert {os.path.basename(name) for name in answer["outputs"]} == {
         "scale_emd_11007.mrc", "out_emd_11007.map", "log_emd_11007.txt"}
+
+
+def test_states_of_volumes(project):
+    pytest.importorskip("gemmi")
+    pytest.importorskip("scipy")
+    from tests.cli.test_model import written
+    from tests.estimation.test_model_occupancy import VOXEL, density, structure
+
+    atoms = structure()
+    volumes = []
+    for number in range(6):  # C is there in the first three
+        occupancy = {"A": 1.0, "B": 1.0, "C": float(number < 3), "D": 1.0}
+        volumes.append(f"vol_{number}.mrc")
+        write(project / volumes[-1], density(atoms, occupancy, noise=0.3, seed=number), VOXEL)
+    written(atoms, project / "model.cif")
+    answer = run_job(project, "occupy.heterogeneity.states", volumes=":::".join(volumes), model="model.cif",
+                     nr_threads="1")
+    assert set(volumes) < set(answer["inputs"])
+    tables = {one["title"]: one for one in answer["shown"] if one["dobj_type"] == "table"}
+    assert len(tables["States"]["table_data"]) == 2
+    assert len(tables["State of every volume"]["table_data"]) == 6
+    assert {os.path.basename(name) for name in answer["outputs"]} == {
+        "mean_all.mrc", "mean_state1.mrc", "mean_state2.mrc"}
