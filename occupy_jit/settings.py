@@ -130,8 +130,8 @@ class Settings:
                                    ("naive_normalisation", "", self.naive_normalisation)):
             if self.separate_flexibility and there:
                 raise SettingError(name, value, "cannot be combined with {separate_flexibility}: occupancy and "
-                                   "flexibility are separated on the low-passed map, relative to the region of full "
-                                   "scale")
+                                                "flexibility are separated on the low-passed map, relative to the "
+                                                "region of full scale")
         _require(self.class_density in CLASS_DENSITIES, "class_density", self.class_density,
                  " or ".join(CLASS_DENSITIES))
         _require(self.scale_mode in SCALE_MODES, "scale_mode", self.scale_mode, " or ".join(SCALE_MODES))

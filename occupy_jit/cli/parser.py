@@ -57,19 +57,19 @@ _NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask",
 
 def _input(add):
     add("-i", "--input-map", metavar="MAP", nargs="+", path="map",
-        text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2; a directory stands for the maps in it, and "
-             "@FILE for the names that it lists, one a line")
-    add("--emdb", metavar="ID", nargs="+", text="fetch the maps of these EMDB entries (11007 or EMD-11007) and run on "
-        "them")
+        text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2; a directory stands for all maps in it, and "
+             "@FILE for a list of names, one per line")
+    add("--emdb", metavar="ID", nargs="+", text="download the maps of these EMDB entries (11007 or EMD-11007) and "
+                                                "run on them")
     add("--emdb-dir", metavar="DIR", path="directory",
-        text="where maps of the EMDB are kept (default: $OCCUPY_EMDB_DIR, else occupy_jit/emdb in the user's cache)")
+        text="where to keep maps of the EMDB (default: $OCCUPY_EMDB_DIR, else occupy_jit/emdb in the user's cache)")
     add("--demo", action="store_true", text="run on the small map that ships with the package")
     add("--relion-classes", metavar="STAR", path="file",
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="map",
-        text="two half maps, which show the noise: run on their mean, or on the map after -i; auto: find the half maps "
-             "by file name, also of classes, or those of the entry with --emdb")
+        text="two half maps, to measure the noise: run on their mean, or on the map after -i; auto: find the half "
+             "maps by file name (also for classes), or those of the entry with --emdb")
     add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
     add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
 
@@ -78,7 +78,7 @@ def _output(add):
     add("-o", "--output-map", metavar="NAME", path="file",
         text="name of the modified map (default: out_<input file name>)")
     add("--output-dir", metavar="DIR", path="directory",
-        text="where every file is written; made if missing")
+        text="directory for all output files; created if missing")
     add("--save-all-maps", "--no-save-all-maps", action=Switch,
         text="also write the low-passed map, the confidence, the standard error and the modification applied")
     add("--save-error", action="store_true",
@@ -86,23 +86,23 @@ def _output(add):
     add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png, histogram and solvent "
         "model, and slices_NAME.png, central slices; with --model also parts_NAME.png")
     add("--report", "--no-report", action=Switch,
-        text="write report_NAME.html: what was found, in one file for any browser (with --demo: on)")
-    add("--report-paths", action="store_true", text="show whole paths in the report, not only the names of files")
+        text="write report_NAME.html, a report in one file for any browser (with --demo: on)")
+    add("--report-paths", action="store_true", text="show full paths in the report instead of file names")
     add("--save-chimerax", "--no-save-chimerax", action=Switch,
         text="write chimX_NAME.cxc, which opens the results in ChimeraX")
     add("--min-vis-scale", metavar="S", type=number,
-        text="lowest scale, from 0 to below 1, that the ChimeraX colours show")
+        text="lowest scale shown in the ChimeraX colours, from 0 to below 1")
     add("--json", "--no-json", action=Switch,
         text="write occupy_NAME.json: settings, results, checksums")
     add("--save-solvent-def", metavar="T", type=number,
-        text="write a mask of scale > T, 0 to 1, for --solvent-def")
+        text="write a mask of scale > T (0 to 1), for --solvent-def")
     add("--subtraction-mask", action="store_true",
-        text="write a soft mask of what attenuation or the sigmoid removes, for particle subtraction")
+        text="write a soft mask of the density removed by attenuation or sigmoid, for particle subtraction")
 
 
 def _estimation(add):
     add("-r", "--resolution", dest="resolution_angstrom", metavar="Å", type=number,
-        text="resolution of the worst content of interest; sets low-pass and kernel where they are not given")
+        text="resolution of the worst-resolved content of interest; sets low-pass and ball size unless they are given")
     add("--lowpass-input", dest="lowpass_input_angstrom", metavar="Å", type=number,
         text="low-pass before estimation (default: 6 * voxel size)")
     add("--kernel-size", metavar="PIX", type=whole,
@@ -110,27 +110,27 @@ def _estimation(add):
     add("--kernel-radius", metavar="PIX", type=number,
         text="radius of the ball in voxels, may be fractional (default: low-pass / (2 * voxel size))")
     add("--tau", metavar="TAU", type=number,
-        text="quantile that stands for full scale, above 0 to 1 (default: from the ball)")
+        text="quantile that defines full scale, above 0 to 1 (default: from the ball)")
     add("--tile-size", dest="tile_size_angstrom", metavar="Å", type=number,
-        text="edge of the cubes searched for full scale")
+        text="edge of the cubes in the search for full scale")
     add("--noise-floor", metavar="VALUE", type=noise_floor,
-        text="what empty solvent reads, in the map's units, 0 for none; or local: what solvent nearby reads, for noise "
-             "that differs from place to place (default: auto, measured)")
-    add("--naive-normalisation", action="store_true", text="full scale is tau * maximum, without a search")
+        text="noise floor in the map's units, 0 for none; or local: measured in the solvent nearby, for noise that "
+             "varies across the box (default: auto, measured in all solvent)")
+    add("--naive-normalisation", action="store_true", text="set full scale to tau * maximum, without a search")
     add("--reference-mask", metavar="MASK", path="map",
-        text="full scale is what this part reads, which has to be fully occupied: no search")
+        text="measure full scale inside this mask, which must cover a fully occupied part; no search")
     add("--scale-mode", choices=SCALE_MODES,
-        text="estimate on the low-passed map (occupancy) or on the map as it is (resolution)")
+        text="estimate from the low-passed map (occupancy) or from the map as it is (resolution)")
     add("--separate-flexibility", action="store_true",
-        text="also write occ_NAME.mrc, the scale without what flexibility takes from it, and flex_NAME.mrc, the "
-             "B factor relative to the region of full scale in Å^2")
+        text="also write occ_NAME.mrc, the scale corrected for flexibility, and flex_NAME.mrc, the B factor relative "
+             "to the region of full scale in Å^2")
 
 
 def _solvent(add):
     add("--solvent-def", metavar="MASK", path="map",
-        text="rough mask of what is not solvent; aids confidence and solvent model, never the scale")
+        text="rough mask of the content; improves confidence and solvent model, never changes the scale")
     add("--hedge-confidence", metavar="N", type=number, text="raise the confidence to this power")
-    add("--no-confidence", action="store_true", text="take everything for content: modify solvent, too")
+    add("--no-confidence", action="store_true", text="treat everything as content: modify solvent, too")
     add("--exclude-solvent", "--retain-solvent", action=Switch,
         text="set solvent to 0 in the modified map, or keep it (default: keep)")
 
@@ -139,40 +139,41 @@ def _modification(add):
     file = {row.name: f"{row.prefix}NAME" for row in TABLE}
     add("--amplify", "--no-amplify", action=Switch, text=f"amplify partial occupancy: write {file['amplify']}")
     add("--amplify-amount", metavar="A", type=number,
-        text="-1 to 1: 1 equalises, 0 does nothing, below 0 lowers partial occupancy further; with --relion-classes "
-             f"{CLASSES_AMOUNT:g} if it is not given")
+        text="-1 to 1: 1 equalises, 0 does nothing, below 0 lowers partial occupancy further (with --relion-classes "
+             f"{CLASSES_AMOUNT:g} unless given)")
     add("--amplify-limit", metavar="S", type=number,
-        text="scale, 0 to 1, below which nothing is amplified")
+        text="do not amplify below this scale, 0 to 1")
     add("--amplify-gamma", metavar="G", type=number,
         text=f"amplify by a power, 1 or more: write {file['amplify-gamma']}; the larger, the closer to equalised")
     add("--attenuate-gamma", metavar="G", type=number,
         text=f"attenuate partial occupancy by a power, 1 or more: write {file['attenuate-gamma']}")
     add("--sigmoid-gamma", metavar="G", type=number,
         text=f"amplify above the pivot and attenuate below it, 1 or more: write {file['sigmoid-gamma']}")
-    add("--pivot", metavar="S", type=number, text="scale, 0 to 1, that the sigmoid leaves as it is")
+    add("--pivot", metavar="S", type=number, text="scale that the sigmoid leaves unchanged, 0 to 1")
     add("--plain-factors", action="store_true",
-        text="amplify signal and noise alike, instead of each band of the spectrum as far as its noise allows")
+        text="amplify signal and noise alike, instead of each resolution band as far as its noise allows")
     add("--lowpass-amplified", dest="lowpass_amplified_angstrom", metavar="Å", type=number,
         text="low-pass of the modified maps (default: none)")
     add("--class-density", choices=CLASS_DENSITIES,
-        text="with --relion-classes and a negative amount: give every class the mean density, times what the class is "
-             "occupied beside the others (shared), or lower each map by itself (own)")
-    add("--match-histogram", action="store_true", text="give the modified maps the input's histogram")
+        text="with --relion-classes and a negative amount: scale the mean density by the relative occupancy of each "
+             "class (shared), or lower each map by itself (own)")
+    add("--match-histogram", action="store_true", text="match the histogram of the modified maps to the input's")
 
 
 def _parts(add):
     add("--target-mask", metavar="MASK", nargs="+", path="map",
-        text="report the occupancy, with its error, inside each of these masks")
+        text="report the occupancy inside each of these masks, with its error")
     add("--model", metavar="MODEL", path="file",
-        text="report the occupancy, with its error, of every chain and ligand of this atomic model (mmCIF or PDB, also "
-             "compressed), which has to lie in the map; of classes also which of them differ")
+        text="report the occupancy of every chain and ligand of this atomic model, with its error (mmCIF or PDB, "
+             "also compressed; fitted into the map); for classes also which parts differ")
     add("--parts", metavar="PART", nargs="+",
-        text="cut these out of the chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
-    add("--residues", action="store_true", text="also every residue of the model: a table, residues_NAME.csv")
+        text="define parts within chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
+    add("--residues", action="store_true", text="also fit every residue of the model: residues_NAME.csv")
     add("--reference-part", metavar="NAME", nargs="+",
         text="parts that are fully occupied (default: those that agree with the fullest)")
-    add("--b-factors", choices=B_FACTORS, text="use the B factors of the model, or none (default: what explains more)")
-    add("--assembly", metavar="N", text="make this biological assembly of the model first")
+    add("--b-factors", choices=B_FACTORS, text="use the B factors of the model (model), none (flat), or whichever "
+                                               "fits better (auto)")
+    add("--assembly", metavar="N", text="build this biological assembly of the model first")
 
 
 def _states(add):
@@ -190,26 +191,26 @@ def _states(add):
 
 def _running(add):
     add("--threads", metavar="N", type=whole,
-        text="threads to use (default: all that the job may use); never changes the results")
+        text="threads to use (default: all available to the job); never changes the results")
     add("--jobs", metavar="N", type=whole, text="run N maps at once, in processes that share the threads")
     add("--resume", action="store_true",
-        text="leave maps alone that an earlier run with the same settings has finished")
+        text="skip maps that an earlier run with the same settings has finished")
     add("--cluster", metavar="ADDRESS",
-        text="hand the maps to the workers of the dask scheduler at this address, or of this scheduler file; slurm "
-             "starts workers as SLURM jobs, from your dask configuration")
+        text="run on the workers of the dask scheduler at this address or in this scheduler file; slurm: start "
+             "workers as SLURM jobs, from your dask configuration")
     add("--cluster-jobs", metavar="N", type=whole, text="number of SLURM jobs for --cluster slurm")
     add("--array", action="store_true", text="in a SLURM array: run this task's share of the maps")
     add("--collect", metavar="DIR", path="directory",
-        text="put the tables together that the tasks of an array have written to DIR")
+        text="merge the tables that the tasks of an array have written to DIR")
     add("--verbose", "--quiet", action=Switch, dest="verbosity", on=1, off=-1,
-        text="say more on the terminal, or only warnings and errors, on standard error")
+        text="print more, or only warnings and errors (on standard error)")
     add("--dry-run", action="store_true",
-        text="check the inputs, say what would be written and the memory needed, and stop")
-    add("--warm-up", action="store_true", text="compile once now, so that later runs start fast")
+        text="check the inputs, list the files to be written and the memory needed, and stop")
+    add("--warm-up", action="store_true", text="compile now, so that later runs start fast")
     add("--show-completion", metavar="SHELL", choices=SHELLS,
         text="print the completion script for bash, zsh, fish or tcsh")
     add("--install-completion", metavar="SHELL", nargs="?", const=True, choices=SHELLS,
-        text="install it for the current user; without SHELL for the shell that $SHELL names")
+        text="install it for the current user (without SHELL: for $SHELL)")
 
 
 # Title of each group, what is said under it, and its rows.
@@ -218,7 +219,7 @@ _GROUPS = (
     ("output", None, _output),
     ("estimation of the scale", None, _estimation),
     ("solvent and confidence", None, _solvent),
-    ("modification", "Each kind that is asked for gets its own map.", _modification),
+    ("modification", "Each modification is written to its own map.", _modification),
     ("occupancy of parts", None, _parts),
     ("states of many volumes", None, _states),
     ("running", None, _running),
@@ -293,8 +294,8 @@ def check_effects(settings: Settings, options: Options) -> None:
     made = requested(settings)
     for name, works, needed in (
             ("output_map", any(kind.is_main for kind in made), "--amplify or --exclude-solvent, whose map it names"),
-            ("subtraction_mask", any(kind.removes for kind in made), "a modification that removes something, such as "
-             "--attenuate-gamma"),
+            ("subtraction_mask", any(kind.removes for kind in made), "a modification that removes density, such as "
+                                                                     "--attenuate-gamma"),
             ("b_factors", options.model is not None, "--model"),
             ("emdb_dir", bool(options.emdb), "--emdb"),
             ("min_vis_scale", options.save_chimerax, "the ChimeraX script (leave --no-save-chimerax out)"),
@@ -316,13 +317,13 @@ def _with_half_maps(options):
         raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} "
                          f"{'name' if len(halves) == 1 else 'names'}")
     if options.emdb or options.demo or options.rerun:
-        raise UsageError("--half-maps H1 H2 are the map themselves, their mean, or those of one map after -i: leave "
-                         "out what else names maps")
+        raise UsageError("--half-maps H1 H2 stand for the map themselves (their mean), or go with one map after -i: "
+                         "leave out all other inputs")
     if options.common_scale or options.relion_classes:
-        raise UsageError("--half-maps H1 H2 are those of one map, not of several on one scale: use --half-maps auto")
+        raise UsageError("--half-maps H1 H2 belong to one map, not to several on one scale: use --half-maps auto")
     if len(options.input_map) > 1:
-        raise UsageError(f"--half-maps H1 H2 are those of one map, not of the {len(options.input_map)} after -i; for "
-                         "more use --half-maps auto")
+        raise UsageError(f"--half-maps H1 H2 belong to one map, not to the {len(options.input_map)} after -i; for "
+                         "several maps use --half-maps auto")
     if options.input_map:
         if options.input_map[0] in halves:
             raise UsageError(f"{options.input_map[0]} is one of its own half maps: leave out -i to run on their mean")
@@ -338,16 +339,16 @@ def check(options: Options) -> None:
     if not sources:
         raise UsageError(f"no map given: use -i MAP, or try {PROGRAM} --demo")
     if len(sources) > 1:
-        raise UsageError(f"{' and '.join(sources)} cannot be given together: each says what to run on")
+        raise UsageError(f"{' and '.join(sources)} cannot be given together: choose one input")
     if "class_density" in options.given and not options.relion_classes and not options.rerun:
         raise UsageError("--class-density goes with --relion-classes")
     for name in ("naive_normalisation", "tau", "tile_size_angstrom"):
         if options.reference_mask is not None and name in options.given:
             option = name.removesuffix("_angstrom").replace("_", "-")
-            raise UsageError(f"--reference-mask and --{option} cannot be given together: each says what full scale is")
+            raise UsageError(f"--reference-mask and --{option} cannot be given together: both set full scale")
     if "separate_flexibility" in options.given and (options.relion_classes or options.common_scale):
-        raise UsageError("--separate-flexibility cannot be used for maps on one common scale: each is relative to its "
-                         "own region of full scale; run it on each map")
+        raise UsageError("--separate-flexibility cannot be used for maps on one common scale: B factors are relative "
+                         "to each map's own region of full scale; run it on each map")
     check_number(options)
     _check_many(options)
     _check_states(options)
@@ -361,7 +362,7 @@ def check_number(options: Options) -> None:
     """Raise UsageError for options that do not fit the number of maps: also once directories and lists are known."""
     number = len(options.input_map) + len(options.emdb)
     if options.output_map is not None and (number > 1 or options.relion_classes):
-        raise UsageError("-o/--output-map names the output of one map; leave it out to run on several")
+        raise UsageError("-o/--output-map names the output of one map; leave it out for several")
     several = any(name.startswith("@") or os.path.isdir(name) for name in options.input_map)
     if options.common_scale and number == 1 and not several:
         raise UsageError("--common-scale needs at least two maps after -i")
@@ -387,7 +388,7 @@ def _check_many(options):
     ways = [option for option, there in (("--jobs", options.jobs > 1), ("--cluster", options.cluster is not None))
             if there]
     if len(ways) > 1:
-        raise UsageError("--jobs and --cluster cannot be given together: processes here, or workers elsewhere")
+        raise UsageError("--jobs and --cluster cannot be given together: choose local processes or cluster workers")
     if options.cluster == "slurm" and options.cluster_jobs is None:
         raise UsageError("--cluster slurm needs --cluster-jobs N, the number of SLURM jobs")
     if options.cluster_jobs is not None and options.cluster != "slurm":
@@ -398,7 +399,7 @@ def _check_many(options):
         raise UsageError("--resume needs the records: leave --no-json out")
     for option, there in (("--array", options.array), ("--resume", options.resume)):
         if there and (options.relion_classes or options.common_scale) and options.states is None:
-            raise UsageError(f"{option} is for maps that have nothing to do with each other: leave it out")
+            raise UsageError(f"{option} is for independent maps: leave it out")
 
 
 def absolute(options: Options) -> Any:

@@ -104,9 +104,9 @@ class _OneMap(_Job):
 
     def add_map_options(self) -> None:
         options = self.joboptions
-        options["input_map"] = _map_option("Map", "The map, best not masked: its solvent tells the noise.", True)
-        options["half_map_1"] = _map_option("First half map", "With both half maps noise is known at every place, and "
-                                            "errors are written. Optional.")
+        options["input_map"] = _map_option("Map", "The map, preferably unmasked: its solvent shows the noise.", True)
+        options["half_map_1"] = _map_option("First half map", "With both half maps the noise is measured everywhere, "
+                                                              "and errors are written. Optional.")
         options["half_map_2"] = _map_option("Second half map", "See the first.")
 
     def map_arguments(self) -> list[str]:
@@ -134,7 +134,7 @@ class _OneMap(_Job):
             found = [verdict["sentence"] for verdict in json.load(file)["verdicts"]]
         if not found:
             return []
-        return [create_results_display_object("text", title="What to know about this map",
+        return [create_results_display_object("text", title="Remarks on this map",
                                               display_data="\n".join(found), associated_data=[path])]
 
     def report(self) -> list[ResultsDisplayObject]:
@@ -146,7 +146,7 @@ class LocalScaleJob(_OneMap):
 
     PROCESS_NAME = "occupy.postprocess.local_scale"
     CATEGORY_LABEL = "Map Postprocessing"
-    NAME, SHORT = "Local scale", "Where is something missing in part of the particles? Local scale of a map"
+    NAME, SHORT = "Local scale", "Local scale of a map: where is density missing in some particles?"
     LONG = ("Estimates a local scale between 0 and 1, a proxy for occupancy, from one map. With amplification weak "
             "regions are brought to full contrast, each band of the spectrum only as far as its noise allows.")
 
@@ -154,13 +154,13 @@ class LocalScaleJob(_OneMap):
         self.add_map_options()
         options = self.joboptions
         options["solvent_def"] = InputNodeJobOption(
-            label="Rough mask of what is not solvent", node_type=NODE_MASK3D, pattern=_MAPS,
-            help_text="Aids confidence and solvent model, never the scale. Optional.")
+            label="Rough mask of the content", node_type=NODE_MASK3D, pattern=_MAPS,
+            help_text="Improves confidence and solvent model, never changes the scale. Optional.")
         options["resolution"] = FloatJobOption(
             label="Resolution of the worst content of interest (Å)", hard_min=0.1, step_value=0.5,
             help_text="Sets low-pass and kernel. Without it both follow from the voxel size.")
         options["amplify"] = BooleanJobOption(label="Write the map equalised?", default_value=True,
-                                              help_text="Partial occupancy is amplified where it is no solvent.")
+                                              help_text="Partial occupancy is amplified in content, not in solvent.")
         options["exclude_solvent"] = BooleanJobOption(label="Set solvent to 0 in it?", default_value=False,
                                                       help_text="Otherwise solvent stays as it is.")
 
@@ -194,7 +194,7 @@ class OccupancyJob(_OneMap):
 
     PROCESS_NAME = "occupy.atomic_model_validation.occupancy"
     CATEGORY_LABEL = "Atomic Model Validation"
-    NAME, SHORT = "Occupancy of a model", "In how many particles is each chain and ligand? Occupancy with errors"
+    NAME, SHORT = "Occupancy of a model", "Occupancy of every chain and ligand, with errors"
     LONG = ("Fits the occupancy and relative B factor of every chain and ligand of an atomic model to a map, all "
             "together, with standard errors. The model has to lie in the map.")
 
@@ -241,7 +241,7 @@ class StatesJob(_Job):
 
     PROCESS_NAME = "occupy.heterogeneity.states"
     CATEGORY_LABEL = "Continuous Heterogeneity"
-    NAME, SHORT = "States", "What are my volumes made of? States of a complex by the parts that each volume holds"
+    NAME, SHORT = "States", "States of a complex: which parts does each volume contain?"
     LONG = ("Fits the parts of a model to many volumes of one complex (classes, or volumes decoded from a latent "
             "space), and divides the volumes into states, with the parts of each and the order in which they come.")
 
@@ -251,7 +251,7 @@ class StatesJob(_Job):
             label="Volumes", node_type=NODE_DENSITYMAP, pattern=_MAPS, is_required=True,
             help_text="Three or more maps on one grid, aligned to each other.")
         options["model"] = InputNodeJobOption(label="Atomic model", node_type=NODE_ATOMCOORDS, pattern=_MODELS,
-                                              help_text="Of all parts that any volume may hold.", is_required=True)
+                                              help_text="Must contain all parts of all volumes.", is_required=True)
         options["parts"] = StringJobOption(
             label="Parts cut out of the chains",
             help_text="NAME=CHAIN:FIRST-LAST, several with blanks between. Optional.")

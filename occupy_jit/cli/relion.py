@@ -97,8 +97,8 @@ def translate(argv: list[str], parser: Any) -> RelionCall:
     found, directory = [], None
     for label, values in _labelled(argv):
         if label in _OTHER_INPUTS and values:
-            raise UsageError(f"--{label}: {_OTHER_INPUTS[label]} are no input of this program; give a 3D reference, or "
-                             "a parameter relion-classes with the name of a model.star")
+            raise UsageError(f"--{label}: {_OTHER_INPUTS[label]} cannot be used as input; give a 3D reference, or a "
+                             "parameter relion-classes with the name of a model.star")
         if label == "pipeline_control" or (label in _OTHER_INPUTS or label in ours) and not values:
             continue
         flag = ours.get(label) or f"--{label.replace('_', '-')}"

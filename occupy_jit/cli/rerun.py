@@ -39,13 +39,13 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
     name = shown(options.rerun)
     record = read_record(options.rerun, pipe=True)
     if record.get("finished") is False:
-        raise InputError(f"{name}: is the record of a run on several maps that did not come to its end; run them again")
+        raise InputError(f"{name}: is the record of an unfinished run on several maps; run them again")
     _require_known_version(record["occupy_jit"], name)
     try:
         sources, digests = _inputs(record)
         recorded = record["settings"], record["options"]
     except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{name}: is no record of a run; give the occupy_NAME.json of a run") from None
+        raise InputError(f"{name}: is not the record of a run; give the occupy_NAME.json of a run") from None
     try:
         old_settings, old_options = (from_record(kind, old) for kind, old in zip((Settings, Options), recorded,
                                                                                  strict=True))
@@ -58,8 +58,8 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
             raise TypeError("names are text")
         _require_possible_names(name, [*digests, *old_options.values()])
     except (TypeError, AttributeError):
-        raise InputError(f"{name}: settings or options in it are not those of this version; run the map again with "
-                         "-i") from None
+        raise InputError(f"{name}: contains settings or options that this version does not have; run the map again "
+                         "with -i") from None
     _check_unchanged(digests)
     return settings, replace(changed, rerun=None, given=given, **sources)  # pyright: ignore[reportReturnType]
 

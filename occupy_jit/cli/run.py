@@ -39,7 +39,7 @@ def run(settings: Settings, options: Options, console: Console) -> int:
     if "numba" not in sys.modules:
         given = os.environ.get("NUMBA_NUM_THREADS")
         if given and not environment_number("NUMBA_NUM_THREADS"):
-            warnings.warn(f"NUMBA_NUM_THREADS={given} is no number of threads: not used", stacklevel=1)
+            warnings.warn(f"NUMBA_NUM_THREADS={given} is not a number of threads and is ignored", stacklevel=1)
         os.environ["NUMBA_NUM_THREADS"] = str(thread_count(options.threads))
     # waiting threads of OpenMP spin otherwise, after every kernel, and take the processors from those that work
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

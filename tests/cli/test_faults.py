@@ -315,7 +315,7 @@ def test_a_refused_map_does_not_wait_for_the_compiler(folder, tmp_path):
 def test_a_number_of_threads_that_is_none(value, folder, whole, tmp_path):
     ran = run("-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path, env={"NUMBA_NUM_THREADS": value})
     assert ran.returncode == 0, ran.stderr
-    told = f"OccuPy: warning: NUMBA_NUM_THREADS={value} is no number of threads: not used\n"
+    told = f"OccuPy: warning: NUMBA_NUM_THREADS={value} is not a number of threads and is ignored\n"
     assert (told in ran.stderr) == (value != "1000000")
     check_complete(tmp_path, whole)
 

@@ -212,8 +212,8 @@ def test_every_field_has_an_option():
     ("-i a --jobs 0", "--jobs 0"), ("-i a --jobs 2 --cluster tcp://h:1", "cannot be given together"),
     ("-i a --cluster slurm", "--cluster-jobs N"), ("-i a --cluster-jobs 3", "is for --cluster slurm"),
     ("-i a --array --cluster tcp://h:1", "cannot be given together"), ("-i a --resume --no-json", "needs the records"),
-    ("-i a b --common-scale --resume", "nothing to do with each other"),
-    ("--relion-classes m.star --array", "nothing to do with each other"),
+    ("-i a b --common-scale --resume", "is for independent maps"),
+    ("--relion-classes m.star --array", "is for independent maps"),
     ("-i a --emdb 1007", "cannot be given together"), ("--emdb 1007 1008 -o x.mrc", "names the output of one map"),
 ])
 def test_ways_to_run_many_maps_that_contradict_each_other(words, reason):

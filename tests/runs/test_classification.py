@@ -462,7 +462,7 @@ def test_an_interrupted_run_leaves_nothing_incomplete(small, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["occupy_run_it025.json", "scale_run_it025_class001.mrc"]
     record = read_record(tmp_path / "out" / "occupy_run_it025.json")
     assert record["finished"] is False and [row["class"] for row in record["classes"]] == ["class 1", "class 2"]
-    with pytest.raises(InputError, match="did not come to its end"):
+    with pytest.raises(InputError, match="unfinished run"):
         repeated({}, Options(rerun=str(tmp_path / "out" / "occupy_run_it025.json")))
 
 
