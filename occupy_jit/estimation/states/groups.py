@@ -398,7 +398,12 @@ def _growth(values, noise, known, labels, growth):
         mean, total = group_means(values, weights, labels)
         residual = (weights * (values - mean[labels]) ** 2).sum(0)
         freedom = known.sum(0) - (total > 0).sum(0)
-        common = (residual.sum() + _FREEDOM) / (freedom.sum() + _FREEDOM)
+        # the median, so that a part that differs inside a state does not make all others uncertain; that of chi square
+        # with f degrees of freedom is f (1 - 2 / 9 f)^3 (Wilson and Hilferty 1931)
+        told = freedom > 0
+        middle = freedom[told] * (1 - 2 / (9 * freedom[told])) ** 3
+        typical = np.median(residual[told] / middle) if told.any() else 1.0
+        common = (typical * freedom.sum() + _FREEDOM) / (freedom.sum() + _FREEDOM)
         ratio = (residual + _FREEDOM * common) / (freedom + _FREEDOM)
         bounds.append(np.maximum(ratio * (square + within**2) - within**2, 0) / np.maximum(square, 1e-300))
     factor = np.clip(1.0, np.minimum(*bounds), np.maximum(*bounds))
