@@ -251,7 +251,8 @@ class StatesJob(_Job):
             label="Volumes", node_type=NODE_DENSITYMAP, pattern=_MAPS, is_required=True,
             help_text="Three or more maps on one grid, aligned to each other.")
         options["model"] = InputNodeJobOption(label="Atomic model", node_type=NODE_ATOMCOORDS, pattern=_MODELS,
-                                              help_text="Must contain all parts of all volumes.", is_required=True)
+                                              help_text="Must contain all parts of all volumes. Without a model the "
+                                              "program finds blocks that come and go together.")
         options["parts"] = StringJobOption(
             label="Parts cut out of the chains",
             help_text="NAME=CHAIN:FIRST-LAST, several with blanks between. Optional.")
@@ -263,9 +264,13 @@ class StatesJob(_Job):
         for name in sorted(os.listdir(self.output_dir)):
             if name.startswith("mean_") and name.endswith(".mrc"):
                 self.add_output_node(name, NODE_DENSITYMAP, ["occupy", "state"])
+            elif name.startswith("block_") and name.endswith(".mrc"):
+                self.add_output_node(name, NODE_MASK3D, ["occupy", "block"])
 
     def get_commands(self) -> list[PipelinerCommand]:
-        arguments = ["-i", *self.joboptions["volumes"].get_list(), "--model", self.given("model"), "--states"]
+        arguments = ["-i", *self.joboptions["volumes"].get_list(), "--states"]
+        if self.given("model"):
+            arguments += ["--model", self.given("model")]
         if self.given("parts"):
             arguments += ["--parts", *self.given("parts").split()]
         return self.command(*arguments)
