@@ -196,13 +196,13 @@ class OccupancyJob(_OneMap):
     CATEGORY_LABEL = "Atomic Model Validation"
     NAME, SHORT = "Occupancy of a model", "Occupancy of every chain and ligand, with errors"
     LONG = ("Fits the occupancy and relative B factor of every chain and ligand of an atomic model to a map, all "
-            "together, with standard errors. The model has to lie in the map.")
+            "together, with standard errors. The model must be fitted into the map.")
 
     def add_options(self) -> None:
         self.add_map_options()
         options = self.joboptions
         options["model"] = InputNodeJobOption(label="Atomic model", node_type=NODE_ATOMCOORDS, pattern=_MODELS,
-                                              help_text="mmCIF or PDB; it has to lie in the map.", is_required=True)
+                                              help_text="mmCIF or PDB, fitted into the map.", is_required=True)
         options["parts"] = StringJobOption(
             label="Parts cut out of the chains",
             help_text="NAME=CHAIN:FIRST-LAST, several with blanks between. Optional.")

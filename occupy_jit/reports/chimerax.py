@@ -94,13 +94,14 @@ def cannot_open(path: str, directory: str | None = None) -> str | None:
     if text.lower().endswith((*COMPRESSED_SUFFIXES, ".xz")):
         return "ChimeraX opens maps only uncompressed (unpack it to see it there)"
     if not text.isprintable():
-        return "the name holds characters that no ChimeraX command can hold (rename it)"
+        return "the name contains characters that ChimeraX commands cannot contain (rename it)"
     if re.search(r'"(\s|;)', text):
-        return "the name holds a double quote before a blank or a semicolon, which ends a name in ChimeraX (rename it)"
+        return ("the name contains a double quote before a blank or a semicolon, which ends a name in ChimeraX "
+                "(rename it)")
     if ";" in text and not re.search(r"\s", text):
-        return "the name holds a semicolon, which ends a command in ChimeraX (rename it)"
+        return "the name contains a semicolon, which ends a command in ChimeraX (rename it)"
     if re.search(r"\$[\w{]", text):
-        return "the name holds a dollar sign, which ChimeraX takes for a variable (rename it)"
+        return "the name contains a dollar sign, which marks a variable in ChimeraX (rename it)"
     return None
 
 
@@ -395,7 +396,7 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
                      "calculateSurfaces true")
     maps = [number for number in range(1, len(made.opened) + 1) if number != variance]
     hidden = [number for number in maps if number not in surfaces[:1]]
-    return made.text(["occclass N   shows model N instead of what is shown"], drawn, hidden, full_scale_box,
+    return made.text(["occclass N   shows only model N"], drawn, hidden, full_scale_box,
                      [f"alias occclass hide {_models(maps)} models; show #$1 models"])
 
 

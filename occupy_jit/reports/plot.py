@@ -106,7 +106,7 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
     Figure, FigureCanvasAgg = _agg()
     import numpy as np
 
-    sentences = [_plain(sentence) for sentence in verdicts] or ["Nothing unusual about the solvent."]
+    sentences = [_plain(sentence) for sentence in verdicts] or ["The solvent looks normal."]
     caption = "\n".join(line for sentence in sentences for line in textwrap.wrap(sentence, 110) or [""])
     caption_height = 0.2 * (caption.count("\n") + 1) + 0.2  # inches
     below = caption_height + (0 if bands is None else _BANDS_HEIGHT)
@@ -144,7 +144,7 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
     second.plot(np.asarray(confidence_centres, np.float64), np.asarray(confidence_values, np.float64),
                 color=_CONFIDENCE, linewidth=2, label="confidence")
     second.set_ylim(0, 1.05)
-    second.set_ylabel("confidence that it is not solvent", color=_CONFIDENCE)
+    second.set_ylabel("confidence that the voxel is content", color=_CONFIDENCE)
     second.tick_params(axis="y", colors=_CONFIDENCE)
 
     handles, labels = axes.get_legend_handles_labels()

@@ -87,7 +87,7 @@ def write_record(file: IO[str], record: dict[str, Any]) -> None:
 
 
 def _no_constant(name):
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read_record(path: str, pipe: bool = False) -> dict[str, Any]:

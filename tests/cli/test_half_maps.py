@@ -194,7 +194,7 @@ def test_a_class_without_half_maps_is_left_out_and_the_others_run(project, tmp_p
     ran = run("--relion-classes", star, "--half-maps", "auto", "--no-amplify", "--output-dir", tmp_path, "--quiet")
     assert ran.returncode == 3 and "Traceback" not in ran.stderr
     (line,) = [line for line in ran.stderr.splitlines() if "error" in line]
-    assert "class 3" in line and "none of its name lies beside it" in line and "leave --half-maps out" in line
+    assert "class 3" in line and "none of its name is beside it" in line and "leave --half-maps out" in line
     assert {name for name in listing(tmp_path) if name.startswith("sd_")} == {
         f"sd_run_it025_class{k:03d}.mrc" for k in (1, 2)}
 

@@ -36,7 +36,7 @@ def test_the_mask_sets_full_scale_and_is_told(here, tmp_path):
     assert [entry["path"] for entry in found["also_read"]] == [str(here / "full.mrc")], "once, though it serves twice"
     said = next(line for line in (tmp_path / "log_a.txt").read_text().splitlines() if " full scale " in line)
     assert "full.mrc" in said and f"{reference['blocks']:.0f} blocks" in said
-    assert "taken to be fully occupied" in (tmp_path / "report_a.html").read_text()
+    assert "assumed to be fully occupied" in (tmp_path / "report_a.html").read_text()
     again = run("--rerun", tmp_path / "occupy_a.json", "--output-dir", tmp_path / "again", "--quiet")
     assert again.returncode == 0, again.stderr
     assert np.array_equal(values(tmp_path / "scale_a.mrc"), values(tmp_path / "again" / "scale_a.mrc"))

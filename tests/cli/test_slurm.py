@@ -124,4 +124,4 @@ def test_dask_workers_that_are_jobs(slurm, maps):
 def test_outside_of_an_array(maps):
     clean = {name: "" for name in environment() if name.startswith("SLURM_ARRAY")}
     ran = run("-i", "@maps.txt", "--array", cwd=maps, env=clean)
-    assert ran.returncode == 2 and "no task of a SLURM array" in ran.stderr
+    assert ran.returncode == 2 and "not a task of a SLURM array" in ran.stderr

@@ -213,9 +213,9 @@ def test_links_relative_names_and_files_that_are_open(put, tmp_path, monkeypatch
 @pytest.mark.parametrize(("more", "size", "words"), [
     # the sampling of one voxel with the cell of the box; the cell of one voxel; nanometres; nothing to go by
     ({"cella": (12.6, 10.5, 9.45), "mx": 1, "my": 1, "mz": 1}, None, ("differ", "mx, my, mz 1, 1, 1",
-     "likely 1.05 Å, if the cell is the box's", "--voxel-size")),
+     "likely 1.05 Å, if the cell is the whole box", "--voxel-size")),
     ({"cella": (1.05, 1.05, 1.05), "mx": 12, "my": 12, "mz": 12}, 0.0875, ("cell 1.05 x 1.05 x 1.05 Å",
-     "mx, my, mz 12, 12, 12", "likely 0.875 Å, if the cell is in nm, or 1.05 Å, if the cell is one voxel's",
+     "mx, my, mz 12, 12, 12", "likely 0.875 Å, if the cell is in nm, or 1.05 Å, if the cell is one voxel",
      "--voxel-size")),
     ({"cella": (120.0, 100.0, 90.0), "mx": 1, "my": 1, "mz": 1}, None, ("differ", "--voxel-size")),
     ({"cella": (60.0, 60.0, 60.0), "mx": 1, "my": 1, "mz": 1}, 60, ("voxels of 60 Å are unlikely", "--voxel-size")),
@@ -727,5 +727,5 @@ def test_bytes_are_signed_as_the_flags_of_imod_say(order, flags, signed, tmp_pat
     wanted = values.astype(np.uint8).view(np.int8) if signed else values
     assert np.array_equal(found.data, wanted.astype(np.float32))
     assert any("flags of IMOD" in line for line in found.warnings) == (not signed)
-    told = [line for line in found.warnings if "all on one side of 0" in line]
+    told = [line for line in found.warnings if "all of one sign" in line]
     assert bool(told) == (not signed) and all("from 100 to 199" in line for line in told)

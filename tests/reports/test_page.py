@@ -54,19 +54,19 @@ def core(weak, strong=0.5, voxels=1000):
 
 
 @pytest.mark.parametrize("weak, verdicts, limit, wanted, tone", [
-    (0.029, (), 0.2, "Nearly all of the core of this map is full: 3% is weaker than half of its strongest region.",
-     "full"),
-    (0.19, (), 0.2, "19% of the core of this map is weaker than half of its strongest region: missing in part of the "
-                    "particles, or mobile.", "weak"),
-    (0.999, (), 0.2, "Nearly all of the core of this map is weaker than half of its strongest region.", "weak"),
-    (0.001, (), 0.6, "Nearly all of the core of this map is full: less than 1% is weaker than half of its strongest "
-                     "region. Parts much weaker would drown in the noise.", "full"),
-    (0.19, ("kernel-large", "no-content"), 0.2, "No scale can be read from this map: nothing stands above solvent. See "
-                                                "the warnings below.", "none"),
-    (0.19, ("contrast-inverted",), 0.2, "The scale of this map means nothing yet: its contrast seems inverted. See the "
+    (0.029, (), 0.2, "Nearly all of this map is at full strength: 3% of its core is below half of its strongest "
+                     "region.", "full"),
+    (0.19, (), 0.2, "19% of the core of this map is below half of its strongest region: missing in some particles, "
+                    "or mobile.", "weak"),
+    (0.999, (), 0.2, "Nearly all of the core of this map is below half of its strongest region.", "weak"),
+    (0.001, (), 0.6, "Nearly all of this map is at full strength: less than 1% of its core is below half of its "
+                     "strongest region. Much weaker parts would be lost in the noise.", "full"),
+    (0.19, ("kernel-large", "no-content"), 0.2, "This map has no scale: nothing stands above solvent. See the warnings "
+                                                "below.", "none"),
+    (0.19, ("contrast-inverted",), 0.2, "The scale of this map is meaningless: its contrast seems inverted. See the "
                                         "warnings below.", "none"),
-    (0.9, ("confidence-everything",), 0.2, "Solvent was not told from content, so how much of this map is weak cannot "
-                                           "be said. See the warnings below.", "none"),
+    (0.9, ("confidence-everything",), 0.2, "Solvent could not be distinguished from content, so the weak share is "
+                                           "unknown. See the warnings below.", "none"),
     (0.0, ("noise-dominates",), 0.2, "The scale of this map mostly shows noise. See the warnings below.", "none"),
 ])
 def test_the_sentence(weak, verdicts, limit, wanted, tone):
@@ -76,8 +76,8 @@ def test_the_sentence(weak, verdicts, limit, wanted, tone):
 
 def test_a_map_without_weak_parts_is_not_full_because_of_that():
     said = words.sentence(core(0.02, strong=0.3), (), common=True)
-    assert str(said) == ("Hardly any of the core of this map is weaker than half of the strongest region of all maps, "
-                         "but most of it is weaker than that.")
+    assert str(said) == ("Nothing is clearly missing, but most of this map lies below the strength of the strongest "
+                         "region of all maps.")
 
 
 def test_the_sentence_of_a_map_without_core():
@@ -106,7 +106,7 @@ def volume_of(html, name):
 def test_a_page_is_well_formed_and_complete(rendered):
     _, html, summary = rendered
     tree = Tree(html.decode())
-    for wanted in ("Solvent model", "What equalising does", "Chains", "chain A", "0.97 ± 0.02", "How to repeat it"):
+    for wanted in ("Solvent model", "What equalising does", "Chains", "chain A", "0.97 ± 0.02", "How to repeat"):
         assert any(wanted in text for text in tree.texts), wanted
     assert summary["sentence"] in "".join(tree.texts)
     assert tree.elements.count("h1") == 1 and tree.elements.count("svg") == 6
@@ -311,7 +311,7 @@ def test_the_text_for_a_paper_says_what_was_done():
     data.record["results"]["bands"] = [{"to_angstrom": 6.0}]
     data.record["settings"]["exclude_solvent"] = True
     text = words.methods(data.record, ["amplify"])
-    assert "band by band, so that noise was not amplified (amplify; solvent was suppressed)" in text
+    assert "band by band, without amplifying noise (amplify; solvent was suppressed)" in text
     data.record["settings"]["scale_mode"] = "resolution"
     assert "from the map without a filter, as the maximum" in words.methods(data.record, [])
 
@@ -336,8 +336,8 @@ def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
     assert ("half maps", "0.812", "correlation in content; independence of their noise 1.03 (1 is ideal)") in (
         tables.results(data))
     found["half_maps"] |= {"map_correlation": 0.95, "independence": None}
-    assert "the mean of its half maps, brought to its spectrum and low-passed" in words.methods(data.record, [])
-    assert "for want of solvent" in [row for row in tables.results(data) if row[0] == "half maps"][0][2]
+    assert "the mean of its half maps, scaled to its spectrum and low-passed" in words.methods(data.record, [])
+    assert "for lack of solvent" in [row for row in tables.results(data) if row[0] == "half maps"][0][2]
 
 
 def test_whole_numbers_have_no_sign_at_zero():

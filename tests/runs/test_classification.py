@@ -321,7 +321,7 @@ OLD = "Class3D/job012/run_it025_class{:03d}.mrc"
     (blob(seed=3), {"shares": [0.5, 0.0, 0.5]}, "no particles belong to it"),
     (None, {"shares": [0.5, 0.0, 0.5]}, "no particles belong to it"),
     (30 * np.random.default_rng(1).normal(size=(40, 40, 40)), {"shares": [0.6, 3e-4, 0.3997]},
-     "0.03% of the particles belong to it, and its map is noise"),
+     "it has 0.03% of the particles, and its map is noise"),
     (5 * blob(seed=3), {"shares": [0.6, 3e-4, 0.3997]}, "its full scale is"),
 ])
 def test_a_bad_class_is_left_out_and_the_others_run(small, capsys, bad, star, words):
@@ -505,7 +505,7 @@ def test_outputs_outside_of_the_project_are_named_in_full(small, tmp_path_factor
 
 def test_the_same_map_twice_is_refused(small):
     classification.write_map("a.mrc", blob(), 2.0)
-    with pytest.raises(UsageError, match="are one map"):
+    with pytest.raises(UsageError, match="are the same map"):
         classes.run(Settings(), Options(output_dir="out", input_map=("a.mrc", "./a.mrc")))
 
 

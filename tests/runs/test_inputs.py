@@ -50,7 +50,8 @@ def test_lists(here):
 
 
 @pytest.mark.parametrize("content, words", [
-    (b"", "names no map"), (b"# only\n\n", "names no map"), (b"MAP \0\0", "leave the @ out"), (b"@other\n", "another")])
+    (b"", "contains no names"), (b"# only\n\n", "contains no names"),
+    (b"MAP \0\0", "leave the @ out"), (b"@other\n", "another")])
 def test_lists_that_cannot_be_used(here, content, words):
     (here / "list.txt").write_bytes(content)
     with pytest.raises(InputError, match=words) as caught:

@@ -103,7 +103,7 @@ def test_every_map_belongs_to_one_task(first, step, tasks, maps):
 
 
 @pytest.mark.parametrize("change, words", [
-    ({"SLURM_ARRAY_TASK_ID": None}, "no task of a SLURM array"),
+    ({"SLURM_ARRAY_TASK_ID": None}, "not a task of a SLURM array"),
     ({"SLURM_ARRAY_TASK_MIN": ""}, "not a number"),
     ({"SLURM_ARRAY_TASK_MAX": "-3"}, "not a number"),
     ({"SLURM_ARRAY_TASK_COUNT": "2"}, "gaps"),

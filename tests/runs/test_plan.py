@@ -104,7 +104,7 @@ def test_what_is_wrong_with_one_map_does_not_stop_the_others_and_names_do(path, 
     assert [plan.path for plan in plans] == [path]
     assert [(outcome.path, outcome.status, outcome.kind) for outcome in refused] == [(absent, 3, "error")]
     assert "absent.mrc" in refused[0].message
-    with pytest.raises(UsageError, match="are one map, and would both write .*; name it once"):
+    with pytest.raises(UsageError, match="are the same map, and would both write .*; name it once"):
         plan_all([path, os.path.join(os.path.dirname(path), ".", "a.mrc")], Settings(), Options())
     with pytest.raises(InputError, match="absent_mask"):
         plan_map(path, Settings(), Options(target_mask=("absent_mask.mrc",)))

@@ -269,7 +269,7 @@ def _best_frame(data, voxel_size, frames, model, part):
     if best is None:
         low, high = model.xyz.min(0), model.xyz.max(0)
         ends = [f"{a:.0f} to {b:.0f}" for a, b in zip(low, high, strict=True)]
-        raise InputError(f"{_name(model)}: most of its atoms lie outside of the map: they span {', '.join(ends)} Å "
+        raise InputError(f"{_name(model)}: most of its atoms lie outside the map: they span {', '.join(ends)} Å "
                          f"(x, y, z), the map begins at {', '.join(f'{v:.0f}' for v in frames[0])}; fit the model into "
                          "the map first (ChimeraX: fitmap #2 inMap #1)")
     atoms, frame = best

@@ -166,8 +166,8 @@ def one_sided(record: np.ndarray, low: float, high: float) -> str | None:
     """A warning where bytes are all on one side of 0, as they are where their sign is misunderstood; or None."""
     if int(record["mode"]) != 0 or low < 0 < high or low == high:
         return None
-    return (f"its bytes (mode 0) are read as values from {low:g} to {high:g}, all on one side of 0; if their "
-            "sign is another, write the map with mode 2 (float32)")
+    return (f"its bytes (mode 0) are read as values from {low:g} to {high:g}, all of one sign; if that is wrong, "
+            "write the map with mode 2 (float32)")
 
 
 def _mesh(record, file_shape, axis_order):
@@ -237,9 +237,9 @@ def _likely(record, mesh):
     """What the voxel size may be where the header's cannot be true, in words; empty if nothing suggests itself."""
     edges = xyz(record, "cella")
     box = ints(record, "nx", "ny", "nz")  # of x, y, z in all files but a few; a guess needs no more
-    ways = (("the cell is the box's", [edge / n for edge, n in zip(edges, box, strict=True)]),
+    ways = (("the cell is the whole box", [edge / n for edge, n in zip(edges, box, strict=True)]),
             ("the cell is in nm", [10 * edge / m for edge, m in zip(edges, mesh, strict=True)]),
-            ("the cell is one voxel's", edges))
+            ("the cell is one voxel", edges))
     found = {}
     for why, sizes in ways:
         usable = all(math.isfinite(size) and _LIKELY_RANGE[0] <= size <= _LIKELY_RANGE[1] for size in sizes)
@@ -301,7 +301,7 @@ def parse_header(raw: bytes, path: str, compression: str | None = None, content_
     refuse_not_a_map(bytes(raw), path, record, stamp)
     warnings = []
     if stamp not in (None, order):
-        warnings.append("the machine stamp gives the wrong byte order; the one that makes sense is used")
+        warnings.append("the machine stamp gives the wrong byte order; it is ignored")
 
     dtype = _voxel_dtype(record, order, path, warnings)
     _check_single_volume(record, path)
@@ -313,8 +313,8 @@ def parse_header(raw: bytes, path: str, compression: str | None = None, content_
     extended = 0 if no_extended else int(record["nsymbt"])
     if no_extended or not 0 <= extended <= _MAX_EXTENDED or content_bytes == HEADER_BYTES + data_bytes:
         if int(record["nsymbt"]) != 0:
-            warnings.append(f"the header promises an extended header of {int(record['nsymbt'])} bytes that is not "
-                            "there; outputs have none")
+            warnings.append(f"the header announces an extended header of {int(record['nsymbt'])} bytes, which is "
+                            "missing; outputs have none")
         extended = 0
 
     mesh = _mesh(record, file_shape, axis_order)
@@ -324,9 +324,9 @@ def parse_header(raw: bytes, path: str, compression: str | None = None, content_
     if content_bytes is not None and content_bytes < header.content_bytes:
         raise truncated(header, content_bytes)
     if content_limit is not None and content_limit < header.content_bytes:
-        raise InputError(f"{shown(path)}: truncated: the header promises {header.content_bytes} bytes "
-                         f"({_dimensions(header)}), more than this {compression} file can hold; "
-                         "copy or download it again")
+        raise InputError(f"{shown(path)}: truncated: the header announces {header.content_bytes} bytes "
+                         f"({_dimensions(header)}), more than this {compression} file can contain; copy or download "
+                         "it again")
     if content_bytes is not None and content_bytes > header.content_bytes:
         warnings.append(longer(content_bytes - header.content_bytes))
     if header.path.lower().endswith(".mrcs"):
@@ -342,8 +342,8 @@ def _dimensions(header):
 
 def truncated(header: Any, content_bytes: Any) -> Any:
     """The `InputError` for a file that holds fewer bytes than its header promises."""
-    return InputError(f"{shown(header.path)}: truncated: the header promises {header.content_bytes} bytes "
-                      f"({_dimensions(header)}), there are {content_bytes}; copy or download it again")
+    return InputError(f"{shown(header.path)}: truncated: the header announces {header.content_bytes} bytes "
+                      f"({_dimensions(header)}), but there are {content_bytes}; copy or download it again")
 
 
 def longer(excess: Any) -> str:
@@ -395,7 +395,7 @@ def _warn_of_repairs(record, warnings):
         warnings.append(f"invalid in the header and replaced in outputs: {', '.join(changed)}")
     ispg = int(record["ispg"])
     if ispg > 630 or 230 < ispg < 401:
-        warnings.append(f"ISPG {ispg} in the header is no space group; outputs keep it")
+        warnings.append(f"ISPG {ispg} in the header is not a space group; outputs keep it")
 
 
 def _extended_type(exttyp, extended):

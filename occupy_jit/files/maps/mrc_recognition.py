@@ -67,7 +67,7 @@ def refuse_not_a_map(raw: bytes, path: str, record: Any, stamp: str) -> None:
         if raw.startswith(magic):
             raise InputError(f"{name}: is not an MRC map but {what}")
     if not raw.strip(b"\0"):
-        raise InputError(f"{name}: is not an MRC map: it begins with nothing but zeros; copy or download it again")
+        raise InputError(f"{name}: is not an MRC map: it begins with zeros only; copy or download it again")
     if all(byte in b"\t\r\n\f" or 32 <= byte for byte in raw):
         raise InputError(f"{name}: is not an MRC map but text; name the map itself")
     if len(raw) < HEADER_BYTES:

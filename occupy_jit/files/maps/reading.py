@@ -234,10 +234,10 @@ def _check_values(loaded, values, may_be_constant):
     if low == high:
         if may_be_constant:
             return
-        raise InputError(f"{name}: every value is {low:g}: a constant map has nothing to measure; check the file")
+        raise InputError(f"{name}: every value is {low:g}: a constant map contains nothing to measure; check the file")
     if max(abs(low), abs(high)) > LARGEST_VALUE or high - low < SMALLEST_RANGE:
-        raise InputError(f"{name}: values from {low:.3g} to {high:.3g} are those of no map; the file is damaged or its "
-                         "header is wrong (mode, byte order); otherwise rescale it")
+        raise InputError(f"{name}: values from {low:.3g} to {high:.3g} are impossible for a map; the file is damaged "
+                         "or its header is wrong (mode, byte order); otherwise rescale it")
 
 
 def _non_finite(data):

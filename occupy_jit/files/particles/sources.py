@@ -147,7 +147,7 @@ def _counts(path):
                 continue  # the heading
             raise InputError(f"{shown(path)}: line {number} is not a name and a count: {','.join(row)[:60]}") from None
         if not (np.isfinite(count) and count >= 0):
-            raise InputError(f"{shown(path)}: line {number}: {row[1]} is no number of particles")
+            raise InputError(f"{shown(path)}: line {number}: {row[1]} is not a number of particles")
         if name in found:
             raise InputError(f"{shown(path)}: {name} is there twice")
         found[name] = count
@@ -201,7 +201,7 @@ def _whole(text, path):
     try:
         return int(float(text))
     except ValueError:
-        raise InputError(f"{shown(path)}: {text.decode(errors='replace')} is no number of a class") from None
+        raise InputError(f"{shown(path)}: {text.decode(errors='replace')} is not the number of a class") from None
 
 
 def _class_of(path, table):

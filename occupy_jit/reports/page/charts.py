@@ -246,7 +246,7 @@ def band_factors(bands: Bands) -> str:
         line = _steps(frame, bands.limits_per_angstrom, factors)
         parts.append(f'<path class="factor" stroke="{colours.of_scale(scale)}" stroke-dasharray="{dash(k)[0]}" '
                      f'd="{line}"/>')
-    return _svg("Factor of each band of resolution", parts + _resolutions(frame))
+    return _svg("Amplification by resolution band", parts + _resolutions(frame))
 
 
 def dash(k: int) -> tuple[str, str]:

@@ -44,10 +44,10 @@ _LARGEST_ERROR = 0.3
 _B_FACTORS = (-50.0, 150.0)
 _THUMBNAIL = (252, 160)
 _SAMPLE = 37  # every so many voxels are enough for principal axes
-_HINTS = {"scale": "Red: missing in part of the particles, or mobile. Blue: as strong as the strongest region.",
-          "confidence": "0: may be solvent and is left as it is. 1: content.",
+_HINTS = {"scale": "Red: missing in some particles, or mobile. Blue: as strong as the strongest region.",
+          "confidence": "0: may be solvent, and is not modified. 1: content.",
           "error": "Standard error of the local scale.",
-          "occupancy": "The scale without what flexibility takes from it.",
+          "occupancy": "The scale corrected for flexibility.",
           "b_factor": "Red: less sharp than the region of full scale."}
 
 
@@ -245,8 +245,8 @@ def _page(data, shown, summary, said, paths):
         tiles=tables.tiles(data, said.tone), poster=shown.poster, level=shown.level, volumes=shown.volumes,
         start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
-        crop_note=f"Shown is the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} Å a "
-                  "voxel.",
+        crop_note=f"The page shows the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} "
+                  "Å a voxel.",
         charts=_charts(data), parts=tables.parts(data), sites=sites.figures(data), results=tables.results(data),
         settings=tables.settings(data, paths),
         files=[(role, paths.word(path), digest) for role, path, digest in data.files],
@@ -269,15 +269,15 @@ def _charts(data):
     if data.histogram is not None:
         out.append(_chart(
             "Solvent model", charts.density_histogram(data.histogram),
-            "Densities of the low-passed map inside the sphere that fits the box. What lies under the curve is taken "
-            "for solvent; the scale itself does not depend on this fit.",
+            "Densities of the low-passed map inside the sphere inscribed in the box, with the fitted solvent peak. "
+            "The scale itself does not depend on this fit.",
             '<b style="color:var(--hist)">■</b> voxels per bin (logarithmic) <b style="color:var(--model)">—</b> '
             "solvent model"))
     if not data.core.empty:
         out.append(_chart(
             "Distribution of local scale", charts.volume_by_scale(data.core),
-            "Volume of the core by its local scale. A hump below the main peak is a part that is missing in some "
-            "particles, or moves."))
+            "Volume of the core by local scale. A hump below the main peak is a part that is missing in some "
+            "particles, or mobile."))
     if data.bands is not None:
         out.append(_chart(
             "Signal and noise by resolution", charts.band_power(data.bands),
@@ -287,7 +287,8 @@ def _charts(data):
                    for k, scale in enumerate(data.bands.scales)]
         out.append(_chart(
             "What equalising does", charts.band_factors(data.bands),
-            "Factor of each band at some scales: 1 / scale where there is signal, 1 where there is noise only.",
+            "Amplification of each resolution band at some scales: 1 / scale where there is signal, 1 where there is "
+            "only noise.",
             " ".join(factors)))
     return out
 

@@ -44,22 +44,22 @@ def results(data: ReportData) -> list[tuple[str, str, str]]:
             ("noise of the scale", number(found["noise_of_scale"]), "in solvent, standard deviation"),
             ("occupied volume", f"{found['occupied_volume_angstrom3']:,.0f}",
              f"Å³ above scale {found['occupied_above_scale']:.2f}, rim included"),
-            ("occupied mass", words.mass(found["occupied_mass_kda"]), "of protein in that volume"),
+            ("occupied mass", words.mass(found["occupied_mass_kda"]), "of protein in this volume"),
             ("solvent model", f"{model['mean']:.4g} ± {model['sigma']:.4g}", f"goodness {model['goodness']:.3f}")]
     if found.get("flexibility"):
         low, middle, high = found["flexibility"]["b_factor_quantiles"].values()
         if middle is not None:
             rows.append(("relative B factor", words.whole(middle),
-                         f"Å², median of what is occupied; {words.whole(low)} to {words.whole(high)} in "
-                         "nine tenths of it"))
+                         f"Å², median of the occupied volume; {words.whole(low)} to {words.whole(high)} in 90 % of it"))
     halves = found.get("half_maps")
     if halves:
-        independence = ("independence of their noise not known, for want of solvent" if halves["independence"] is None
+        independence = ("independence of their noise unknown, for lack of solvent" if halves["independence"] is None
                         else f"independence of their noise {halves['independence']:.2f} (1 is ideal)")
         rows.append(("half maps", f"{halves['correlation']:.3f}", f"correlation in content; {independence}"))
         if "map_correlation" in halves:
-            rows.append(("map and half maps", f"{halves['map_correlation']:.3f}", "correlation of the map and their "
-                         "mean, at its spectrum, in content"))
+            rows.append(("map and half maps", f"{halves['map_correlation']:.3f}", "correlation of the map with their "
+                                                                                  "mean in content, at the same "
+                                                                                  "spectrum"))
     if found.get("reference"):
         rows.insert(5, ("region of full scale", "mask", f"{found['reference']['blocks']:.0f} independent blocks; a "
                         f"search would give {number(found['reference']['searched'])}"))
@@ -73,9 +73,9 @@ def _entry(told):
     """What the authors of an EMDB entry say of their map."""
     rows = [("EMDB entry", told["title"], "")] if "title" in told else []
     if "resolution_angstrom" in told:
-        rows.append(("resolution", f"{told['resolution_angstrom']:g}", "Å, as the authors state it"))
+        rows.append(("resolution", f"{told['resolution_angstrom']:g}", "Å, as stated by the authors"))
     if "contour_level" in told:
-        rows.append(("contour", f"{told['contour_level']:g}", "density, as the authors recommend it"))
+        rows.append(("contour", f"{told['contour_level']:g}", "density, as recommended by the authors"))
     return rows
 
 

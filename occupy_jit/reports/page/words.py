@@ -21,10 +21,10 @@ In simulated maps that are fully occupied it is 0.63 and more, but 0.33 where no
 _LARGE = 0.995
 
 _MEANINGLESS = {
-    "no-content": "No scale can be read from this map: nothing stands above solvent.",
-    "contrast-inverted": "The scale of this map means nothing yet: its contrast seems inverted.",
+    "no-content": "This map has no scale: nothing stands above solvent.",
+    "contrast-inverted": "The scale of this map is meaningless: its contrast seems inverted.",
     "noise-dominates": "The scale of this map mostly shows noise.",
-    "confidence-everything": "Solvent was not told from content, so how much of this map is weak cannot be said.",
+    "confidence-everything": "Solvent could not be distinguished from content, so the weak share is unknown.",
 }
 _HALF = 0.5
 
@@ -80,21 +80,21 @@ def sentence(core: Any, verdicts: Sequence[str], seen_above: float = 0.0, common
         if code in verdicts:
             return Sentence(words, "See the warnings below.", "none")
     if core.empty:
-        return Sentence("This map has no core to speak of:", "no confident content is larger than the kernel.", "none")
+        return Sentence("This map has hardly any core:", "no confident content is larger than the ball.", "none")
     region = "the strongest region of all maps" if common else "its strongest region"
     hidden = seen_above > _HALF
-    drown = " Parts much weaker would drown in the noise." if hidden else ""
+    drown = " Much weaker parts would be lost in the noise." if hidden else ""
     weak = "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
     if core.weak_share < NEARLY_ALL and core.strong_share >= MOSTLY_STRONG:
-        return Sentence("Nearly all of the core of this map is full:",
-                        f"{weak} is weaker than half of {region}.{drown}", "full")
+        return Sentence("Nearly all of this map is at full strength:",
+                        f"{weak} of its core is below half of {region}.{drown}", "full")
     if core.weak_share < NEARLY_ALL:
-        return Sentence("Hardly any of the core of this map is weaker than half",
-                        f"of {region}, but most of it is weaker than that.{drown}", "full")
+        return Sentence("Nothing is clearly missing,",
+                        f"but most of this map lies below the strength of {region}.{drown}", "full")
     if core.weak_share > _LARGE:
-        return Sentence("Nearly all of the core of this map is weaker than half", f"of {region}.", "weak")
-    why = ": missing in part of the particles, or mobile."
-    return Sentence(f"{core.weak_share:.0%} of the core of this map is weaker than half",
+        return Sentence("Nearly all of the core of this map is below half", f"of {region}.", "weak")
+    why = ": missing in some particles, or mobile."
+    return Sentence(f"{core.weak_share:.0%} of the core of this map is below half",
                     f"of {region}{why}{drown}", "weak")
 
 
@@ -121,14 +121,14 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
             f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
             + _full_scale(settings, found, voxel) + "." + _noise(settings, found)]
     if modified:
-        by_bands = "band by band, so that noise was not amplified " if found.get("bands") else ""
+        by_bands = "band by band, without amplifying noise " if found.get("bands") else ""
         text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"
                     + ("; solvent was suppressed)." if settings["exclude_solvent"] else ")."))
     text += _parts(found)
     core = found.get("core")
     if core:
-        text.append(f"Of the core of the map (without a rim of one kernel radius), {core['weaker_than_half']:.0%} "
-                    f"has a scale below 0.5 and {core['scale_of_08_or_more']:.0%} one of 0.8 or more; the median is "
+        text.append(f"In the core of the map (without a rim of one ball radius), {core['weaker_than_half']:.0%} has a "
+                    f"scale below 0.5 and {core['scale_of_08_or_more']:.0%} a scale of 0.8 or more; the median is "
                     f"{core['median_scale']:.2f}.")
     return " ".join(text)
 
@@ -138,7 +138,7 @@ def _measured(found):
     halves = found.get("half_maps")
     if halves is None:
         return "the map"
-    return "the mean of its half maps" + (", brought to its spectrum and" if "map_correlation" in halves else "")
+    return "the mean of its half maps" + (", scaled to its spectrum and" if "map_correlation" in halves else "")
 
 
 def _noise(settings, found):
@@ -160,7 +160,7 @@ def _parts(found):
                     f"{used[-1]['to_angstrom']:g} Å.")
     if found.get("targets"):
         text.append("The occupancy inside a mask is the median of the scale over the peaks of the low-passed map "
-                    "there; its error is the standard error of that median, given full scale.")
+                    "there; its standard error excludes the error of full scale.")
     if found.get("parts"):
         text.append("Occupancies and relative B factors of the parts of an atomic model were fitted to the map "
                     "jointly, relative to the parts at full occupancy.")
@@ -171,11 +171,11 @@ def _full_scale(settings, found, voxel):
     if settings["naive_normalisation"]:
         return "the largest density of the map"
     if found.get("reference"):
-        return (f"a density of {found['full_scale']:.4g} above solvent, the median over the peaks of a part that was "
-                "taken to be fully occupied")
+        return (f"a density of {found['full_scale']:.4g} above solvent, the median over the peaks of a part assumed "
+                "to be fully occupied")
     if found.get("full_scale_corner_zyx") is None:
-        return f"a density of {found['full_scale']:.4g} above solvent, which is common to several maps"
-    return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile of any region of "
+        return f"a density of {found['full_scale']:.4g} above solvent, common to several maps"
+    return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile in any cube of "
             f"{found['full_scale_tile'] * voxel:.4g} Å")
 
 

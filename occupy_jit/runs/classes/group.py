@@ -174,7 +174,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
         settings = replace(settings, amplify_amount=CLASSES_AMOUNT)
     if chosen:
         notes.append(f"no modification was given: --amplify is on, with amount {settings.amplify_amount:g} "
-                     "(--no-amplify for the scale alone)")
+                     "(--no-amplify: scale only)")
     return settings, _star_group(settings, options, notes)
 
 
@@ -195,10 +195,9 @@ def _star_group(settings, options, notes):
               f"{shown(os.path.abspath(found.project))} ({found.why}), the first as "
               f"{shown(next(path for path in found.paths if path))}"]
     if found.elsewhere is not None:
-        notes.append(f"maps of the same names, but other ones, are in {shown(os.path.abspath(found.elsewhere))}: not "
-                     "taken")
+        notes.append(f"different maps of the same names are in {shown(os.path.abspath(found.elsewhere))}: not used")
     if len(classes) == 1:
-        notes.append("there is one class: nothing to compare it with")
+        notes.append("there is only one class, so there is nothing to compare")
     outputs = _outputs(model.stem, len(classes), options)
     if requested(settings):
         star_file = os.path.join(options.output_dir, f"out_{model.stem}_model.star")
@@ -301,7 +300,7 @@ def _refuse_doubles(group):
             continue
         other = taken.setdefault(file_identity(entry.path), entry)
         if other is not entry:
-            raise UsageError(f"{shown(entry.path)}: {other.label} and {entry.label} are one map; name it once")
+            raise UsageError(f"{shown(entry.path)}: {other.label} and {entry.label} are the same map; name it once")
 
 
 def _put_on_mean(entry):

@@ -212,24 +212,25 @@ def _show(rows, differences, union, common, unknown, log):
          "left out" if row["problem"] else _text(row["mean_scale_in_union"], ".3f")) for row in rows])
     log.say(f"full scale of all {common:.6g}; union of all classes {union:.0f} Å^3")
     if unknown:
-        log.warning(f"the noise of {', '.join(unknown)} is not known, as the solvent was flattened: how sure "
-                    "differences of the scale are is not told; use maps from before masking, or --half-maps auto")
+        log.warning(f"the solvent of {', '.join(unknown)} was flattened, so the noise is unknown and differences of "
+                    "the scale have no significance; use maps from before masking, or --half-maps auto")
     if not differences:
         return
     some = sorted((row for row in differences if row["volume_angstrom3"] > 0), key=lambda row: -row["volume_angstrom3"])
     if not some:
-        log.say("no two classes differ in scale by more than their noise")
+        log.say("no two classes differ in scale beyond their noise")
         return
     heading = ("more in", "than in", "volume Å^3", "of union", "kDa", "centre x, y, z in Å", "largest",
                "at x, y, z in Å", "beyond")
-    log.table("where the scale of two classes differs by more than their noise", [heading] + [
+    log.table("where the scale of two classes differs beyond their noise", [heading] + [
         (row["more"], row["less"], f"{row['volume_angstrom3']:.0f}", f"{row['share_of_union']:.1%}",
          f"{row['mass_kda']:.1f}", _place(row["centre_xyz_angstrom"]), f"{row['peak']:.2f} ± {row['peak_error']:.2f}",
          _place(row["peak_xyz_angstrom"]), f"{row['least_errors']:.1f} se") for row in some[:_ROWS_SHOWN]])
     if len(some) > _ROWS_SHOWN:
         log.say(f"and {len(some) - _ROWS_SHOWN} smaller ones, in the table of differences")
-    log.say(f"of each volume at most {FALSE_SHARE:.0%} are by chance (false discovery rate); differences below "
-            f"{LEAST_DIFFERENCE:g} are not told; other grey scales, filters or masks of the maps are differences, too")
+    log.say(f"at most {FALSE_SHARE:.0%} of each volume differs by chance (false discovery rate); differences below "
+            f"{LEAST_DIFFERENCE:g} are not reported; different grey scales, filters or masks of the maps also appear "
+            "as differences")
 
 
 def _write_star(group, outputs, log):
@@ -244,8 +245,8 @@ def _write_star(group, outputs, log):
         names[entry.label] = star.reference_name(entry.modified, group.project)
     raw = star.with_references(group.model, [names.get(entry.label) for entry in group.classes])
     if any(re.search(r"\s", name) for name in names.values()):
-        log.warning(f"{shown(path)}: the names of the maps hold blanks, which RELION may not "
-                    "read; use another --output-dir")
+        log.warning(f"{shown(path)}: names of the maps contain blanks, which RELION may not read; use another "
+                    "--output-dir")
     for entry in group.classes:
         if entry.problem is not None:
             log.warning(f"{shown(path)}: {entry.label} keeps its old reference, "

@@ -142,17 +142,16 @@ def show(found: ClassParts, log: RunLog) -> None:
                 "in the table of parts in classes")
     log.say(f"occupancy 1, in all classes: {reference_in_words(found)}")
     if not differences:
-        log.say(f"no part differs between two classes by more than chance explains, among {len(found.differences)} "
-                "comparisons")
+        log.say(f"no part differs significantly between any two classes, in {len(found.differences)} comparisons")
         return
     log.table("parts that differ between classes", [("part", "more in", "than in", "difference", "p")] + [
         (row.part, row.more, row.less, f"{row.difference:.3f} ± {row.se:.3f}", p_in_words(row.p_corrected))
         for row in differences[:SHOWN]])
     more = len(found.significant) - len(differences[:SHOWN])
     if more:
-        log.say(f"and {more} more, also of the same parts between other classes, in the table of differences of parts")
+        log.say(f"and {more} more, including other classes of the same parts, in the table of differences of parts")
     log.say(f"p is corrected for {len(found.differences)} comparisons (Holm, family-wise error rate "
-            f"{found.level:.0%}); errors of the model that affect all classes alike are left out")
+            f"{found.level:.0%}); errors of the model common to all classes are excluded")
 
 
 def p_in_words(p: float) -> str:

@@ -55,8 +55,8 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
                                    thread_count(options.threads))
         for entry, header, data in zip(usable, headers, modified, strict=True):
             write_map(entry.on_mean.path, data, header, label, outputs=outputs)
-    log.say(f"the modified maps are the mean of {len(usable)} classes, each with the weight of its particles, "
-            "times what each is occupied beside the others (--class-density own: each map by itself)")
+    log.say(f"the modified maps are the mean of {len(usable)} classes, weighted by particles, times the relative "
+            "occupancy of each class (--class-density own: modify each map by itself)")
 
 
 def _weights(classes):

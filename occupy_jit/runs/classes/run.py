@@ -83,8 +83,8 @@ def _planned(settings, options, log, header):
     for note in group.notes:
         log.say(note)
     if options.relion_classes is not None and settings.amplify and settings.amplify_amount > 0:
-        log.warning(f"amount {settings.amplify_amount:g} makes the classes alike: the next classification tells "
-                    "them apart less; give a negative --amplify-amount to help it")
+        log.warning(f"amount {settings.amplify_amount:g} makes the classes alike, and harder to separate in the next "
+                    "classification; a negative --amplify-amount helps it")
     plan_group(group, settings, options, log)
     return group, settings
 
@@ -117,14 +117,15 @@ def _measure(group, log, listener, executor):
     group.require_usable()
     highest = max(group.usable, key=lambda entry: entry.own.value)
     if not highest.own.value > 0:
-        raise InputError(f"{group.name}: nothing stands above solvent in any class; is the contrast inverted?")
+        raise InputError(f"{group.name}: nothing stands above solvent in any class; check that the contrast is not "
+                         "inverted")
     group.brightest = highest
     log.say(f"common full scale {highest.own.value:.6g}, of {highest.label}")
     others = [entry.own.value for entry in group.usable if entry is not highest]
     if others and highest.own.value > _SUSPICIOUS_RATIO * median(others) > 0:
         ratio = highest.own.value / median(others)
         log.verdict("full-scale-of-one", f"{highest.label} alone sets full scale, {ratio:.1f} times the median of the "
-                    "others: leave it out (-i with --common-scale) if it is no better class")
+                                         "others: leave it out (-i with --common-scale) unless it is a better class")
 
 
 def _leave_out_constant(group, entry, log):
@@ -133,7 +134,7 @@ def _leave_out_constant(group, entry, log):
     if group.model is not None:
         entry.leave_empty(f"{problem}: no particles belong to it", log)
     else:
-        entry.leave_out(InputError(f"{problem}: the file is no map"), log)
+        entry.leave_out(InputError(f"{problem}: the file is not a map"), log)
 
 
 def _leave_out_junk(group, log):
@@ -156,7 +157,7 @@ def _leave_out_junk(group, log):
             why = f"its full scale is {entry.own.value / median(others):.1f} times that of the others"
         else:
             continue
-        entry.leave_empty(f"{entry.share:.2%} of the particles belong to it, and {why}", log)
+        entry.leave_empty(f"it has {entry.share:.2%} of the particles, and {why}", log)
 
 
 def _run_classes(group, log, listener, executor):

@@ -58,5 +58,5 @@ def show(rows: list[dict[str, Any]], log: RunLog) -> None:
     if len(rows) > _SHOWN:
         log.say(f"and {len(rows) - _SHOWN} more, in the table of differences in target masks")
     tested = sum(row["p"] is not None for row in rows)
-    log.say(f"p is corrected for {tested} comparisons (Holm); the errors are given full scale, and know noise only: "
-            "other grey scales of the classes are differences, too")
+    log.say(f"p is corrected for {tested} comparisons (Holm); errors include noise only, and exclude full scale: "
+            "different grey scales of the classes also appear as differences")

@@ -81,7 +81,7 @@ def from_environment(environment: Mapping[str, Any]) -> ArrayTask:
     """
     prefix = "SLURM_ARRAY_TASK_"
     if f"{prefix}ID" not in environment:
-        raise UsageError(f"this is no task of a SLURM array ({prefix}ID is not set); submit a script with sbatch "
+        raise UsageError(f"this is not a task of a SLURM array ({prefix}ID is not set); submit a script with sbatch "
                          "--array=1-N")
     values = {}
     for name in ("ID", "MIN", "MAX", "STEP", "COUNT"):
@@ -94,9 +94,9 @@ def from_environment(environment: Mapping[str, Any]) -> ArrayTask:
     step = values.get("STEP") or 1
     found = ArrayTask(task, first, last, step, environment.get("SLURM_ARRAY_JOB_ID"))
     if task not in found.tasks or values.get("COUNT", len(found.tasks)) != len(found.tasks):
-        raise UsageError(f"the array has gaps ({values.get('COUNT')} tasks from {first} to {last} in steps of {step}), "
-                         "so nobody would run the maps of the missing ones; submit a whole range, --array=1-N: with "
-                         "--resume what is finished is not run again")
+        raise UsageError(f"the array has gaps ({values.get('COUNT')} tasks from {first} to {last} in steps of "
+                         f"{step}), and maps of missing tasks would not run; submit a whole range, --array=1-N: with "
+                         "--resume finished maps are skipped")
     return found
 
 

@@ -207,7 +207,7 @@ def read_table(path: str) -> tuple[Any, Any]:
     rows = record.get("maps")
     if record.get("table") != NAME or not isinstance(rows, list) or not all(
             isinstance(r, dict) and {"number", "status", "parts"} <= r.keys() for r in rows):
-        raise InputError(f"{shown(path)}: is no table of maps; give the directory that OccuPy has written tables to")
+        raise InputError(f"{shown(path)}: is not a table of maps; give the directory of tables that OccuPy has written")
     return rows, record.get("array")
 
 

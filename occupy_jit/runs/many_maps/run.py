@@ -76,7 +76,7 @@ def check_maps(maps: Sequence[str], options: Options, tables: Iterable[str]) -> 
     for path in maps:
         names = names_for(path, options.output_dir, options.output_map)
         if os.path.abspath(Role.RECORD.path(names)) in tables:
-            raise UsageError(f"{shown(path)}: its record would have the name of the table of all maps; rename it")
+            raise UsageError(f"{shown(path)}: its record would get the name of the table of all maps; rename it")
         other = taken.setdefault(Role.SCALE.path(names), path)
         if other is not path:
             raise both_would_write(path, other, Role.SCALE.path(names))

@@ -129,8 +129,8 @@ def _model_parts(found):
                  for row in found.get("parts", ()) if row["occupancy"] is not None)
     if not rows:
         return ()
-    return (Parts("Occupancy of the parts of the model", rows, "Fitted to the map, all parts together; occupancies are "
-                  "relative to the fullest parts, which set 1."),)
+    return (Parts("Occupancy of the parts of the model", rows, "Fitted to the map, all parts together; occupancies "
+                                                               "are relative to the fullest parts, which define 1."),)
 
 
 def _targets(found):
@@ -140,5 +140,5 @@ def _targets(found):
                  for target in found.get("targets", ()) if target["occupancy"] is not None)
     if not rows:
         return ()
-    return (Parts("Occupancy inside masks", rows, "Errors are given full scale, which itself is known to "
-                  f"± {found['full_scale_error']:.1%}: all occupancies have that in common."),)
+    return (Parts("Occupancy inside masks", rows, "Errors exclude the error of full scale, ± "
+                                                  f"{found['full_scale_error']:.1%}, which all occupancies share."),)

@@ -147,7 +147,7 @@ def _reference_mask(plan, volume):
 
     mask = read_mask(path, volume).data
     if not mask.max() > 0:
-        raise InputError(f"{shown(path)}: the reference mask is empty ({_held(mask)}): it has to be above 0 on a part "
+        raise InputError(f"{shown(path)}: the reference mask is empty ({_held(mask)}): it must be above 0 on a part "
                          "that is fully occupied")
     return mask
 

@@ -201,18 +201,18 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
     _tell_ligands(log, found, _CLASS_PARTS_TOLD if of_group else _PARTS_TOLD)
     if found["half_maps"] is not None:
         halves = found["half_maps"]
-        independence = ("not known, for want of solvent" if halves["independence"] is None
+        independence = ("unknown, for lack of solvent" if halves["independence"] is None
                         else f"{halves['independence']:.2f} (1 is ideal)")
         log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
                                    f"as strong, independence of the noise {independence}")])
         if "map_correlation" in halves:
-            log.results([("of this map", f"their mean, at its spectrum, correlates with it by "
-                                         f"{halves['map_correlation']:.3f} in content")])
+            log.results([("of this map", f"correlation of the map with their mean {halves['map_correlation']:.3f} in "
+                                         "content, at the same spectrum")])
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:
-        log.results([("occupancy 1", f"full scale itself is known to ± {found['full_scale_error']:.3f}, which all "
-                                     "occupancies have in common")])
+        log.results([("occupancy 1", f"the relative error of full scale, ± {found['full_scale_error']:.3f}, is common "
+                                     "to all occupancies")])
 
 
 def _tell_parts(log, parts, most):
@@ -221,7 +221,7 @@ def _tell_parts(log, parts, most):
     for row in shown_parts:
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
     if len(shown_parts) < len(parts):
-        log.say(f"these are the lowest of {len(parts)} parts; all are in the table of parts")
+        log.say(f"lowest of {len(parts)} parts; the table of parts has all")
 
 
 def _tell_ligands(log, found, most):
@@ -232,12 +232,12 @@ def _tell_ligands(log, found, most):
     for row in ligands[:most]:
         log.results([(f"ligand {row['part']}", in_words(row))])
     if len(ligands) > most:
-        log.say(f"these are the first of {len(ligands)} ligands; all are in the table of ligands")
+        log.say(f"first of {len(ligands)} ligands; the table of ligands has all")
     for copies in found.get("ligand_copies", ()):
         log.results([(f"copies of {copies['ligand']}", copies_in_words(copies))])
     if ligands:
-        log.say("a ligand's occupancy has its 95 % interval in brackets; below its detection limit a ligand is missed "
-                "more often than in one case of 20")
+        log.say("brackets: 95 % interval of the occupancy; a ligand below its detection limit is missed in more than "
+                "5 % of cases")
 
 
 def _tell_flexibility(log, found):
@@ -246,8 +246,8 @@ def _tell_flexibility(log, found):
     used = [band for band in found["bands"] if band["used"]]
     if middle is not None:
         log.results([("relative B factor", f"{whole(middle)} Å^2 (median of the occupied volume), {whole(low)} to "
-                      f"{whole(high)} in 90 % of it; from {len(used)} bands, {used[0]['from_angstrom']:g} to "
-                      f"{used[-1]['to_angstrom']:g} Å")])
+                                           f"{whole(high)} in 90 % of it; from {len(used)} bands, "
+                                           f"{used[0]['from_angstrom']:g} to {used[-1]['to_angstrom']:g} Å")])
     log.table("resolution bands used for flexibility, in the region of full scale",
               [("from, Å", "to, Å", "signal over noise", "used"),
                *((band["from_angstrom"], band["to_angstrom"],
@@ -261,7 +261,7 @@ def _where(told):
     found = told["results"]
     if found["reference"] is not None:
         return (f"in {shown(told['options']['reference_mask'])} ± {found['full_scale_error']:.1%} "
-                f"({found['reference']['blocks']:.0f} blocks), where a search would give "
+                f"({found['reference']['blocks']:.0f} blocks); a search would give "
                 f"{found['reference']['searched']:.6g}")
     if found["full_scale_corner_zyx"] is None:
         return ""
@@ -280,7 +280,7 @@ def in_words(target: dict[str, Any]) -> str:
 def _of_part(row):
     """One part of a model in words."""
     if row["occupancy"] is None:
-        return "outside of the map"
+        return "outside the map"
     full = ", full" if row["full"] else ""
     if "half1" in row:
         full += f"; halves {row['half1']:.3f} {row['half2']:.3f}, noise ± {row['se_noise']:.3f}"

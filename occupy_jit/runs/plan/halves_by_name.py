@@ -34,10 +34,10 @@ def half_maps_of(path: str, options: Options, of_group: bool = False) -> tuple[A
     pairs = half_names.pairs_beside(path, named_alike=of_group)
     if len(pairs) == 1:
         return pairs[0]
-    found = f"none {'of its name ' if of_group else ''}lies beside it"
+    found = f"none {'of its name ' if of_group else ''}is beside it"
     if pairs:
-        found = f"{len(pairs)} pairs lie beside it, such as {shown(pairs[0][0])} and {shown(pairs[1][0])}"
+        found = f"{len(pairs)} pairs are beside it, such as {shown(pairs[0][0])} and {shown(pairs[1][0])}"
     what_to_do = "name both: --half-maps H1 H2"
     if of_group:
         what_to_do = "name them like the map, with half1_ and half2_ in it, or leave --half-maps out"
-    raise InputError(f"{shown(path)}: --half-maps auto cannot tell its half maps by name: {found}; {what_to_do}")
+    raise InputError(f"{shown(path)}: --half-maps auto cannot find its half maps by name: {found}; {what_to_do}")

@@ -68,7 +68,7 @@ def _listed(path):
 
     def look(start):
         if b"\0" in start:
-            raise InputError(f"{where}: is no list of names; for a map leave the @ out")
+            raise InputError(f"{where}: is not a list of names; for a map leave the @ out")
 
     try:
         raw = read_text(path, "list of names", _MAX_LIST_BYTES, pipe=True, look=look)
@@ -77,10 +77,10 @@ def _listed(path):
     lines = [os.fsdecode(line).strip() for line in raw.removeprefix(b"\xef\xbb\xbf").splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
-        raise InputError(f"@{where}: names no map; write the name of one map on each line")
+        raise InputError(f"@{where}: contains no names; write the name of one map on each line")
     nested = next((line for line in found if line.startswith("@")), None)
     if nested is not None:
-        raise InputError(f"@{where}: names another list, {shown(nested)}; give both after -i")
+        raise InputError(f"@{where}: contains another list, {shown(nested)}; give both after -i")
     return found
 
 

@@ -35,12 +35,12 @@ def check_directory(directory: str) -> None:
     try:
         whole = os.path.abspath(directory)
     except OSError as error:
-        raise OccupyError(f"{name}: the current directory does not exist any more; change to another") from error
+        raise OccupyError(f"{name}: the current directory no longer exists; change to another") from error
     place = whole
     while not os.path.lexists(place):
         place = os.path.dirname(place)
     if not os.path.isdir(place):
-        inside = "" if place == whole else f" in {shown(place)}, which is no directory"
+        inside = "" if place == whole else f" in {shown(place)}, which is not a directory"
         raise OccupyError(f"{name}: {'the output directory cannot be made' if inside else 'is not a directory'}{inside}"
                           f"; {_ANOTHER}")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -71,5 +71,5 @@ def check_lengths(path: str, outputs: Sequence[Any]) -> None:
     for output in outputs:
         name = os.path.basename(output.path)
         if len(os.fsencode(name)) > _LONGEST_NAME:
-            raise InputError(f"{shown(path)}: the name is too long: that of the {output.what} would be of more than "
+            raise InputError(f"{shown(path)}: the name is too long: the {output.what} would have a name of more than "
                              f"{_LONGEST_NAME} bytes; choose a shorter one")

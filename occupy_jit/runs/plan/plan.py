@@ -254,8 +254,8 @@ def check_names(writers: Sequence[tuple[Any, ...]], inputs: Sequence[str]) -> No
 def both_would_write(one: Any, other: Any, path: str) -> Any:
     """The UsageError of two inputs whose outputs would have one name; they may be one file."""
     if os.path.exists(one) and file_identity(one) == file_identity(other):
-        return UsageError(f"{shown(one)} and {shown(other)} are one map, and would both write {shown(path)}; name it "
-                          "once")
+        return UsageError(f"{shown(one)} and {shown(other)} are the same map, and would both write {shown(path)}; "
+                          "name it once")
     return UsageError(f"{shown(one)} and {shown(other)} would both write {shown(path)}; run them with different "
                       "--output-dir, or rename one")
 

@@ -109,8 +109,8 @@ def _check_memory_of_all(plans: Sequence[Plan], jobs: int) -> None:
     if there is None or sum(needs[:jobs]) <= there or len(needs) < 2:
         return
     fitting = next((number for number in range(jobs, 0, -1) if sum(needs[:number]) <= there), 0)
-    advice = (f"{fitting} at once would fit" if fitting else "not even the largest alone fits; ask for more memory, or "
-              "use a smaller box")
+    advice = (f"{fitting} at once would fit" if fitting else "even the largest alone does not fit; ask for more "
+                                                             "memory, or use a smaller box")
     raise UsageError(f"{min(jobs, len(needs))} maps at once need about {sum(needs[:jobs]) / 1e9:.1f} GB of memory, "
                      f"{there / 1e9:.1f} GB are available; {advice}")
 
@@ -169,7 +169,7 @@ def _outcomes(work: Work, plans: Sequence[Plan], crew: Crew, prepare: Callable[[
     for index, result in distribute(work, sent, crew, prepare, RunLog(listener).warning):
         if isinstance(result, Lost):
             plan = plans[index]
-            error = OccupyError(f"{shown(plan.path)}: {result.reason}; what it needs is told by a run on it alone")
+            error = OccupyError(f"{shown(plan.path)}: {result.reason}; run it alone to see how much it needs")
             yield failed(plan.path, error, RunLog(listener), plan.label)
             continue
         if listener is not None:

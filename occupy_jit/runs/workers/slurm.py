@@ -31,7 +31,7 @@ class SlurmWorkers(DaskWorkers):
         try:
             self._cluster = SLURMCluster()
         except (ValueError, TypeError) as error:
-            raise UsageError("dask's configuration does not say what a job on SLURM is: write cores, memory, queue and "
+            raise UsageError("dask's configuration does not define a SLURM job: write cores, memory, queue and "
                              f"walltime under jobqueue: slurm: into ~/.config/dask/jobqueue.yaml ({words(error)})"
                              ) from None
         try:
