@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from occupy_jit.errors import InputError
+from occupy_jit.estimation.states.continuum import compare_with_continuum
 from occupy_jit.estimation.states.groups import IMPURITY, WITHIN, find_states, group_means, log_evidence, merge
 
 if TYPE_CHECKING:
@@ -300,6 +301,9 @@ class BlockSearch:
         profiles, errors = self._profiles(values, label, len(profiles), scale)
         errors = np.hypot(errors, SPILL)
         states = find_states(profiles.T, errors.T)
+        family = compare_with_continuum(profiles.T, errors.T, states.label)
+        if family is not None and family.preferred:  # what varies continuously is not told apart by states
+            return label, profiles
         weights = 1 / ((errors.T * states.growth) ** 2 + WITHIN**2)
         mean, _ = group_means(profiles.T, weights, states.label)
         there = mean > _FULL
