@@ -42,7 +42,7 @@ class Estimate(Result):
         return os.path.basename(self.map.path) if self.map.path else "array"
 
     def amplify(self, amount: float = 1.0, *, exclude_solvent: bool = False, plain_factors: bool = False) -> np.ndarray:
-        """The map with partial occupancy amplified where there is confidence that it is no solvent.
+        """The map with partial occupancy amplified in confident content.
 
         Parameters
         ----------

@@ -191,7 +191,7 @@ class Options:
     solvent_def : str or None
         Mask that marks what is not solvent.
     reference_mask : str or None
-        Mask of a part that is fully occupied: full scale is what it reads.
+        Mask of a fully occupied part, from which full scale is measured.
     report_paths : bool
         Whether a report shows paths, and not only the names of files.
     save_solvent_def : float or None

@@ -77,7 +77,7 @@ class Flexibility:
     occupancy : (nz, ny, nx) float32 array
         Scale without what flexibility takes from it, in [0, 1].
     b_factor : (nz, ny, nx) float32 array
-        B factor less that of the region of full scale, Å^2.
+        B factor relative to the region of full scale, Å^2.
     bands : tuple of Band
     content_median : float
         Median of `b_factor` over the content, Å^2.
@@ -91,7 +91,7 @@ class Flexibility:
 
 def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
              reference_mask: np.ndarray | None = None, thread_count: int | None = None) -> Flexibility:
-    """Tell occupancy from flexibility.
+    """Separate occupancy from flexibility.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
     result : occupy_jit.estimation.scale.result.Result
         Of the same map, with the low-passed map.
     reference_mask : (nz, ny, nx) array, optional
-        What sets full scale, where that is no cube.
+        Mask that sets full scale, if no cube does.
     thread_count : int, optional
         Never changes the result.
 

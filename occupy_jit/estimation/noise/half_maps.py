@@ -1,6 +1,7 @@
-"""What two half maps tell: the noise at every place, and whether they are halves at all.
+"""Two half maps: the local noise, and a check that they belong together.
 
-Half of their difference is a sample of the very noise of their mean, also inside content, where no solvent can tell.
+Half of their difference is a sample of the very noise of their mean, also inside content, where there is
+no solvent to measure it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A map that was made of two half maps, sharpened or masked since: its scale is that of the halves.
+"""A map that was made from two half maps and then sharpened or masked: its scale is estimated from the half maps.
 
-Noise can be told from the halves only, so the scale is estimated on their mean. For that they are brought to the
-spectrum of the map, shell by shell, and to its zero level: levels of the scale then are levels of the map, and the
-noise of the halves is that of the map.
+Only the half maps show the noise, so the scale is estimated on their mean. They are first scaled to the
+spectrum of the map, shell by shell, and to its zero level, so that levels and noise agree with the map.
 """
 
 from __future__ import annotations

@@ -93,9 +93,9 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
     structure : AtomicModel, str or path-like
         Read by `occupy_jit.read_model`, or the name of its file.
     parts : sequence of str
-        ``NAME=CHAIN:FIRST-LAST[,...]``; what they leave is divided into chains and ligands.
+        ``NAME=CHAIN:FIRST-LAST[,...]``; the rest of the model is divided into chains and ligands.
     reference : sequence of str
-        Parts that are fully occupied; found if none is named.
+        Parts that are fully occupied (default: found from the map).
     residues : bool
         Also every residue.
     b_factors : {"auto", "flat", "model"}

@@ -42,7 +42,7 @@ class ResidueOccupancy(NamedTuple):
 
 @dataclass
 class Evidence:
-    """What tells how sure a difference to another map of the same model is.
+    """Data for the error of a difference to another map of the same model.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class PartsResult:
     occupancy, se : ndarray (parts,), float64
         Relative to the fullest parts, and the standard error. Not clipped.
     offset, se_offset : ndarray (parts,), float64
-        B factor relative to that of the fullest parts, Å^2.
+        B factor relative to the fullest parts, Å^2.
     cc : ndarray (parts,), float64
         Correlation of the whitened map and fit at the part.
     full : ndarray (parts,), bool

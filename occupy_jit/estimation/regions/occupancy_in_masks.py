@@ -25,11 +25,11 @@ weaker (.008 to .037 of ``1 - occupancy``)."""
 
 
 def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
-    """Occupancy inside each mask and its standard error, given full scale.
+    """Occupancy inside each mask and its standard error, without the error of full scale.
 
-    What the mask reads (`occupy_jit.estimation.regions.reading`) over full scale, and only then limited to 0 and 1. The
-    error is that of the reading and holds what leaks in from neighbours (`LEAK`). Full scale has an error of its own,
-    the same for all masks of a map: see `occupy_jit.estimation.scale.errors.relative_error_of_full_scale`.
+    The contrast inside the mask (`occupy_jit.estimation.regions.reading`) over full scale, then limited to 0 and 1. The
+    error includes leakage from neighbours (`LEAK`). The error of full scale is the same for all masks of a
+    map: see `occupy_jit.estimation.scale.errors.relative_error_of_full_scale`.
 
     Parameters
     ----------
