@@ -146,6 +146,6 @@ def _explain_demo(options, console):
     look = [f"  {os.path.join(where, 'report_emd_11007_demo.html')}  opens in any browser"] if options.report else []
     if options.save_chimerax:
         look.append(f"  chimerax {os.path.join(where, 'chimX_emd_11007_demo.cxc')}")
-    look.append(f"  {os.path.join(where, 'log_emd_11007_demo.txt')}  tells what was measured")
+    look.append(f"  {os.path.join(where, 'log_emd_11007_demo.txt')}  lists what was measured")
     console.say("\n".join(["", "The demo map is EMD-11007 (EMDB, CC0), made smaller. To look at the result:", *look,
                            "Next: OccuPy -i your_map.mrc --amplify --report"]))

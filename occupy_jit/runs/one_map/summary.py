@@ -177,7 +177,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
     model = found["solvent_model"]
     log.results([
         ("low-pass", derived["lowpass_angstrom"], "Å"),
-        ("kernel", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
+        ("ball", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
         ("full scale", found["full_scale"],
          _where(told)),
         ("zero level", found["zero_level"]),
