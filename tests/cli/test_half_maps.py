@@ -112,7 +112,7 @@ def test_compressed_half_maps_are_found_by_name(beside, tmp_path):
 def test_half_maps_that_no_name_tells_are_asked_for(beside, tmp_path):
     """Two pairs lie beside the map, and neither has its name."""
     ran = run("-i", beside / "other.mrc", "--half-maps", "auto", "--output-dir", tmp_path / "out")
-    assert ran.returncode == 3 and "2 pairs lie beside it" in ran.stderr and "H1 H2" in ran.stderr
+    assert ran.returncode == 3 and "2 pairs are beside it" in ran.stderr and "H1 H2" in ran.stderr
     ran = run("-i", tmp_path / "none.mrc", "--half-maps", "auto")
     assert ran.returncode == 3
 

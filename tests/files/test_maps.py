@@ -342,8 +342,8 @@ REFUSED = {
     "zeros": (bytes(5000), "zeros"),
     "noise": (np.random.default_rng(3).bytes(5000), "not an MRC map"),
     "cut in the header": (build(values())[:1000], "truncated: .*1024 bytes, this has 1000"),
-    "cut in the data": (build(values())[:-1], "truncated: .*promises 5344 bytes .*there are 5343"),
-    "cut, compressed": (gzip.compress(build(values())[:-100]), "truncated: .*promises 5344 bytes .*there are 5244"),
+    "cut in the data": (build(values())[:-1], "truncated: .*announces 5344 bytes .*there are 5343"),
+    "cut, compressed": (gzip.compress(build(values())[:-100]), "truncated: .*announces 5344 bytes .*there are 5244"),
     "compressed, cut": (gzip.compress(build(values()))[:-9], "truncated|cut short"),
     "compressed twice": (gzip.compress(gzip.compress(build(values()) * 9)), "compressed twice"),
     "compressed, nothing": (gzip.compress(b""), "is empty"),
@@ -353,7 +353,7 @@ REFUSED = {
     "nx 0": (build(values(), nx=0), "wrong dimensions in the header: 0 x 10 x 9"),
     "ny negative": (build(values(), ny=-10), "wrong dimensions in the header: 12 x -10 x 9"),
     "nz huge": (build(values(), nz=2**31 - 1), "wrong dimensions in the header"),
-    "nz too large": (build(values(), nz=10), "truncated: the header promises 5824 bytes .*there are 5344"),
+    "nz too large": (build(values(), nz=10), "truncated: the header announces 5824 bytes .*there are 5344"),
     "mode 3": (build(values(), mode=3), r"mode 3 \(complex"),
     "mode 4": (build(values(), mode=4), r"mode 4 \(complex"),
     "mode 16": (build(values(), mode=16), r"mode 16 \(RGB"),
@@ -445,7 +445,7 @@ def test_a_bomb_is_refused_before_it_goes_off(put, compress):
 
 def test_a_small_file_that_promises_much_is_refused_at_once(put):
     header = build(values(), nx=20_000, ny=20_000, nz=20_000)[:1024]
-    with pytest.raises(InputError, match="more than this gzip file can hold"):
+    with pytest.raises(InputError, match="more than this gzip file can contain"):
         read_map(put(gzip.compress(header + bytes(100_000))))
 
 
