@@ -104,7 +104,7 @@ def _estimation(add):
     add("-r", "--resolution", dest="resolution_angstrom", metavar="Å", type=number,
         text="resolution of the worst-resolved content of interest; sets low-pass and ball size unless they are given")
     add("--lowpass-input", dest="lowpass_input_angstrom", metavar="Å", type=number,
-        text="low-pass before estimation (default: 6 * voxel size)")
+        text="low-pass before estimation (default: 6 voxels, but 6 to 9 Å and at least 3 voxels)")
     add("--kernel-size", metavar="PIX", type=whole,
         text="diameter of the ball in voxels, odd (default: from the low-pass, 3 to 9)")
     add("--kernel-radius", metavar="PIX", type=number,

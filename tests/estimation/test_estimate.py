@@ -206,11 +206,10 @@ def test_any_type_and_layout_gives_the_same():
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.tuples(*[st.integers(1, 14)] * 3), st.integers(0, 99), st.sampled_from(["occupancy", "resolution"]))
+@given(st.tuples(*[st.integers(8, 18)] * 3), st.integers(0, 99), st.sampled_from(["occupancy", "resolution"]))
 def test_a_box_of_any_shape_gets_a_scale(shape, seed, mode):
+    """From 8 voxels on; smaller ones are refused, see the tests of the Python interface."""
     volume = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    if volume.size == 1:
-        return
     found = estimate(volume, Settings(scale_mode=mode), voxel_size=VOXEL_SIZE)
     for name in ("scale", "confidence"):
         values = getattr(found, name)
@@ -247,8 +246,8 @@ def test_full_scale_alone_is_that_of_the_estimate(given):
     volume = simulated.blobs((30, 31, 32), 1)
     wanted = estimate(volume, Settings(**given), voxel_size=VOXEL_SIZE)
     found = estimation.measure_full_scale(volume, Settings(**given), voxel_size=VOXEL_SIZE)
-    assert found == (wanted.full_scale, wanted.full_scale_corner, wanted.tile, wanted.zero, wanted.tau,
-                     wanted.full_scale_quantile)
+    assert found[:6] == (wanted.full_scale, wanted.full_scale_corner, wanted.tile, wanted.zero, wanted.tau,
+                         wanted.full_scale_quantile)
 
 
 def test_resolution_mode_measures_the_unfiltered_map():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occupy_jit.estimation.scale import contrast, full_scale
-from occupy_jit.estimation.scale.ball import choose_ball
+from occupy_jit.estimation.scale.ball import Ball, choose_ball
 from occupy_jit.estimation.scale.full_scale import NoiseLevel
 from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
 from occupy_jit.kernels.full_scale import full_scale_tau, largest_quantile
@@ -23,10 +23,14 @@ SHAPES = st.tuples(*[st.integers(1, 9)] * 3)
 ])
 def test_the_ball_follows_from_the_low_pass(lowpass, size, radius):
     """2 floor(d / 2p) + 1 within 3 to 9, and d / 2p, at most half of that."""
-    for voxel_size in (0.5, 1.0, 1.3):
+    for voxel_size in (1.0, 1.3):
         ball = choose_ball(lowpass * voxel_size, voxel_size)
         assert ball.size == size
         assert ball.radius == pytest.approx(radius)
+
+
+def test_the_ball_reaches_3_angstrom_at_fine_voxels():
+    assert choose_ball(6.0, 0.5) == Ball(13, 6.0) and choose_ball(60.0, 0.5) == Ball(13, 6.5)
 
 
 @pytest.mark.parametrize("meant", [4, 6, 8])

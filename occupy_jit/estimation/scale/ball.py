@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Settings
 
 LOWPASS_VOXELS = 6.0
-"""Default low-pass resolution, in voxels."""
+"""Default low-pass resolution, in voxels, where that lies within `LOWPASS_ANGSTROM`."""
 
+LOWPASS_ANGSTROM = (6.0, 9.0)
+"""Limits of the default low-pass, Å: the scale of a molecule must not depend on how finely its map is sampled. Below
+6 Å single side chains define full scale, above 9 Å neighbouring chains bleed into each other."""
+
+LEAST_VOXELS = 3.0
+"""Voxels that the default low-pass has at least: below it the maximum misses too much between the samples."""
+
+_DECIMALS = 2  # of the default in Å, so that the value in the log can be typed back
 _SIZES = (3, 9)
-# 5.9999 voxels of low-pass are meant to be 6
-_ROUNDING = 1e-3
+# 5.9999 voxels of low-pass are meant to be 6: a radius may differ by what rounding the low-pass makes of it
+_ROUNDING, _ROUNDING_ANGSTROM = 1e-3, 0.003
 
 
 @dataclass(frozen=True)
@@ -33,17 +41,36 @@ class Ball:
 
 
 def derived_lowpass(settings: Settings, voxel_size: float) -> float:
-    """Low-pass resolution in Å: as given, else the resolution, else six voxels."""
-    return settings.lowpass_input_angstrom or settings.resolution_angstrom or LOWPASS_VOXELS * voxel_size
+    """Low-pass resolution in Å: as given, else the resolution, else `default_lowpass`."""
+    return settings.lowpass_input_angstrom or settings.resolution_angstrom or default_lowpass(voxel_size)
+
+
+def default_lowpass(voxel_size: float) -> float:
+    """Default low-pass resolution: six voxels, but 6 to 9 Å, and at least three voxels.
+
+    Parameters
+    ----------
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    float
+        Å, rounded to two decimals.
+    """
+    low, high = LOWPASS_ANGSTROM
+    wanted = round(min(max(LOWPASS_VOXELS * voxel_size, low), high), _DECIMALS)
+    least = LEAST_VOXELS * voxel_size
+    return wanted if wanted >= least else math.ceil(round(least * 100, 6)) / 100
 
 
 def choose_ball(lowpass_angstrom: float, voxel_size: float, size: int | None = None, radius: float | None = None
                ) -> Ball:
     """Ball for a low-pass resolution.
 
-    Diameter ``2 floor(d / 2p) + 1`` voxels, limited to 3 to 9, and radius d / 2p, at most half the
-    diameter. A given size without a radius means the ball of that diameter, a given radius without a size
-    the whole ball of that radius.
+    Diameter ``2 floor(d / 2p) + 1`` voxels, at least 3 and at most 9, or what a low-pass of 6 Å takes at fine voxels,
+    and radius d / 2p, at most half the diameter. A given size without a radius means the ball of that diameter, a given
+    radius without a size the whole ball of that radius.
 
     Parameters
     ----------
@@ -63,9 +90,10 @@ def choose_ball(lowpass_angstrom: float, voxel_size: float, size: int | None = N
     elif radius is not None and size is None:
         size = 2 * math.floor(radius + _ROUNDING) + 1
     elif size is None:
-        radius = lowpass_angstrom / (2 * voxel_size)
-        if abs(radius - round(radius)) < _ROUNDING:
+        radius, tolerance = lowpass_angstrom / (2 * voxel_size), max(_ROUNDING, _ROUNDING_ANGSTROM / voxel_size)
+        if abs(radius - round(radius)) < tolerance:
             radius = float(round(radius))
-        size = min(max(2 * math.floor(radius + _ROUNDING) + 1, _SIZES[0]), _SIZES[1])
+        largest = max(_SIZES[1], 2 * math.floor(LOWPASS_ANGSTROM[0] / (2 * voxel_size) + tolerance) + 1)
+        size = min(max(2 * math.floor(radius) + 1, _SIZES[0]), largest)
         radius = min(max(radius, 1.0), size / 2)
     return Ball(int(size), float(radius))
