@@ -45,9 +45,21 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("states")
-    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--output-dir", out)
+    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--report", "--output-dir", out)
     assert ran.returncode == 0, ran.stderr
     return out, ran
+
+
+def test_the_page_says_what_the_record_says(done):
+    import re
+
+    out, _ = done
+    html = (out / "states.html").read_text(encoding="utf-8")
+    record = json.loads((out / "occupy_states.json").read_text())
+    told = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
+    assert told["volumes"] == [volume["map"] for volume in record["volumes"]]
+    assert told["state"] == [volume["state"] - 1 for volume in record["volumes"]]
+    assert f"{len(record['states'])} states." in html and "parts of an atomic model" in html
 
 
 def test_states_parts_order_and_graph_are_those_of_the_volumes(folder, done):
@@ -131,10 +143,15 @@ def test_states_of_an_earlier_run_are_found_without_the_maps(folder, tmp_path):
     import shutil
 
     shutil.copytree(folder / "volumes", tmp_path / "volumes")
-    ran = run("-i", tmp_path / "volumes", "--model", folder / "model.cif", "--output-dir", tmp_path / "out")
+    ran = run("-i", tmp_path / "volumes", "--model", folder / "model.cif", "--report", "--output-dir",
+              tmp_path / "out")
     assert ran.returncode == 0, ran.stderr
     shutil.rmtree(tmp_path / "volumes")
-    ran = run("--collect", tmp_path / "out", "--states")
+    assert "states.html" not in (tmp_path / "out" / "index.html").read_text()
+    ran = run("--collect", tmp_path / "out", "--states", "--report")
+    page = (tmp_path / "out" / "states.html").read_text()
+    assert all(f'"./report_vol_{k}.html"' in page for k in range(9))
+    assert 'href="./states.html"' in (tmp_path / "out" / "index.html").read_text()
     assert ran.returncode == 0, ran.stderr
     truth = json.loads((folder / "truth.json").read_text())
     assert {row["map"]: int(row["state"]) for row in table(tmp_path / "out" / "states_volumes.csv")} == truth

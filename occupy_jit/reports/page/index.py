@@ -57,12 +57,14 @@ class Entry:
         return 1 if self.summary["verdicts"] else 2
 
 
-def render_index(entries: Sequence[Entry]) -> bytes:
+def render_index(entries: Sequence[Entry], states: str | None = None) -> bytes:
     """Overview of a batch: failures and warnings first, otherwise in the order of the maps.
 
     Parameters
     ----------
     entries : sequence of Entry
+    states : str, optional
+        File name of a page of the states that the maps are in, in the same directory.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def render_index(entries: Sequence[Entry]) -> bytes:
     text = page.environment().get_template("index.html.j2").render(
         program=page.PROGRAM, css=page.asset("report.css"), title=f"{len(entries)} maps: local scale",
         heading=f"{len(entries)} maps" if len(entries) != 1 else "1 map", counts=counts, entries=_cards(shown),
-        classes=None)
+        classes=None, states=states)
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -123,7 +125,7 @@ def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str,
                    key=lambda row: -row["volume_angstrom3"])
     text = page.environment().get_template("index.html.j2").render(
         program=page.PROGRAM, css=page.asset("report.css"), title=f"{name}: classes on one scale", heading=name,
-        counts=None, entries=_cards(entries), classes={
+        counts=None, entries=_cards(entries), states=None, classes={
             "rows": table, "columns": ["mean scale in the union of all classes", *(_base(mask) for mask in masks)],
             "union": f"{union_nm3:,.0f}", "parts": None if parts is None else _parts(parts),
             "differences": [_difference(row) for row in large[:most_differences]],

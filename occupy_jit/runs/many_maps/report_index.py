@@ -54,7 +54,7 @@ def write_index(outcomes: Sequence[Outcome], options: Options) -> tuple[Output, 
         return ()
     from occupy_jit.reports.page.index import render_index
 
-    html = render_index(entries)
+    html = render_index(entries, _states_page(options.output_dir))
     with Outputs() as outputs, outputs.open(planned[0].path) as file:
         file.write(html)
     return planned
@@ -90,8 +90,14 @@ def write_collected_index(directory: str, rows: Sequence[dict[str, Any]]) -> str
             entries.append(Entry(summary["name"], summary, os.path.basename(path)))
     index = Role.REPORT_INDEX.path(Names(directory, "", ""))
     with Outputs() as outputs, outputs.open(index) as file:
-        file.write(render_index(entries))
+        file.write(render_index(entries, _states_page(directory)))
     return index
+
+
+def _states_page(directory):
+    """Name of the page of states that lies beside the index; None if there is none."""
+    path = Role.STATES_PAGE.path(Names(directory, "", ""))
+    return os.path.basename(path) if os.path.exists(path) else None
 
 
 def _entry(outcome, options):

@@ -68,6 +68,7 @@ class Role(enum.Enum):
     LIGANDS_ATTRIBUTES = "ChimeraX attributes of ligands", "ligands_", ".defattr"
     # of several maps together
     REPORT_INDEX = "index of the reports", "index", ".html"
+    STATES_PAGE = "page of the states", "states", ".html"
     CLASS_PAGE = "page of the classes", "classes_", ".html"
     CLASS_TABLE = "table of classes", "classes_", ".csv"
     DIFFERENCE_TABLE = "table of differences", "classdiff_", ".csv"

@@ -15,6 +15,7 @@ from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs.many_maps import maps_table
+from occupy_jit.runs.many_maps.report_index import write_collected_index
 from occupy_jit.runs.states.chosen_particles import query_of
 from occupy_jit.runs.states.findings import Findings
 from occupy_jit.runs.states.outputs import write_all
@@ -57,6 +58,8 @@ def run(options: Options, listener: logging.Handler | None = None) -> int:
     with Outputs() as outputs:
         found = Findings(result, ensemble.volumes, volumes, particles, place, {})
         written = write_all(found, outputs, options, log)
+    if options.report:
+        write_collected_index(directory, rows)  # leads to the page of states as well now
     log.wrote(written)
     return int(bool(volumes.left_out))
 

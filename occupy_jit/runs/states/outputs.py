@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from occupy_jit.files.names.paths import shown
+from occupy_jit.runs.plan.inputs import stem_of
+from occupy_jit.runs.plan.names import Names
+from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.runs.states import mean_map, tables
 from occupy_jit.runs.states.blocks_of_maps import rows_of, write_masks
 from occupy_jit.runs.states.chosen_particles import write_particles
 from occupy_jit.runs.states.states_record import RECORD, record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from occupy_jit.estimation.states.ensemble import StatesResult
     from occupy_jit.files.output.transaction import Outputs
     from occupy_jit.reports.runlog import RunLog
@@ -52,6 +59,11 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
         path = os.path.join(folder, RECORD)
         _write_record(found, path, [os.path.basename(name) for name, _ in means], outputs, options, log)
         written.append((path, "record"))
+    if options.report:
+        path = Role.STATES_PAGE.path(Names(folder, "", ""))
+        with log.timed("page"):
+            _write_page(found, path, outputs, log)
+        written.append((path, "page of the states"))
     path = os.path.join(folder, LOG)
     log.files(written)
     log.show_timings()
@@ -89,13 +101,49 @@ def _write_record(found, path, means, outputs, options, log):
     from occupy_jit.runs.one_map import summary
     from occupy_jit.settings import Settings
 
-    told = {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
-            **record_of(found.result, found.maps, found.counts_particles, {"means": means, "whole": found.whole})}
+    told = _told(found, means)
     if found.blocks is not None:
         told["blocks"] = rows_of(found.blocks)
     record = summary.framed(Settings(), options, (), {"model": options.model}, told, log.verdicts, log.warnings)
     with outputs.open(path, "w") as file:
         write_record(file, record)
+
+
+def _told(found, means=()):
+    """What the record and the page say."""
+    return {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
+            **record_of(found.result, found.maps, found.counts_particles, {"means": means, "whole": found.whole})}
+
+
+def _write_page(found, path, outputs, log):
+    from occupy_jit.reports.states_page.page import render
+
+    told = _told(found) | {"without_model": found.blocks is not None, "warnings": log.warnings}
+    with outputs.open(path) as file:
+        file.write(render(told, reports_beside(path, found.maps)))
+
+
+def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:
+    """Relative addresses of the reports of maps that lie beside a page.
+
+    Parameters
+    ----------
+    page : str
+        Path.
+    maps : sequence of str
+        Volumes, as in the tables.
+
+    Returns
+    -------
+    dict
+        Of the volumes that have one; none where two of the same name could be meant.
+    """
+    stems = [stem_of(os.path.basename(name)) for name in maps]
+    number = Counter(stems)
+    paths = {name: Role.REPORT.path(Names(os.path.dirname(page), stem, ""))
+             for name, stem in zip(maps, stems, strict=True) if stem and number[stem] == 1}
+    return {name: "./" + quote(os.path.basename(path), errors="surrogateescape")
+            for name, path in paths.items() if os.path.exists(path)}
 
 
 def tell(result: StatesResult, has_particles: bool, log: RunLog) -> None:

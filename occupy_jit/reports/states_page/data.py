@@ -1,0 +1,97 @@
+"""The numbers of a page of states, packed for its scripts."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+STEP = 0.001
+"""Occupancies and errors are kept to this: a tenth of a usual error or less."""
+
+UNKNOWN = -32768
+_LIMIT = 32767
+
+
+def packed(matrix: list[list[float | None]]) -> str:
+    """A matrix as base64 of little-endian 16-bit integers, in steps of `STEP`.
+
+    Parameters
+    ----------
+    matrix : list of list of float or None
+        None is not known.
+
+    Returns
+    -------
+    str
+        Row by row; what is not known is `UNKNOWN`.
+    """
+    values = np.array(matrix, dtype=float)
+    steps = np.clip(np.round(np.nan_to_num(values, nan=0.0) / STEP), -_LIMIT, _LIMIT)
+    return base64.b64encode(np.where(np.isfinite(values), steps, UNKNOWN).astype("<i2").tobytes()).decode()
+
+
+def leaves(tree: list[dict[str, Any]], number: int) -> list[int]:
+    """Leaves of a tree from one side to the other, so that no branches cross.
+
+    Parameters
+    ----------
+    tree : list of dict
+        Merges, as in SciPy's linkage.
+    number : int
+        Of leaves.
+
+    Returns
+    -------
+    list of int
+        All leaves; where merges are missing the trees follow each other.
+    """
+    below, merged = [[k] for k in range(number)], set()
+    for merge in tree:
+        below.append(below[merge["one"]] + below[merge["other"]])
+        merged |= {merge["one"], merge["other"]}
+    return [leaf for node, found in enumerate(below) if node not in merged for leaf in found]
+
+
+def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
+    """What the scripts of the page need.
+
+    Parameters
+    ----------
+    record : dict
+        As `occupy_jit.runs.states.states_record.record_of` gives it.
+    reports : dict
+        Relative address of the report of each volume that has one.
+    """
+    parts = [part["part"] for part in record["parts"]]
+    volumes = [volume["map"] for volume in record["volumes"]]
+    number = {name: k for k, name in enumerate(parts)}
+    kinds = sorted({row["relation"] for row in record["order"]})
+    found, continuum = record["occupancy"], record["continuum"]
+    return {
+        "kind": record["kind"], "threshold": record["threshold"], "step": STEP, "unknown": UNKNOWN,
+        "parts": parts, "atoms": [part["atoms"] for part in record["parts"]], "volumes": volumes,
+        "state": [volume["state"] - 1 for volume in record["volumes"]],
+        "reports": [reports.get(name) for name in volumes],
+        "states": [{"share": row["share"], "volumes": row["volumes"]} for row in record["states"]],
+        "calls": [_calls(row, parts) for row in record["states"]],
+        "of_volumes": packed(found["of_volumes"]), "se_of_volumes": packed(found["se_of_volumes"]),
+        "of_states": packed(found["of_states"]), "se_of_states": packed(found["se_of_states"]),
+        "volume_tree": _tree(record["volume_tree"]), "part_tree": _tree(record["part_tree"]),
+        "volume_leaves": leaves(record["volume_tree"], len(volumes)),
+        "part_leaves": leaves(record["part_tree"], len(parts)), "relations": kinds,
+        "order": [[number[row["part"]], number[row["other"]], kinds.index(row["relation"]), row["evidence"],
+                   row["states"]] for row in record["order"]],
+        "coordinate": None if record["kind"] != "continuous" else [row[0] for row in continuum["coordinates"]],
+    }
+
+
+def _calls(row, parts):
+    """Calls of a state, one letter a part."""
+    present, absent = set(row["present"]), set(row["absent"])
+    return "".join("p" if part in present else "a" if part in absent else "u" for part in parts)
+
+
+def _tree(merges):
+    return [[merge["one"], merge["other"], merge["height"]] for merge in merges]

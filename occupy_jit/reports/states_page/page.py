@@ -1,0 +1,95 @@
+"""The page of states: one HTML file that shows an ensemble of volumes, without a network.
+
+It shares the looks of the report of one map. Tables and the graph are plain HTML; what moves is drawn by one script,
+which a content security policy names by its digest.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from occupy_jit.reports import colours
+from occupy_jit.reports.page import page as report
+from occupy_jit.reports.states_page import data, graph, words
+
+_SCRIPTS = ("states.js", "heat.js", "plots.js", "start.js")
+_RELATIONS_SHOWN = 60
+
+
+def render(record: dict[str, Any], reports: dict[str, str] | None = None) -> bytes:
+    """The page of states.
+
+    Parameters
+    ----------
+    record : dict
+        As `occupy_jit.runs.states.states_record.record_of` gives it, with ``left_out``.
+    reports : dict, optional
+        Relative address of the report of each volume that has one.
+
+    Returns
+    -------
+    bytes
+        HTML.
+    """
+    script, said = _script(), words.sentences(record)
+    text = _environment().get_template("states.html.j2").render(
+        program=report.PROGRAM, css=report.asset("report.css"), more_css=_asset("states.css"), script=script,
+        script_hash=Markup(report.policy_hash(script)), strong=said[0], rest=" ".join(said[1:]), record=record,
+        note=words.shares_note(record), states=[_state(row) for row in record["states"]],
+        graph=Markup(graph.drawing(record)), order=record["order"][:_RELATIONS_SHOWN],
+        more_order=max(0, len(record["order"]) - _RELATIONS_SHOWN), rows=_cells(record),
+        methods=words.methods(record, report.PROGRAM), stops=colours.SCALE,
+        payload=data.payload(record, reports or {}) | {"stops": colours.SCALE})
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _state(row):
+    se = "" if row["se"] is None else f" ± {100 * row['se']:.0f}"
+    return row | {"percent": "–" if row["share"] is None else f"{100 * row['share']:.0f}{se}",
+                  "composition": words.composition(row, 12),
+                  "particles": "–" if row["particles"] is None else f"{row['particles']:,.0f}"}
+
+
+def _cells(record):
+    """The heat map of states as a table."""
+    called = [{part: call for call in ("present", "absent", "undecided") for part in row[call]}
+              for row in record["states"]]
+    found = record["occupancy"]
+    return [{"part": part["part"], "atoms": part["atoms"],
+             "cells": [_cell(values[k], errors[k], calls[part["part"]]) for values, errors, calls in
+                       zip(found["of_states"], found["se_of_states"], called, strict=True)]}
+            for k, part in enumerate(record["parts"])]
+
+
+def _cell(value, error, call):
+    if value is None:
+        return {"text": "–", "call": call}
+    return {"text": f"{value:.2f}" + ("" if error is None else f" ± {error:.2f}"), "call": call}
+
+
+@cache
+def _environment():
+    return jinja2.Environment(loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
+                              trim_blocks=True)
+
+
+@cache
+def _read(name):
+    return resources.files("occupy_jit.reports.states_page").joinpath("assets", name).read_text("utf-8")  # pyright: ignore[reportCallIssue]
+
+
+def _asset(name):
+    text = _read(name).strip()
+    assert "</" not in text, name
+    return Markup(text)
+
+
+@cache
+def _script():
+    """All scripts as one, that shares no names with anything else."""
+    return Markup('"use strict";(() => {\n' + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();")

@@ -1,0 +1,283 @@
+"""The page of states: what is packed, what is said, what is safe; and the page in a real browser."""
+
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jinja2")
+
+from occupy_jit.reports.states_page import data, graph, page, words
+from tests.reports.sample import HOSTILE
+from tests.reports.states_sample import record
+from tests.reports.test_browser import chromium  # noqa: F401 (a fixture)
+
+
+def payload_of(html):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
+
+
+def test_numbers_survive_to_half_a_step_and_the_unknown_stays_unknown():
+    values = np.random.default_rng(0).uniform(-2, 3, (5, 7)).tolist()
+    values[2][3] = None
+    steps = np.frombuffer(base64.b64decode(data.packed(values)), "<i2").reshape(5, 7)
+    assert steps[2, 3] == data.UNKNOWN
+    for (k, row) in enumerate(values):
+        for (j, value) in enumerate(row):
+            assert value is None or abs(steps[k, j] * data.STEP - value) <= data.STEP / 2 + 1e-12
+
+
+def test_a_number_too_large_is_kept_apart_from_the_unknown():
+    steps = np.frombuffer(base64.b64decode(data.packed([[1e9, -1e9, None]])), "<i2")
+    assert steps[0] > 0 and steps[1] < 0 and data.UNKNOWN not in steps[:2] and steps[2] == data.UNKNOWN
+
+
+def test_leaves_of_a_merge_stand_side_by_side():
+    tree = [{"one": 0, "other": 3}, {"one": 1, "other": 4}, {"one": 5, "other": 6}]
+    order = data.leaves(tree, 5)
+    assert sorted(order) == list(range(5))
+    assert abs(order.index(0) - order.index(3)) == 1 and abs(order.index(1) - order.index(4)) == 1
+    assert sorted(data.leaves(tree[:1], 5)) == list(range(5))
+    assert data.leaves([], 2) == [0, 1]
+
+
+def test_the_head_names_states_shares_and_undecided_parts():
+    said = " ".join(words.sentences(record()))
+    assert said.startswith("3 states. State 1 (33 % of volumes): all parts present. State 2 (33 % of volumes): "
+                           "without D.")
+    assert "State 3 (33 % of volumes): without C, D; undecided B." in said
+
+
+def test_one_state_and_a_continuous_family_are_said_to_be_that():
+    one = record(states=1) | {"graph": []}
+    assert words.sentences(one)[0] == "One state:" and graph.drawing(one) == ""
+    family = record() | {"kind": "continuous", "continuum": {"directions": 2, "coordinates": [[k, 0] for k in
+                                                                                              range(12)]}}
+    assert "neighbourhoods" in " ".join(words.sentences(family))
+    html = page.render(family).decode()
+    assert "graphsvg" not in html.split("<script>")[0] and payload_of(html)["coordinate"] == list(range(12))
+
+
+def test_shares_of_volumes_are_not_called_populations():
+    assert "no populations" in page.render(record()).decode()
+    assert "no populations" in page.render(record() | {"shares_of": "particles"}).decode()
+
+
+def test_a_column_of_the_graph_is_a_number_of_parts_and_a_long_edge_passes_beside_the_states_between():
+    states = [{"state": k + 1, "present": list("ABCD")[:4 - k]} for k in range(3)]
+    place = graph.layout(states, [{"from": 3, "to": 2}, {"from": 2, "to": 1}, {"from": 3, "to": 1}])
+    assert [place[k][0] for k in (3, 2, 1)] == [0, 1, 2]
+    passage = place[3, 1, 1]
+    assert passage[0] == place[2][0] and passage[1] != place[2][1]
+
+
+def test_the_layout_uncrosses_two_edges_that_can_be_uncrossed():
+    states = [{"state": k, "present": "A" * n} for k, n in ((1, 1), (2, 1), (3, 2), (4, 2))]
+    place = graph.layout(states, [{"from": 1, "to": 4}, {"from": 2, "to": 3}])
+    assert (place[1][1] - place[2][1]) * (place[4][1] - place[3][1]) > 0
+
+
+def test_the_policy_names_the_one_script_and_nothing_is_loaded():
+    html = page.render(record()).decode()
+    script = re.search(r"<script>(.*)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert html.count("<script>") == 1 and not re.search(r"\son\w+=", html.split("<script")[0])
+
+
+def test_names_are_text_wherever_they_stand():
+    told = record(names=("A", "B", "C", HOSTILE)) | {"warnings": [HOSTILE], "left_out": [{"map": HOSTILE,
+                                                                                         "reason": HOSTILE}]}
+    told["volumes"][0]["map"] = HOSTILE
+    html = page.render(told).decode()
+    assert "<img" not in html and html.count("</script>") == 2
+    assert HOSTILE in payload_of(html)["parts"] and payload_of(html)["volumes"][0] == HOSTILE
+
+
+def test_a_thousand_volumes_of_136_parts_stay_below_eight_megabytes():
+    told = record(volumes=1000, names=[f"L{k}" for k in range(136)], states=12)
+    told["order"] = [{"part": f"L{a}", "other": f"L{b}", "relation": "together", "evidence": 0.987654, "states": 12}
+                     for a in range(136) for b in range(a)]
+    assert len(page.render(told)) < 8e6
+
+
+# In a browser ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """Opens a record as a page; collects errors and what it asks of a network."""
+    here = tmp_path_factory.mktemp("states")
+    (here / "report_vol_0.html").write_text("<title>report of volume 0</title>")
+
+    def opened(browser, told, reports=None, **context):
+        path = here / f"{abs(hash(str(told['parts'])))}.html"
+        path.write_bytes(page.render(told, reports))
+        tab = browser.new_context(**context).new_page()
+        tab.troubles = []
+        tab.on("pageerror", lambda error: tab.troubles.append(str(error)))
+        tab.on("console", lambda line: tab.troubles.append(line.text) if line.type == "error" else None)
+        tab.on("request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:"))
+               else tab.troubles.append(asked.url))
+        tab.goto(path.as_uri())
+        tab.wait_for_function("window.occupyStates && window.occupyStates.ready")
+        return tab
+
+    return opened
+
+
+def click_cell(tab, row, column):
+    x, y = tab.evaluate("([r, c]) => { const { frame, heat: { view } } = occupyStates;"
+                        "return [frame.left + (c + .5 - view.x) * view.sx, frame.top + (r + .5 - view.y) * view.sy]; }",
+                        [row, column])
+    tab.locator("#heatover").click(position={"x": x, "y": y})
+
+
+def said(tab):
+    return tab.locator("#chosen").inner_text()
+
+
+@pytest.mark.browser
+def test_cell_state_sort_filter_and_keys_do_what_they_say(chromium, shown):  # noqa: F811
+    told = record()
+    tab = shown(chromium(), told, {"vol_0.mrc": "./report_vol_0.html"})
+    heat = "occupyStates.heat"
+    tab.select_option("#sortrows", "name")
+    tab.select_option("#sortcolumns", "name")
+    click_cell(tab, 3, 1)
+    value, error = told["occupancy"]["of_volumes"][1][3], told["occupancy"]["se_of_volumes"][1][3]
+    assert said(tab).startswith(f"D in vol_1.mrc, state 2: {value:.2f} ± {error:.2f}, absent")
+    assert tab.locator("#partname").evaluate("s => s.selectedOptions[0].text") == "D"
+    assert tab.locator("tr.chosen").get_attribute("data-state") == "2"
+    assert tab.locator("#partsays").inner_text() == "present in 4, absent in 8, undecided in 0 of 12 volumes"
+    tab.locator("#heatover").press("ArrowUp")
+    tab.locator("#heatover").press("ArrowLeft")
+    assert said(tab).startswith("C in vol_0.mrc, state 1") and "Open its report" in said(tab)
+    before = tab.evaluate(f"{heat}.view.sx")
+    tab.locator("#heatover").press("+")
+    assert tab.evaluate(f"{heat}.view.sx") > before
+    tab.locator("#heatover").press("0")
+    assert tab.evaluate(f"{heat}.view.sx") == before
+    tab.select_option("#sortrows", "size")
+    assert tab.evaluate(f"{heat}.rows") == [3, 2, 1, 0]
+    tab.fill("#filtercolumns", "vol_11")
+    assert tab.evaluate(f"{heat}.columns") == [11]
+    tab.fill("#filtercolumns", "nothing")
+    assert said(tab) == "Nothing passes the filters."
+    tab.fill("#filtercolumns", "")
+    tab.locator("tr[data-state='3']").click()
+    assert "2 present" not in tab.locator("#stateinfo").inner_text()
+    assert tab.locator("#stateinfo").inner_text() == "State 3: 1 parts present, 2 absent, 1 undecided."
+    tab.locator("g.node[data-state='2']").focus()
+    tab.keyboard.press("Enter")
+    assert tab.locator("#stateinfo").inner_text().startswith("State 2:")
+    tab.select_option("#columns", "states")
+    click_cell(tab, 0, 1)
+    assert said(tab).startswith("D in state 2: 0.00 ± 0.03, absent")
+    assert "only with" in tab.locator("#pairsays").inner_text()
+    tab.select_option("#pairx", "0")
+    assert tab.locator("#pairsays").inner_text() == "No sure relation of these two parts."
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_enter_opens_the_report_of_a_volume(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(), {"vol_0.mrc": "./report_vol_0.html"})
+    tab.select_option("#sortcolumns", "name")
+    click_cell(tab, 0, 0)
+    tab.locator("#heatover").press("Enter")
+    tab.wait_for_url("**/report_vol_0.html")
+
+
+@pytest.mark.browser
+def test_colours_of_cells_are_those_of_the_report_and_the_undecided_are_hatched(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record())
+    tab.select_option("#columns", "states")
+    tab.select_option("#sortrows", "name")
+    pixels = tab.evaluate("(() => { const p = occupyStates.heat.picture; return [...p.getContext('2d').getImageData("
+                          "0, 0, p.width, p.height).data]; })()")
+    picture = np.array(pixels, np.uint8).reshape(16, 12, 4)[..., :3]
+    assert (picture[:4, :4] == [0x4d, 0x6e, 0xdf]).all()  # full
+    assert (picture[12:, 4:8] == [0xcc, 0x39, 0x20]).all()  # absent
+    assert len(np.unique(picture[4:8, 8:].reshape(-1, 3), axis=0)) == 2  # undecided
+
+
+@pytest.mark.browser
+def test_downloads_hold_what_is_shown(chromium, shown):  # noqa: F811
+    told = record(names=("A", "B", "C", "=cmd()"))
+    tab = shown(chromium(), told)
+    rows = tab.evaluate("occupyStates.tables('occupancies')").splitlines()
+    assert rows[0] == "map,A,B,C,'=cmd()"
+    found = np.array([[float(cell) for cell in row.split(",")[1:]] for row in rows[1:]])
+    assert np.abs(found - told["occupancy"]["of_volumes"]).max() <= data.STEP / 2 + 1e-6
+    for button, name in (("#heatsvg", "heat_map.svg"), ("#heatpng", "heat_map.png"),
+                         ("#graphsave", "graph_of_states.svg"), ("#graphpng", "graph_of_states.png"),
+                         ("button[data-csv=order]", "order.csv")):
+        with tab.expect_download() as got:
+            tab.locator(button).click()
+        assert got.value.suggested_filename == name
+        content = got.value.path().read_bytes()
+        assert content.startswith(b"\x89PNG" if name.endswith("png") else b"<svg" if name.endswith("svg") else b"part")
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_names_run_no_scripts(chromium, shown):  # noqa: F811
+    told = record(names=("A", "B", "C", HOSTILE))
+    told["volumes"][0]["map"] = HOSTILE
+    tab = shown(chromium(), told)
+    tab.on("dialog", lambda dialog: tab.troubles.append(dialog.message))
+    tab.select_option("#sortrows", "size")
+    click_cell(tab, 0, 0)
+    assert tab.locator("img").count() == 0 and HOSTILE in said(tab)
+    tab.wait_for_timeout(100)
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_a_phone_is_not_scrolled_sideways_and_a_tap_chooses(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(), viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True,
+                color_scheme="dark")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    x, y = tab.evaluate("(() => { const { frame, heat: { view } } = occupyStates;"
+                        "return [frame.left + .5 * view.sx, frame.top + 2.5 * view.sy]; })()")
+    before = said(tab)
+    tab.locator("#heatover").tap(position={"x": x, "y": y})
+    assert said(tab) != before
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_paper_is_light_and_has_the_table_unfolded(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(), color_scheme="dark")
+    assert not tab.locator("#calltable").is_visible()
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator("#calltable").is_visible()
+    assert tab.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--card').trim()") == "#ffffff"
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not tab.locator("#calltable").is_visible()
+    assert tab.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.browser
+def test_a_thousand_volumes_are_ready_in_two_seconds_and_move_without_stutter(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(volumes=1000, names=[f"L{k}" for k in range(136)], states=12))
+    assert tab.evaluate("occupyStates.time") < 2000
+    frames = tab.evaluate("""async () => {
+      const { heat } = occupyStates, over = document.querySelector("#heatover"), box = over.getBoundingClientRect();
+      const times = [];
+      over.focus();
+      for (let k = 0; k < 40; k++) {
+        const begin = performance.now(), place = { clientX: box.left + 100 + 10 * k, clientY: box.top + 100 + 5 * k };
+        over.dispatchEvent(new PointerEvent("pointermove", place));
+        over.dispatchEvent(new WheelEvent("wheel", { ...place, deltaY: k < 20 ? -60 : 60, cancelable: true }));
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        times.push((performance.now() - begin) / 2);
+      }
+      return times; }""")
+    assert np.median(frames) <= 50
