@@ -193,7 +193,7 @@ def test_volumes_that_are_not_aligned_are_refused_or_left_out(folder, tmp_path):
     (["-i", "{v}", "--model", "{m}", "--states", "0"], 2, "at least 1"),
     (["-i", "{v}", "--model", "{m}", "--states", "--array"], 2, "--collect"),
     (["-i", "{v}", "--model", "{m}", "--states", "20"], 2, "20 states of 9 volumes"),
-    (["--collect", "{v}", "--states"], 3, "not a table of maps"),
+    (["--collect", "{v}", "--states"], 3, "no table of maps"),
     (["-i", "{v}/vol_0.mrc", "{v}/vol_0.mrc", "{v}/vol_0.mrc", "--model", "{m}", "--states"], 3, "the same map"),
 ])
 def test_what_cannot_be_is_said_in_one_line(folder, tmp_path, words, status, told):

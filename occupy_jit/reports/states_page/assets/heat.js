@@ -112,7 +112,7 @@ function draw() {
   const begin = performance.now(), pen = sized($("#heatmain")), v = HEAT.view, source = picture();
   const n = Math.min(HEAT.columns.length - v.x, frame.width / v.sx), m = Math.min(HEAT.rows.length - v.y, frame.height / v.sy);
   if (n > 0 && m > 0) {
-    pen.imageSmoothingEnabled = v.sx < CELL || v.sy < CELL;
+    pen.imageSmoothingEnabled = Math.min(v.sx, v.sy) < 1.5 || Math.max(v.sx, v.sy) < CELL;
     pen.drawImage(source, v.x * CELL, v.y * CELL, n * CELL, m * CELL, frame.left, frame.top, n * v.sx, m * v.sy);
   }
   labels(pen, n, m);
