@@ -1,9 +1,13 @@
 """The page of states: what is packed, what is said, what is safe; and the page in a real browser."""
 
 import base64
+import configparser
+import fnmatch
 import hashlib
 import json
+import pathlib
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -104,6 +108,16 @@ def test_a_thousand_volumes_of_136_parts_stay_below_eight_megabytes():
     told["order"] = [{"part": f"L{a}", "other": f"L{b}", "relation": "together", "evidence": 0.987654, "states": 12}
                      for a in range(136) for b in range(a)]
     assert len(page.render(told)) < 8e6
+
+
+def test_packages_carry_every_template_style_and_script():
+    root = pathlib.Path(__file__).parents[2]
+    settings = configparser.ConfigParser()
+    settings.read(root / "setup.cfg")
+    patterns = settings["options.package_data"]["occupy_jit"].split()
+    assets = [path.relative_to(root / "occupy_jit").as_posix() for path in root.glob("occupy_jit/reports/*/assets/*")]
+    assert len(assets) > 10
+    assert [name for name in assets if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 # In a browser ---------------------------------------------------------------------------------------------------------
@@ -281,3 +295,27 @@ def test_a_thousand_volumes_are_ready_in_two_seconds_and_move_without_stutter(ch
       }
       return times; }""")
     assert np.median(frames) <= 50
+
+
+@pytest.mark.browser
+def test_firefox_shows_the_same(tmp_path):
+    executable = shutil.which("firefox-esr") or shutil.which("firefox")
+    if executable is None or shutil.which("xvfb-run") is None:
+        pytest.skip("firefox-esr or xvfb-run is not installed: the page was NOT opened in Firefox")
+    from tests.reports.marionette import Firefox
+
+    (tmp_path / "states.html").write_bytes(page.render(record()))
+    browser = Firefox(executable)
+    try:
+        browser.open(tmp_path / "states.html")
+        browser.wait_for("window.occupyStates && window.occupyStates.ready")
+        assert browser.evaluate("document.querySelector('#chosen').textContent").startswith("D in vol_0.mrc, state 1")
+        browser.evaluate("document.querySelector('#heatover').dispatchEvent(new KeyboardEvent('keydown', "
+                         "{ key: 'ArrowUp' }))")
+        assert browser.evaluate("document.querySelector('#chosen').textContent").startswith("C in vol_0.mrc")
+        browser.evaluate("document.querySelector(\"tr[data-state='3']\").click()")
+        assert browser.evaluate("document.querySelector('#stateinfo').textContent").startswith("State 3:")
+        assert browser.evaluate("document.querySelectorAll('#strip path').length") > 4
+        assert browser.evaluate("occupyStates.heatSvg()").startswith("<svg")
+    finally:
+        browser.close()
