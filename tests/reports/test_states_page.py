@@ -276,6 +276,11 @@ def test_paper_is_light_and_has_the_table_unfolded(chromium, shown):  # noqa: F8
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not tab.locator("#calltable").is_visible()
     assert tab.pdf().startswith(b"%PDF")
+    tab.set_viewport_size({"width": 720, "height": 1000})
+    tab.emulate_media(media="print")
+    assert [button.is_visible() for button in tab.locator("#states th button").all()] == 3 * [True]
+    assert not tab.locator("#fit").is_visible()
+    assert tab.locator("#graphsvg").bounding_box()["width"] <= 720
 
 
 @pytest.mark.browser
