@@ -200,6 +200,23 @@ def test_cell_state_sort_filter_and_keys_do_what_they_say(chromium, shown):  # n
 
 
 @pytest.mark.browser
+def test_the_name_of_a_row_chooses_its_part_and_leaves_the_volume_also_after_zooming(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record())
+    tab.select_option("#sortrows", "name")
+    tab.select_option("#sortcolumns", "name")
+    click_cell(tab, 3, 2)
+    for _ in range(6):
+        tab.locator("#heatover").press("+")
+    x, y, part = tab.evaluate("(() => { const { frame, heat: { view, rows } } = occupyStates, r = Math.ceil(view.y);"
+                              "return [frame.left + frame.width + 9, frame.top + (r + .5 - view.y) * view.sy, rows[r]];"
+                              "})()")
+    assert part != 3
+    tab.locator("#heatover").click(position={"x": x, "y": y})
+    assert said(tab).startswith(f"{'ABCD'[part]} in vol_2.mrc")
+    assert tab.locator("#partname").evaluate("s => s.selectedOptions[0].text") == "ABCD"[part]
+
+
+@pytest.mark.browser
 def test_enter_opens_the_report_of_a_volume(chromium, shown):  # noqa: F811
     tab = shown(chromium(), record(), {"vol_0.mrc": "./report_vol_0.html"})
     tab.select_option("#sortcolumns", "name")

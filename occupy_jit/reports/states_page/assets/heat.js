@@ -200,8 +200,8 @@ function words(row, column) {
 function cellAt(event) {
   const box = $("#heat").getBoundingClientRect(), v = HEAT.view, px = event.clientX - box.left, py = event.clientY - box.top;
   const column = Math.floor(v.x + (px - frame.left) / v.sx), row = Math.floor(v.y + (py - frame.top) / v.sy);
-  const inside = row >= 0 && row < HEAT.rows.length && py >= frame.top;
-  return { px, py, row: inside ? row : -1, column: px >= frame.left && column >= 0 && column < HEAT.columns.length ? column : -1 };
+  const inside = row >= 0 && row < HEAT.rows.length && py >= frame.top && py < frame.top + frame.height;
+  return { px, py, row: inside ? row : -1, column: px >= frame.left && px < frame.left + frame.width && column >= 0 && column < HEAT.columns.length ? column : -1 };
 }
 
 function tell() {
