@@ -201,7 +201,7 @@ def test_cell_state_sort_filter_and_keys_do_what_they_say(chromium, shown):  # n
 
 @pytest.mark.browser
 def test_the_name_of_a_row_chooses_its_part_and_leaves_the_volume_also_after_zooming(chromium, shown):  # noqa: F811
-    tab = shown(chromium(), record())
+    tab = shown(chromium(), record(volumes=60))
     tab.select_option("#sortrows", "name")
     tab.select_option("#sortcolumns", "name")
     click_cell(tab, 3, 2)
@@ -211,6 +211,8 @@ def test_the_name_of_a_row_chooses_its_part_and_leaves_the_volume_also_after_zoo
                               "return [frame.left + frame.width + 9, frame.top + (r + .5 - view.y) * view.sy, rows[r]];"
                               "})()")
     assert part != 3
+    # there are columns beyond the edge of the view
+    assert tab.evaluate("60 - occupyStates.heat.view.x > 1 + occupyStates.frame.width / occupyStates.heat.view.sx")
     tab.locator("#heatover").click(position={"x": x, "y": y})
     assert said(tab).startswith(f"{'ABCD'[part]} in vol_2.mrc")
     assert tab.locator("#partname").evaluate("s => s.selectedOptions[0].text") == "ABCD"[part]
