@@ -51,7 +51,7 @@ def test_report_and_record_say_the_same(maps, tmp_path):
     assert f"{record['results']['full_scale']:.6g}" in text and summary["sentence"] in text
     assert [v["id"] for v in json_of(html, "meta")["volumes"]] == ["input", "scale", "confidence", "modified"]
     bands = record["results"]["bands"]
-    assert "Signal and noise by resolution" in text and text.count("Amplification by resolution band") == 1
+    assert "Signal and noise by resolution" in text and text.count("Amplification of each resolution band") == 1
     assert len(bands) == 8 and tree.elements.count("svg") == 4
     # one blob of two has 0.3 of the other
     assert 0.2 < core["weaker_than_half"] < 0.7
