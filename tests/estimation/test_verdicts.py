@@ -101,7 +101,7 @@ CASES = [
     (small, [], {"kernel-large"}, set()),
     (plain, ["--kernel-size", "9"], {"kernel-large"}, set()),
     (plain, ["--no-confidence"], {"confidence-everything"}, set()),
-    (plain, ["--hedge-confidence", "100000"], set(), set()),
+    (plain, ["--hedge-confidence", "100"], set(), set()),
     (plain, ["--noise-floor", "100"], {"noise-floor-ignored"}, set()),
 ]
 
