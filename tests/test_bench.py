@@ -35,6 +35,7 @@ def test_rows_in_this_process(capsys, monkeypatch):
         assert (row["theirs"] == "absent") == (row["ratio"] == "-")
 
 
+@pytest.mark.slow
 @compiled
 def test_original_is_what_the_variable_says(capsys, monkeypatch, tmp_path):
     # Stands for the original: copies the map under the name of a scale map.

@@ -305,6 +305,7 @@ def test_nothing_is_overwritten_that_should_not(prepare, good, tmp_path):
     assert listing(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_output_directories_that_cannot_be(good, tmp_path):
     """Status 1, one line, nothing written, and told before anything is estimated."""
     here = tmp_path / "here"
@@ -466,6 +467,7 @@ NAMES = ["two words.mrc", "it's \"quoted\".map", "many.dots.in.name.mrc", "Ångs
          "x.mrc.gz", "y.map.bz2", "compressed_without_suffix", "gz_named_plain.mrc.gz", "l" * 230 + ".mrc"]
 
 
+@pytest.mark.slow
 def test_names(tmp_path):
     """Any name works, nothing in it is taken for a command, and what is written is named after it."""
     here = tmp_path / "here"
@@ -506,6 +508,7 @@ def test_a_name_that_is_no_text(tmp_path):
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.slow
 def test_output_names(good, tmp_path):
     """-o takes a name with or without the suffix of a map; an existing output is replaced, others are left alone."""
     here = tmp_path / "here"

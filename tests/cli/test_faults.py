@@ -311,6 +311,7 @@ def test_a_refused_map_does_not_wait_for_the_compiler(folder, tmp_path):
 # --- surroundings that are odd ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1000000"])
 def test_a_number_of_threads_that_is_none(value, folder, whole, tmp_path):
     ran = run("-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path, env={"NUMBA_NUM_THREADS": value})

@@ -143,6 +143,7 @@ def _finished(out):
             if (out / path.name.replace("scale_", "occupy_").replace(".mrc", ".json")).exists()]
 
 
+@pytest.mark.slow
 def test_what_makes_a_finished_map_unfinished(maps):
     def again(*more):
         ran = run("-i", "in/a.mrc", "in/b.mrc", "--output-dir", "out", "--resume", *more, cwd=here)
@@ -219,6 +220,7 @@ def test_refused_before_anything_is_written(maps, names, words):
 # dask ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bits(maps):
     pytest.importorskip("distributed", reason="dask is not installed")
     place = maps / "dask"
@@ -273,6 +275,7 @@ def _mirror(server, maps):
     return {"OCCUPY_EMDB_URL": server.url, "OCCUPY_EMDB_DIR": str(maps / "kept"), "http_proxy": "", "all_proxy": ""}
 
 
+@pytest.mark.slow
 def test_an_entry_of_the_emdb(maps, tmp_path):
     with FaultyServer() as server:
         env = _mirror(server, maps)

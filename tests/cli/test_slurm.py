@@ -100,6 +100,7 @@ def test_an_array_that_was_cut_short_is_submitted_again(slurm, maps):
         assert [row["status"] for row in csv.DictReader(file)] == ["done"] * 3 + ["failed"] + ["done"] * 4
 
 
+@pytest.mark.slow
 def test_dask_workers_that_are_jobs(slurm, maps):
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     (maps / "dask").mkdir()

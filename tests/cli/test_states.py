@@ -102,6 +102,7 @@ def test_mean_maps_are_on_one_grey_scale(folder, done):
         assert slope == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_several_workers_give_the_same_bits(folder, done, tmp_path):
     out, _ = done
     ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--output-dir", tmp_path,
@@ -111,6 +112,7 @@ def test_several_workers_give_the_same_bits(folder, done, tmp_path):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_pieces_that_are_fitted(folder, done, tmp_path):
     from occupy_jit.cli.parser import parse
     from occupy_jit.runs.states import run as states
@@ -139,6 +141,7 @@ def test_a_run_goes_on_from_the_pieces_that_are_fitted(folder, done, tmp_path):
     assert not list(tmp_path.glob("states_fit_*"))
 
 
+@pytest.mark.slow
 def test_states_of_an_earlier_run_are_found_without_the_maps(folder, tmp_path):
     import shutil
 
@@ -205,6 +208,7 @@ def test_what_cannot_be_is_said_in_one_line(folder, tmp_path, words, status, tol
     assert not list((tmp_path / "out").glob("states*")) if (tmp_path / "out").exists() else True
 
 
+@pytest.mark.slow
 def test_python_finds_the_same_in_arrays_and_in_files(folder, done):
     out, _ = done
     paths = sorted(str(path) for path in (folder / "volumes").iterdir())

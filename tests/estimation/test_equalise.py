@@ -125,6 +125,7 @@ def test_a_band_without_effect_is_left_out():
 # The map -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @hypothesis_settings(deadline=None, max_examples=15)
 @given(st.tuples(*[st.integers(5, 17)] * 3), st.integers(0, 99),
        st.sampled_from([(Settings(amplify=True), lambda s: 1.0),

@@ -94,6 +94,7 @@ def test_quiet_voxels_are_those_of_the_iteration(shape):
     assert found.quiet_share == np.count_nonzero(quiet_voxels(found)) / naive.inscribed_sphere(shape).sum()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.permutations(range(3)), st.tuples(*[st.booleans()] * 3), st.integers(0, 50))
 def test_turned_and_mirrored_maps_give_the_same(axes, mirrored, seed):
@@ -177,6 +178,7 @@ def test_the_scale_does_not_depend_on_the_solvent_definition():
         assert found.solvent.counts.sum() != plain.solvent.counts.sum()  # it was used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"scale_mode": "resolution"}, {"lowpass_input_angstrom": 1.0},
                                    {"no_confidence": True}])
 def test_what_is_kept_or_overwritten_does_not_change_the_bits(given):

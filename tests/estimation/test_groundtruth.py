@@ -35,6 +35,7 @@ def test_occupancies_of_chains_are_found(estimates):
         assert np.all(np.abs(error) < 2.2 * bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimates", [level for level in LEVELS if level <= 3], indirect=True)
 def test_without_the_noise_floor_it_is_worse(estimates):
     """The floor is what keeps weak chains from reading too much, where there is noise to speak of."""

@@ -293,6 +293,7 @@ def test_even_noise_measured_by_halves_changes_little(made, halves):
     assert variances.shape == made.map.shape and 0.5 < np.median(variances[content]) < 2
 
 
+@pytest.mark.slow
 def test_noise_of_the_bands_is_that_of_the_map_beside_its_halves(made, halves):
     """Sharpened and flattened: the solvent of the map tells nothing, the halves, at its spectrum, all."""
     mean, difference = (halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2

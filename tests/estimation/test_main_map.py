@@ -117,6 +117,7 @@ def test_what_was_changed_by_more_than_a_filter_is_told(made, halves):
     assert halves_of_other_map.LEAST_CORRELATION < correlation < halves_of_other_map.GOOD_CORRELATION
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["other hand", "another molecule", "shifted far"])
 def test_half_maps_of_another_map_are_refused(made, halves, wrong):
     mean = (halves[0] + halves[1]) / 2

@@ -94,6 +94,7 @@ def slowly_read(result, mask):
     return weighted_median([(maximum[inside], weight[inside], np.zeros(inside.sum(), int))]).value, weight
 
 
+@pytest.mark.slow
 def test_it_is_what_the_peaks_inside_of_the_mask_read_at_the_response_of_the_map(made, result):
     name, mask = masks_of(made, 3)[2]
     soft = mask * np.linspace(0.3, 1, mask.shape[0])[:, None, None].astype(np.float32)
@@ -105,6 +106,7 @@ def test_it_is_what_the_peaks_inside_of_the_mask_read_at_the_response_of_the_map
         assert row["occupancy"] == pytest.approx(min(level / result.full_scale, 1), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_with_halves_the_noise_is_that_around_the_region(made):
     """The floor around the peaks of the mask is the unit of what is read there."""
     difference = np.ascontiguousarray((made.map - made.signal)[::-1, :, ::-1])

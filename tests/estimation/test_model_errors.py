@@ -39,6 +39,7 @@ def noise(lattice, seed, spectrum):
     return lattice.at_fit_voxels(np.sqrt(spectrum), np.fft.rfftn(white).astype(np.complex64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longest", [0.0, 40.0])
 def test_the_variance_is_that_of_noise_of_the_spectrum(made, longest):
     lattice, design, step = made

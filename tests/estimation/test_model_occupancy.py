@@ -156,6 +156,7 @@ def test_a_model_that_fits_another_size_of_voxels_alone_is_refused_with_that_siz
         occupancy_of_parts(volume, model, voxel_size=factor * VOXEL)
 
 
+@pytest.mark.slow
 def test_errors_cover_the_truth_as_often_as_they_should():
     deviations = []
     for seed in range(30):

@@ -66,6 +66,7 @@ def test_p_values_are_those_of_student_and_gauss(z, freedom):
 # Classes -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_difference_is_made_up_where_there_is_none(alike):
     found = compare_parts(alike)
     assert len(found.differences) == 4 * 10 and found.significant == []

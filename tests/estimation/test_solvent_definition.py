@@ -18,6 +18,7 @@ def dice(confidence, mask):
     return 2 * (covered & mask).sum() / (covered.sum() + mask.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_content_that_drowns_in_noise_is_found_by_a_rough_mask(seed):
     """Without it some of the content passes for quiet solvent and makes that look more varied than it is."""
@@ -34,6 +35,7 @@ def test_content_that_drowns_in_noise_is_found_by_a_rough_mask(seed):
     assert (judged == 1).mean() < 0.00136
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("level", [1.5, 3.0])
 def test_a_belt_of_strong_noise_is_solvent_where_the_definition_says_so(seed, level):

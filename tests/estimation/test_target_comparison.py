@@ -69,6 +69,7 @@ def measured():
             for volume in maps]
 
 
+@pytest.mark.slow
 def test_no_difference_is_made_up(measured):
     found = compare_targets(measured[:6], list("abcdef"), 0.03)
     assert len(found) == 75 and not any(row.significant for row in found)

@@ -305,6 +305,7 @@ def test_a_write_that_fails_ends_its_checksum(put, tmp_path, monkeypatch):
     assert not (tmp_path / "o.mrc").exists()
 
 
+@pytest.mark.slow
 def test_memory_is_one_map_and_little_more(put, tmp_path):
     # 128^3 is 8.4 MB; int16 stored z fastest needs conversion and transposition, both through slabs (1 MB of int16
     # for 16 sections) and a block of statistics. A second copy of the map would add 8.4 MB.

@@ -89,6 +89,7 @@ def test_raising_voxels_never_lowers_the_value(search, seed):
     assert largest_quantile(raised, edge, tau)[0] >= largest_quantile(volume, edge, tau)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["real", "ties", "constant"])
 def test_the_number_of_threads_changes_nothing(kind, monkeypatch):
     slabs = set()

@@ -96,6 +96,7 @@ def threads_here(task):
     return probes.worker_threads()
 
 
+@pytest.mark.slow
 def test_every_worker_takes_part_and_knows_its_threads(cluster):
     cluster.worker(1)
     cluster.worker(1)
@@ -212,6 +213,7 @@ def slowly(task):
     return task
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_stopped_is_given_up(cluster, monkeypatch):
     """Before the work and in its middle: a bound, then the message; nothing hangs at the end either."""
     monkeypatch.setattr(dask_workers, "_SECONDS_TO_CONNECT", 3)
