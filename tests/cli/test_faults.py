@@ -73,7 +73,8 @@ def check_complete(directory, whole):
 
 def one_line(ran, status=1):
     assert ran.returncode == status, ran.stderr
-    lines = ran.stderr.splitlines()
+    # the small map of these tests has a verdict of its own
+    lines = [line for line in ran.stderr.splitlines() if not line.startswith("OccuPy: warning: ")]
     assert len(lines) == 1 and lines[0].startswith("OccuPy: error: "), ran.stderr
 
 
