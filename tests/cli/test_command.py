@@ -364,7 +364,7 @@ def test_one_bad_map_does_not_stop_the_others(good, tmp_path):
     write(here / "second.mrc", particle(seed=5))
     ran = run("-i", "good.mrc", "text.mrc", "absent.mrc", "cut.mrc", "second.mrc", "--output-dir", "out", cwd=here)
     assert ran.returncode == 3
-    errors = ran.stderr.splitlines()
+    errors = troubles(ran)
     assert len(errors) == 3 and all(line.startswith(LINE) for line in errors)
     table = ran.stdout[ran.stdout.index("2 of 5 maps done"):].splitlines()[1:]
     assert table.pop().split()[:2] == ["wrote", "out/occupy_summary.csv"]
@@ -588,7 +588,7 @@ def test_how_much_is_said(good, tmp_path):
     said = {option: run("-i", "good.mrc", "--output-dir", f"out{option}", *[option][:bool(option)], cwd=here)
             for option in ("--quiet", "", "--verbose")}
     assert all(ran.returncode == 0 and troubles(ran) == [] for ran in said.values())
-    verdict = "OccuPy: warning: good.mrc: the kernel (7 voxels) is larger than a tenth of the box"
+    verdict = "OccuPy: warning: good.mrc: the ball (7 voxels) is larger than a tenth of the box"
     assert all(ran.stderr.count(verdict) == 1 and verdict not in ran.stdout for ran in said.values())
     lengths = [len(ran.stdout) for ran in said.values()]
     assert lengths[0] == 0 < lengths[1] < lengths[2]

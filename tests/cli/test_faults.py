@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.cli import main as cli_main
-from tests.command import command, environment, listing, particle, run, values, write
+from tests.command import command, environment, listing, particle, run, troubles, values, write
 from tests.files.test_header_fuzz import LEAVES
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "7"))
@@ -73,8 +73,7 @@ def check_complete(directory, whole):
 
 def one_line(ran, status=1):
     assert ran.returncode == status, ran.stderr
-    # the small map of these tests has a verdict of its own
-    lines = [line for line in ran.stderr.splitlines() if not line.startswith("OccuPy: warning: ")]
+    lines = troubles(ran)
     assert len(lines) == 1 and lines[0].startswith("OccuPy: error: "), ran.stderr
 
 

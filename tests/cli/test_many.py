@@ -67,7 +67,7 @@ def test_processes_give_the_same_bits(maps):
     ran = run("-i", "in", "--output-dir", "jobs", "--jobs", "2", cwd=maps)
     assert ran.returncode == 3 and "6 of 7 maps done" in ran.stdout
     assert len(troubles(ran)) == 1 and "text.mrc" in troubles(ran)[0]
-    assert "OccuPy: warning: 6 maps (in/m0.mrc, in/m1.mrc, in/m2.mrc and 3 more): the kernel (7" in ran.stderr
+    assert "OccuPy: warning: 6 maps (in/m0.mrc, in/m1.mrc, in/m2.mrc and 3 more): the ball (7" in ran.stderr
     assert sum(line.startswith("[") for line in ran.stdout.splitlines()) == 6, "a line for every map"
     assert _maps_and_tables(maps / "jobs") == _maps_and_tables(maps / "one")
 

@@ -93,7 +93,7 @@ def test_counts_go_by_name_in_any_form(written):
     assert particles.count.tolist() == [10, 20, 30] and particles.volume is None
     with pytest.raises(InputError, match="does not tell the particles of .*class003"):
         read_particles([written("few.csv", b"run_it025_class002,20\nrun_it025_class001,1\n")], VOLUMES)
-    for wrong, told in ((b"a,1\nb,x\n", "line 2"), (b"a,1\na,2\n", "twice"), (b"a,-1\n", "is not a number of particles"),
+    for wrong, told in ((b"a,1\nb,x\n", "line 2"), (b"a,1\na,2\n", "twice"), (b"a,-1\n", "not a number of particles"),
                         (b"", "no rows")):
         with pytest.raises(InputError, match=told):
             read_particles([written("wrong.csv", wrong)], VOLUMES)

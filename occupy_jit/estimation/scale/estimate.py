@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from occupy_jit.errors import InputError
 from occupy_jit.estimation import flexibility
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.modification import equalise
@@ -125,8 +126,15 @@ def run_estimate(inputs: Inputs) -> Result:
         return replace(result, verdicts=verdicts(result))
 
 
+LEAST_EDGE = 8
+"""Voxels along an axis below which there is no room for content and solvent."""
+
+
 def _without_hot_voxels(inputs):
-    """The inputs with a map that hot voxels do not lead astray."""
+    """The inputs with a map that is large enough, and that hot voxels do not lead astray."""
+    if min(inputs.volume.shape) < LEAST_EDGE:
+        shape = " x ".join(str(n) for n in inputs.volume.shape)
+        raise InputError(f"the map has {shape} voxels: at least {LEAST_EDGE} along each axis are needed")
     volume, number = hot_voxels.without_hot_voxels(inputs.volume, inputs.room.volume)
     if not number:
         return inputs

@@ -39,10 +39,6 @@ from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.inputs import Inputs
 
-LEAST_EDGE = 8
-"""Voxels along an axis below which there is no room for content and solvent."""
-
-
 @dataclass(frozen=True)
 class LowPassed:
     """The map after its low-pass.
@@ -222,9 +218,6 @@ def require_content(volume: np.ndarray, known: tuple[float, float] | None = None
     InputError
         Values are not finite, all equal, or not fit for single precision.
     """
-    if min(volume.shape) < LEAST_EDGE:
-        shape = " x ".join(str(n) for n in volume.shape)
-        raise InputError(f"{what} has {shape} voxels: at least {LEAST_EDGE} along each axis are needed")
     lowest, highest, not_finite = moments.volume_range(volume) if known is None else (*known, 0)
     if not_finite:
         raise InputError(f"{not_finite} voxels are NaN or infinite: repair the map first")
