@@ -24,7 +24,7 @@ def warm_cache():
         directory = tempfile.mkdtemp(prefix="occupy-test-")
         atexit.register(shutil.rmtree, directory, True)
         os.chmod(directory, 0o755)  # for tests that run as another user
-    subprocess.run([sys.executable, "-m", "occupy_jit", "--warm-up", "--quiet"], check=True, timeout=SECONDS,
+    subprocess.run([sys.executable, "-m", "occupy_jit", "--warm-up", "--quiet"], check=True, timeout=3 * SECONDS,
                    env={**os.environ, "OCCUPY_CACHE_DIR": directory, "PYTHONPATH": ROOT})
     return directory
 

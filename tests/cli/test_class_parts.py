@@ -40,7 +40,7 @@ def test_the_part_that_differs_is_named_and_no_other(ran):
     assert [(row["part"], row["more"], row["less"]) for row in sure] == [("B", "run_class001", "run_class002")]
     assert abs(float(sure[0]["difference"]) - 0.6) < 3 * float(sure[0]["se"])
     assert "parts that differ between classes" in said and "occupancy 1, in all classes: A, D" in said
-    assert "corrected for 5 comparisons (Holm)" in said
+    assert "corrected for 5 comparisons (Holm, family-wise error rate 5%)" in said
 
 
 def test_long_and_wide_table_and_record_say_the_same(ran):

@@ -77,6 +77,15 @@ def one_line(ran, status=1):
     assert len(lines) == 1 and lines[0].startswith("OccuPy: error: "), ran.stderr
 
 
+def without_verdict(errors):
+    """Lines of standard error, but for the verdict that every small map of these tests calls for."""
+    return [line for line in errors.splitlines() if "larger than a tenth of the box" not in line]
+
+
+def interrupted(errors):
+    return without_verdict(errors) == ["OccuPy: error: interrupted; nothing incomplete was left"]
+
+
 # --- no room ----------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +252,7 @@ def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_pa
             assert not temporaries, where
             assert not there or set(there) == set(whole), where
             if child.returncode in (130, 143) and moment > first_message:
-                assert errors == "OccuPy: error: interrupted; nothing incomplete was left\n", where
+                assert interrupted(errors), where
         if child.returncode == 0:
             assert set(there) == set(whole)
     if MOMENTS > 4:
@@ -281,7 +290,7 @@ def test_signals_between_two_outputs(number, status, folder, tmp_path):
     if number == signal.SIGKILL:
         assert len(there) == 3 and all(name.startswith(".") and name.endswith(".tmp") for name in there)
     else:
-        assert ran.stderr == "OccuPy: error: interrupted; nothing incomplete was left\n" and there == []
+        assert interrupted(ran.stderr) and there == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -297,7 +306,7 @@ def test_signals_while_kernels_are_compiled(number, folder, tmp_path):
         child.send_signal(number)
         _, errors = child.communicate(timeout=120)
     assert child.returncode == 128 + number, errors
-    assert errors == "OccuPy: error: interrupted; nothing incomplete was left\n"
+    assert interrupted(errors)
     assert not (tmp_path / "out").exists()
 
 
@@ -361,7 +370,7 @@ def test_two_runs_at_once(folder, whole, tmp_path):
             command("-i", folder / name, *ALL, "--quiet", "--output-dir", tmp_path), env=environment(),
             stderr=subprocess.PIPE, text=True)) for name in ("map.mrc", "map.mrc", "other.mrc", "map.mrc")]
         said = [child.communicate(timeout=300)[1] for child in children]
-    assert [child.returncode for child in children] == [0] * 4 and said == [""] * 4
+    assert [child.returncode for child in children] == [0] * 4 and not any(map(without_verdict, said))
     found = listing(tmp_path)
     assert not [name for name in found if name.startswith(".")]
     assert {name: digest for name, digest in found.items() if name.endswith("map.mrc")} == {

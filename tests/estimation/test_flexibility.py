@@ -141,5 +141,5 @@ def test_what_cannot_be_told_is_refused(made):
         with pytest.raises(ValueError, match="separate_flexibility"):
             run(made, **options)
     for contradiction in ({"scale_mode": "resolution"}, {"naive_normalisation": True}):
-        with pytest.raises(UsageError, match="--separate-flexibility"):
+        with pytest.raises(UsageError, match="separate_flexibility"):
             Settings(separate_flexibility=True, **contradiction)

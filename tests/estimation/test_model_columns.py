@@ -92,7 +92,7 @@ def test_the_bits_do_not_depend_on_the_threads(case, monkeypatch):
     transfer, offsets, occupancy = lattice.band, np.array([0.0, 30.0, -10.0]), np.array([1.0, 0.5, 0.2])
     made = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(part_boxes, "workers", lambda n=threads: n)
+        monkeypatch.setattr(part_boxes, "threads_allowed", lambda n=threads: n)
         design = Design(lattice, *given, boxes=3)
         made.append((design.values(transfer, offsets), design.on_grid(transfer, offsets, occupancy)))
     for values, grid in made[1:]:

@@ -122,8 +122,8 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None) -> in
     if options.model is not None:
         of_parts.fit(ledger, voxels, of_parts.bytes_of_model(model, run.voxel_size, options.residues))
     if options.target_mask:
-        # a mask, the scale on peaks, and what a mask covers, sorted: 50 bytes for each of a sixth of the voxels, or of
-        # those that are on peaks
-        ledger.moment(4 if options.half_maps else 3)
+        # a mask, noise that is added and its transform, the sum and its maximum, and the values that a mask covers,
+        # sorted: 50 bytes for each of a sixth of the voxels, or of those that are on peaks; measured
+        ledger.moment(7 if options.half_maps else 6.5)
     section = 4 * run.shape[1] * run.shape[2]
     return int(BASE_BYTES + ledger.most * 4 * voxels + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
