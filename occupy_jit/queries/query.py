@@ -141,7 +141,7 @@ def _tokens(text):
         if match is None:
             raise UsageError(f"--select {text}: {text[at:].strip()[:20]} cannot be read; write as in \"L17>0.8 and "
                              "L28<0.2\"")
-        kind = match.lastgroup
+        kind = match.lastgroup or ""
         found.append((kind, match[kind][1:-1] if kind == "quoted" else match[kind]))
         at = match.end()
     if not found:

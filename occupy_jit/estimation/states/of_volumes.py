@@ -108,9 +108,11 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
 def _blocks(volumes, voxel_size, say):
     """Blocks of the volumes, in two passes."""
     opened = _opened(volumes[0])
-    if isinstance(opened, np.ndarray) and voxel_size is None:
-        raise UsageError("voxel_size: an array has none of its own; give it in Å")
-    first = FirstPass(float(voxel_size or opened.voxel_size))
+    if voxel_size is None:
+        if isinstance(opened, np.ndarray):
+            raise UsageError("voxel_size: an array has none of its own; give it in Å")
+        voxel_size = opened.voxel_size
+    first = FirstPass(float(voxel_size))
     for k, volume in enumerate(volumes):
         say(f"mean of the volumes: {k + 1} of {len(volumes)}")
         first.add(_data(_opened(volume), opened, volume))
@@ -132,7 +134,7 @@ def _refuse_shift(volume, number, shift):
                          "shift by " + ", ".join(f"{v:.1f}" for v in shift) + " Å (x, y, z)")
 
 
-def _opened(volume):
+def _opened(volume: Any) -> Any:
     """A map, or the array itself."""
     if isinstance(volume, (str, os.PathLike)):
         from occupy_jit.files.maps.reading import read_map

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,8 +37,8 @@ class FirstPass:
 
     voxel_size: float
     count: int = 0
-    _sum: np.ndarray = None
-    _squares: np.ndarray = None
+    _sum: Any = None
+    _squares: Any = None
 
     def add(self, data: np.ndarray) -> None:
         """Take in a volume, less its solvent and over its standard deviation; returns it on the coarse grid."""

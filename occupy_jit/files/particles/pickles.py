@@ -59,7 +59,7 @@ def read_pickle(path: str) -> Any:
     import numpy as np
 
     with open_input(path, "pickle") as file:
-        if len(file.peek(1)) and file.seek(0, 2) > _MOST_BYTES:
+        if file.seek(0, 2) > _MOST_BYTES:
             raise InputError(f"{shown(path)}: is larger than any list of labels")
         file.seek(0)
         try:

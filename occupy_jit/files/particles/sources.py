@@ -7,7 +7,7 @@ import io
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,9 +45,9 @@ class Particles:
 
     count: np.ndarray
     whole: bool = True
-    volume: np.ndarray = None
-    star: StarRows = None
-    table: np.ndarray = None
+    volume: np.ndarray | None = None
+    star: StarRows | None = None
+    table: np.ndarray | None = None
     by_index: bool = False
 
 
@@ -98,7 +98,7 @@ def read_particles(paths: Sequence[str], volumes: Sequence[str]) -> Particles:
     return Particles(_counted(index, volumes), volume=index, table=content)
 
 
-def _read(path):
+def _read(path: str) -> tuple[str, Any]:
     """Kind of a file, and its content."""
     with open_input(path, "file of particles") as file:
         start = file.read(512)

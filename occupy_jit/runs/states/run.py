@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from occupy_jit.errors import UsageError
 from occupy_jit.estimation.states.ensemble import Ensemble, analyse
@@ -97,7 +97,7 @@ class Fits(NamedTuple):
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
     """
 
-    ensemble: object
+    ensemble: Any
     scales: dict
     reference: object = None
     written: list = []
