@@ -32,7 +32,7 @@ def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/dat
             "full_scale": 1.25, "full_scale_corner_zyx": (10, 12, 14), "full_scale_tile": 8, "zero_level": 0.01,
             "full_scale_error": 0.025,
             "noise_floor": 0.1, "noise_in_solvent": 0.05, "noise_of_scale": 0.012, "occupied_above_scale": 0.2,
-            "occupied_volume_angstrom3": 54321.0, "occupied_mass_kda": 44.1,
+            "occupied_volume_angstrom3": 54321.0,
             "solvent_model": {"mean": 0.0, "sigma": 0.05, "goodness": 0.98}, "core": core_numbers(core)},
         "verdicts": [{"code": code, "sentence": sentence} for code, sentence in verdicts], "warnings": [],
         "versions": {"numpy": "2.0"}, "timings": {"estimate": 0.5}}

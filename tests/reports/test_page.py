@@ -249,7 +249,7 @@ def test_a_page_of_classes(rendered):
              "occupied_volume_angstrom3": None if problem else 5000.0, "mean_scale_in_union": None if problem else 0.4,
              "occupancy in masks/arm.mrc": 0.3, "error in masks/arm.mrc": 0.05}
             for k, problem in enumerate((None, HOSTILE))]
-    differences = [{"more": "class 0", "less": "class 1", "volume_angstrom3": 1000.0 * k, "mass_kda": 1.0, "peak": 0.5,
+    differences = [{"more": "class 0", "less": "class 1", "volume_angstrom3": 1000.0 * k, "peak": 0.5,
                     "peak_error": 0.1, "share_of_union": 0.1, "centre_xyz_angstrom": None} for k in range(30)]
     entries = [index.Entry("class 0", summary, "report_0.html"), index.Entry("class 1", None, None, HOSTILE)]
     html = index.render_classes(HOSTILE, entries, rows, differences, 7.0)

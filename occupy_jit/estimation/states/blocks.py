@@ -28,7 +28,7 @@ DETAIL = 10.0  # Å
 _SPACING = DETAIL / 3
 _CELL = 10.0  # Å
 _MOST_CELLS = 800
-_SMALLEST = 8000.0  # Å^3, about 6 kDa
+_SMALLEST = 8000.0  # Å^3
 _ROUNDS = 6
 _CONTENT, _EDGE = 0.15, 0.1
 """Of the density of a block: where it is lower there is solvent."""

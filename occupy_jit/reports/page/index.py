@@ -224,7 +224,7 @@ def _p(p):
 def _difference(row):
     place = row["centre_xyz_angstrom"]
     return {"more": row["more"], "less": row["less"], "volume": f"{row['volume_angstrom3'] / 1000:,.1f}",
-            "share": f"{row['share_of_union']:.1%}", "mass": f"{row['mass_kda']:,.1f}",
+            "share": f"{row['share_of_union']:.1%}",
             "peak": f"{row['peak']:.2f} ± {row['peak_error']:.2f}",
             "place": "–" if place is None else ", ".join(f"{v:.0f}" for v in place)}
 

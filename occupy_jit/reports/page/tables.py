@@ -44,7 +44,6 @@ def results(data: ReportData) -> list[tuple[str, str, str]]:
             ("noise of the scale", number(found["noise_of_scale"]), "in solvent, standard deviation"),
             ("occupied volume", f"{found['occupied_volume_angstrom3']:,.0f}",
              f"Å³ above scale {found['occupied_above_scale']:.2f}, rim included"),
-            ("occupied mass", words.mass(found["occupied_mass_kda"]), "of protein in this volume"),
             ("solvent model", f"{model['mean']:.4g} ± {model['sigma']:.4g}", f"goodness {model['goodness']:.3f}")]
     if found.get("flexibility"):
         low, middle, high = found["flexibility"]["b_factor_quantiles"].values()

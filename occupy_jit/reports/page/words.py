@@ -179,11 +179,6 @@ def _full_scale(settings, found, voxel):
             f"{found['full_scale_tile'] * voxel:.4g} Å")
 
 
-def mass(kilodalton: float) -> str:
-    """A mass, with a unit that keeps it short."""
-    return f"{kilodalton / 1000:.2f} MDa" if kilodalton >= 1000 else f"{kilodalton:.0f} kDa"
-
-
 def whole(value: float) -> str:
     """A number without decimals, and without the sign of one that is rounded to 0."""
     text = f"{value:.0f}"

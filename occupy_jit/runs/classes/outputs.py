@@ -153,7 +153,6 @@ def _compare(group, outputs):
 
     rows = [{"more": usable[d.more].label, "less": usable[d.less].label, "least_errors": d.errors,
              "smallest_counted": d.smallest, "share_of_union": d.share, "volume_angstrom3": d.voxels * voxel,
-             "mass_kda": d.voxels * voxel * summary.DALTON_PER_CUBIC_ANGSTROM / 1000,
              "centre_xyz_angstrom": place(d.centre), "peak": d.peak, "peak_error": d.peak_error,
              "peak_xyz_angstrom": place(d.peak_at)}
             for d in differences]
@@ -171,7 +170,6 @@ def _rows(group, means, parts):
             "error_by_noise": found.get("noise_of_content"),
             "occupied_above_scale": found.get("occupied_above_scale"),
             "occupied_volume_angstrom3": found.get("occupied_volume_angstrom3"),
-            "occupied_mass_kda": found.get("occupied_mass_kda"),
             "mean_scale_in_union": means.get(entry.label) if found else None,
         }
         for target in found.get("targets", ()):
@@ -202,13 +200,13 @@ def _show(rows, differences, union, common, unknown, log):
     from occupy_jit.estimation.comparison.scales import FALSE_SHARE, LEAST_DIFFERENCE
 
     heading = ("class", "particles", "resolution", "own full scale", "noise of scale", "scale above", "volume Å^3",
-               "kDa", "mean scale in union")
+               "mean scale in union")
     log.table("classes on one scale", [heading] + [
         (row["class"], _text(row["share_of_particles"], ".1%"),
          _text(row["resolution_angstrom"], ".2f"), _text(row["own_full_scale"], ".4g"),
          _text(row["error_by_noise"], ".3f"),
          _text(row["occupied_above_scale"], ".2f"),
-         _text(row["occupied_volume_angstrom3"], ".0f"), _text(row["occupied_mass_kda"], ".1f"),
+         _text(row["occupied_volume_angstrom3"], ".0f"),
          "left out" if row["problem"] else _text(row["mean_scale_in_union"], ".3f")) for row in rows])
     log.say(f"full scale of all {common:.6g}; union of all classes {union:.0f} Å^3")
     if unknown:
@@ -220,11 +218,11 @@ def _show(rows, differences, union, common, unknown, log):
     if not some:
         log.say("no two classes differ in scale beyond their noise")
         return
-    heading = ("more in", "than in", "volume Å^3", "of union", "kDa", "centre x, y, z in Å", "largest",
+    heading = ("more in", "than in", "volume Å^3", "of union", "centre x, y, z in Å", "largest",
                "at x, y, z in Å", "beyond")
     log.table("where the scale of two classes differs beyond their noise", [heading] + [
         (row["more"], row["less"], f"{row['volume_angstrom3']:.0f}", f"{row['share_of_union']:.1%}",
-         f"{row['mass_kda']:.1f}", _place(row["centre_xyz_angstrom"]), f"{row['peak']:.2f} ± {row['peak_error']:.2f}",
+         _place(row["centre_xyz_angstrom"]), f"{row['peak']:.2f} ± {row['peak_error']:.2f}",
          _place(row["peak_xyz_angstrom"]), f"{row['least_errors']:.1f} se") for row in some[:_ROWS_SHOWN]])
     if len(some) > _ROWS_SHOWN:
         log.say(f"and {len(some) - _ROWS_SHOWN} smaller ones, in the table of differences")

@@ -43,7 +43,6 @@ _FROM_RECORD = {
     "noise_of_scale": ("results", "noise_of_scale"),
     "occupied_above_scale": ("results", "occupied_above_scale"),
     "occupied_volume_angstrom3": ("results", "occupied_volume_angstrom3"),
-    "occupied_mass_kda": ("results", "occupied_mass_kda"),
     "mean_scale": ("results", "mean_scale_of_occupied"),
 }
 _FIRST = ("number", "name", "map", "status", "exit_status", "message")

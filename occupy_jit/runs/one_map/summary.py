@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Scale above which a voxel counts as occupied.
 _OCCUPIED = 0.2
-# Protein, 1.35 g/cm^3.
-DALTON_PER_CUBIC_ANGSTROM = 0.813
 # Scales at which the factors of the bands are told.
 FACTOR_SCALES = (0.1, 0.2, 0.4)
 # Parts of a model that are told of; of a class fewer, as a table of all classes follows.
@@ -104,7 +102,6 @@ def results(volume: Map, result: Result) -> dict[str, Any]:
         "largest_scale": largest,
         "occupied_above_scale": limit,
         "occupied_volume_angstrom3": occupied * voxel,
-        "occupied_mass_kda": occupied * voxel * DALTON_PER_CUBIC_ANGSTROM / 1000,
         "mean_scale_of_occupied": total / occupied if occupied else 0.0,
         "solvent_model": {"mean": model.mean, "sigma": model.sigma, "amplitude": model.amplitude, "edge": model.edge,
                           "goodness": model.goodness, "fitted": model.fitted},

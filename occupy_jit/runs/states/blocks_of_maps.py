@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from occupy_jit.runs.states.volumes import Volumes
     from occupy_jit.settings import Options
 
-_KDA = 0.813 / 1000  # per Å^3, of protein
 
 
 def find_blocks(volumes: Volumes, options: Options, log: RunLog) -> Blocks:
@@ -66,7 +65,7 @@ def find_blocks(volumes: Volumes, options: Options, log: RunLog) -> Blocks:
 
 def rows_of(blocks: Blocks) -> list[dict[str, Any]]:
     """Size of every block, for the record: list of dict."""
-    return [{"block": f"block_{b + 1}", "volume_angstrom3": float(volume), "mass_kda": float(volume) * _KDA,
+    return [{"block": f"block_{b + 1}", "volume_angstrom3": float(volume),
              "mask": f"block_{b + 1}.mrc"} for b, volume in enumerate(blocks.volume)]
 
 
@@ -81,5 +80,5 @@ def write_masks(blocks: Blocks, volumes: Volumes, outputs: Outputs, options: Opt
         path = os.path.join(options.output_dir, f"block_{b + 1}.mrc")
         write_map(path, soft_mask(blocks, b, volumes.header.shape), volumes.header,
                   map_label(f"soft mask of block {b + 1}"), outputs=outputs)
-        written.append((path, f"soft mask of block {b + 1}, {volume * _KDA:.0f} kDa"))
+        written.append((path, f"soft mask of block {b + 1}, {volume:.0f} Å^3"))
     return written

@@ -126,7 +126,7 @@ def _without_model(volumes, options, log, listener, executor):
     ensemble = ensemble_of(names_of(volumes.paths), blocks)
     query_of(options, ensemble.parts)
     make_directory(options.output_dir)
-    log.results([(row["block"], f"{row['mass_kda']:.0f} kDa") for row in rows_of(blocks)], title="blocks")
+    log.results([(row["block"], f"{row['volume_angstrom3']:.0f} Å^3") for row in rows_of(blocks)], title="blocks")
     return Fits(ensemble, dict(zip(volumes.paths, blocks.scale.tolist(), strict=True)), blocks=blocks)
 
 
