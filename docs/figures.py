@@ -1,13 +1,18 @@
-"""Make the pictures of the documentation from the example data, which are made from random numbers.
+"""Make the pictures of the documentation.
 
-    python docs/figures.py                 writes docs/pictures/*.png; needs the extras model, plot and star
-    python docs/figures.py parts states    only these
+    python docs/figures.py                      from the example data; needs the extras model, plot and star
+    python docs/figures.py parts states         only these
+    python docs/figures.py --maps FOLDER        from maps and models of the EMDB and the PDB in a folder, see PUBLIC;
+                                                needs playwright and Chromium, too
+    python docs/figures.py --maps FOLDER report
 
 Each picture shows what the command beside it on the page writes.
 """
 
+import argparse
 import csv
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -95,15 +100,6 @@ def slices(folder):
             if colours != "gray":
                 made.colorbar(shown, ax=axes, shrink=0.8)
     save(made, "slices.png")
-    made = figure(5.6, 5.4)
-    for row, (where, names) in zip(made.subplots(2, 2), ((at, "A, B"), (other, "C, D")), strict=True):
-        for axes, (title, volume) in zip(row, (("before", data), ("after", after)), strict=True):
-            axes.imshow(volume[where], cmap="gray", vmin=-largest / 3, vmax=largest, origin="lower",
-                        interpolation="nearest")
-            axes.set_title(f"{names}, {title}", fontsize=10)
-            axes.set_xticks([])
-            axes.set_yticks([])
-    save(made, "equalised.png")
 
 
 def parts(folder):
@@ -168,14 +164,73 @@ def states(folder):
     save(made, "states.png")
 
 
-def main(names):
+# Files in the folder of --maps: name here -> what it is. EMDB and PDB data are CC0.
+PUBLIC = {"emd_11007.map": "EMD-11007", "emd_3488.mrc": "EMD-3488, the central 100 voxels",
+          "5ni1.cif": "5NI1 of the PDB"}
+
+
+def screenshot(page, place, selector=None, width=1280, height=1000):
+    """Save a picture of a page, or of the first element that a selector finds, as Chromium shows it."""
+    from playwright.sync_api import sync_playwright
+
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with sync_playwright() as play:
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        shown = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+        shown.goto(f"file://{os.path.abspath(page)}")
+        shown.wait_for_timeout(2000)  # for the surface
+        (shown.locator(selector).first if selector else shown).screenshot(path=place)
+        browser.close()
+
+
+def equalised(folder):
+    """A real map before and after."""
+    occupy(folder, "-i", "emd_11007.map", "--amplify", "--output-dir", "equalised")
+    data, scale = read(folder, "emd_11007.map"), read(folder, "equalised", "scale_emd_11007.mrc")
+    after = read(folder, "equalised", "out_emd_11007.map")
+    # the plane with most density, and of it what is not empty
+    at = int(np.argmax((data > 4 * data.std()).sum(axis=(1, 2))))
+    inside = np.argwhere(data[at] > 3 * data.std())
+    (top, left), (bottom, right) = np.percentile(inside, (1, 99), axis=0).astype(int)
+    cut = (at, slice(max(top - 8, 0), bottom + 8), slice(max(left - 8, 0), right + 8))
+    largest = float(np.percentile(data[cut], 99.7))
+    panels([("EMD-11007", data, "gray", -largest / 4, largest), ("local scale", scale, "coolwarm_r", 0, 1),
+            ("equalised", after, "gray", -largest / 4, largest)], "equalised.png", cut)
+
+
+def haemoglobin(folder):
+    """Chains and haems of a real map."""
+    occupy(folder, "-i", "emd_3488.mrc", "--model", "5ni1.cif", "--report", "--plot", "--output-dir", "haemoglobin")
+    shutil.copy(os.path.join(folder, "haemoglobin", "parts_emd_3488.png"), os.path.join(PICTURES, "haemoglobin.png"))
+    page = os.path.join(folder, "haemoglobin", "report_emd_3488.html")
+    screenshot(page, os.path.join(PICTURES, "haems.png"), "#ligands", width=1060)
+
+
+def report(folder):
+    """The first screen of a report, for README."""
+    occupy(folder, "-i", "emd_11007.map", "--amplify", "--report", "--output-dir", "report")
+    page = os.path.join(folder, "report", "report_emd_11007.html")
+    screenshot(page, os.path.join(os.path.dirname(HERE), "man", "report.png"))
+
+
+def main():
     """Make all groups of pictures, or those of these names."""
-    groups = {one.__name__: one for one in (slices, parts, classes, states)}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--maps", metavar="FOLDER", help=f"a folder with {', '.join(PUBLIC)}")
+    arguments = parser.parse_args()
+    made = (equalised, haemoglobin, report) if arguments.maps else (slices, parts, classes, states)
+    groups = {one.__name__: one for one in made}
     with tempfile.TemporaryDirectory() as folder:
-        make(folder)
-        for name in names or groups:
+        if arguments.maps:
+            for name in PUBLIC:
+                os.symlink(os.path.abspath(os.path.join(arguments.maps, name)), os.path.join(folder, name))
+        else:
+            make(folder)
+        for name in arguments.names or groups:
             groups[name](folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -89,14 +89,24 @@ def example(tmp_path_factory):
     return folder
 
 
+def without_numbers(text):
+    """Lines whose numbers are masked: they differ a little between machines."""
+    return [re.sub(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", line).strip() for line in text.splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_every_command_runs(page, example, tmp_path):
     for name in os.listdir(example):
         os.symlink(example / name, tmp_path / name)
+    printed = []
     for arguments in commands(page, "sh"):
         ran = run(*arguments, cwd=tmp_path)
         assert ran.returncode == 0, f"{page}: OccuPy {' '.join(arguments)}\n{ran.stdout}{ran.stderr}"
+        printed += without_numbers(ran.stdout + ran.stderr)
+    # what a page says that they print, but for numbers and lines that it leaves out
+    shown = [line for body in blocks(page, "text") for line in without_numbers(body) if line != "..."]
+    assert not [line for line in shown if line not in printed], f"{page} shows lines that no command prints"
     # what a page promises is there, by the names that it uses
     promised = set(re.findall(r"`((?:results/|states/)?[\w]+\.(?:mrc|csv|html|json|cif|txt|cxc))`", text_of(page)))
     there = {name for folder, _, names in os.walk(tmp_path) for name in names}
@@ -177,7 +187,7 @@ def test_pictures_are_there_and_used():
     pictures = {name for name in os.listdir(os.path.join(DOCS, "pictures")) if name.endswith(".png")}
     used = set(re.findall(r"pictures/([\w.]+)", "\n".join(map(text_of, PAGES))))
     made = set(re.findall(r'"(\w+\.png)"', text_of("docs/figures.py")))
-    assert pictures == used == made
+    assert pictures == used <= made
 
 
 needs_sphinx = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in (
