@@ -70,6 +70,35 @@ def test_table_model_attributes_and_report_say_the_same(folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_many_maps_on_two_grids_are_as_each_alone_whoever_runs_them(folder, tmp_path):
+    """What their fits have in common is kept from map to map; no table shows it."""
+    atoms = structure()
+    paths = []
+    for number, crop in enumerate((0, 2, 0, 2)):
+        volume = density(atoms, {**OCCUPANCY, "B": 0.3 + 0.1 * number}, noise=0.3, seed=number)
+        volume = np.ascontiguousarray(volume[:, :volume.shape[1] - crop])
+        paths.append(write(tmp_path / f"m{number}.mrc", volume, VOXEL))
+    model = ("--model", folder / "model.cif")
+    for path in paths:
+        assert run("-i", path, *model, "--output-dir", tmp_path / "alone").returncode == 0
+    for name, more in (("one", ()), ("two", ("--jobs", "2"))):
+        ran = run("-i", *paths, *model, *more, "--output-dir", tmp_path / name)
+        assert ran.returncode == 0, ran.stderr
+        for number in range(len(paths)):
+            for file in (f"parts_m{number}.csv", f"parts_m{number}.json", f"model_m{number}.cif"):
+                assert (tmp_path / name / file).read_bytes() == (tmp_path / "alone" / file).read_bytes(), (name, file)
+
+
+def test_memory_for_what_is_kept_is_asked_for(folder, tmp_path):
+    def asked(*maps):
+        said = run("-i", *maps, "--model", folder / "model.cif", "--output-dir", tmp_path, "--dry-run").stdout
+        return float(said.split("memory: about ")[1].split(" MB")[0])
+
+    (tmp_path / "other.mrc").write_bytes((folder / "map.mrc").read_bytes())
+    assert asked(folder / "map.mrc", tmp_path / "other.mrc") > asked(folder / "map.mrc")
+
+
+@pytest.mark.slow
 def test_half_maps_tell_what_either_says_and_the_noise(folder, tmp_path):
     atoms = structure()
     halves = [write(tmp_path / f"half{i}.mrc", density(atoms, OCCUPANCY, noise=0.6, seed=i), VOXEL) for i in (1, 2)]

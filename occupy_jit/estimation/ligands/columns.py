@@ -5,6 +5,7 @@ Voxels within a detail of a ligand's atoms tell of it, whether other atoms are n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.parts.atoms import Atoms
     from occupy_jit.estimation.parts.errors import Solution
     from occupy_jit.estimation.parts.fit_grid import Lattice
+    from occupy_jit.estimation.parts.preparation import Preparation
 
 _VOXELS_WITHIN = 1.0  # details
 _NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
@@ -42,6 +44,10 @@ class FittedModel(NamedTuple):
     design : Design
         Of the parts, and of pseudo-atoms after them.
     solution : Solution
+    made : Preparation
+        What was made for a map before, on the same grid.
+    place : tuple
+        Which frame of the map, and whether the file's B factors are used: what is made depends on these, too.
     """
 
     lattice: Lattice
@@ -49,6 +55,12 @@ class FittedModel(NamedTuple):
     b_factors: np.ndarray
     design: Design
     solution: Solution
+    made: Preparation
+    place: tuple
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What depends on model, grid and choice of B factors alone: as `Preparation.once`."""
+        return self.made.once((name, *self.place), make)
 
 
 class Surroundings:
@@ -66,23 +78,28 @@ class Surroundings:
         self.s = lattice.s
         self._fitted, self._sites = fitted, sites
         positions = fitted.atoms.positions
-        reach = _VOXELS_WITHIN * lattice.detail
-        own = np.concatenate([positions[site.atoms] for site in sites])
-        inside = distance_to_atoms(lattice.data.shape, own, lattice.spacing, reach) < reach
-        self.voxels = np.argwhere(inside)
-        index = np.full(lattice.data.shape, -1, np.int32)
-        index[inside] = np.arange(len(self.voxels), dtype=np.int32)
-        self._near = self._within(self.voxels, reach)
+        inside, self.voxels, index, self._near = fitted.once("voxels about ligands", self._voxels)
         residual = (lattice.filtered(state.whitening * lattice.band)
                     - fitted.design.on_grid(self.transfer, state.offset, state.occupancy))
         self._residual = residual[inside].astype(float)
         self._measure_noise(residual)
         self._raw = density_at(np.ascontiguousarray(lattice.data, np.float32), positions)
         self._find_neighbours(replace(lattice, fit_index=index, n_fit=len(self.voxels)))
-        self._make_boxes()
+        self._as_fitted, self._even = fitted.once("boxes of ligands", self._boxes)
 
     def __len__(self) -> int:
         return len(self._sites)
+
+    def _voxels(self):
+        """Voxels about all sites: which they are, [z, y, x], their numbers on the grid, and those of every site."""
+        lattice, positions = self._fitted.lattice, self._fitted.atoms.positions
+        reach = _VOXELS_WITHIN * lattice.detail
+        own = np.concatenate([positions[site.atoms] for site in self._sites])
+        inside = distance_to_atoms(lattice.data.shape, own, lattice.spacing, reach) < reach
+        voxels = np.argwhere(inside)
+        index = np.full(lattice.data.shape, -1, np.int32)
+        index[inside] = np.arange(len(voxels), dtype=np.int32)
+        return inside, voxels, index, self._within(voxels, reach)
 
     def _within(self, voxels, reach):
         """Rows of `voxels` within reach of the atoms of every site."""
@@ -109,59 +126,81 @@ class Surroundings:
             self.power = np.maximum(self.power, float(noise[fit_voxels].mean()) / per_voxel * lattice.band**2)
             square = np.maximum(square, noise)
         typical = float(square[fit_voxels].mean())
-        there = np.argwhere(fit_voxels)
         values = square[fit_voxels]
         self.local = []
-        for near in self._within(there, _NOISE_WITHIN * lattice.detail):
+        for near in self._fitted.once("noise about ligands", lambda: self._within(
+                np.argwhere(fit_voxels), _NOISE_WITHIN * lattice.detail)):
             independent = len(near) * per_voxel
             here = values[near].sum() * per_voxel / typical
             self.local.append((_TYPICAL_WEIGHT + here) / (_TYPICAL_WEIGHT + independent))
 
     def _find_neighbours(self, lattice):
         """Columns, times their occupancies, of residues beside sites and of pseudo-atoms, on the voxels about sites."""
+        fitted = self._fitted
+        atoms, design = fitted.atoms, fitted.design
+        of_model = fitted.once("residues beside ligands", lambda: self._beside_sites(
+            lattice, (atoms.positions, atoms.weights, atoms.types, fitted.b_factors), atoms.part, atoms.residue,
+            [atoms.residue[site.atoms] for site in self._sites]))
+        extra = slice(len(atoms.part), None)
+        given = [values[extra] for values in design.given]
+        of_pseudo_atoms = self._beside_sites(lattice, given[:4], given[4], given[4], [[]] * len(self))
+        self._beside, self._columns = [np.zeros(0, int)] * len(self), []
+        for beside, part_of, fine in (of_model, of_pseudo_atoms):
+            self._beside = [np.concatenate([one, more + len(self._columns)])
+                            for one, more in zip(self._beside, beside, strict=True)]
+            self._columns += self._filtered(part_of, fine)
+
+    def _beside_sites(self, lattice, given, part, column, ligands):
+        """Of some atoms those beside sites: their columns at every site, the part of each column, and the design.
+
+        `ligands` are the columns of the sites themselves.
+        """
         from scipy.spatial import cKDTree
 
         fitted = self._fitted
-        atoms, design, solution = fitted.atoms, fitted.design, fitted.solution
-        extra = slice(len(atoms.part), None)
-        given = [np.concatenate([own, more[extra]]) for own, more in
-                 zip((atoms.positions, atoms.weights, atoms.types, fitted.b_factors), design.given, strict=False)]
-        part = np.concatenate([atoms.part, design.given[4][extra]])
-        column = np.concatenate([atoms.residue, atoms.residue.max(initial=0) + 1 + design.given[4][extra]])
+        atoms, design = fitted.atoms, fitted.design
+        if not len(part):
+            return [np.zeros(0, int)] * len(self), np.zeros(0, int), None
         tree = cKDTree(given[0] * lattice.spacing)
         beside = []
-        for site in self._sites:
+        for site, ligand in zip(self._sites, ligands, strict=True):
             found = _union(tree.query_ball_point(atoms.positions[site.atoms] * lattice.spacing,
                                                  _NEIGHBOURS_WITHIN * lattice.detail))
-            beside.append(np.setdiff1d(column[found], column[site.atoms]))
+            beside.append(np.setdiff1d(column[found], ligand))
         used = np.unique(np.concatenate(beside))
         chosen = np.flatnonzero(np.isin(column, used))
         number = np.searchsorted(used, column[chosen])
         part_of = np.zeros(len(used), int)
         part_of[number] = part[chosen]
-        self._beside = [np.searchsorted(used, columns) for columns in beside]
-        self._columns = []
-        if not len(used):
-            return
-        fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,  # pyright: ignore[reportCallIssue]
-                      _COLUMN_REACH * lattice.detail)  # pyright: ignore[reportCallIssue]
+        fine = None
+        if len(used):
+            fine = Design(lattice, *(values[chosen] for values in given), number, design.owner[part_of], design.kinds,  # pyright: ignore[reportCallIssue]
+                          _COLUMN_REACH * lattice.detail)  # pyright: ignore[reportCallIssue]
+        return [np.searchsorted(used, columns) for columns in beside], part_of, fine
+
+    def _filtered(self, part_of, fine):
+        """Voxels and values, times the occupancies, of every column of a design."""
+        if fine is None:
+            return []
+        solution = self._fitted.solution
         values = fine.values(self.transfer, solution.offset)
+        columns = []
         start = fine.pattern.column_start
         for k, (first, last) in enumerate(zip(start[:-1], start[1:], strict=True)):
             place = fine.pattern.place[first:last]
-            self._columns.append((fine.pattern.voxel[first:last],
-                                  solution.occupancy[part_of[k]] * values[place, 0].astype(float)))
+            columns.append((fine.pattern.voxel[first:last],
+                            solution.occupancy[part_of[k]] * values[place, 0].astype(float)))
+        return columns
 
-    def _make_boxes(self):
+    def _boxes(self):
         """Transforms of every site: as it was fitted, and with the B factor of its surroundings throughout."""
         fitted = self._fitted
         atoms = fitted.atoms
         order = np.concatenate([site.atoms for site in self._sites])
         start = np.concatenate([[0], np.cumsum([len(site.atoms) for site in self._sites])])
         even = np.repeat([site.b_factor for site in self._sites], np.diff(start))
-        self._as_fitted, self._even = (
-            PartBoxes(fitted.lattice, atoms.positions[order], atoms.weights[order], atoms.types[order], b, start,
-                      fitted.design.kinds) for b in (fitted.b_factors[order], even))
+        return [PartBoxes(fitted.lattice, atoms.positions[order], atoms.weights[order], atoms.types[order], b, start,
+                          fitted.design.kinds) for b in (fitted.b_factors[order], even)]
 
     def density(self, site: int) -> np.ndarray:
         """The whitened map at the voxels of a site, less all that was fitted but the ligand."""

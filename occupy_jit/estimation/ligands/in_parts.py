@@ -29,7 +29,8 @@ def add_ligands(result: PartsResult, model: AtomicModel, fitted: FittedModel, fu
     weights : ndarray (parts,)
         Of the parts in full scale.
     """
-    sites = find_sites(model, result.names, fitted.atoms, fitted.b_factors, fitted.lattice.spacing)
+    sites = fitted.once("ligands", lambda: find_sites(model, result.names, fitted.atoms, fitted.b_factors,
+                                                      fitted.lattice.spacing))
     if not sites:
         return
     n = len(result)

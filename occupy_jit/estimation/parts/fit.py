@@ -19,6 +19,7 @@ from occupy_jit.estimation.parts.fit_grid import Lattice, detail_used, fourier_c
 from occupy_jit.estimation.parts.full_group import full_group
 from occupy_jit.estimation.parts.gauss_newton import first_state, run_turns
 from occupy_jit.estimation.parts.halves import coarse_halves, judge_halves, noise_of
+from occupy_jit.estimation.parts.preparation import Preparation
 from occupy_jit.estimation.parts.residues import correlations, fit_residues
 from occupy_jit.estimation.parts.result import Evidence, PartsResult, ResidueOccupancy
 from occupy_jit.estimation.parts.selection import model_name as _name
@@ -84,7 +85,8 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
                        b_factors: str = "auto", half_maps: tuple[np.ndarray, np.ndarray] | None = None,
                        half_difference: np.ndarray | None = None, half_mean: np.ndarray | None = None,
                        voxel_size: float | None = None, position: tuple[Any, ...] | None = None,
-                       progress: Callable[..., Any] | None = None, thread_count: int | None = None) -> PartsResult:
+                       progress: Callable[..., Any] | None = None, thread_count: int | None = None,
+                       preparation: Preparation | None = None) -> PartsResult:
     """Occupancy of every chain, ligand or other part of an atomic model in a map, with its standard error.
 
     Parameters
@@ -112,6 +114,9 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
         Called with a sentence before every step.
     thread_count : int, optional
         Threads to use; those that the machine and numba allow if None. The result does not depend on it.
+    preparation : Preparation, optional
+        Keeps what maps on one grid have in common, for the next of them with the same `structure`, which is then to be
+        an `AtomicModel`. The result does not depend on it.
 
     Returns
     -------
@@ -139,14 +144,15 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
     place = map_of(volume, voxel_size, position)
     with threads(thread_count):
         return _occupancies(place, model, parts, reference, residues, b_factors,
-                            (half_maps, half_difference, half_mean), say)
+                            (half_maps, half_difference, half_mean), say, preparation or Preparation(keep=False))
 
 
-def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say):  # noqa: PLR0913 (what `occupancy_of_parts` hands on)
+def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say, made):  # noqa: PLR0913 (what `occupancy_of_parts` hands on)
     """The fit, its errors and its table, on the threads in force."""
-    names, part, wanted = select_parts(model, parts, reference)
+    made.begin(model, (tuple(parts), place[0].shape, tuple(np.broadcast_to(place[1], 3).tolist())))
+    names, part, wanted = made.once(("selected", tuple(reference)), lambda: select_parts(model, parts, reference))
     halves = coarse_halves(place[0].shape, place[1], *half_maps)
-    fitted = fit_map(place, model, part, b_factors, say, halves)
+    fitted = fit_map(place, model, part, b_factors, say, halves, made)
     prepared, known, design, state, used, n_pseudo = fitted
     lattice, atoms = prepared.lattice, prepared.atoms
     say("model: errors")
@@ -158,7 +164,7 @@ def _occupancies(place, model, parts, reference, residues, b_factors, half_maps,
     if halves is not None:
         result.halves = judge_halves(lattice, design, solution, result, weights)
     say("model: ligands")
-    fitted = FittedModel(lattice, atoms, atoms.b_of(used), design, solution)
+    fitted = FittedModel(lattice, atoms, atoms.b_of(used), design, solution, made, (used, *prepared.frame.origin))
     add_ligands(result, model, fitted, reference_value, weights)
     if residues:
         say("model: residues")
@@ -169,7 +175,8 @@ def _occupancies(place, model, parts, reference, residues, b_factors, half_maps,
 
 
 def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_factors: str = "auto",
-            say: Callable[..., Any] = lambda sentence: None, halves: CoarseHalves | None = None) -> Fitted:
+            say: Callable[..., Any] = lambda sentence: None, halves: CoarseHalves | None = None,
+            made: Preparation | None = None) -> Fitted:
     """Find the model in the map, choose its B factors, find density without atoms, and fit gain and occupancies.
 
     Parameters
@@ -183,6 +190,8 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
     say : callable
         Called with a sentence before every step.
     halves : CoarseHalves, optional
+    made : Preparation, optional
+        What was made for a map before, on the same grid.
 
     Returns
     -------
@@ -193,15 +202,14 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
     InputError
         The model does not lie in the map, or the half maps are not its halves.
     """
+    made = made or Preparation(keep=False)
     say("model: where it lies in the map")
-    prepared = _best_frame(*place, model, part)  # pyright: ignore[reportCallIssue]
+    prepared, (known, tree, owner) = _best_frame(*place, model, part, made)  # pyright: ignore[reportCallIssue]
     lattice, atoms = prepared.lattice, prepared.atoms
     if halves is not None:
         lattice.noise = noise_of(halves, lattice)
-    known, tree, owner = describe_parts(atoms, lattice.spacing, int(part.max()) + 1)
-    share_b_factors(atoms, lattice.spacing, known, tree)
     say("model: parts")
-    design, state, used = _choose_b_factors(lattice, atoms, known, b_factors, _counted(say, "parts"))
+    design, state, used = _choose_b_factors(prepared, known, b_factors, _counted(say, "parts"), made)
     n_pseudo = 0
     if lattice.resolved > 0:
         for _ in range(_PSEUDO_ATOM_ROUNDS):
@@ -247,7 +255,22 @@ def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
     return volume.data, voxel_size, frames[:1] if np.allclose(*frames) else frames
 
 
-def _best_frame(data, voxel_size, frames, model, part):
+class _Lying(NamedTuple):
+    """A model in a frame of maps on one grid."""
+
+    atoms: Atoms
+    registration: registration.Registration
+
+
+def _lying(model, part, origin, shape, spacing, detail):  # noqa: PLR0913 (the model, and the grid it lies in)
+    """The model with the first voxel at `origin`; None where most of it lies outside."""
+    atoms = collect_atoms(model, part, lambda xyz: (xyz - origin)[:, ::-1] / spacing, shape)
+    if atoms.n_outside > _MOST_OUTSIDE * len(model) or len(atoms.part) < _FEWEST_ATOMS:
+        return None
+    return _Lying(atoms, registration.Registration(shape, spacing, atoms.positions, atoms.weights, detail))
+
+
+def _best_frame(data, voxel_size, frames, model, part, made):  # noqa: PLR0913 (the map, and the model in it)
     """Try the frames that the header allows; refuse a model that lies in none of them."""
     if len(model) < _FEWEST_ATOMS:
         raise InputError(f"{_name(model)}: {len(model)} atoms are too few for a fit; at least {_FEWEST_ATOMS} are "
@@ -257,13 +280,14 @@ def _best_frame(data, voxel_size, frames, model, part):
     coarse, spacing = fourier_crop(np.asarray(data), voxel_size, detail)
     best = None
     for origin in frames:
-        atoms = collect_atoms(model, part, lambda xyz, o=origin: (xyz - o)[:, ::-1] / spacing, coarse.shape)
-        if atoms.n_outside > _MOST_OUTSIDE * len(model) or len(atoms.part) < _FEWEST_ATOMS:
+        lying = made.once(("lying", tuple(origin)),
+                          lambda o=origin: _lying(model, part, o, coarse.shape, spacing, detail))
+        if lying is None:
             continue
-        frame = registration.find_frame(coarse, spacing, atoms.positions, atoms.weights, detail)
+        frame = lying.registration.frame(coarse)
         frame.origin = np.asarray(origin, float)
         if best is None or frame.score_here > best[1].score_here:
-            best = (atoms, frame)
+            best = (lying, frame)
         if not frame.refused:
             break
     if best is None:
@@ -272,12 +296,25 @@ def _best_frame(data, voxel_size, frames, model, part):
         raise InputError(f"{_name(model)}: most of its atoms lie outside the map: they span {', '.join(ends)} Å "
                          f"(x, y, z), the map begins at {', '.join(f'{v:.0f}' for v in frames[0])}; fit the model into "
                          "the map first (ChimeraX: fitmap #2 inMap #1)")
-    atoms, frame = best
+    lying, frame = best
     _refuse_frame(model, frame, detail, voxel_size)
-    uncovered = registration.uncovered_share(coarse, spacing, atoms.positions, detail)
+    uncovered = lying.registration.uncovered_share(coarse)
+    name = ("grid", tuple(frame.origin))
+    kept = name in made
+    lattice, atoms, described = made.once(name, lambda: _grid_about(lying.atoms, coarse, spacing, detail,
+                                                                    int(part.max()) + 1))
+    if kept:
+        lattice = lattice.holding(coarse)
+    return _Prepared(lattice, atoms, frame, uncovered, voxel_size), described
+
+
+def _grid_about(atoms, coarse, spacing, detail, n_parts):
+    """The grid that is fitted, the atoms on it, and what is known of the parts."""
     lattice = make_lattice(coarse, spacing, atoms.positions, detail)
-    atoms.positions, atoms.absent = atoms.positions - lattice.corner, atoms.absent - lattice.corner
-    return _Prepared(lattice, atoms, frame, uncovered, voxel_size)
+    atoms = replace(atoms, positions=atoms.positions - lattice.corner, absent=atoms.absent - lattice.corner)
+    described = describe_parts(atoms, lattice.spacing, n_parts)
+    share_b_factors(atoms, lattice.spacing, described[0], described[1])
+    return lattice, atoms, described
 
 
 def _refuse_frame(model, frame, detail, voxel_size):
@@ -305,15 +342,17 @@ def _other_size(frame, voxel_size):
             "if that is right")
 
 
-def _choose_b_factors(lattice, atoms, known, b_factors, tell):
+def _choose_b_factors(prepared, known, b_factors, tell, made):
     """A few turns without and with the file's B factors; what leaves less unexplained goes on."""
+    lattice, atoms = prepared.lattice, prepared.atoms
     choices = {"auto": (False, True), "flat": (False,), "model": (True,)}[b_factors]
     if np.ptp(atoms.b_factor) < 1:
         choices = (False,)
     tried = []
     for use in choices:
-        design = Design(lattice, atoms.positions, atoms.weights, atoms.types, atoms.b_of(use), atoms.part,
-                        np.arange(len(known)), atoms.kinds, boxes=len(known))
+        design = made.once(("columns", use, tuple(prepared.frame.origin)),
+                           lambda u=use: Design(lattice, atoms.positions, atoms.weights, atoms.types, atoms.b_of(u),
+                                                atoms.part, np.arange(len(known)), atoms.kinds, boxes=len(known)))
         state = run_turns(design, lattice, first_state(design, lattice, len(known)), known, _TRIAL_TURNS,
                           tell=tell)
         tried.append((state.unexplained, use, design, state))

@@ -1,7 +1,7 @@
 """The grid that a model is fitted on: the map at the detail used, cut out around the atoms, and voxels near them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,24 @@ class Lattice:
         import scipy.fft as fft
 
         return fft.rfftn(self.cut(coarse), workers=threads_allowed())
+
+    def holding(self, coarse: np.ndarray) -> "Lattice":
+        """The same grid for another map.
+
+        Parameters
+        ----------
+        coarse : ndarray (z, y, x), float32
+            On the coarse grid that this one is a part of.
+
+        Returns
+        -------
+        Lattice
+            Without noise of half maps.
+        """
+        import scipy.fft as fft
+
+        data = self.cut(coarse)
+        return replace(self, data=data, transform=fft.rfftn(data, workers=threads_allowed()), noise=None)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Fit voxels put into the grid, 0 elsewhere, and transformed."""

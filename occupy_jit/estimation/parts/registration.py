@@ -69,14 +69,13 @@ class Frame:
         return self.rotated and self.displacement > _TOO_FAR * detail
 
 
-def find_frame(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, weights: np.ndarray, detail: float
-              ) -> Frame:
-    """Compare the model with the map as it is, shifted and rotated.
+class Registration:
+    """A model to be compared with maps of one grid as it is, shifted and rotated.
 
     Parameters
     ----------
-    coarse : ndarray (z, y, x), float32
-        Map at the detail used.
+    shape : tuple of int
+        Of the maps at the detail used.
     spacing : ndarray (3,)
         Å.
     positions : ndarray (atoms, 3), float64
@@ -85,46 +84,98 @@ def find_frame(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, w
         Scattering of every atom, in any unit.
     detail : float
         Å.
-
-    Returns
-    -------
-    Frame
     """
-    import scipy.fft as fft
 
-    shape = coarse.shape
-    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
-    s = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2).astype(np.float32)
-    step = 1 / float((np.array(shape) * spacing).max())
-    shell = np.rint(s / step).astype(np.int32)
-    band = soft_step(s, 1 / detail, 0.4 / detail) * (1 - soft_step(s, 0.13 / detail, 0.12 / detail))
-    away = [np.minimum(np.arange(n), n - np.arange(n)) * d for n, d in zip(shape, spacing, strict=True)]
-    away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
+    def __init__(self, shape: tuple[int, ...], spacing: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                 detail: float) -> None:
+        import scipy.fft as fft
 
-    def whitened(grid):
+        self._shape, self._spacing, self._detail = shape, spacing, detail
+        self._positions, self._weights = positions, weights
+        axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]),
+                fft.rfftfreq(shape[2], spacing[2])]
+        square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
+        self._s = s = np.sqrt(square).astype(np.float32)
+        step = 1 / float((np.array(shape) * spacing).max())
+        self._shell = np.rint(s / step).astype(np.int32)
+        self._band = soft_step(s, 1 / detail, 0.4 / detail) * (1 - soft_step(s, 0.13 / detail, 0.12 / detail))
+        self._modelled = self._of_atoms(positions)
+        away = [np.minimum(np.arange(n), n - np.arange(n)) * d for n, d in zip(shape, spacing, strict=True)]
+        away = np.sqrt(away[0][:, None, None] ** 2 + away[1][None, :, None] ** 2 + away[2] ** 2)
+        self._near, self._elsewhere = away < detail, away > 3 * detail
+        self._blur = np.exp(-2 * (np.pi * detail) ** 2 * square).astype(np.float32)
+        self._far: np.ndarray | None = None
+
+    def frame(self, coarse: np.ndarray) -> Frame:
+        """How the model lies in a map.
+
+        Parameters
+        ----------
+        coarse : ndarray (z, y, x), float32
+            At the detail used.
+
+        Returns
+        -------
+        Frame
+        """
+        observed = self._whitened(coarse - np.float32(np.median(coarse)))
+        frame = self._frame_of(observed, self._modelled)
+        about = (self._s, self._shape, self._spacing, self._positions, self._weights, self._detail)
+        if not frame.refused:
+            _try_rotations(frame, observed, *about)
+        factor, gain, scaled = _try_voxel_sizes(observed, *about)
+        # What turns the model is no other size of voxels, whatever that would do to the density.
+        if (gain > _SIZE_BETTER and (frame.rotation < _ANGLES[0] / 2 or gain > frame.gain)
+                and not self._frame_of(observed, self._of_atoms(scaled)).refused):
+            frame.voxel_factor = factor
+        return frame
+
+    def _of_atoms(self, positions):
+        """Whitened transform of the model, its atoms at these places."""
+        return self._whitened(_atoms_as_gaussians(self._shape, self._spacing, positions, self._weights, self._detail))
+
+    def _whitened(self, grid):
+        import scipy.fft as fft
+
         transform = fft.rfftn(grid, workers=threads_allowed())
+        shell = self._shell
         power = np.bincount(shell.ravel(), np.abs(transform).ravel() ** 2) / np.bincount(shell.ravel())
-        return transform * (band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32)
+        return transform * (self._band / np.sqrt(np.maximum(power, 1e-12 * power.max()))[shell]).astype(np.float32)
 
-    observed = whitened(coarse - np.float32(np.median(coarse)))
+    def _frame_of(self, observed, modelled):
+        import scipy.fft as fft
 
-    def frame_of(atoms):
-        modelled = whitened(_atoms_as_gaussians(shape, spacing, atoms, weights, detail))
-        score = fft.irfftn(observed * np.conj(modelled), shape, workers=threads_allowed())
+        score = fft.irfftn(observed * np.conj(modelled), self._shape, workers=threads_allowed())
         score /= score.std()
-        best = np.array(np.unravel_index(np.argmax(score), shape))
-        best = np.where(best > np.array(shape) // 2, best - shape, best) * spacing
-        return Frame(float(score[away < detail].max()), float(score[away > 3 * detail].max(initial=0)),
-                     float(score.max()), best[::-1])
+        best = np.array(np.unravel_index(np.argmax(score), self._shape))
+        best = np.where(best > np.array(self._shape) // 2, best - self._shape, best) * self._spacing
+        return Frame(float(score[self._near].max()), float(score[self._elsewhere].max(initial=0)), float(score.max()),
+                     best[::-1])
 
-    frame = frame_of(positions)
-    if not frame.refused:
-        _try_rotations(frame, observed, s, shape, spacing, positions, weights, detail)
-    factor, gain, scaled = _try_voxel_sizes(observed, s, shape, spacing, positions, weights, detail)
-    # What turns the model is no other size of voxels, whatever that would do to the density.
-    if gain > _SIZE_BETTER and (frame.rotation < _ANGLES[0] / 2 or gain > frame.gain) and not frame_of(scaled).refused:
-        frame.voxel_factor = factor
-    return frame
+    def uncovered_share(self, coarse: np.ndarray) -> float:
+        """Volume of density as high as half of what it is at the atoms, but farther than 1.5 details from them.
+
+        Parameters
+        ----------
+        coarse : ndarray (z, y, x), float32
+
+        Returns
+        -------
+        float
+            As a share of the volume of such density in the whole map.
+        """
+        import scipy.fft as fft
+
+        from occupy_jit.kernels.model.atoms import distance_to_atoms
+
+        if self._far is None:
+            reach = 1.5 * self._detail
+            self._far = distance_to_atoms(self._shape, self._positions, self._spacing, reach) >= reach
+        transform = fft.rfftn(coarse - np.float32(np.median(coarse)), workers=threads_allowed())
+        blurred = fft.irfftn(transform * self._blur, self._shape, workers=threads_allowed())
+        level = 0.5 * np.median(density_at(np.ascontiguousarray(blurred, np.float32), self._positions))
+        high = blurred > level
+        return float((high & self._far).sum() / max(high.sum(), 1))
 
 
 def _atoms_as_gaussians(shape, spacing, positions, weights, detail):
@@ -231,26 +282,3 @@ def rotation_matrix(vector: np.ndarray) -> np.ndarray:
     a, b, c = vector / angle
     cross = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
-def uncovered_share(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, detail: float) -> float:
-    """Volume of density as high as half of what it is at the atoms, but farther than 1.5 details from them.
-
-    Returns
-    -------
-    float
-        As a share of the volume of such density in the whole map.
-    """
-    import scipy.fft as fft
-
-    from occupy_jit.kernels.model.atoms import distance_to_atoms
-
-    shape = coarse.shape
-    axes = [fft.fftfreq(shape[0], spacing[0]), fft.fftfreq(shape[1], spacing[1]), fft.rfftfreq(shape[2], spacing[2])]
-    square = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2
-    transform = fft.rfftn(coarse - np.float32(np.median(coarse)), workers=threads_allowed())
-    blurred = fft.irfftn(transform * np.exp(-2 * (np.pi * detail) ** 2 * square).astype(np.float32), shape,
-                         workers=threads_allowed())
-    high = blurred > 0.5 * np.median(density_at(np.ascontiguousarray(blurred, np.float32), positions))
-    far = distance_to_atoms(shape, positions, spacing, 1.5 * detail) >= 1.5 * detail
-    return float((high & far).sum() / max(high.sum(), 1))

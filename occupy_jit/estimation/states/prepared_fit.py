@@ -174,8 +174,7 @@ class PreparedFit:
             raise InputError(f"has {' x '.join(map(str, data.shape[::-1]))} voxels (x, y, z), the others "
                              f"{' x '.join(map(str, self.shape[::-1]))}")
         coarse, _ = fourier_crop(np.asarray(data), self.voxel_size, self.detail)
-        lattice = replace(self._lattice, data=self._lattice.cut(coarse), noise=None)
-        lattice.transform = lattice.transform_of(coarse)
+        lattice = self._lattice.holding(coarse)
         state = replace(self._state, turns=0)
         observed = lattice.at_fit_voxels(state.whitening * lattice.band)
         shift = self._shift(lattice, observed)

@@ -272,7 +272,8 @@ def plan_group(group: Group, settings: Settings, options: Options, log: RunLog) 
                 continue
             if entry.path is None:
                 raise InputError(f"{shown(entry.reference)}: the map is missing")
-            entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE))
+            entry.plan = plan_map(entry.path, settings, options, entry.label, group.path_of(Role.CLASS_PAGE),
+                                  of_several=len(group.classes) > 1)
             if _shares_density(settings, options) and len(group.classes) > 1:
                 _put_on_mean(entry)
         except InputError as error:

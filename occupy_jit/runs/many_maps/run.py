@@ -49,7 +49,8 @@ def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener
     plans, refused = [], []
     for path in maps:
         try:
-            plans.append(plan_map(path, settings, options, page=index[0].path if index else None))
+            plans.append(plan_map(path, settings, options, page=index[0].path if index else None,
+                                  of_several=len(maps) > 1))
         except UsageError:
             raise
         except Exception as error:  # whatever one map brings up, the others still run
@@ -157,7 +158,7 @@ class Batch:
         if table is not None:
             table.write()  # what is killed soon leaves at least the names
         try:
-            for outcome in executor(run_one, self.plans, listener):
+            for outcome in executor(run_one, by_grid(self.plans), listener):
                 self.outcomes.append(outcome)
                 if table is not None:
                     table.add(outcome)
@@ -207,6 +208,16 @@ def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = No
     mine = maps if task is None else tuple(maps[index] for index in task.share(len(maps)))
     plans, refused = plan_all(mine, settings, options, listener)
     return Batch(options, mine, task, plans, refused)
+
+
+def by_grid(plans: Sequence[Plan]) -> list[Plan]:
+    """Plans whose maps lie on one grid one after the other, where what their fits have in common is kept."""
+    grids = list(dict.fromkeys(map(_grid, plans)))
+    return sorted(plans, key=lambda plan: plan.keeps and grids.index(_grid(plan)))
+
+
+def _grid(plan):
+    return plan.header.shape, plan.header.voxel_size
 
 
 def in_order(outcomes: Iterable[Outcome], maps: Sequence[str]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from occupy_jit import __version__
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise")
 
 
-def find(options: Options, inputs: Any, result: Result, log: RunLog) -> tuple[PartsResult, list[dict[str, Any]]]:
+def find(options: Options, inputs: Any, result: Result, log: RunLog, keeps: bool = False
+        ) -> tuple[PartsResult, list[dict[str, Any]]]:
     """Fit the parts of the model that `options` name.
 
     Parameters
@@ -34,6 +36,8 @@ def find(options: Options, inputs: Any, result: Result, log: RunLog) -> tuple[Pa
     result : occupy_jit.estimation.scale.result.Result
         Of the map alone: its scale at the atoms is told beside each occupancy.
     log : occupy_jit.reports.runlog.RunLog
+    keeps : bool
+        Whether what the fit has in common with that to other maps on this grid is kept for these.
 
     Returns
     -------
@@ -48,12 +52,21 @@ def find(options: Options, inputs: Any, result: Result, log: RunLog) -> tuple[Pa
         fitted = occupancy_of_parts(inputs.volume, parts_of(options), parts=options.parts,
                                     reference=options.reference_part, residues=options.residues,
                                     b_factors=options.b_factors, progress=log.step,
-                                    thread_count=thread_count(options.threads), **inputs.coarse_halves)
+                                    thread_count=thread_count(options.threads),
+                                    preparation=_preparation() if keeps else None, **inputs.coarse_halves)
     finally:
         log.step()
     for sentence in fitted.warnings:
         log.warning(sentence)
     return fitted, _rows(fitted, inputs.volume, result)
+
+
+@functools.cache
+def _preparation():
+    """What the maps that this process runs have in common."""
+    from occupy_jit.estimation.parts.preparation import Preparation
+
+    return Preparation()
 
 
 def half_maps_for(options: Options, volume: Map, half_maps: HalfMaps | None) -> dict[str, np.ndarray]:

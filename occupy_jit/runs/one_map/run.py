@@ -287,7 +287,7 @@ def _parts(plan, inputs, result, outputs, log, results, report):
     from occupy_jit.runs.one_map import ligands
 
     with log.timed("fit the model"):
-        fitted, rows = model_parts.find(plan.options, inputs, result, log)
+        fitted, rows = model_parts.find(plan.options, inputs, result, log, plan.keeps)
     results["parts"] = rounded(rows)
     results |= ligands.results(fitted)
     model_parts.write(plan, fitted, rows, outputs, log)

@@ -91,7 +91,7 @@ def outline(header: MapHeader, settings: Settings, options: Options, beside_halv
                    of_group=of_group, model_halves=kept)
 
 
-def needed(run: Outline, options: Options, model: ModelSize | None = None) -> int:
+def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps: bool = False) -> int:
     """Bytes of memory that a run takes at its peak.
 
     Parameters
@@ -100,6 +100,8 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None) -> in
     options : occupy_jit.settings.Options
     model : occupy_jit.estimation.parts.volumes.ModelSize, optional
         Where the options name one.
+    keeps : bool
+        Whether what the fits of the model have in common is kept from map to map.
 
     Returns
     -------
@@ -126,4 +128,5 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None) -> in
         # sorted: 50 bytes for each of a sixth of the voxels, or of those that are on peaks; measured
         ledger.moment(7 if options.half_maps else 6.5)
     section = 4 * run.shape[1] * run.shape[2]
-    return int(BASE_BYTES + ledger.most * 4 * voxels + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))
+    kept = of_parts.bytes_kept(model, run.voxel_size) if keeps and model is not None else 0
+    return int(BASE_BYTES + kept + ledger.most * 4 * voxels + _SECTIONS * section + (PLOT_BYTES if options.plot else 0))

@@ -50,6 +50,8 @@ class Plan:
         Of several maps, which leads to the report of this one.
     halves : tuple of str
         Two half maps, the first of which may be the map; none where they are not asked for.
+    keeps : bool
+        Whether what the fit of a model has in common with that to other maps on this grid is kept for these.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Plan:
     strongest_corner: tuple | None = None
     page: str | None = None
     halves: tuple = ()
+    keeps: bool = False
 
     def path_of(self, role: Role, modification: Modification | None = None) -> str | None:
         """Path of the output of a role, None if it is not written."""
@@ -86,8 +89,8 @@ class Plan:
         return replace(self, full_scale=value, strongest_corner=corner)
 
 
-def plan_map(path: str, settings: Settings, options: Options, label: str | None = None, page: str | None = None
-            ) -> Plan:
+def plan_map(path: str, settings: Settings, options: Options, label: str | None = None, page: str | None = None,
+             of_several: bool = False) -> Plan:
     """Check an input and say what will be written.
 
     Parameters
@@ -99,6 +102,8 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
         What the map is called in its group.
     page : str, optional
         Of several maps, which leads to the report of this one.
+    of_several : bool
+        Whether others are run beside it.
 
     Returns
     -------
@@ -142,8 +147,10 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
 
         model = size_of(options, header)
     run = memory.outline(header, settings, options, bool(halves) and path not in halves, label is not None)
-    needs = memory.needed(run, options, model)
-    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves)
+    keeps = of_several and options.model is not None
+    needs = memory.needed(run, options, model, keeps)
+    return Plan(path, header, names, tuple(outputs), needs, settings, options, label, page=page, halves=halves,
+                keeps=keeps)
 
 
 def masks(options: Options) -> list[str]:
