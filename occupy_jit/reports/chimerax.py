@@ -46,6 +46,7 @@ _OTHER_COLOURS = {FLEXIBILITY: ("occflex", B_FACTOR_COLOURS, "relative B factor 
                   ERROR: ("occerror", ERROR_COLOURS, "its standard error")}
 _CUBE_COLOUR = "#e69f00"
 _SPREAD_COLOUR = "#444444"
+_DUST_LOWPASSES, _DUST_VOXELS = 2 / 3, 3  # the low-pass is at twice the usual resolution, or lower
 _SPREAD_LEVEL = 0.15  # of the standard deviation of scale over classes, where the mesh is drawn
 
 _PLAIN = re.compile(r"[A-Za-z0-9 _.,:()+=/-]")
@@ -179,6 +180,19 @@ def placed(numbers: Sequence[int], grid: tuple[Any, ...] | None) -> list[str]:
     return lines
 
 
+def dust_size(lowpass_angstrom: float, voxel_size: float) -> float:
+    """Size of the largest piece of a surface that may be a peak of noise, Å.
+
+    Peaks of noise above three standard deviations are about as wide as the resolution of the map, or its voxels.
+    """
+    return max(_DUST_LOWPASSES * lowpass_angstrom, _DUST_VOXELS * voxel_size)
+
+
+def dusted(numbers: Sequence[int], size: float | None) -> list[str]:
+    """Command that hides pieces of surfaces smaller than `size` Å, also when the level changes; none for None."""
+    return [] if size is None else [f"surface dust {_models(numbers)} size {_number(size)}"]
+
+
 class _Script:
     """The parts that every script has, in their order.
 
@@ -265,7 +279,8 @@ class _Script:
 def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.PathLike[str],  # noqa: PLR0913 (everything that one script shows)
            others: Sequence[tuple[Any, ...]] = (), *, version: str, directory: str | os.PathLike[str] | None = None,
            full_scale_box: tuple[Any, ...] | None = None, level: float | None = None,
-           min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None) -> str:
+           min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None,
+           dust: float | None = None) -> str:
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
     Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
@@ -294,6 +309,8 @@ def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.P
         Scale of the first colour, at least 0 and below 1.
     grid : (voxel size, (x, y, z)), optional
         Å, of all maps and of their first voxel, where that is not what their headers say.
+    dust : float, optional
+        Å: pieces of a surface that are smaller are hidden, see `dust_size`.
 
     Returns
     -------
@@ -312,6 +329,7 @@ def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.P
     if same_grey:
         at = "" if level is None or not math.isfinite(level) else f" level {_number(level)}"
         drawn.append(f"volume {_models(same_grey)} step 1{at} calculateSurfaces true")
+        drawn += dusted(same_grey, dust)
     elif scale in shown:
         drawn.append(f"volume {_models(shown)} step 1 level {_number(max(min_vis_scale, 0.05))} "
                      "calculateSurfaces true")
@@ -359,7 +377,8 @@ class ShownClass:
 def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str | None = None, *,  # noqa: PLR0913 (everything that one script shows)
                    version: str,
                    directory: str | None = None, full_scale_box: tuple[Any, ...] | None = None,
-                   min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None) -> str:
+                   min_vis_scale: float = Options.min_vis_scale, grid: tuple[Any, ...] | None = None,
+                   dust: float | None = None) -> str:
     """Text of a script that opens several maps on a common scale, each coloured by its own.
 
     The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
@@ -371,7 +390,7 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
     classes : sequence of ShownClass
     variance_path : str, optional
         Standard deviation of the scale over the classes.
-    version, directory, full_scale_box, min_vis_scale, grid
+    version, directory, full_scale_box, min_vis_scale, grid, dust
         As for `script`.
 
     Returns
@@ -389,6 +408,7 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
         own = [number for number in (after, before) if number is not None]
         if own:
             drawn.append(f"volume {_models(own)} step 1 level {_number(level)} calculateSurfaces true")
+            drawn += dusted(own, dust)
             drawn += made.coloured(own, scale)
         surfaces += own[:1]
     if variance is not None:

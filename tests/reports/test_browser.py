@@ -2,18 +2,25 @@
 
 import hashlib
 import importlib.util
+import io
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("jinja2")
 
-from occupy_jit.reports.page import page
+from occupy_jit.interface import estimate
+from occupy_jit.reports.page import page, pictures
+from occupy_jit.reports.page.display_grid import Grid
+from occupy_jit.runs.one_map.shown_level import first_level, solvent_noise, thinned
 from tests.reports.sample import HOSTILE, report_data
+from tests.reports.test_content import check_view, reach
 from tests.reports.test_page import json_of, volume_of
+from tests.simulated import complex_with_occupancies
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +65,25 @@ def files(tmp_path_factory):
     hostile = report_data(name=HOSTILE, verdicts=[("code", f"Of {HOSTILE}")])
     (here / "hostile.html").write_bytes(page.render(hostile)[0])
     return here, data
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A report of a map with as much noise as signal, its stills not trimmed; what is known of the map."""
+    made = complex_with_occupancies(signal_to_noise=2.0, seed=4)
+    found = estimate(made.map, voxel_size=made.voxel_size)
+    level = first_level(found, solvent_noise(thinned(made.map), found.quiet))
+    like = report_data(everything=False)
+    record = {**like.record, "results": {**like.record["results"], "zero_level": found.zero},
+              "derived": {**like.record["derived"], "kernel_radius": found.ball.radius}}
+    whole = Grid(tuple(slice(0, n) for n in made.map.shape), 1.0, made.map.shape)
+    data = replace(like, record=record, grid=whole, box=made.map.shape, input=made.map, scale=found.scale,
+                   confidence=found.confidence, surface_level=level)
+    path = tmp_path_factory.mktemp("noisy") / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "_trimmed", lambda picture: picture)
+        path.write_bytes(page.render(data)[0])
+    return path, made, reach(found)
 
 
 class Visit:
@@ -253,6 +279,37 @@ def test_without_webgl_the_slices_still_move(visit):
     one.page.evaluate("occupyReport.setCross(5, 5, 9)")
     assert one.pixels(".plane[data-plane=XY] canvas >> nth=0") != before
     one.check_quiet()
+
+
+@pytest.mark.parametrize("how", ["no WebGL", "no scripts", "print"])
+def test_stills_of_a_noisy_map_show_content_alone(how, visit, noisy):
+    path, made, far = noisy
+    arguments = {"no WebGL": {"arguments": ("--disable-3d-apis",)}, "no scripts": {"java_script_enabled": False},
+                 "print": {}}[how]
+    one = visit(path, **arguments)
+    if how != "no scripts":
+        one.ready()
+    if how == "print":
+        one.page.emulate_media(media="print")
+    picture = one.page.locator("#poster img")
+    assert picture.is_visible()
+    shown = as_drawn(picture)
+    gap, edge = 20, len(shown)  # three views of the whole box beside each other
+    assert shown.shape[1] == 3 * edge + 2 * gap
+    for axis in range(3):
+        left = axis * (edge + gap)
+        check_view((shown[:, left:left + edge] < 200).any(-1), axis, made, far)
+
+
+def as_drawn(picture):
+    """Pixels of a picture, (height, width, 3), as the browser draws them: fitted into its box, without distortion."""
+    image = pytest.importorskip("PIL.Image")
+    height, width = (int(picture.get_attribute(name)) for name in ("height", "width"))
+    drawn = np.asarray(image.open(io.BytesIO(picture.screenshot())).convert("RGB"))
+    factor = min(drawn.shape[0] / height, drawn.shape[1] / width)
+    rows, columns = (np.clip((length - factor * n) / 2 + factor * (np.arange(n) + 0.5), 0, length - 1).astype(int)
+                     for length, n in zip(drawn.shape, (height, width), strict=False))
+    return drawn[rows][:, columns]
 
 
 def test_without_scripts_there_are_pictures_and_numbers(visit):

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from occupy_jit.reports.content import without_islands
+
 MOST_VOXELS = 1_500_000
 MARGIN_ANGSTROM = 8.0
 LOWEST_SCALE = 0.1
@@ -21,6 +23,7 @@ FEWEST = 2
 """Voxels along an axis: a surface lies between two."""
 
 _LEAST_MARGIN = 4
+_LOOKED_AT = 1_000_000  # voxels, to see where content is
 _TOP_PERCENTILE = 99.95
 _BOTTOM_SHARE = 0.35
 _SOLVENT_BITS = 0xFC
@@ -62,6 +65,8 @@ class Grid:
 def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, most_voxels: float = MOST_VOXELS) -> Grid:
     """Grid for what there is to see: confidence above one half and scale above `LOWEST_SCALE`, and a margin.
 
+    Islands of noise are left out.
+
     Parameters
     ----------
     scale, confidence : (nz, ny, nx) float32 array
@@ -76,25 +81,23 @@ def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, mo
         Of the whole box, where there is nothing to see.
     """
     margin = max(_LEAST_MARGIN, round(MARGIN_ANGSTROM / voxel_size))
-    # section by section: whole volumes of truth values would take time and memory
-    seen = np.zeros(scale.shape[0], bool)
-    outline = np.zeros(scale.shape[1:], bool)
-    for z, (strong, sure) in enumerate(zip(scale, confidence, strict=True)):
-        content = (sure > 0.5) & (strong >= LOWEST_SCALE)
-        seen[z] = content.any()
-        outline |= content
-    crop = tuple(_extent(line, margin) for line in (seen, outline.any(1), outline.any(0)))
+    # every few voxels: content is wider than these, and whole volumes of truth values would take time and memory
+    step = max(1, math.ceil((scale.size / _LOOKED_AT) ** (1 / 3)))
+    some = np.s_[::step, ::step, ::step]
+    content = without_islands((confidence[some] > 0.5) & (scale[some] >= LOWEST_SCALE))
+    crop = tuple(_extent(content.any(tuple({0, 1, 2} - {axis})), step, n, margin)
+                 for axis, n in enumerate(scale.shape))
     full = [c.stop - c.start for c in crop]
-    step = max(1.0, (math.prod(full) / most_voxels) ** (1 / 3))
-    return Grid(crop, step, tuple(min(n, max(FEWEST, math.floor(n / step))) for n in full))
+    reduced = max(1.0, (math.prod(full) / most_voxels) ** (1 / 3))
+    return Grid(crop, reduced, tuple(min(n, max(FEWEST, math.floor(n / reduced))) for n in full))
 
 
-def _extent(on, margin):
-    """From the first to the last that is on, and a margin."""
-    places = np.flatnonzero(on)
+def _extent(on, step, n, margin):
+    """From the first to the last of n voxels that may be on, of which `on` holds every few, and a margin."""
+    places = step * np.flatnonzero(on)
     if not places.size:
-        return slice(0, on.size)
-    return slice(max(0, int(places[0]) - margin), min(on.size, int(places[-1]) + 1 + margin))
+        return slice(0, n)
+    return slice(max(0, int(places[0]) - step + 1 - margin), min(n, int(places[-1]) + step + margin))
 
 
 def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
@@ -163,7 +166,7 @@ def means(n: int, m: int, step: float) -> tuple[np.ndarray, np.ndarray]:
     return first, (kept / kept.sum(1, keepdims=True)).astype(np.float32)
 
 
-def density_range(density: np.ndarray, confidence: np.ndarray) -> tuple[float, float]:
+def density_range(density: np.ndarray, confidence: np.ndarray, zero: float = 0.0) -> tuple[float, float]:
     """Densities that the bytes 0 and 255 stand for.
 
     From below solvent to what next to nothing in the content exceeds.
@@ -171,6 +174,8 @@ def density_range(density: np.ndarray, confidence: np.ndarray) -> tuple[float, f
     Parameters
     ----------
     density, confidence : (gz, gy, gx) float32 array
+    zero : float
+        Density of solvent.
 
     Returns
     -------
@@ -179,10 +184,10 @@ def density_range(density: np.ndarray, confidence: np.ndarray) -> tuple[float, f
     content = density[confidence > 0.5]
     if not content.size:
         content = density.reshape(-1)
-    high = float(np.percentile(content, _TOP_PERCENTILE))
+    high = float(np.percentile(content, _TOP_PERCENTILE)) - zero
     if not high > 0:
-        high = max(float(np.abs(density).max()), float(np.finfo(np.float32).tiny))
-    return -_BOTTOM_SHARE * high, high
+        high = max(float(np.abs(density - np.float32(zero)).max()), float(np.finfo(np.float32).tiny))
+    return zero - _BOTTOM_SHARE * high, zero + high
 
 
 def to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:

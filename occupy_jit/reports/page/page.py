@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from occupy_jit import PROGRAM as NAME
 from occupy_jit import __version__
-from occupy_jit.reports import colours
+from occupy_jit.reports import colours, content
 from occupy_jit.reports.page import charts, display_grid, pictures, sites, tables, words
 from occupy_jit.reports.page.data import coarser
 from occupy_jit.reports.png import data_uri
@@ -37,13 +37,16 @@ _SMALLER = 0.8
 _TRIES = 12
 _SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "page.js")
 _WINDOW = (-0.12, 0.8)  # grey values of slices, in shares of the largest density
-_LEVELS = (0.02, 0.6)
-_NOISE_LEVELS = 2.0  # standard deviations of solvent: no surface below
+_HIGHEST_LEVEL = 0.6  # of the largest density
+_LOWERED = (2.0, 3.0)  # the first level over the lowest one: as far as up to the highest one, within this range
+_LOWEST_SHARE = 0.02  # of the largest density: no first level is lower
+_LEAST_DRAWN = 0.005  # of the content, inside of the first surface
 _MODIFIED_PERCENTILE = 70
 _LARGEST_ERROR = 0.3
 _B_FACTORS = (-50.0, 150.0)
 _THUMBNAIL = (252, 160)
 _SAMPLE = 37  # every so many voxels are enough for principal axes
+_FADING = ("scale", "occupancy", "b_factor")  # in slices, where there is no content and in its rim
 _HINTS = {"scale": "Red: missing in some particles, or mobile. Blue: as strong as the strongest region.",
           "confidence": "0: may be solvent, and is not modified. 1: content.",
           "error": "Standard error of the local scale.",
@@ -86,6 +89,8 @@ class _Shown:
 
     def __init__(self, data: ReportData, threads: int) -> None:
         self.spacing = data.voxel_size * data.grid.step
+        self.zero = data.record["results"]["zero_level"]
+        self.seen = content.visibility(data.confidence, data.record["derived"]["kernel_radius"] / data.grid.step)
         small = self.small = {"input": data.input, "scale": data.scale, "confidence": data.confidence}
         labels = {"input": "Input map", "scale": "Local scale", "confidence": "Confidence"}
         shorts = {name: name for name in small}
@@ -101,21 +106,22 @@ class _Shown:
             shorts |= {"occupancy": "occupancy", "b_factor": "B factor"}
         self._describe(data, labels, shorts)
         with ThreadPoolExecutor(max(1, min(threads, len(small)))) as pool:
-            packing = {name: pool.submit(display_grid.packed, values) for name, values in self.bytes.items()}
+            packing = {name: pool.submit(display_grid.packed, values)
+                       for name, values in (*self.bytes.items(), ("seen", display_grid.to_bytes(self.seen, 0, 1)))}
             self._look(data)
             self.packed = {name: future.result() for name, future in packing.items()}
 
     def _describe(self, data, labels, shorts):
         """What the bytes of each volume mean, for the scripts."""
         small = self.small
-        low, high = display_grid.density_range(small["input"], small["confidence"])
-        solvent = small["input"][small["confidence"] < 0.05]
-        noise = float(solvent.std()) if solvent.size else 0.0
-        lowest = min(max(_NOISE_LEVELS * noise, _LEVELS[0] * high), 0.5 * _LEVELS[1] * high)
+        zero = self.zero
+        low, high = display_grid.density_range(small["input"], small["confidence"], zero)
+        first = max(self._first_level(data), zero + _LOWEST_SHARE * (high - zero))
         self.volumes, self.bytes = [], {}
         for name, values in small.items():
             entry = {"id": name, "short": shorts[name], "label": labels[name], "hint": _HINTS.get(name, ""),
-                     "slice": True, "stops": None, "levels": None, "level": None, "window": None, "ink": None}
+                     "stops": None, "levels": None, "level": None, "zero": zero, "window": None, "ink": None,
+                     "fades": name in _FADING}
             if name in ("scale", "occupancy"):
                 entry.update(kind="scale", low=0.0, high=1.0, stops=colours.SCALE)
             elif name == "confidence":
@@ -126,10 +132,10 @@ class _Shown:
                 entry.update(kind="signed", low=_B_FACTORS[0], high=_B_FACTORS[1], stops=colours.B_FACTOR)
                 entry["hint"] += f" B factors are {data.record['results']['flexibility']['remark']}."
             else:
-                level = data.surface_level if name == "input" else _level_of(values, small["confidence"])
-                entry.update(kind="density", low=low, high=high, window=[share * high for share in _WINDOW],
-                             levels=[lowest, _LEVELS[1] * high],
-                             level=float(np.clip(level, lowest, _LEVELS[1] * high)))
+                level = first if name == "input" else max(first, _level_of(values, small["confidence"]))
+                entry.update(kind="density", low=low, high=high,
+                             window=[zero + share * (high - zero) for share in _WINDOW],
+                             levels=_levels(zero, first, level, high), level=level)
             quantised = display_grid.to_bytes(values, entry["low"], entry["high"])
             if name == "input":
                 display_grid.quieter_solvent(quantised, small["confidence"])
@@ -142,23 +148,32 @@ class _Shown:
         """Still pictures, the first crosshair, and the direction the surface is first seen from."""
         small, shape = self.small, data.grid.shape
         self.level = self.volumes[0]["level"]
-        views = pictures.three_views(small["input"], small["scale"], self.level)
-        self.poster = _picture(views)
-        self.thumbnail = data_uri(_coarse_colours(pictures.thumbnail(
-            views[:, :pictures.zoom_of(shape) * shape[2]], *_THUMBNAIL)))
-        content = np.argwhere((small["confidence"] > 0.5) & (small["scale"] >= display_grid.LOWEST_SCALE))
-        if not len(content):
-            content = np.argwhere(np.ones(shape, bool))
+        surface = content.cleaned(small["input"], self.seen, self.zero)
+        views = pictures.three_views(surface, small["scale"], self.level)
+        self.poster = _picture(pictures.beside(views))
+        self.thumbnail = data_uri(_coarse_colours(pictures.thumbnail(views[0], *_THUMBNAIL)))
+        places = np.argwhere((self.seen > 0) & (small["scale"] >= display_grid.LOWEST_SCALE))
+        if not len(places):
+            places = np.argwhere(np.ones(shape, bool))
         # in content, not in a hole in the middle of it
-        self.cross = content[np.square(content - content.mean(0)).sum(1).argmin()]
-        self.centre = (content.min(0) + content.max(0)) / 2
-        self.radius = max(1.0, float(np.sqrt(np.square(content - self.centre).sum(1).max())))
+        self.cross = places[np.square(places - places.mean(0)).sum(1).argmin()]
+        self.centre = (places.min(0) + places.max(0)) / 2
+        self.radius = max(1.0, float(np.sqrt(np.square(places - self.centre).sum(1).max())))
         # along the shortest axis of the content, its longest one across
-        spread = np.atleast_2d(np.cov((content[::_SAMPLE] if len(content) > 100 * _SAMPLE else content).T))
-        axes = np.linalg.eigh(spread)[1] if len(content) > 3 and np.isfinite(spread).all() else np.eye(3)
+        spread = np.atleast_2d(np.cov((places[::_SAMPLE] if len(places) > 100 * _SAMPLE else places).T))
+        axes = np.linalg.eigh(spread)[1] if len(places) > 3 and np.isfinite(spread).all() else np.eye(3)
         self.direction, self.up = axes[:, 0], axes[:, 1]
-        panels = [(self._panel(entry), self._stops(entry)) for entry in self.volumes]
+        panels = [(self._panel(entry), self._stops(entry), self.seen[self.cross[0]] if entry["fades"] else None)
+                  for entry in self.volumes]
         self.strip = _picture(pictures.slice_strip(panels))
+
+    def _first_level(self, data):
+        """Density of the first surface: that of the run, or a lower one where the coarser grid left none of it."""
+        inside = data.input[data.confidence > 0.5]
+        if not inside.size:
+            return data.surface_level
+        reached = float(np.quantile(inside, 1 - _LEAST_DRAWN))
+        return min(data.surface_level, reached)
 
     def _panel(self, entry):
         section = self.bytes[entry["id"]][self.cross[0]] / 255
@@ -179,6 +194,12 @@ class _Shown:
     def size(self) -> int:
         """int : Bytes of what is embedded."""
         return sum(map(len, self.packed.values())) + len(self.poster["address"]) + len(self.strip["address"])
+
+
+def _levels(zero, first, level, high):
+    """Lowest and highest level of the slider, with room for weak parts below the first one."""
+    highest = max(_HIGHEST_LEVEL * (high - zero), _LOWERED[0] * (level - zero))
+    return [zero + (first - zero) / float(np.clip(highest / (level - zero), *_LOWERED)), zero + highest]
 
 
 def _level_of(values, confidence):

@@ -6,47 +6,76 @@ import numpy as np
 
 from occupy_jit.reports import colours
 from occupy_jit.reports.colours import ramp
+from occupy_jit.reports.content import without_islands
 from occupy_jit.reports.page.display_grid import averaged, means
 
 _LONGEST = 400  # pixels of the longest edge, about
 _ZOOMS = (2, 8)
 _WHITE = 255.0
 _GAP = 20
+_MARGIN = 8  # pixels around a view
 _AMBIENT, _DIFFUSE = 0.45, 0.62
 _STEEPEST = 2.5
 _TILT = (0.35, -0.2)  # where the light comes from, down and to the right
 _DARKEST = 0.45
 _OCCLUSION = 0.035
 _BELOW_SURFACE = (1, 2, 4)  # voxels: at the surface itself the scale fades everywhere
-_DUST_REACH = 6  # pixels
 _VIEWS = ((0, True), (1, False), (2, True))  # axis, and whether it is looked along from its end
 
 
-def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> np.ndarray:
-    """A surface from three sides, coloured by the scale.
+def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> list[np.ndarray]:
+    """A surface from three sides, coloured by the scale, without islands.
 
     Parameters
     ----------
-    density, scale : (nz, ny, nx) float32 array
+    density : (nz, ny, nx) float32 array
+        Without solvent: `occupy_jit.reports.content.cleaned`.
+    scale : (nz, ny, nx) float32 array
     level : float
         Density of the surface.
 
     Returns
     -------
-    (height, width, 3) uint8 array
-        On white.
+    list of (height, width, 3) uint8 array
+        Along z, y and x, on white, without empty edges.
     """
-    zoom = zoom_of(density.shape)
-    return _beside([_orthographic(density, scale, level, axis, reverse, zoom) for axis, reverse in _VIEWS], _GAP)
+    above = density > level
+    density = np.where(above & ~without_islands(above), np.float32(level), density)
+    zoom = min(max(round(_LONGEST / max(_extent(above))), _ZOOMS[0]), _ZOOMS[1])
+    return [_trimmed(_orthographic(density, scale, level, axis, reverse, zoom)) for axis, reverse in _VIEWS]
 
 
-def zoom_of(shape: tuple[int, int, int]) -> int:
-    """Pixels a voxel in pictures of a volume of this shape; the first of three views is ``zoom * shape[2]`` wide."""
-    return min(max(round(_LONGEST / max(shape)), _ZOOMS[0]), _ZOOMS[1])
+def beside(views: list[np.ndarray], gap: int = _GAP) -> np.ndarray:
+    """Pictures (height, width, 3) beside each other on white, `gap` pixels apart: uint8."""
+    height = max(p.shape[0] for p in views)
+    width = sum(p.shape[1] for p in views) + gap * (len(views) - 1)
+    out = np.full((height, width, 3), 255, np.uint8)
+    left = 0
+    for picture in views:
+        top = (height - picture.shape[0]) // 2
+        out[top:top + picture.shape[0], left:left + picture.shape[1]] = np.clip(picture, 0, 255)
+        left += picture.shape[1] + gap
+    return out
+
+
+def _extent(on):
+    """From the first to the last that is on, along each axis; the whole where none is."""
+    places = [np.flatnonzero(on.any(tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    return [int(p[-1] - p[0]) + 1 if p.size else n for p, n in zip(places, on.shape, strict=True)]
+
+
+def _trimmed(picture):
+    """Without white edges wider than a margin."""
+    painted = (picture < _WHITE).any(-1)
+    if not painted.any():
+        return picture
+    ends = [(int(p[0]), int(p[-1]) + 1) for p in map(np.flatnonzero, (painted.any(1), painted.any(0)))]
+    (top, bottom), (left, right) = [(max(0, first - _MARGIN), last + _MARGIN) for first, last in ends]
+    return picture[top:bottom, left:right]
 
 
 def thumbnail(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The first of three views, made to fit: for a list of many maps.
+    """A view, made to fit: for a list of many maps.
 
     Parameters
     ----------
@@ -73,8 +102,8 @@ def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
 
     Parameters
     ----------
-    panels : sequence of ((ny, nx) array of 0 to 1, stops)
-        Values and their colours.
+    panels : sequence of ((ny, nx) array of 0 to 1, stops, (ny, nx) array of 0 to 1 or None)
+        Values, their colours, and how far each is to be seen on the white paper.
     gap : int
         Pixels between two.
 
@@ -83,7 +112,13 @@ def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
     (height, width, 3) uint8 array
         The first row of an array is at the bottom.
     """
-    return _beside([ramp(stops, values[::-1]) for values, stops in panels], gap)
+    return beside([faded(ramp(stops, values[::-1]), None if seen is None else seen[::-1])
+                   for values, stops, seen in panels], gap)
+
+
+def faded(rgb: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+    """Colours (ny, nx, 3) on white paper, as far as `seen`, (ny, nx) from 0 to 1, says; None leaves them."""
+    return rgb if seen is None else _WHITE + (rgb - _WHITE) * seen[..., None]
 
 
 GREY = ((0.0, "#000000"), (1.0, "#ffffff"))
@@ -105,43 +140,22 @@ def zero_on_white(stops: Any) -> tuple[Any, Any, Any]:
     return (stops[0], (stops[1][0], "#ffffff"), stops[2])
 
 
-def _beside(pictures, gap):
-    height = max(p.shape[0] for p in pictures)
-    width = sum(p.shape[1] for p in pictures) + gap * (len(pictures) - 1)
-    out = np.full((height, width, 3), 255, np.uint8)
-    left = 0
-    for picture in pictures:
-        top = (height - picture.shape[0]) // 2
-        out[top:top + picture.shape[0], left:left + picture.shape[1]] = np.clip(picture, 0, 255)
-        left += picture.shape[1] + gap
-    return out
-
-
 def _orthographic(density, scale, level, axis, reverse, zoom):
     """View along an axis: the first crossing of the level, shaded by its slope and by what surrounds it."""
     volume, colour = (np.moveaxis(v, axis, 0)[::-1 if reverse else 1] for v in (density, scale))
     highest = volume.max(0)
-    hit = _without_dust(highest > level)
-    depth = _zoomed(_spread(_depth(volume, level), hit), zoom)
+    hit = highest > level
+    near = _spread(_depth(volume, level), hit)
+    depth = _zoomed(near, zoom)
     # where the highest density along the line of sight crosses the level, between voxels, is the outline
     outline = _zoomed(np.where(_grown(hit), highest, np.minimum(highest, level)), zoom) > level
     light = _light(depth, zoom)
-    first = np.rint(depth).astype(np.int32)
-    y, x = np.indices(depth.shape) // zoom
-    inside = [colour[np.clip(first + below, 0, len(colour) - 1), y, x] for below in _BELOW_SURFACE]
-    rgb = ramp(colours.SCALE, np.max(inside, axis=0)) * light[..., None]
+    # at the depth of each voxel: between two that lie one before the other there is nothing
+    first = np.rint(near).astype(np.int32)
+    y, x = np.indices(near.shape)
+    inside = np.max([colour[np.clip(first + below, 0, len(colour) - 1), y, x] for below in _BELOW_SURFACE], axis=0)
+    rgb = ramp(colours.SCALE, np.kron(inside, np.ones((zoom, zoom), np.float32))) * light[..., None]
     return np.where(outline[..., None], rgb, _WHITE)[::-1]
-
-
-def _without_dust(hit):
-    """Pixels that hang together with a square of three: single ones are noise."""
-    solid = hit.copy()
-    for axis in (0, 1):
-        for shift in (-1, 1):
-            solid &= np.roll(solid, shift, axis)
-    for _ in range(_DUST_REACH):
-        solid = _grown(solid) & hit
-    return solid
 
 
 def _grown(picture):
@@ -165,19 +179,17 @@ def _depth(volume, level):
 
 
 def _spread(depth, hit):
-    """Depths where there is no surface: the mean of neighbours that have one, three voxels far."""
+    """Depths where there is no surface: that of the neighbour which is nearest to the viewer, three voxels far."""
     known = hit.copy()
     depth = depth.copy()
     for _ in range(3):
-        total = np.zeros_like(depth)
-        count = np.zeros_like(depth)
+        nearest = np.full_like(depth, np.inf)
         for axis in (0, 1):
             for shift in (-1, 1):
-                near = np.roll(known, shift, axis)
-                total += np.where(near, np.roll(depth, shift, axis), 0)
-                count += near
-        new = ~known & (count > 0)
-        depth[new] = total[new] / count[new]
+                there = np.where(np.roll(known, shift, axis), np.roll(depth, shift, axis), np.inf)
+                nearest = np.minimum(nearest, there)
+        new = ~known & np.isfinite(nearest)
+        depth[new] = nearest[new]
         known |= new
     return depth
 

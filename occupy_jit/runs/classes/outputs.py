@@ -24,7 +24,6 @@ from occupy_jit.runs.many_maps.report_index import write_class_page
 from occupy_jit.runs.one_map import summary
 from occupy_jit.runs.one_map.grid_shown import shown_grid
 from occupy_jit.runs.one_map.writing import (
-    SHOWN_LEVEL,
     make_directory,
     map_label,
     write_record_and_log,
@@ -267,7 +266,7 @@ def _write_chimerax(group, options, outputs, log):
     variance = group.path_of(Role.SCALE_SPREAD)
     classes = [chimerax.ShownClass(entry.label, entry.plan.path_of(Role.PLAIN_COPY) or entry.path,
                                    entry.plan.path_of(Role.SCALE), entry.modified,
-                                   entry.own.zero + SHOWN_LEVEL * group.common) for entry in usable]
+                                   entry.record["results"]["surface_level"]) for entry in usable]
     for path in [variance, *(p for c in classes for p in (c.input_path, c.scale_path, c.modified_path))]:
         reason = None if path is None else chimerax.cannot_open(path, directory)
         if reason is not None:
@@ -277,9 +276,11 @@ def _write_chimerax(group, options, outputs, log):
     if highest.own.corner is not None:
         header = highest.plan.header
         box = chimerax.cube(position(header), highest.own.corner, highest.own.tile, header.voxel_size)
+    first = usable[0].record
+    dust = chimerax.dust_size(first["derived"]["lowpass_angstrom"], first["input"]["voxel_size_angstrom"])
     text = chimerax.classes_script(group.name, classes, variance, version=__version__, directory=directory,
                                    full_scale_box=box, min_vis_scale=options.min_vis_scale,
-                                   grid=shown_grid(highest.plan.header))
+                                   grid=shown_grid(highest.plan.header), dust=dust)
     with outputs.open(script, "w") as file:
         file.write(text)
 

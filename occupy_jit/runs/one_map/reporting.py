@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from occupy_jit.files.maps.maps import Map
     from occupy_jit.runs.plan.plan import Plan
 
-FIRST_LEVEL = 0.24
-"""Density of the first surface, as a share of full scale above the zero level."""
-
 
 class MapReport:
     """Gathers the report of one map; volumes are reduced at once, so that nothing is kept for it.
@@ -88,7 +85,7 @@ class MapReport:
         found = record["results"]
         data = ReportData(
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
-            grid=self._grid, core=self.core, surface_level=result.zero + FIRST_LEVEL * result.full_scale,
+            grid=self._grid, core=self.core, surface_level=found["surface_level"],
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
             bands=_bands(found), parts=_model_parts(found) + _targets(found), sites=self.sites, files=tuple(files),
             links=self._links(), common_scale=self._plan.full_scale is not None,

@@ -13,8 +13,8 @@ from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import warmup
-from occupy_jit.runs.one_map import model_parts, outcome, summary
-from occupy_jit.runs.one_map.writing import SHOWN_LEVEL, Writer, make_directory, write_maps
+from occupy_jit.runs.one_map import model_parts, outcome, shown_level, summary
+from occupy_jit.runs.one_map.writing import Writer, make_directory, write_maps
 from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
 from occupy_jit.runs.plan.output_kinds import Role
 from occupy_jit.runs.plan.plan import check_memory
@@ -72,6 +72,7 @@ class _Inputs(NamedTuple):
     reference_mask: Any  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
     hot_voxels: int  # of the map, which were replaced
+    sample: Any  # `shown_level.Thinned`, of the map
 
 
 @dataclass
@@ -125,7 +126,8 @@ def _read(plan, log):
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
     reference_mask = _reference_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files, hot)
+    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files, hot,
+                   shown_level.thinned(volume.data))
 
 
 def _repair(volume):
@@ -256,14 +258,16 @@ def _as_rows(targets):
 def _write(plan, work, targets, outputs, log, workers):
     """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
     inputs = work.inputs
-    writer = Writer(plan, inputs.volume, outputs, log)
+    # before the quiet voxels are forgotten
+    levels = shown_level.results(inputs.sample, work.result)
+    writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
     writer.start_report(work.result)
     slices = write_maps(writer, work.result, workers)
     if confidence_is_spent(plan.settings, plan.options):
         work.result = replace(work.result, confidence=None)
     result = work.result
     writer.plain_copy()
-    results = summary.results(inputs.volume, result)
+    results = summary.results(inputs.volume, result) | levels
     parts = None
     if plan.options.model is not None:
         parts = _parts(plan, inputs, result, outputs, log, results, writer.report)
@@ -296,7 +300,7 @@ def _parts(plan, inputs, result, outputs, log, results, report):
 
         with log.timed("report"):
             report.sites = pictures(inputs.volume, fitted, results.get("ligands", ()))
-    ligands.write(plan, fitted, result.zero + SHOWN_LEVEL * result.full_scale, outputs, log)
+    ligands.write(plan, fitted, results["surface_level"], outputs, log)
     return None if plan.label is None else model_parts.for_group(fitted)
 
 
@@ -362,7 +366,8 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
         log.verdict(code, sentence)
     with open(path, "rb") as file:
         volume = replace(volume, checksum=Checksum(file.fileno(), path))
-    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0)
+    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0, shown_level.thinned(volume.data))
+    result = replace(result, quiet=replace(result.quiet))  # the caller's own keeps what the run forgets
     make_directory(directory)
     with Outputs() as outputs:
         _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None))

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from occupy_jit.runs.classes.group import Group
     from occupy_jit.runs.plan.plan import Plan
 
-# Level, as a share of full scale, of the first surfaces that are shown.
-SHOWN_LEVEL = 0.25
 _PIECE = 1 << 20
 
 
@@ -56,10 +54,12 @@ class Writer:
         The input.
     outputs : occupy_jit.files.output.transaction.Outputs
     log : occupy_jit.reports.runlog.RunLog
+    level : float
+        Density at which surfaces are first drawn.
     """
 
-    def __init__(self, plan: Plan, volume: Map, outputs: Outputs, log: RunLog) -> None:
-        self.plan, self.volume = plan, volume
+    def __init__(self, plan: Plan, volume: Map, outputs: Outputs, log: RunLog, level: float) -> None:
+        self.plan, self.volume, self._level = plan, volume, level
         self._outputs, self.log = outputs, log
         self._checksums = {}
         self.report = self.report_summary = None
@@ -171,9 +171,10 @@ class Writer:
                 self.log.warning(f"{shown(shown_map)} is left out of the ChimeraX script: {reason}")
         text = chimerax.script(plan.names.stem, source, scale, others, version=__version__,
                                directory=plan.names.directory, full_scale_box=box,
-                               level=result.zero + SHOWN_LEVEL * result.full_scale,
+                               level=self._level,
                                min_vis_scale=plan.options.min_vis_scale,
-                               grid=shown_grid(plan.header))
+                               grid=shown_grid(plan.header),
+                               dust=chimerax.dust_size(result.lowpass_angstrom, result.voxel_size))
         text += script_lines(plan)
         with self._outputs.open(path, "w") as file:
             file.write(text)

@@ -5,6 +5,8 @@ const SIZE = META.grid.size; // voxels along x, y, z; x is fastest
 const VOXELS = SIZE[0] * SIZE[1] * SIZE[2];
 const volumes = {}; // id -> Uint8Array
 
+const SHARPEST = 3; // slices fade in the rim of content, the surface ends where they have faded to a third
+
 const clamp = (value, low, high) => value < low ? low : value > high ? high : value;
 const info = id => META.volumes.find(volume => volume.id === id);
 const toByte = (id, value) => (value - info(id).low) / (info(id).high - info(id).low) * 255;
@@ -16,6 +18,16 @@ const style = name => getComputedStyle(document.documentElement).getPropertyValu
 function shortNumber(value) {
   const size = Math.abs(value);
   return size >= 1e5 || (size && size < 1e-3) ? value.toExponential(2) : String(+value.toPrecision(3));
+}
+
+// What a surface is drawn of: the density without solvent and without islands of it.
+const cleaned = {};
+function surfaceBytes(id) {
+  if (cleaned[id]) return cleaned[id];
+  const volume = volumes[id], seen = volumes.seen, out = cleaned[id] = new Uint8Array(VOXELS);
+  const zero = clamp(toByte(id, info(id).zero), 0, 255);
+  for (let i = 0; i < VOXELS; i++) out[i] = Math.round(zero + (volume[i] - zero) * Math.min(1, SHARPEST * seen[i] / 255));
+  return out;
 }
 
 async function unpack(id) {

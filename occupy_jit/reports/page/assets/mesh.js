@@ -109,7 +109,7 @@ function crowding(volume, level) {
 
 // What the surface of a map at a level looks like before it is coloured: a mesh, its normals, and the light that reaches it.
 function shapeOf(id, level, coarse) {
-  const volume = volumes[id], byte = toByte(id, level);
+  const volume = surfaceBytes(id), byte = toByte(id, level);
   let mesh;
   if (coarse) {
     const half = halves[id] ||= halved(volume);

@@ -54,12 +54,17 @@ function legend(id) {
 
 function startControls(view) {
   const level = $("#level"), cut = $("#cut");
-  const showLevel = () => {
-    const volume = info(view.state.map);
-    [level.min, level.max] = volume.levels;
-    level.step = (volume.levels[1] - volume.levels[0]) / 200;
-    level.value = view.state.level;
+  // equal steps of the slider are equal factors, so that weak parts have as much of its way as strong ones
+  const range = () => { const { zero, levels: [low, high] } = info(view.state.map); return [zero, low - zero, high - zero]; };
+  const ofSlider = () => { const [zero, low, high] = range(); return zero + low * (high / low) ** +level.value; };
+  const sayLevel = () => {
+    level.setAttribute("aria-valuetext", shortNumber(view.state.level));
     $("#levelout").textContent = shortNumber(view.state.level);
+  };
+  const showLevel = () => {
+    const [zero, low, high] = range();
+    level.value = Math.log((view.state.level - zero) / low) / Math.log(high / low);
+    sayLevel();
   };
   for (const choice of $$("input[name=map]")) choice.addEventListener("change", () => {
     view.set({ map: choice.value, level: info(choice.value).level });
@@ -70,8 +75,8 @@ function startControls(view) {
     legend(choice.value);
   });
   level.addEventListener("input", () => {
-    view.set({ level: +level.value });
-    $("#levelout").textContent = shortNumber(view.state.level);
+    view.set({ level: ofSlider() });
+    sayLevel();
   });
   cut.addEventListener("input", () => view.set({ cut: cut.value / 100 }));
   $("#showcube")?.addEventListener("change", event => view.set({ cube: event.target.checked }));
@@ -111,7 +116,7 @@ async function start() {
     if (typeof DecompressionStream === "undefined") {
       throw new Error("this browser cannot unpack the maps; it takes Chrome 80, Firefox 113, Safari 16.4 or newer");
     }
-    await Promise.all(META.volumes.map(volume => unpack(volume.id)));
+    await Promise.all([...META.volumes.map(volume => volume.id), "seen"].map(unpack));
     lap("unpacked");
     startSlices();
     startPlanes();

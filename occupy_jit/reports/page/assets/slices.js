@@ -17,7 +17,7 @@ function element(name, attributes, ...children) {
 }
 
 function startSlices() {
-  const host = document.getElementById("slices"), shown = META.volumes.filter(volume => volume.slice);
+  const host = document.getElementById("slices"), shown = META.volumes;
   host.style.setProperty("--columns", shown.length);
   for (const plane of PLANES) {
     const slider = element("input", { type: "range", min: 0, max: SIZE[plane.along] - 1, step: 1,
@@ -74,6 +74,8 @@ function drawSlices(all) {
     if (all || one.drawn !== place) {
       one.drawn = place;
       paint(one, tables[id] ||= byteColours(id), place);
+      if (info(id).fades) fade(one, place);
+      one.context.putImageData(one.image, 0, 0);
     }
     one.vertical.style.left = (crosshair[plane.across] + .5) / SIZE[plane.across] * 100 + "%";
     one.horizontal.style.top = (SIZE[plane.up] - .5 - crosshair[plane.up]) / SIZE[plane.up] * 100 + "%";
@@ -97,14 +99,26 @@ function byteColours(id) {
   return new Uint32Array(bytes.buffer);
 }
 
-function paint({ id, plane, canvas, context, image }, colours, place) {
+function paint({ id, plane, canvas, image }, colours, place) {
   const volume = volumes[id], pixels = new Uint32Array(image.data.buffer), { width, height } = canvas;
   const right = STRIDES[plane.across], up = STRIDES[plane.up], first = place * STRIDES[plane.along];
   for (let row = 0, o = 0; row < height; row++) {
     let p = first + (height - 1 - row) * up;
     for (let i = 0; i < width; i++, o++, p += right) pixels[o] = colours[volume[p]];
   }
-  context.putImageData(image, 0, 0);
+}
+
+// The colours of a slice into those of the page, where there is no content and in its rim.
+function fade({ plane, canvas, image }, place) {
+  const { seen } = volumes, { data } = image, { width, height } = canvas, page = rgbOf(style("--slice-back"));
+  const right = STRIDES[plane.across], up = STRIDES[plane.up], first = place * STRIDES[plane.along];
+  for (let row = 0, o = 0; row < height; row++) {
+    let p = first + (height - 1 - row) * up;
+    for (let i = 0; i < width; i++, o += 4, p += right) {
+      const share = seen[p] / 255;
+      for (let j = 0; j < 3; j++) data[o + j] = page[j] + (data[o + j] - page[j]) * share;
+    }
+  }
 }
 
 // Value of a volume at the crosshair.

@@ -147,7 +147,7 @@ function startSurface(host, poster) {
     if (rebuilt) build(now); else draw();
   };
   view.setCross = (x, y, z) => {
-    const reach = .08 * radius, width = .004 * radius;
+    const reach = .045 * radius, width = .0022 * radius;
     fillBars(gl, crossBars, [0, 1, 2].map(axis => {
       const low = [x, y, z].map((v, i) => v - (i === axis ? reach : width));
       const high = [x, y, z].map((v, i) => v + (i === axis ? reach : width));

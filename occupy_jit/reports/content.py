@@ -1,0 +1,134 @@
+"""What of a map is drawn: its content, without solvent and without islands of noise.
+
+A surface at a level of a noisy map is drawn around peaks of the noise, too, and the local scale falls off at every
+edge of content. Pictures leave out the first and fade the second, so that neither looks like a weak part.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+SMALLEST_PIECE = 1 / 500
+"""Share of all voxels: smaller pieces are noise."""
+
+_SURE = 0.5  # confidence above which a voxel is content
+_BALLS = 12  # peaks of noise that seem content are as large as a ball, and up to ten where some lie together
+_SHARPEST = 3.0  # the surface is cut off where slices have not faded further than to a third
+
+
+def piece_sizes(on: np.ndarray) -> np.ndarray:
+    """How many voxels each piece has.
+
+    Parameters
+    ----------
+    on : (nz, ny, nx) array of bool
+        Voxels that share a face are of one piece.
+
+    Returns
+    -------
+    (nz, ny, nx) int64 array
+        Size of the piece that a voxel is of; 0 where `on` is false.
+    """
+    # runs along x are joined where they touch: far fewer of these than voxels
+    begins = on.copy()
+    begins[..., 1:] &= ~on[..., :-1]
+    run = np.cumsum(begins.reshape(-1)).reshape(on.shape) - 1
+    root = np.arange(int(begins.sum()))
+    touching = []
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        both = on[here] & on[there]
+        touching.append(np.stack([run[here][both], run[there][both]]))
+    one, other = np.concatenate(touching, axis=1)
+    while one.size:
+        low, high = np.minimum(root[one], root[other]), np.maximum(root[one], root[other])
+        np.minimum.at(root, high, low)
+        while (root[root] != root).any():
+            root = root[root]
+        apart = root[one] != root[other]
+        one, other = one[apart], other[apart]
+    size = np.bincount(root[run[on]], minlength=max(1, root.size))
+    out = np.zeros(on.shape, np.int64)
+    out[on] = size[root[run[on]]]
+    return out
+
+
+def without_islands(on: np.ndarray, least: float = 0.0) -> np.ndarray:
+    """The larger pieces of a volume: of `least` voxels, and not much smaller than all together.
+
+    Parameters
+    ----------
+    on : (nz, ny, nx) array of bool
+    least : float
+        Voxels; ignored where pieces as large are less than half of all.
+
+    Returns
+    -------
+    (nz, ny, nx) array of bool
+        All of `on`, where there are small pieces alone.
+    """
+    sizes, number = piece_sizes(on), np.count_nonzero(on)
+    large = sizes >= max(least, SMALLEST_PIECE * number, 1)
+    if 2 * np.count_nonzero(large) < number:
+        large = sizes >= max(SMALLEST_PIECE * number, 1)
+    return large if large.any() else on
+
+
+def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
+    """How far each voxel of a picture is to be seen: confidence in content, fading in the rim of content.
+
+    The local scale is a maximum over a ball, so that it reaches one radius beyond what is there, and falls off in
+    this rim. All is seen where there is no content at all.
+
+    Parameters
+    ----------
+    confidence : (nz, ny, nx) float32 array
+    rim : float
+        Radius of the ball in voxels.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+        From 0, not drawn, to 1.
+    """
+    sure = without_islands(confidence > _SURE, _BALLS * 4 / 3 * math.pi * rim ** 3)
+    if not sure.any():
+        return np.ones(confidence.shape, np.float32)
+    steps = max(1, math.ceil(rim))
+    depth, inner = np.zeros(sure.shape, np.float32), sure
+    for k in range(steps):
+        inner = _eroded(inner, diagonal=k % 2 == 1)
+        depth += inner
+    return depth * confidence / np.float32(steps)
+
+
+def _eroded(on, diagonal):
+    """Without the voxels beside one that is off: faces, or corners and edges, too. Beyond the box all is on."""
+    out = on.copy()
+    source = on
+    for axis in range(3):
+        if diagonal:
+            source = out.copy()
+        for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+            np.moveaxis(out, axis, 0)[here] &= np.moveaxis(source, axis, 0)[there]
+    return out
+
+
+def cleaned(density: np.ndarray, seen: np.ndarray, zero: float) -> np.ndarray:
+    """The density that a surface is drawn of: what is not seen is at the zero level.
+
+    Parameters
+    ----------
+    density : (nz, ny, nx) float32 array
+    seen : (nz, ny, nx) float32 array
+        From `visibility`.
+    zero : float
+        Density of solvent.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+    """
+    zero = np.float32(zero)
+    return zero + (density - zero) * np.minimum(np.float32(_SHARPEST) * seen, np.float32(1))
