@@ -21,6 +21,15 @@ LOWPASS_ANGSTROM = (6.0, 9.0)
 LEAST_VOXELS = 3.0
 """Voxels that the default low-pass has at least: below it the maximum misses too much between the samples."""
 
+EVIDENCE_NOISE = 0.15
+"""Noise floor, relative to full scale, up to which the low-pass of the scale serves the confidence, too: at six voxels
+this is where a finer low-pass no longer follows content better."""
+
+EVIDENCE_VOXELS = (6.0, 7.0)
+"""A low-pass of fewer voxels may be widened for the confidence, up to so many: there peaks of noise are as narrow as
+the ball, and no smoothing of the maximum afterwards makes up for it."""
+
+_EVIDENCE_POWER = 1.4  # the noise floor falls with the resolution of the low-pass to the power of -0.7
 _DECIMALS = 2  # of the default in Å, so that the value in the log can be typed back
 _SIZES = (3, 9)
 # 5.9999 voxels of low-pass are meant to be 6: a radius may differ by what rounding the low-pass makes of it
@@ -62,6 +71,32 @@ def default_lowpass(voxel_size: float) -> float:
     wanted = round(min(max(LOWPASS_VOXELS * voxel_size, low), high), _DECIMALS)
     least = LEAST_VOXELS * voxel_size
     return wanted if wanted >= least else math.ceil(round(least * 100, 6)) / 100
+
+
+def evidence_lowpass(lowpass_angstrom: float, voxel_size: float, relative_floor: float) -> float | None:
+    """Resolution of the low-pass that the confidence is judged after, where it should be wider than for the scale.
+
+    Parameters
+    ----------
+    lowpass_angstrom, voxel_size : float
+        Å.
+    relative_floor : float
+        Noise floor divided by full scale, after the low-pass of the scale.
+
+    Returns
+    -------
+    float or None
+        Å; None where the low-pass of the scale serves.
+    """
+    enough, most = EVIDENCE_VOXELS
+    if not may_widen(lowpass_angstrom, voxel_size) or relative_floor <= EVIDENCE_NOISE:
+        return None
+    return min(lowpass_angstrom * (relative_floor / EVIDENCE_NOISE) ** _EVIDENCE_POWER, most * voxel_size)
+
+
+def may_widen(lowpass_angstrom: float, voxel_size: float) -> bool:
+    """Whether the confidence may need a wider low-pass: that of the scale has fewer than six voxels."""
+    return lowpass_angstrom / voxel_size < EVIDENCE_VOXELS[0] - _ROUNDING
 
 
 def choose_ball(lowpass_angstrom: float, voxel_size: float, size: int | None = None, radius: float | None = None

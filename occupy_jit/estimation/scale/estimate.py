@@ -111,13 +111,14 @@ def run_estimate(inputs: Inputs) -> Result:
         lowpassed = replace(lowpassed, halves_differ=None)
         searched = steps.find_full_scale(inputs, noise)
         contrast = steps.measure_contrast(inputs, solvent, noise, searched)
+        evidence = steps.gather_evidence(inputs, lowpassed, solvent, noise, contrast)
         noise = replace(noise, source=None, maximum=None)
         spare = None if inputs.wanted.lowpass else lowpassed.volume  # nobody needs it any more
         scale = steps.make_scale(inputs, solvent, noise, contrast, spare)
         contrast = replace(contrast, maximum=None)
-        confidence = steps.find_confidence(inputs, solvent, scale, spare)
-        result = _result(inputs, lowpassed, solvent, noise, contrast, (scale.scale, confidence))
-        del spare, scale, confidence, contrast, noise, lowpassed
+        confidence = steps.find_confidence(evidence, scale, spare)
+        result = _result(inputs, lowpassed, solvent, noise, contrast, (scale.scale, confidence, evidence))
+        del spare, scale, confidence, evidence, contrast, noise, lowpassed
         if inputs.bands_wanted:
             result = replace(result, bands=_bands(inputs, result))
         if inputs.settings.separate_flexibility:
@@ -165,15 +166,17 @@ def _bands(inputs, result):
 
 def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
     """What was found, but for bands, flexibility and verdicts."""
-    scale, confidence = volumes
+    scale, confidence, evidence = volumes
     kept, full, found = inputs.wanted.lowpass, contrast.full, contrast.found
     given = inputs.settings.noise_floor not in (None, LOCAL)
     flat = facts.is_flattened(lowpassed.repeated_share)
     # the maximum shows what solvent holds only if the ball is as wide as the finest detail of the low-pass
     wide = 2 * inputs.ball.radius * inputs.voxel_size > 0.99 * inputs.lowpass_angstrom
     scale_noise = contrast.spread / full
-    missing = not flat and facts.solvent_is_missing(solvent, scale_noise * full,
-                                                    contrast.floor if wide and not given else 0.0)
+    missing = facts.solvent_is_missing(solvent, scale_noise * full, contrast.floor if wide and not given else 0.0)
+    if evidence.lowpass_angstrom is not None:
+        missing = missing or facts.peak_is_narrow(evidence.solvent, facts.NARROW_PEAK_OF_FEW)
+    missing = missing and not flat
     halves = noise.half_maps
     if missing and halves is not None:
         halves = replace(halves, independence=None)  # no solvent says how much they should differ by
@@ -189,7 +192,8 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             ignored_floor=contrast.ignored_floor, definition_inverted=solvent.definition_inverted,
             definition_left=solvent.definition_left,
             confidence_share=None if confidence is None else facts.covered_share(confidence),
-            bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels),
+            bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels,
+            evidence_lowpass_angstrom=evidence.lowpass_angstrom),
         solvent_limit=levels.solvent_limit(contrast.floor_measured, contrast.spread, contrast.floor, full),
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,

@@ -24,6 +24,9 @@ more than its own height above zero: width of the peak in deviations of the quie
 sliding maximum in heights. Either tells, the second only if the ball is as wide as the finest detail that the
 low-pass leaves, and not always: it lies above all maps with solvent."""
 
+NARROW_PEAK_OF_FEW = 0.7
+"""The same width after the wider low-pass of the confidence: few independent values are left, and fits vary more."""
+
 LEAST_DARK_SHARE = 3e-4
 """Share of the voxels more than 4 sigma below the mean of the solvent peak: above it something there is dark."""
 
@@ -100,6 +103,20 @@ def solvent_is_missing(solvent: Solvent, spread: float, floor: float) -> bool:
     """
     if solvent.quiet_share < _FEWEST_QUIET:
         return True
-    if solvent.whole.fitted and solvent.whole.sigma < NARROW_PEAK * solvent.noise:
-        return True
-    return bool(spread > UNEVEN_MAXIMUM * floor > 0)
+    return peak_is_narrow(solvent, NARROW_PEAK) or bool(spread > UNEVEN_MAXIMUM * floor > 0)
+
+
+def peak_is_narrow(solvent: Solvent, limit: float) -> bool:
+    """Whether the peak of solvent in the histogram is narrower than the noise of the quiet voxels.
+
+    Parameters
+    ----------
+    solvent : occupy_jit.estimation.scale.steps.Solvent
+    limit : float
+        Width of the peak, in standard deviations of the quiet voxels, below which it is.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(solvent.whole.fitted and solvent.whole.sigma < limit * solvent.noise)

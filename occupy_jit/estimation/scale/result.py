@@ -68,6 +68,8 @@ class Facts:
         Bands of the spectrum were to be measured.
     hot_voxels : int
         How many were far above all others, and alone: they were given the values around them.
+    evidence_lowpass_angstrom : float or None
+        Resolution of the low-pass that the confidence is judged after, where that is wider than the one of the scale.
     """
 
     repeated_share: float
@@ -81,6 +83,7 @@ class Facts:
     confidence_share: float | None
     bands_wanted: bool
     hot_voxels: int = 0
+    evidence_lowpass_angstrom: float | None = None
 
 
 @dataclass(frozen=True)

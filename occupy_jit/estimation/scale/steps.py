@@ -7,7 +7,7 @@ Which volumes live while a step runs is told in `volumes`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from occupy_jit.estimation.noise.halves_of_other_map import Gain
 from occupy_jit.estimation.scale import confidence as confidences
 from occupy_jit.estimation.scale import errors, facts, reference
 from occupy_jit.estimation.scale import full_scale as levels
+from occupy_jit.estimation.scale.ball import evidence_lowpass
+from occupy_jit.estimation.scale.inputs import Inputs, Room
 from occupy_jit.estimation.scale.reference import Reference
 from occupy_jit.estimation.scale.result import FullScale, IgnoredFloor
 from occupy_jit.estimation.solvent import definition as definitions
@@ -36,8 +38,6 @@ from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
 
-if TYPE_CHECKING:
-    from occupy_jit.estimation.scale.inputs import Inputs
 
 @dataclass(frozen=True)
 class LowPassed:
@@ -207,6 +207,34 @@ class Scale:
     depth: np.ndarray | None = None
     floor: float | None = None
     cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the confidence is judged by.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        With the low-pass, and so the ball, of the evidence.
+    solvent : Solvent
+        After that low-pass.
+    depth : (nz, ny, nx) float32 array or None
+        ``-min(M', cap)``, where it is another than the one that came with the scale.
+    floor, cap : float or None
+        Levels that it is judged by.
+    """
+
+    inputs: Inputs
+    solvent: Solvent
+    depth: np.ndarray | None = None
+    floor: float | None = None
+    cap: float | None = None
+
+    @property
+    def lowpass_angstrom(self) -> float | None:
+        """float or None : Resolution of its low-pass, Å; None where that of the scale serves."""
+        return None if self.depth is None else self.inputs.lowpass_angstrom
 
 
 def require_content(volume: np.ndarray, known: tuple[float, float] | None = None, what: str = "the map"
@@ -448,16 +476,46 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
     return Scale(scale, depth, floor, cap)
 
 
-def find_confidence(inputs: Inputs, solvent: Solvent, scale: Scale, spare: np.ndarray | None) -> np.ndarray | None:
+def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, noise: Noise, contrast: Contrast
+                    ) -> Evidence:
+    """What the confidence is judged by, as far as it is not what the scale is measured on.
+
+    In noisy maps with coarse voxels the low-pass of the scale has few voxels, and its maximum is mostly noise in weak
+    content. The evidence then comes from a wider low-pass, with a ball, solvent and noise of its own.
+    """
+    wide = None
+    if inputs.confidence_from_evidence and not inputs.on_raw_map:
+        wide = evidence_lowpass(inputs.lowpass_angstrom, inputs.voxel_size, contrast.floor_measured / contrast.full)
+    if wide is None:
+        return Evidence(inputs, solvent)
+    settings = replace(inputs.settings, lowpass_input_angstrom=wide, kernel_size=None, kernel_radius=None)
+    inputs = replace(inputs, volume=lowpassed.volume, settings=settings, half_maps=None, room=Room())
+    volume = filters.lowpass(lowpassed.volume, wide, inputs.voxel_size, threads=inputs.thread_count)
+    found = find_solvent(inputs, replace(lowpassed, volume=volume))
+    maximum = sliding_maximum(volume, inputs.ball.radius, inputs.ball.size)
+    del volume
+    floor = max(found.quiet.median(maximum, found.zero), 0.0)
+    _, spread, _ = found.quiet.mean_and_deviation(maximum, smooth=True)
+    lower = floor / contrast.floor_measured  # around each voxel, noise is lower by as much
+    contrast = replace(contrast, maximum=maximum, floor_measured=floor, spread=spread, floor=contrast.floor * lower,
+                       floors=contrast.floors * np.float32(lower))
+    scale = make_scale(inputs, found, replace(noise, zero=found.zero), contrast, None)
+    return Evidence(inputs, found, scale.depth, scale.floor, scale.cap)
+
+
+def find_confidence(evidence: Evidence, scale: Scale, spare: np.ndarray | None) -> np.ndarray | None:
     """Confidence that a voxel is no solvent, (nz, ny, nx) float32 array in place of the depth; None if not wanted."""
+    inputs, solvent = evidence.inputs, evidence.solvent
     if not inputs.wanted.confidence:
         return None
     if inputs.settings.no_confidence:
         return confidences.certain(inputs.volume.shape)
-    ramp = confidences.Ramp(scale.floor, scale.cap, _gate(inputs.settings), inputs.settings.hedge_confidence,
+    depth, floor, cap = scale.depth, scale.floor, scale.cap
+    if evidence.depth is not None:
+        depth, floor, cap = evidence.depth, evidence.floor, evidence.cap
+    ramp = confidences.Ramp(floor, cap, _gate(inputs.settings), inputs.settings.hedge_confidence,
                             solvent.judging is not solvent.quiet)
-    return confidences.confidence(scale.depth, scale.scale, ramp, solvent.judging, inputs.ball, inputs.voxel_size,
-                                  spare)
+    return confidences.confidence(depth, scale.scale, ramp, solvent.judging, inputs.ball, inputs.voxel_size, spare)
 
 
 def _gate(settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from occupy_jit.estimation.grids import cells_hold, in_place, sections_at_a_time
+from occupy_jit.estimation.scale.ball import derived_lowpass, may_widen
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LOCAL
 
@@ -78,11 +79,16 @@ def find_confidence(run: Outline, ledger: Ledger) -> None:
     """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room."""
     if not run.confidence:
         return
+    if not run.on_raw_map and may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size):
+        # in noisy maps: the wider low-pass, later its scale, with its maximum, and the depth that comes of it
+        ledger.moment(2)
+        ledger.hold("evidence", 1)
     room = bool(ledger.held["low-passed map"]) and not run.lowpass
     if cells_hold(run.shape, run.voxel_size):
         ledger.moment((not room) + 1 / 8 + _piece(run))
     else:
         ledger.moment(1 + (not room))
+    ledger.drop("evidence")
 
 
 def result(run: Outline, ledger: Ledger) -> None:

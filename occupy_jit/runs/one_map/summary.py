@@ -159,6 +159,7 @@ def record(plan: Plan, volume: Map, result: Result, found: dict[str, Any], worke
               "also_read": [file.entry() for file in files_read[1:]]}
     derived = {"lowpass_angstrom": result.lowpass_angstrom, "kernel_size": result.ball.size,
                "kernel_radius": result.ball.radius, "kernel_voxels": result.ball.voxels, "tau": result.tau,
+               "confidence_lowpass_angstrom": result.facts.evidence_lowpass_angstrom or result.lowpass_angstrom,
                "tile_voxels": result.tile, "threads": workers}
     return framed(plan.settings, plan.options, plan.outputs, inputs, {"derived": derived, "results": found},
                   result.verdicts, volume.warnings)
@@ -172,8 +173,10 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
                  + [(name, value, "derived") for name, value in derived.items()])
     found = told["results"]
     model = found["solvent_model"]
+    wider = derived["confidence_lowpass_angstrom"]
     log.results([
-        ("low-pass", derived["lowpass_angstrom"], "Å"),
+        ("low-pass", derived["lowpass_angstrom"],
+         "Å" if wider == derived["lowpass_angstrom"] else f"Å; {wider:.3g} Å for the confidence, as noise is strong"),
         ("ball", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
         ("full scale", found["full_scale"],
          _where(told)),
