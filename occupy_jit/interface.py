@@ -117,15 +117,17 @@ class Estimate(Result):
                 f"full scale {self.full_scale:.4g}, noise floor {self.floor:.3g}{said}>")
 
     def _repr_html_(self) -> str:
-        """A thumbnail and five numbers, for notebooks."""
+        """A thumbnail and six numbers, for notebooks."""
         from occupy_jit.reports.sections import thumbnail_html
 
         occupied = self.scale > max(0.2, self.solvent_limit)
         volume = np.count_nonzero(occupied) * self.voxel_size ** 3
         mean = float(self.scale[occupied].mean()) if occupied.any() else 0.0
+        limit, at_least = self.facts.visibility.limit, "≥ " if self.facts.visibility.noise_hides else ""
         numbers = {"full scale": f"{self.full_scale:.4g}", "noise floor": f"{self.floor:.3g}",
-                   "low-pass": f"{self.lowpass_angstrom:.3g} Å", "occupied": f"{volume:,.0f} Å³",
-                   "mean scale there": f"{mean:.2f}"}
+                   "low-pass": f"{self.lowpass_angstrom:.3g} Å", "occupied": f"{at_least}{volume:,.0f} Å³",
+                   "mean scale there": f"{mean:.2f}",
+                   "visible from": "unknown" if limit is None else f"scale {limit:.2f}"}
         return thumbnail_html(self.map.data, self.scale, self.name, numbers, [v.sentence for v in self.verdicts])
 
 

@@ -89,7 +89,7 @@ def test_it_says_what_it_is(volume):
     text = repr(found)
     assert text.startswith("<Estimate of array: 48 x 48 x 48 voxels of 1.5 Å, full scale ") and len(text) < 160
     page = found._repr_html_()
-    assert page.count("<tr>") == 5 and "data:image/png" in page and "NaN" not in page
+    assert page.count("<tr>") == 6 and "data:image/png" in page and "NaN" not in page
 
 
 def test_names_in_a_notebook_are_text(volume, tmp_path):

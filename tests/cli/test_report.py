@@ -53,6 +53,10 @@ def test_report_and_record_say_the_same(maps, tmp_path):
     bands = record["results"]["bands"]
     assert "Signal and noise by resolution" in text and text.count("Amplification of each resolution band") == 1
     assert len(bands) == 8 and tree.elements.count("svg") == 4
+    assert core["weaker_than_half_at_least"] <= core["weaker_than_half"]
+    assert core["noise_hides_parts"] == summary["noise_hides_parts"] == record["results"]["noise_hides_parts"]
+    log = (tmp_path / "log_map_0.txt").read_text()
+    assert f"scale {record['results']['visible_from']:.2f}" in log.split("visible from")[1].splitlines()[0]
     # one blob of two has 0.3 of the other
     assert 0.2 < core["weaker_than_half"] < 0.7
 

@@ -11,7 +11,8 @@ from tests.simulated import blobs
 HOSTILE = "a</script><img src=x onerror=alert(1)>&\"'{{ 7*7 }}"
 
 
-def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/data/secret project", verdicts=()):
+def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/data/secret project", verdicts=(),
+                noise_hides=False):
     """Report data without an estimate: fast, and every field under control."""
     volume = blobs(shape, seed=1, noise=0.05)
     smooth = np.clip(blobs(shape, seed=1, noise=0.0), 0, None)
@@ -32,8 +33,9 @@ def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/dat
             "full_scale": 1.25, "full_scale_corner_zyx": (10, 12, 14), "full_scale_tile": 8, "zero_level": 0.01,
             "full_scale_error": 0.025,
             "noise_floor": 0.1, "noise_in_solvent": 0.05, "noise_of_scale": 0.012, "occupied_above_scale": 0.2,
+            "visible_from": 0.3 if noise_hides else 0.11, "noise_hides_parts": noise_hides,
             "occupied_volume_angstrom3": 54321.0,
-            "solvent_model": {"mean": 0.0, "sigma": 0.05, "goodness": 0.98}, "core": core_numbers(core)},
+            "solvent_model": {"mean": 0.0, "sigma": 0.05, "goodness": 0.98}, "core": core_numbers(core, noise_hides)},
         "verdicts": [{"code": code, "sentence": sentence} for code, sentence in verdicts], "warnings": [],
         "versions": {"numpy": "2.0"}, "timings": {"estimate": 0.5}}
     grid = choose_grid(scale, confidence, 1.5)

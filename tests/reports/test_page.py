@@ -49,39 +49,83 @@ class Tree(HTMLParser):
         self.texts.append(text)
 
 
-def core(weak, strong=0.5, voxels=1000):
-    return Core(float(voxels), weak, strong, 0.7, np.full(40, voxels // 40), 1.0)
+def core(weak, strong=0.5, voxels=10000, surely=0.0):
+    counts = np.zeros(40, np.int64)
+    counts[10], counts[30] = round(surely * voxels), voxels - round(surely * voxels)
+    return Core(float(voxels), weak, strong, 0.7, counts, 1.0)
 
 
-@pytest.mark.parametrize("weak, verdicts, limit, wanted, tone", [
-    (0.029, (), 0.2, "Nearly all of this map is at full strength: 3% of its core is below half of its strongest "
-                     "region.", "full"),
-    (0.19, (), 0.2, "19% of the core of this map is below half of its strongest region: missing in some particles, "
-                    "or mobile.", "weak"),
-    (0.999, (), 0.2, "Nearly all of the core of this map is below half of its strongest region.", "weak"),
-    (0.001, (), 0.6, "Nearly all of this map is at full strength: less than 1% of its core is below half of its "
-                     "strongest region. Much weaker parts would be lost in the noise.", "full"),
-    (0.19, ("kernel-large", "no-content"), 0.2, "This map has no scale: nothing stands above solvent. See the warnings "
-                                                "below.", "none"),
-    (0.19, ("contrast-inverted",), 0.2, "The scale of this map is meaningless: its contrast seems inverted. See the "
-                                        "warnings below.", "none"),
-    (0.9, ("confidence-everything",), 0.2, "Solvent could not be distinguished from content, so the weak share is "
-                                           "unknown. See the warnings below.", "none"),
-    (0.0, ("noise-dominates",), 0.2, "The scale of this map mostly shows noise. See the warnings below.", "none"),
+ALL_SEEN = words.Seen(0.11, False)
+
+
+@pytest.mark.parametrize("weak, verdicts, wanted, tone", [
+    (0.029, (), "Nearly all of this map is at full strength: 3% of its core is below half of its strongest region.",
+     "full"),
+    (0.001, (), "Nearly all of this map is at full strength: less than 1% of its core is below half of its strongest "
+                "region.", "full"),
+    (0.19, (), "19% of the core of this map is below half of its strongest region: missing in some particles, or "
+               "mobile.", "weak"),
+    (0.999, (), "Nearly all of the core of this map is below half of its strongest region.", "weak"),
+    (0.19, ("kernel-large", "no-content"), "This map has no scale: nothing stands above solvent. See the warnings "
+                                           "below.", "none"),
+    (0.19, ("contrast-inverted",), "The scale of this map is meaningless: its contrast seems inverted. See the "
+                                   "warnings below.", "none"),
+    (0.9, ("confidence-everything",), "Solvent could not be distinguished from content, so the weak share is "
+                                      "unknown. See the warnings below.", "none"),
+    (0.0, ("noise-dominates",), "The scale of this map mostly shows noise. See the warnings below.", "none"),
 ])
-def test_the_sentence(weak, verdicts, limit, wanted, tone):
-    said = words.sentence(core(weak), verdicts, limit)
+def test_the_sentence(weak, verdicts, wanted, tone):
+    said = words.sentence(core(weak), verdicts, ALL_SEEN)
     assert (str(said), said.tone) == (wanted, tone)
 
 
+@pytest.mark.parametrize("surely, strong, limit, wanted, tone", [
+    (0.1299, 0.5, 0.351, "At least 12% of the core of this map is below half of its strongest region: missing in some "
+                         "particles, or mobile. Parts below 0.35 cannot be seen at this noise.", "weak"),
+    (0.02, 0.5, 0.3, "No weak part is seen in this map, but noise may hide some. Parts below 0.30 cannot be seen at "
+                     "this noise.", "unseen"),
+    (0.0, 0.4, 0.6, "No part below half is clearly seen, but most of this map lies below the strength of its strongest "
+                    "region. Parts below 0.60 cannot be seen at this noise.", "unseen"),
+    (0.999, 0.0, 0.3, "Nearly all of the core of this map is below half of its strongest region. Parts below 0.30 "
+                      "cannot be seen at this noise.", "weak"),
+    (0.0, 0.9, None, "No weak part is seen in this map, but noise may hide some. The noise of this map is unknown, and "
+                     "with it how weak a part may be and still be seen.", "unseen"),
+])
+def test_the_sentence_where_noise_hides_parts(surely, strong, limit, wanted, tone):
+    said = words.sentence(core(surely + 0.05, strong, surely=surely), (), words.Seen(limit, True))
+    assert (str(said), said.tone) == (wanted, tone)
+
+
+def test_a_lower_limit_is_never_rounded_up():
+    for percent in range(3, 101):
+        assert words.at_least(percent / 100) == f"at least {percent}%"
+        assert words.at_least(percent / 100 - 1e-6) == (f"at least {percent - 1}%" if percent > 3 else "none seen")
+
+
+def test_what_noise_hides_is_told_everywhere_and_nothing_is_green():
+    data = report_data(noise_hides=True)
+    html, summary = page.render(data)
+    tree = Tree(html.decode())
+    text = "".join(tree.texts)
+    share = words.at_least(data.core.surely_weak_share)
+    assert data.core.surely_weak_share < data.core.weak_share and share.startswith("at least ")
+    assert f"A{share[1:]} of the core" in text and "Parts below 0.30 cannot be seen at this noise." in text
+    assert f"weaker than half: {share}" in text and "≥ 54" in text and "scale 0.30" in text
+    assert f"{share} has a scale below 0.5" in text and "✓" not in text
+    assert f"{data.core.weak_share:.0%}" not in text
+    overview = "".join(Tree(index.render_index([index.Entry("sample", summary, "report.html")]).decode()).texts)
+    assert "At least" in overview and "visible from scale 0.30" in overview and "≥ 54 nm³" in overview
+    assert "✓" in "".join(Tree(page.render(report_data())[0].decode()).texts)
+
+
 def test_a_map_without_weak_parts_is_not_full_because_of_that():
-    said = words.sentence(core(0.02, strong=0.3), (), common=True)
+    said = words.sentence(core(0.02, strong=0.3), (), ALL_SEEN, common=True)
     assert str(said) == ("Nothing is clearly missing, but most of this map lies below the strength of the strongest "
                          "region of all maps.")
 
 
 def test_the_sentence_of_a_map_without_core():
-    assert words.sentence(core(0.0, voxels=0), ()).tone == "none"
+    assert words.sentence(core(0.0, voxels=0), (), ALL_SEEN).tone == "none"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from occupy_jit.runs.many_maps import array_task, maps_table
 RECORD = {
     "input": {"shape_zyx": [10, 11, 12], "voxel_size_angstrom": 1.5}, "derived": {"lowpass_angstrom": 9.0},
     "results": {"full_scale": 0.25, "zero_level": 0.001, "noise_floor": 0.01, "noise_of_scale": 0.02,
-                "occupied_above_scale": 0.2, "occupied_volume_angstrom3": 1000.0,
+                "visible_from": 0.11, "occupied_above_scale": 0.2, "occupied_volume_angstrom3": 1000.0,
                 "mean_scale_of_occupied": 0.7},
     "verdicts": [{"code": "small-box", "sentence": "x"}, {"code": "inverted", "sentence": "y"},
                  {"code": "small-box", "sentence": "z"}],

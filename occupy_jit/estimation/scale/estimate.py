@@ -24,6 +24,7 @@ from occupy_jit.estimation.scale.inputs import (
 )
 from occupy_jit.estimation.scale.result import Facts, FullScale, Result
 from occupy_jit.estimation.scale.verdicts import verdicts
+from occupy_jit.estimation.scale.visibility import visibility
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.settings import LOCAL
@@ -193,13 +194,19 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             definition_left=solvent.definition_left,
             confidence_share=None if confidence is None else facts.covered_share(confidence),
             bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels,
-            evidence_lowpass_angstrom=evidence.lowpass_angstrom),
+            evidence_lowpass_angstrom=evidence.lowpass_angstrom,
+            visibility=visibility(scale_noise, steps.gate(inputs.settings), _noise_is_known(flat, missing, halves))),
         solvent_limit=levels.solvent_limit(contrast.floor_measured, contrast.spread, contrast.floor, full),
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
         noise_error=contrast.noise_error, half_difference=noise.difference if kept else None,
         local_noise=noise.local if kept or halves is not None else None, half_maps=halves, half_gain=lowpassed.gain,
         reference=contrast.reference)
+
+
+def _noise_is_known(flat, missing, halves):
+    """Whether the quiet voxels show the noise."""
+    return not missing and (halves is not None or not flat)
 
 
 def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_size: Any = None, masks: Any = None,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.noise.halves_of_other_map import Gain
     from occupy_jit.estimation.scale.ball import Ball
     from occupy_jit.estimation.scale.reference import Reference
+    from occupy_jit.estimation.scale.visibility import Visibility
     from occupy_jit.estimation.solvent.model import SolventModel
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
@@ -66,6 +67,8 @@ class Facts:
         Share of the box with confidence above one half, where a confidence was wanted.
     bands_wanted : bool
         Bands of the spectrum were to be measured.
+    visibility : occupy_jit.estimation.scale.visibility.Visibility
+        From which scale on a part can be seen.
     hot_voxels : int
         How many were far above all others, and alone: they were given the values around them.
     evidence_lowpass_angstrom : float or None
@@ -82,6 +85,7 @@ class Facts:
     definition_left: int | None
     confidence_share: float | None
     bands_wanted: bool
+    visibility: Visibility
     hot_voxels: int = 0
     evidence_lowpass_angstrom: float | None = None
 

@@ -36,7 +36,7 @@ from occupy_jit.kernels.sliding_sections import overwrite_with_maximum
 from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
-from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE
+from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE, Settings
 
 
 @dataclass(frozen=True)
@@ -513,12 +513,12 @@ def find_confidence(evidence: Evidence, scale: Scale, spare: np.ndarray | None) 
     depth, floor, cap = scale.depth, scale.floor, scale.cap
     if evidence.depth is not None:
         depth, floor, cap = evidence.depth, evidence.floor, evidence.cap
-    ramp = confidences.Ramp(floor, cap, _gate(inputs.settings), inputs.settings.hedge_confidence,
+    ramp = confidences.Ramp(floor, cap, gate(inputs.settings), inputs.settings.hedge_confidence,
                             solvent.judging is not solvent.quiet)
     return confidences.confidence(depth, scale.scale, ramp, solvent.judging, inputs.ball, inputs.voxel_size, spare)
 
 
-def _gate(settings):
-    """Scale at which confidence starts and is complete."""
+def gate(settings: Settings) -> tuple[float, float]:
+    """Scale at which confidence starts and is complete, by the modifications that are asked for."""
     amplifies = any(kind.amplifies for kind in requested(settings))
     return confidences.STRICT_GATE if amplifies and settings.exclude_solvent else confidences.GATE

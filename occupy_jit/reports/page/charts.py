@@ -152,12 +152,14 @@ def _marks(frame, marks):
     return parts
 
 
-def volume_by_scale(core: Any) -> str:
+def volume_by_scale(core: Any, weak: str) -> str:
     """Histogram of the scale of the core, in its colours.
 
     Parameters
     ----------
     core : occupy_jit.estimation.scale.core.Core
+    weak : str
+        How much of it is weaker than half, in words.
 
     Returns
     -------
@@ -176,7 +178,7 @@ def volume_by_scale(core: Any) -> str:
                      f'height="{frame.base - y:.1f}" fill="{colours.of_scale((k + 0.5) / n)}" class="bar"/>')
     parts.append(f'<path class="half" d="M{frame.x(0.5):.1f},{_TOP - 4}V{frame.base}"/>')
     parts.append(f'<text class="strong" x="{frame.x(0.5) - 6:.1f}" y="{_TOP - 8}" text-anchor="end">'
-                 f"weaker than half: {core.weak_share:.0%}</text>")
+                 f"weaker than half: {escape(weak)}</text>")
     parts.append(f'<text class="strong" x="{_WIDTH - _RIGHT}" y="{_TOP - 8}" text-anchor="end">'
                  f"0.8 or more: {core.strong_share:.0%}</text>")
     parts += frame.below([0, 0.2, 0.4, 0.6, 0.8, 1], "local scale")

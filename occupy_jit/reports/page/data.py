@@ -206,16 +206,19 @@ def coarser(data: ReportData, share: float) -> ReportData:
         modified=tuple((label, reduced(volume)) for label, volume in data.modified))
 
 
-def core_numbers(core: Any) -> dict[str, Any]:
+def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:
     """What is said about the core of a map, in plain numbers, for the record.
 
     Parameters
     ----------
     core : occupy_jit.estimation.scale.core.Core
+    noise_hides : bool
+        Whether noise hides weak parts, or may do so: what is seen is not all then.
 
     Returns
     -------
     dict
     """
     return {"volume_angstrom3": core.volume_angstrom3, "weaker_than_half": core.weak_share,
+            "weaker_than_half_at_least": core.surely_weak_share, "noise_hides_parts": noise_hides,
             "scale_of_08_or_more": core.strong_share, "median_scale": core.median}

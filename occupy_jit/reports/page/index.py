@@ -16,7 +16,7 @@ from markupsafe import Markup
 from occupy_jit.errors import InputError
 from occupy_jit.files.streams import open_input
 from occupy_jit.reports import colours
-from occupy_jit.reports.page import page
+from occupy_jit.reports.page import page, words
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 
 _TARGETS_SHOWN = 60
@@ -118,7 +118,7 @@ def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str,
         cells += [(mask, row.get(f"occupancy in {mask}"), row.get(f"error in {mask}")) for mask in masks]
         table.append({"entry": entry, "name": row["class"], "particles": _text(row["share_of_particles"], ".1%"),
                       "resolution": _text(row["resolution_angstrom"], ".2f"),
-                      "weak": _text(None if entry.summary is None else entry.summary["weaker_than_half"], ".0%"),
+                      "weak": "–" if entry.summary is None else _weak(entry.summary),
                       "volume": _text(_per_thousand(row["occupied_volume_angstrom3"]), ",.0f"),
                       "problem": row["problem"], "cells": [_cell(value, error) for _, value, error in cells]})
     large = sorted((row for row in differences if row["volume_angstrom3"] > 0),
@@ -169,6 +169,7 @@ def _cards(entries):
         summary = entry.summary
         card = {"name": entry.name, "address": entry.address, "problem": entry.problem, "summary": summary, "bar": None}
         if summary is not None:
+            card |= {"weak": _weak(summary), "numbers": _numbers(summary)}
             weak, strong = summary["weaker_than_half"], summary["scale_of_08_or_more"]
             card["bar"] = [(colours.of_scale(at), f"{share:.1%}") for at, share in
                            ((0.3, weak), (0.6, max(0.0, 1 - weak - strong)), (0.95, strong))]
@@ -176,6 +177,23 @@ def _cards(entries):
             card["thumbnail"] = summary["thumbnail"] if _is_picture(summary["thumbnail"]) else None
         out.append(card)
     return out
+
+
+def _weak(summary):
+    """How much of a map is weaker than half; reports of earlier releases do not say what noise hides."""
+    if not summary.get("noise_hides_parts", False):
+        return f"{summary['weaker_than_half']:.0%}"
+    return words.at_least(summary.get("weaker_than_half_at_least", 0.0))
+
+
+def _numbers(summary):
+    """The numbers of a map in one line."""
+    hides = summary.get("noise_hides_parts", False)
+    limit = summary.get("visible_from")
+    return " · ".join([f"median scale {summary['median_scale']:.2f}" + (" of the visible part" if hides else ""),
+                       f"{words.volume(summary['occupied_volume_angstrom3'], hides)} nm³",
+                       *([f"visible from scale {limit:.2f}"] if hides and limit is not None else []),
+                       f"low-pass {summary['lowpass_angstrom']:.1f} Å"])
 
 
 def _is_picture(address):

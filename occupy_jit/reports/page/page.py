@@ -78,8 +78,9 @@ def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> t
         data = coarser(data, _SMALLER)
         shown = _Shown(data, threads)
     paths = tables.Paths(data, show_paths)
+    found = data.record["results"]
     said = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
-                          data.record["results"]["occupied_above_scale"], data.common_scale)
+                          words.Seen(found["visible_from"], found["noise_hides_parts"]), data.common_scale)
     summary = _summary(data, shown, said, paths)
     return _page(data, shown, summary, said, paths).encode("utf-8", "backslashreplace"), summary
 
@@ -221,6 +222,8 @@ def _summary(data, shown, said, paths):
     found = data.record["results"]
     return {"name": data.name, "sentence": str(said), "tone": said.tone, "weaker_than_half": data.core.weak_share,
             "scale_of_08_or_more": data.core.strong_share, "median_scale": data.core.median,
+            "weaker_than_half_at_least": data.core.surely_weak_share,
+            "visible_from": found["visible_from"], "noise_hides_parts": found["noise_hides_parts"],
             "occupied_volume_angstrom3": found["occupied_volume_angstrom3"],
             "lowpass_angstrom": data.record["derived"]["lowpass_angstrom"],
             "verdicts": [{"code": v["code"], "sentence": paths.sentence(v["sentence"])}
@@ -262,6 +265,7 @@ def _page(data, shown, summary, said, paths):
         script_hash=Markup(policy_hash(script)), sentence=said,
         input_name=os.path.basename(record["input"]["path"]), shape=shape, voxel_size=data.voxel_size,
         verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
+        hidden=words.hidden(words.Seen(summary["visible_from"], summary["noise_hides_parts"])),
         warnings=[paths.sentence(text) for text in record["warnings"]],
         tiles=tables.tiles(data, said.tone), poster=shown.poster, level=shown.level, volumes=shown.volumes,
         start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
@@ -296,7 +300,7 @@ def _charts(data):
             "solvent model"))
     if not data.core.empty:
         out.append(_chart(
-            "Distribution of local scale", charts.volume_by_scale(data.core),
+            "Distribution of local scale", charts.volume_by_scale(data.core, words.weak_share(data.core, _hides(data))),
             "Volume of the core by local scale. A hump below the main peak is a part that is missing in some "
             "particles, or mobile."))
     if data.bands is not None:
@@ -312,6 +316,11 @@ def _charts(data):
             "only noise.",
             " ".join(factors)))
     return out
+
+
+def _hides(data):
+    """Whether noise hides weak parts of a map, or may do so."""
+    return data.record["results"]["noise_hides_parts"]
 
 
 def _chart(heading, svg, note, key=""):

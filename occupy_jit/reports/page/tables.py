@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def tiles(data: ReportData, tone: str) -> list[tuple[str, str, str]]:
     """The six numbers at the top: label, value, unit. Those of the core only where the sentence speaks of it."""
     found, core = data.record["results"], data.core
-    told = tone != "none"
-    volume = found["occupied_volume_angstrom3"] / 1000
-    return [("occupied", f"{volume:,.0f}" if volume >= 10 else f"{volume:.2g}", "nm³"),
-            ("median scale", f"{core.median:.2f}" if told else "–", "of the core"),
-            ("scale below 0.5", f"{core.weak_share:.0%}" if told else "–", "of the core"),
-            ("scale 0.8 or more", f"{core.strong_share:.0%}" if told else "–", "of the core"),
+    told, hides = tone != "none", found["noise_hides_parts"]
+    of = "of the visible part" if hides else "of the core"
+    return [("occupied", words.volume(found["occupied_volume_angstrom3"], hides), "nm³"),
+            ("median scale", f"{core.median:.2f}" if told else "–", of),
+            ("scale below 0.5", words.weak_share(core, hides) if told else "–", "of the core"),
+            ("scale 0.8 or more", f"{core.strong_share:.0%}" if told else "–", of),
             ("low-passed to", f"{data.record['derived']['lowpass_angstrom']:.1f}", "Å"),
             ("error of full scale", f"± {found['full_scale_error']:.1%}", "common to the whole map")]
 
@@ -33,9 +33,12 @@ def results(data: ReportData) -> list[tuple[str, str, str]]:
     number = words.number
     model = found["solvent_model"]
     rows = [("core", f"{core.volume_angstrom3:,.0f}", "Å³"),
-            ("weaker than half", f"{core.weak_share:.1%}", "of the core"),
-            ("scale 0.8 or more", f"{core.strong_share:.1%}", "of the core"),
-            ("median scale", f"{core.median:.3f}", "of the core"),
+            ("visible from", "unknown" if found["visible_from"] is None else f"scale {found['visible_from']:.2f}",
+             "parts as large as a chain; weaker ones cannot be distinguished from solvent"),
+            ("weaker than half", f"{core.weak_share:.1%}", "of the visible part" + (
+                f"; {core.surely_weak_share:.1%} beyond doubt" if found["noise_hides_parts"] else "")),
+            ("scale 0.8 or more", f"{core.strong_share:.1%}", "of the visible part"),
+            ("median scale", f"{core.median:.3f}", "of the visible part"),
             ("full scale", number(found["full_scale"]), "density above the zero level"),
             ("zero level", number(found["zero_level"]), "density"),
             ("error of full scale", f"{found['full_scale_error']:.1%}", "standard error, common to the whole map"),

@@ -1,15 +1,22 @@
 """What a report says: the one sentence, the text for a paper, the citation. Plain text; the page escapes it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from occupy_jit import __version__
 
-NEARLY_ALL = 0.03
+NEARLY_ALL = 0.045
 """Share of the core below half of full scale up to which a map counts as fully occupied.
 
-In simulated maps that are fully occupied the share is at most 0.025, at any noise.
+In simulated maps that are fully occupied the share is at most 0.042, and 0.017 where there is noise.
+"""
+
+LEAST_TOLD = 0.03
+"""Share of the core that is weak beyond doubt from which on it is told as a lower limit.
+
+In simulated maps in which nothing is below half it is at most 0.029, also where many chains have an occupancy of 0.6.
 """
 
 MOSTLY_STRONG = 0.5
@@ -26,7 +33,7 @@ _MEANINGLESS = {
     "noise-dominates": "The scale of this map mostly shows noise.",
     "confidence-everything": "Solvent could not be distinguished from content, so the weak share is unknown.",
 }
-_HALF = 0.5
+_WHY = ": missing in some particles, or mobile."
 
 CITATION = ("Forsberg, Shah & Burt. A robust normalized local filter to estimate compositional heterogeneity directly "
             "from cryo-EM maps. Nat. Commun. 14 (2023). https://doi.org/10.1038/s41467-023-41478-1")
@@ -48,7 +55,8 @@ class Sentence:
     ----------
     strong, rest : str
     tone : str
-        "weak", "full" or "none": whether part of the map is weak, nearly all of it full, or nothing can be said.
+        "weak", "full", "unseen" or "none": whether part of the map is weak, nearly all of it full, nothing weak is seen
+        but noise may hide some, or nothing can be said.
     """
 
     strong: str
@@ -59,16 +67,31 @@ class Sentence:
         return f"{self.strong} {self.rest}".strip()
 
 
-def sentence(core: Any, verdicts: Sequence[str], seen_above: float = 0.0, common: bool = False) -> Sentence:
-    """How much of a map is weaker than half, in one sentence.
+@dataclass(frozen=True)
+class Seen:
+    """From which scale on a part of a map can be seen.
+
+    Attributes
+    ----------
+    limit : float or None
+        None where the noise is not known.
+    noise_hides : bool
+        Whether noise hides weaker parts, or may do so.
+    """
+
+    limit: float | None
+    noise_hides: bool
+
+
+def sentence(core: Any, verdicts: Sequence[str], seen: Seen, common: bool = False) -> Sentence:
+    """How much of a map is weaker than half, in one sentence, and what noise hides, in another.
 
     Parameters
     ----------
     core : occupy_jit.estimation.scale.core.Core
     verdicts : sequence of str
         Codes. Some mean that the scale means nothing: they are the sentence then.
-    seen_above : float
-        Scale that empty solvent hardly ever reaches: what is weaker may not be seen.
+    seen : Seen
     common : bool
         Whether full scale is that of several maps.
 
@@ -82,20 +105,52 @@ def sentence(core: Any, verdicts: Sequence[str], seen_above: float = 0.0, common
     if core.empty:
         return Sentence("This map has hardly any core:", "no confident content is larger than the ball.", "none")
     region = "the strongest region of all maps" if common else "its strongest region"
-    hidden = seen_above > _HALF
-    drown = " Much weaker parts would be lost in the noise." if hidden else ""
-    weak = "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
+    if seen.noise_hides:
+        return _at_least(core, seen, region)
     if core.weak_share < NEARLY_ALL and core.strong_share >= MOSTLY_STRONG:
         return Sentence("Nearly all of this map is at full strength:",
-                        f"{weak} of its core is below half of {region}.{drown}", "full")
+                        f"{weak_share(core, False)} of its core is below half of {region}.", "full")
     if core.weak_share < NEARLY_ALL:
         return Sentence("Nothing is clearly missing,",
-                        f"but most of this map lies below the strength of {region}.{drown}", "full")
+                        f"but most of this map lies below the strength of {region}.", "full")
     if core.weak_share > _LARGE:
         return Sentence("Nearly all of the core of this map is below half", f"of {region}.", "weak")
-    why = ": missing in some particles, or mobile."
-    return Sentence(f"{core.weak_share:.0%} of the core of this map is below half",
-                    f"of {region}{why}{drown}", "weak")
+    return Sentence(f"{weak_share(core, False)} of the core of this map is below half", f"of {region}{_WHY}", "weak")
+
+
+def _at_least(core, seen, region):
+    """The sentence where noise hides parts: of the visible part, a lower limit."""
+    if core.surely_weak_share > _LARGE:
+        return Sentence("Nearly all of the core of this map is below half", f"of {region}. {hidden(seen)}", "weak")
+    if core.surely_weak_share >= LEAST_TOLD:
+        share = weak_share(core, True)
+        return Sentence(f"{share[0].upper()}{share[1:]} of the core of this map is below half",
+                        f"of {region}{_WHY} {hidden(seen)}", "weak")
+    if core.strong_share >= MOSTLY_STRONG:
+        return Sentence("No weak part is seen in this map,", f"but noise may hide some. {hidden(seen)}", "unseen")
+    return Sentence("No part below half is clearly seen,",
+                    f"but most of this map lies below the strength of {region}. {hidden(seen)}", "unseen")
+
+
+def hidden(seen: Seen) -> str:
+    """Which parts noise hides, in one sentence; empty where it hides none."""
+    if not seen.noise_hides:
+        return ""
+    if seen.limit is None:
+        return "The noise of this map is unknown, and with it how weak a part may be and still be seen."
+    return f"Parts below {seen.limit:.2f} cannot be seen at this noise."
+
+
+def weak_share(core: Any, noise_hides: bool) -> str:
+    """How much of a core is below half, in words: where noise hides parts, at least how much."""
+    if noise_hides:
+        return at_least(core.surely_weak_share)
+    return "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
+
+
+def at_least(share: float) -> str:
+    """A share that is a lower limit, in words, never rounded up."""
+    return f"at least {math.floor(100 * share + 1e-9)}%" if share >= LEAST_TOLD else "none seen"
 
 
 def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
@@ -127,10 +182,23 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
     text += _parts(found)
     core = found.get("core")
     if core:
-        text.append(f"In the core of the map (without a rim of one ball radius), {core['weaker_than_half']:.0%} has a "
-                    f"scale below 0.5 and {core['scale_of_08_or_more']:.0%} a scale of 0.8 or more; the median is "
-                    f"{core['median_scale']:.2f}.")
+        text.append(_core(core, found["visible_from"]))
     return " ".join(text)
+
+
+def _core(core, limit):
+    """What the core of the map is like."""
+    seen, below = "the map", f"{core['weaker_than_half']:.0%} has a scale below 0.5"
+    if core["noise_hides_parts"]:
+        seen = "what can be distinguished from solvent"
+        share = core["weaker_than_half_at_least"]
+        below = (f"{at_least(share)} has a scale below 0.5" if share >= LEAST_TOLD else
+                 f"less than {LEAST_TOLD:.0%} has a scale clearly below 0.5")
+    text = (f"In the core of {seen} (without a rim of one ball radius), {below} and {core['scale_of_08_or_more']:.0%} "
+            f"a scale of 0.8 or more; the median is {core['median_scale']:.2f}.")
+    if core["noise_hides_parts"] and limit is not None:
+        text += f" Parts as large as a chain with a scale below {limit:.2f} cannot be seen at the noise of this map."
+    return text
 
 
 def _measured(found):
@@ -177,6 +245,14 @@ def _full_scale(settings, found, voxel):
         return f"a density of {found['full_scale']:.4g} above solvent, common to several maps"
     return (f"a density of {found['full_scale']:.4g} above solvent, the highest quantile in any cube of "
             f"{found['full_scale_tile'] * voxel:.4g} Å")
+
+
+def volume(cubic_angstrom: float, noise_hides: bool) -> str:
+    """A volume in nm^3, which is a lower limit where noise hides parts."""
+    nm3 = cubic_angstrom / 1000
+    if noise_hides and not nm3:
+        return "–"
+    return ("≥ " if noise_hides else "") + (f"{nm3:,.0f}" if nm3 >= 10 else f"{nm3:.2g}")
 
 
 def whole(value: float) -> str:

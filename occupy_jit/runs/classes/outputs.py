@@ -167,6 +167,7 @@ def _rows(group, means, parts):
             "class": entry.label, "map": entry.path or entry.reference, "share_of_particles": entry.share,
             "resolution_angstrom": entry.resolution, "own_full_scale": None if entry.own is None else entry.own.value,
             "error_by_noise": found.get("noise_of_content"),
+            "visible_from": found.get("visible_from"),
             "occupied_above_scale": found.get("occupied_above_scale"),
             "occupied_volume_angstrom3": found.get("occupied_volume_angstrom3"),
             "mean_scale_in_union": means.get(entry.label) if found else None,

@@ -41,6 +41,7 @@ _FROM_RECORD = {
     "zero_level": ("results", "zero_level"),
     "noise_floor": ("results", "noise_floor"),
     "noise_of_scale": ("results", "noise_of_scale"),
+    "visible_from": ("results", "visible_from"),
     "occupied_above_scale": ("results", "occupied_above_scale"),
     "occupied_volume_angstrom3": ("results", "occupied_volume_angstrom3"),
     "mean_scale": ("results", "mean_scale_of_occupied"),

@@ -52,7 +52,7 @@ class MapReport:
     @property
     def numbers(self) -> dict[str, Any]:
         """dict : What the report says about the core, for the record."""
-        return core_numbers(self.core)
+        return core_numbers(self.core, self._result.facts.visibility.noise_hides)
 
     def add_modified(self, name: str, values: np.ndarray) -> None:
         """Show a modified map: its name, and its values, which may be overwritten afterwards."""

@@ -96,6 +96,8 @@ def results(volume: Map, result: Result) -> dict[str, Any]:
         "noise_in_solvent": result.noise,
         "noise_of_scale": result.scale_noise,
         "noise_of_content": result.content_noise,
+        "visible_from": result.facts.visibility.limit,
+        "noise_hides_parts": result.facts.visibility.noise_hides,
         "half_maps": None if result.half_maps is None else result.half_maps.as_record(),
         "quiet_share": result.quiet_share,
         "solvent_flattened": result.facts.solvent_flattened,
@@ -186,6 +188,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
         ("solvent model", f"mean {model['mean']:.4g}, sigma {model['sigma']:.4g}, up to {model['edge']:.4g}"),
         ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
                      f"mean {found['mean_scale_of_occupied']:.2f}"),
+        ("visible from", seen_in_words(found)),
     ])
     if "bands" in found:
         log.table("amplification by resolution band, for parts at these scales",
@@ -255,6 +258,16 @@ def _tell_flexibility(log, found):
                   f"{band['signal'] / band['noise']:.3g}" if band["noise"] > 0 else "no noise",
                   "yes" if band["used"] else "no") for band in found["bands"])], level=VERBOSE)
     log.say(f"occupancy and flexibility are {found['remark']}")
+
+
+def seen_in_words(found: dict[str, Any]) -> str:
+    """From which scale on a part can be seen."""
+    limit = found["visible_from"]
+    if limit is None:
+        return "unknown, because the noise is: weak parts may be hidden"
+    if not found["noise_hides_parts"]:
+        return f"scale {limit:.2f}"
+    return f"scale {limit:.2f}: parts as large as a chain that are weaker cannot be seen at this noise"
 
 
 def _where(told):

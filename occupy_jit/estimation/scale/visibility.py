@@ -1,0 +1,67 @@
+"""How weak a part may be and still be seen: the visibility limit of a map.
+
+A part of occupancy o adds o times full scale to the solvent around it, and the sliding maximum of solvent varies by
+its standard deviation s over the quiet voxels. A part is seen where confidence marks it, that is where it stands out of
+this variation, averaged over a neighbourhood, and above the scale at which confidence starts at all:
+
+    limit = max(gate, 2.5 s / x)        x full scale
+
+It holds for parts as large as a chain, 20 Å or more across, away from others: a neighbour's confidence covers what is
+within 6 Å of it. Smaller parts need more.
+
+Notes
+-----
+In 96 series of simulated maps (six complexes, two chains of each at occupancies of 0 to 0.6 and the others full, voxels
+of 1.2, 2.2 and 3 Å, three levels of noise) confidence marks half of a chain from an occupancy on that differs from
+this limit by 0.043, root mean square, and by more than 0.1 in 3 of them. The factor 2.5 was fitted to the same series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPREADS = 2.5
+"""Standard deviations of the sliding maximum over quiet solvent at which half of a part is marked."""
+
+LEAST_NOISE = 0.05
+"""Limit by noise alone, up to which nothing is hidden that confidence would show without noise: it starts at about
+twice this scale."""
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """From which scale on a part can be seen.
+
+    Attributes
+    ----------
+    limit : float or None
+        Scale below which a part as large as a chain cannot be distinguished from solvent, at most 1. None where the
+        noise is not known.
+    noise_hides : bool
+        Whether noise hides parts, or may do so: shares of weak parts and volumes are lower limits then.
+    """
+
+    limit: float | None = None
+    noise_hides: bool = True
+
+
+def visibility(spread: float, gate: tuple[float, float], noise_is_known: bool) -> Visibility:
+    """The visibility limit of a map.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of the sliding maximum over quiet solvent, as a share of full scale.
+    gate : (float, float)
+        Scale at which confidence starts and is complete.
+    noise_is_known : bool
+        Whether the quiet voxels show the noise: not where solvent was flattened or is missing.
+
+    Returns
+    -------
+    Visibility
+    """
+    if not noise_is_known:
+        return Visibility()
+    by_noise = SPREADS * float(spread)
+    return Visibility(min(max(sum(gate) / 2, by_noise), 1.0), by_noise > LEAST_NOISE)
