@@ -108,7 +108,7 @@ class Estimate(Result):
         """Central sections of map and scale, three directions: a matplotlib figure (needs matplotlib)."""
         from occupy_jit.reports.sections import sections_figure
 
-        return sections_figure(self.map.data, self.scale, self.name)
+        return sections_figure(self.map.data, self.scale, self.name, self.confidence, self.ball.radius)
 
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in self.scale.shape)
@@ -128,7 +128,8 @@ class Estimate(Result):
                    "low-pass": f"{self.lowpass_angstrom:.3g} Å", "occupied": f"{at_least}{volume:,.0f} Å³",
                    "mean scale there": f"{mean:.2f}",
                    "visible from": "unknown" if limit is None else f"scale {limit:.2f}"}
-        return thumbnail_html(self.map.data, self.scale, self.name, numbers, [v.sentence for v in self.verdicts])
+        return thumbnail_html(self.map.data, self.scale, self.name, numbers, [v.sentence for v in self.verdicts],
+                              (self.confidence, self.ball.radius))
 
 
 def estimate(volume: MapLike | None = None, settings: Settings | None = None, *,  # noqa: PLR0913 (public interface)

@@ -3,6 +3,7 @@
 import doctest
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -89,7 +90,8 @@ def test_it_says_what_it_is(volume):
     text = repr(found)
     assert text.startswith("<Estimate of array: 48 x 48 x 48 voxels of 1.5 Å, full scale ") and len(text) < 160
     page = found._repr_html_()
-    assert page.count("<tr>") == 6 and "data:image/png" in page and "NaN" not in page
+    words = re.sub(r"base64,[^\"]*", "", page)  # a picture may spell anything
+    assert page.count("<tr>") == 6 and "data:image/png" in page and "NaN" not in words
 
 
 def test_names_in_a_notebook_are_text(volume, tmp_path):

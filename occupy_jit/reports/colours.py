@@ -16,7 +16,35 @@ B_FACTOR = ((0.0, "#4d6edf"), (0.25, "#d9d9d9"), (1.0, "#cc3920"))
 
 ERROR = ((0.0, "#efece6"), (1.0, "#b35900"))
 
+B_FACTOR_RANGE = (-50.0, 150.0)
+"""Å^2 that `B_FACTOR` begins and ends with."""
+
+LARGEST_ERROR = 0.3
+"""Standard error of the scale that `ERROR` ends with."""
+
+GREY = ((0.0, "#000000"), (1.0, "#ffffff"))
+"""Densities in slices."""
+
+GREY_WINDOW = (-0.12, 0.8)
+"""Densities that `GREY` begins and ends with: above solvent, in shares of the largest one."""
+
+_WHITE = "#ffffff"
 _DARK_TEXT, _LIGHT_TEXT = "#111", "#fff"
+
+
+def scale_on_white() -> tuple[Any, ...]:
+    """Colours of the scale in slices: what is next to nothing fades into the paper."""
+    return ((0.0, _WHITE), (SCALE[0][0] / 2, _WHITE), *SCALE)
+
+
+def share_on_white(stops: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Colours of a quantity from 0 to 1 in slices, from white to its strongest colour."""
+    return ((0.0, _WHITE), (1.0, stops[-1][1]))
+
+
+def zero_on_white(stops: Any) -> tuple[Any, Any, Any]:
+    """Colours of a quantity of both signs in slices: white at 0, where its second stop is."""
+    return (stops[0], (stops[1][0], _WHITE), stops[2])
 
 
 def ramp(stops: Sequence[tuple[Any, ...]], values: Any) -> np.ndarray:
@@ -35,6 +63,11 @@ def ramp(stops: Sequence[tuple[Any, ...]], values: Any) -> np.ndarray:
     places = [place for place, _ in stops]
     return np.stack([np.interp(values, places, [int(colour[i:i + 2], 16) for _, colour in stops])
                      for i in (1, 3, 5)], axis=-1)
+
+
+def faded(rgb: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+    """Colours (ny, nx, 3) on white paper, as far as `seen`, (ny, nx) from 0 to 1, says; None leaves them."""
+    return rgb if seen is None else 255 + (rgb - 255) * seen[..., None]
 
 
 def hexadecimal(rgb: np.ndarray) -> str:

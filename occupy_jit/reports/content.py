@@ -92,9 +92,53 @@ def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
     (nz, ny, nx) float32 array
         From 0, not drawn, to 1.
     """
-    sure = without_islands(confidence > _SURE, _BALLS * 4 / 3 * math.pi * rim ** 3)
-    if not sure.any():
-        return np.ones(confidence.shape, np.float32)
+    sure = without_islands(confidence > _SURE, _size_of_noise(rim))
+    return _faded(sure, confidence, rim) if sure.any() else np.ones(confidence.shape, np.float32)
+
+
+def visibility_of_section(confidence: np.ndarray, index: int, rim: float, most: int = 1_000_000) -> np.ndarray:
+    """The same for one section of a volume of any size: pieces of a large one are found on every few voxels of it.
+
+    Parameters
+    ----------
+    confidence : (nz, ny, nx) float32 array
+    index : int
+        Which section.
+    rim : float
+        Radius of the ball in voxels.
+    most : int
+        Voxels that are looked at to find pieces, about.
+
+    Returns
+    -------
+    (ny, nx) float32 array
+    """
+    step = max(1, math.ceil((confidence.size / most) ** (1 / 3)))
+    if step == 1:
+        return visibility(confidence, rim)[index]
+    pieces = without_islands(confidence[::step, ::step, ::step] > _SURE, _size_of_noise(rim) / step ** 3)
+    if not pieces.any():
+        return np.ones(confidence.shape[1:], np.float32)
+    # what is as near to a piece as its next voxel that was looked at is of it
+    for axis in range(3):
+        grown = np.moveaxis(pieces.copy(), axis, 0)
+        grown[1:] |= np.moveaxis(pieces, axis, 0)[:-1]
+        grown[:-1] |= np.moveaxis(pieces, axis, 0)[1:]
+        pieces = np.moveaxis(grown, 0, axis)
+    first = max(0, index - math.ceil(rim) - 1)
+    slab = confidence[first:index + math.ceil(rim) + 2]
+    nearest = [np.minimum((np.arange(n) + begin + step // 2) // step, m - 1)
+               for n, begin, m in zip(slab.shape, (first, 0, 0), pieces.shape, strict=True)]
+    return _faded((slab > _SURE) & pieces[np.ix_(*nearest)], slab, rim)[index - first]
+
+
+def _size_of_noise(rim):
+    """Voxels of a piece that a peak of noise may make, or some that lie together."""
+    return _BALLS * 4 / 3 * math.pi * rim ** 3
+
+
+def _faded(sure, confidence, rim):
+    """Confidence of what is sure, fading from inside to the edge."""
     steps = max(1, math.ceil(rim))
     depth, inner = np.zeros(sure.shape, np.float32), sure
     for k in range(steps):

@@ -10,7 +10,7 @@ import math
 import textwrap
 import warnings
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from occupy_jit.errors import missing_packages
 
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     import os
 
     import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap
 
 # Distinguishable for colour-blind readers (Okabe and Ito), and by their line styles in grey.
 _MAP, _SOLVENT, _CONFIDENCE = "#7f8c99", "#0072b2", "#009e73"
-_LINES = (("zero", "zero level", "#333333", "-"), ("floor", "noise floor", "#d55e00", "--"),
-          ("full_scale", "full scale", "#cc79a7", "-."), ("edge", "end of solvent", "#0072b2", ":"))
+_LINES = (("zero", "zero level", "#333333", "-"), ("floor", "noise floor: zero +", "#d55e00", "--"),
+          ("full_scale", "full scale: zero +", "#cc79a7", "-."), ("edge", "end of solvent", "#0072b2", ":"))
 
 
 _BANDS_HEIGHT = 3.6  # inches
+_MOST_COLUMNS = 4
+_MARK = "#d55e00"
 
 
 def _agg():
@@ -135,7 +138,7 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
     for key, label, colour, style in _LINES:
         if key in positions:
             axes.axvline(positions[key], color=colour, linestyle=style, linewidth=1.6,
-                         label=f"{label} ({positions[key]:.4g})")
+                         label=f"{label} {_as_logged(key, positions):.4g}")
     low, high = min([edges[0], *positions.values()]), max([edges[-1], *positions.values()])
     high = high if high > low else low + 1
     axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
@@ -160,6 +163,11 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
     figure.text(0.985, 0.06 / height, _plain(f"OccuPy {version}"), fontsize="x-small", color="#888888",
                 horizontalalignment="right")
     _write(figure, target, version)
+
+
+def _as_logged(key, positions):
+    """A level as log and record give it: noise floor and full scale above the zero level."""
+    return positions[key] - (positions.get("zero", 0.0) if key in ("floor", "full_scale") else 0.0)
 
 
 def _draw_bands(figure, place, bands):
@@ -191,19 +199,43 @@ def _draw_bands(figure, place, bands):
                 fontsize="small", frameon=False, borderaxespad=0.3, columnspacing=1.2)
 
 
-def slices_png(target: str | os.PathLike[str] | IO[bytes], panels: Sequence[tuple[Any, ...]], axis: int = 0, *,
-               index: int | None = None, version: str = "") -> None:
+class Panel(NamedTuple):
+    """A slice, and how it is drawn.
+
+    Attributes
+    ----------
+    title : str
+    section : (ny, nx) array
+        The first row is drawn at the bottom, as in a coordinate system.
+    stops : sequence of (float, "#rrggbb")
+        Colours from 0 to 1, see `occupy_jit.reports.colours`.
+    low, high : float
+        What 0 and 1 stand for.
+    seen : (ny, nx) array or None
+        How far each pixel is to be seen on white, 0 to 1; None for all.
+    mark : float or None
+        Density of the first surface: a line in the colour bar.
+    """
+
+    title: str
+    section: np.ndarray
+    stops: Sequence[tuple[Any, ...]]
+    low: float
+    high: float
+    seen: np.ndarray | None = None
+    mark: float | None = None
+
+
+def slices_png(target: str | os.PathLike[str] | IO[bytes], panels: Sequence[Panel], *, caption: str = "",
+               version: str = "") -> None:
     """Draw slices of maps side by side, with a colour bar each.
 
     Parameters
     ----------
     target : str, path-like or binary file
-    panels : sequence of (title, volume, cmap, vmin, vmax)
-        `volume` is a (z, y, x) array; `vmin` and `vmax` may be None for the range of the slice.
-    axis : {0, 1, 2}
-        Axis that the slices are normal to: z, y or x.
-    index : int, optional
-        Which slice; by default the central one of each volume.
+    panels : sequence of Panel
+    caption : str
+        Below them.
     version : str
         Of this program, for the file's metadata.
 
@@ -213,29 +245,47 @@ def slices_png(target: str | os.PathLike[str] | IO[bytes], panels: Sequence[tupl
         matplotlib is not installed.
     """
     Figure, FigureCanvasAgg = _agg()
-    import numpy as np
-
     panels = list(panels)
-    rows = math.ceil(len(panels) / 5)
+    rows = math.ceil(len(panels) / _MOST_COLUMNS)
     columns = math.ceil(len(panels) / rows)
-    figure = Figure(figsize=(3.3 * columns, 3.5 * rows), dpi=120, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(3.3 * columns, 3.95 * rows + 0.45), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels):]:
         axes.set_axis_off()
-    for axes, (title, volume, cmap, vmin, vmax) in zip(grid.flat, panels, strict=False):
-        volume = np.asarray(volume)
-        section = np.take(volume, volume.shape[axis] // 2 if index is None else index, axis=axis)
-        # the first remaining axis upwards, as in a coordinate system
-        image = axes.imshow(section, cmap=cmap, vmin=vmin, vmax=vmax, origin="lower", interpolation="nearest")
-        axes.set_title(_plain(title), fontsize="medium")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        bar = figure.colorbar(image, ax=axes, location="bottom", fraction=0.05, pad=0.02)
-        bar.ax.tick_params(labelsize="x-small")
-        bar.locator = _ticks()
-        bar.update_ticks()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw_slice(figure, axes, panel)
+    if caption:
+        figure.supxlabel(textwrap.fill(caption, 45 * columns), fontsize="small")
     _write(figure, target, version)
+
+
+def colour_map(stops: Sequence[tuple[Any, ...]]) -> LinearSegmentedColormap:
+    """Colours of a report for matplotlib; they go on at both ends."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    first, last = [(0.0, stops[0][1])], [(1.0, stops[-1][1])]
+    return LinearSegmentedColormap.from_list("", (first if stops[0][0] > 0 else []) + list(stops)
+                                             + (last if stops[-1][0] < 1 else []))
+
+
+def _draw_slice(figure, axes, panel):
+    """A slice with its title and its colour bar, which is not faded."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    norm, cmap = Normalize(panel.low, panel.high), colour_map(panel.stops)
+    axes.imshow(panel.section, cmap=cmap, norm=norm, alpha=panel.seen, origin="lower", interpolation="nearest")
+    axes.set_title(_plain(panel.title), fontsize="medium")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    bar = figure.colorbar(ScalarMappable(norm, cmap), ax=axes, location="bottom", fraction=0.05, pad=0.02)
+    bar.ax.tick_params(labelsize="x-small")
+    bar.locator = _ticks()
+    bar.update_ticks()
+    if panel.mark is not None and panel.low < panel.mark < panel.high:
+        bar.ax.axvline(panel.mark, color=_MARK, linewidth=2)
+        bar.set_label(f"line: surface level {panel.mark:.3g}", fontsize="x-small")
 
 
 def _ticks():

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from occupy_jit.errors import missing_packages
-from occupy_jit.reports.colours import SCALE, ramp
+from occupy_jit.reports.colours import faded, ramp, scale_on_white
+from occupy_jit.reports.content import visibility_of_section
+from occupy_jit.reports.plot import _short, colour_map
 from occupy_jit.reports.png import data_uri
 
 if TYPE_CHECKING:
@@ -24,13 +26,25 @@ def _middle(volume, axis):
     return np.take(volume, volume.shape[axis] // 2, axis=axis)[::-1]
 
 
-def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str) -> Figure:
+def _seen(confidence, axis, rim):
+    """How far the central section is to be seen; all of it without a confidence."""
+    if confidence is None:
+        return None
+    return visibility_of_section(np.moveaxis(confidence, axis, 0), confidence.shape[axis] // 2, rim)[::-1]
+
+
+def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str, confidence: np.ndarray | None = None,
+                    rim: float = 0.0) -> Figure:
     """Central sections of a map and its scale in three directions.
 
     Parameters
     ----------
     volume, scale : (nz, ny, nx) arrays
     name : str
+    confidence : (nz, ny, nx) array, optional
+        The scale fades where it is low, and in the rim of what is sure.
+    rim : float
+        Radius of the ball in voxels.
 
     Returns
     -------
@@ -42,33 +56,36 @@ def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str) -> Figure:
         matplotlib is not installed.
     """
     try:
-        from matplotlib.colors import LinearSegmentedColormap
+        from matplotlib.cm import ScalarMappable
         from matplotlib.figure import Figure
     except ImportError:
         raise missing_packages("plot()", "matplotlib") from None
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     low, high = np.percentile(volume, (1, 99.9))
-    colours = LinearSegmentedColormap.from_list("scale", [(0.0, SCALE[0][1]), *SCALE])
+    colours = colour_map(scale_on_white())
     grid = figure.subplots(2, 3)
     for column, (title, axis) in enumerate(_AXES):
         grid[0, column].imshow(_middle(volume, axis), cmap="gray", vmin=low, vmax=high)
-        picture = grid[1, column].imshow(_middle(scale, axis), cmap=colours, vmin=0, vmax=1)
-        grid[0, column].set_title(f"{title} of {name}" if column == 0 else title)
+        grid[1, column].imshow(_middle(scale, axis), cmap=colours, vmin=0, vmax=1, alpha=_seen(confidence, axis, rim))
+        grid[0, column].set_title(title)
+    figure.suptitle(_short(name, 60))
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.colorbar(picture, ax=grid[1, :], label="local scale", shrink=0.8)
+    figure.colorbar(ScalarMappable(cmap=colours), ax=grid[1, :], label="local scale", shrink=0.8)
     return figure
 
 
 def thumbnail_html(volume: np.ndarray, scale: np.ndarray, name: str, numbers: dict[str, str],
-                   remarks: Sequence[str]) -> str:
+                   remarks: Sequence[str], seen: tuple[np.ndarray | None, float] = (None, 0.0)) -> str:
     """A piece of HTML: central sections of map and scale, numbers, and remarks.
 
     Parameters
     ----------
     volume, scale : (nz, ny, nx) arrays
     name : str
+    seen : ((nz, ny, nx) array or None, float)
+        Confidence, and radius of the ball in voxels, as in `sections_figure`.
     numbers : dict of str to str
     remarks : sequence of str
 
@@ -78,8 +95,7 @@ def thumbnail_html(volume: np.ndarray, scale: np.ndarray, name: str, numbers: di
     """
     low, high = np.percentile(volume, (1, 99.9))
     grey = np.clip((_middle(volume, 0) - low) / max(high - low, 1e-30), 0, 1)[..., None] * np.full(3, 255.0)
-    weight = np.clip(_middle(scale, 0) / SCALE[0][0], 0, 1)[..., None]  # fades where there is nothing
-    coloured = weight * ramp(SCALE, _middle(scale, 0)) + (1 - weight) * 255
+    coloured = faded(ramp(scale_on_white(), _middle(scale, 0)), _seen(seen[0], 0, seen[1]))
     times = max(1, -(-_EDGE // grey.shape[0]))
     picture = np.concatenate([grey, coloured], axis=1).repeat(times, 0).repeat(times, 1).astype(np.uint8)
     rows = "".join(f"<tr><td>{html.escape(what)}</td><td>{html.escape(value)}</td></tr>"

@@ -74,6 +74,17 @@ def test_content_fades_over_the_rim_and_no_further(rim):
     assert (line[steps:-steps] == 1).all() and seen[confidence == 0].max() == seen[:5, :5, :5].max() == 0
 
 
+def test_a_section_of_a_large_volume_is_that_of_the_whole():
+    """Pieces are found on every third voxel; of the edges of content, which are voxel for voxel, nothing may change."""
+    z, y, x = np.indices((70, 66, 60))
+    confidence = (0.9 * ((z - 33) ** 2 + (y - 30) ** 2 + 1.5 * (x - 28) ** 2 < 400)).astype(np.float32)
+    confidence[30:36, 58:63, 52:58] = 1  # an island in the section
+    whole = content.visibility(confidence, 2.0)
+    assert whole[:, 58:63, 52:58].max() == 0 < whole.max()
+    for most in (confidence.size, confidence.size // 8, confidence.size // 27):
+        assert np.array_equal(content.visibility_of_section(confidence, 33, 2.0, most), whole[33])
+
+
 def test_doubt_fades_and_nothing_fades_where_nothing_is_known():
     half = np.full((20, 20, 20), 0.8, np.float32)
     assert np.allclose(content.visibility(half, 3), 0.8)  # beyond the box the map goes on

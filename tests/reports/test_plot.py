@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import UsageError
-from occupy_jit.reports import parts_files, plot
+from occupy_jit.reports import colours, parts_files, plot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -82,7 +82,10 @@ def test_all_is_drawn_where_it_was_found(monkeypatch):
     lines = {line.get_label(): line for line in axes.get_lines()}
     for label, value in (("zero level", 0.1), ("noise floor", 1.7), ("full scale", 9.0), ("end of solvent", 4.4)):
         line, = (line for key, line in lines.items() if key.startswith(label))
-        assert set(line.get_xdata()) == {value} and f"({value:g})" in line.get_label()
+        # the number is that of the log: noise floor and full scale are above the zero level
+        told = value - 0.1 if "zero +" in line.get_label() else value
+        assert set(line.get_xdata()) == {value} and line.get_label().endswith(f" {told:g}")
+    assert sum("zero +" in key for key in lines) == 2
     # the model is drawn in the units of the (joined) bins: at its peak it meets the histogram
     x, y = lines["solvent model"].get_data()
     stairs = axes.patches[0].get_data()
@@ -97,8 +100,8 @@ def test_all_is_drawn_where_it_was_found(monkeypatch):
     assert np.array_equal(confidence.get_ydata(), model()["confidence_values"])
     texts = " ".join(text.get_text() for text in figure.texts)
     assert "All is well." in texts and "map" in texts and "1.2.3" in texts
-    legend = {text.get_text().split(" (")[0] for text in axes.get_legend().get_texts()}
-    assert {"low-passed map", "solvent model", "zero level", "full scale", "confidence"} <= legend
+    legend = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert {"low-passed map", "solvent model", "zero level 0.1", "full scale: zero + 8.9", "confidence"} <= legend
 
 
 @pytest.mark.slow
@@ -146,26 +149,35 @@ def test_long_verdicts_keep_the_axes_size(monkeypatch):
     assert heights[0] == pytest.approx(heights[1])
 
 
-def test_slices_show_the_centre_of_each_volume(monkeypatch):
-    volume = np.arange(4 * 5 * 7, dtype=np.float32).reshape(4, 5, 7)
-    panels = [("a", volume, "gray", None, None), ("b", volume[:3], "viridis", 0, 1)]
-    for axis, section in ((0, volume[2]), (1, volume[:, 2]), (2, volume[:, :, 3])):
-        with monkeypatch.context() as patch:
-            figure = figure_of(patch, plot.slices_png, None, panels, axis)
-        images = [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
-        assert np.array_equal(images[0].get_array(), section)
-        assert images[1].get_clim() == (0, 1) and images[0].get_clim() == (section.min(), section.max())
-        assert [axes.get_title() for axes in figure.axes][:2] == ["a", "b"]
+def test_slices_have_the_colours_of_the_report_and_fade(monkeypatch):
+    section = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
+    seen = np.linspace(0, 1, 35).reshape(5, 7)[::-1]
+    panels = [plot.Panel("a", section, colours.GREY, 0.2, 0.8, mark=0.5),
+              plot.Panel("b", section, colours.scale_on_white(), 0, 1, seen),
+              plot.Panel("c", section, colours.zero_on_white(colours.B_FACTOR), -50, 150)]
     with monkeypatch.context() as patch:
-        figure = figure_of(patch, plot.slices_png, None, panels, 0, index=1)
-    assert np.array_equal(figure.axes[0].get_images()[0].get_array(), volume[1])
+        figure = figure_of(patch, plot.slices_png, None, panels, caption="What fades.")
+    images = [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
+    assert [image.get_clim() for image in images] == [(0.2, 0.8), (0, 1), (-50, 150)]
+    assert all(np.array_equal(image.get_array(), section) for image in images)
+    assert np.array_equal(images[1].get_alpha(), seen) and images[0].get_alpha() is None
+    for image, stops in zip(images, (colours.GREY, colours.scale_on_white(), colours.zero_on_white(colours.B_FACTOR)),
+                            strict=True):
+        values = np.linspace(0, 1, 50)
+        wanted = colours.ramp(stops, values)
+        # one of 256 colours, of which the next may differ by as much as the steepest part of the ramp has it
+        steepest = np.abs(np.diff(colours.ramp(stops, np.linspace(0, 1, 256)), axis=0)).max()
+        assert np.abs(255 * image.get_cmap()(values)[:, :3] - wanted).max() <= steepest + 0.5
+    assert figure.get_supxlabel() == "What fades."
+    assert "line: surface level 0.5" in [axes.get_xlabel() for axes in figure.axes]
 
 
-@pytest.mark.parametrize("count", [1, 5, 6])
+@pytest.mark.parametrize("count", [1, 5, 12])
 def test_slices_are_written(count, tmp_path):
-    volume = np.zeros((3, 3, 3), np.float32)
-    plot.slices_png(tmp_path / "s.png", [("x", volume, "gray", None, None)] * count)
-    chunks((tmp_path / "s.png").read_bytes())
+    section = np.zeros((3, 3), np.float32)
+    plot.slices_png(tmp_path / "s.png", [plot.Panel("x", section, colours.GREY, 0, 1)] * count)
+    width, height = struct.unpack(">II", chunks((tmp_path / "s.png").read_bytes())[0][1][:8])
+    assert width <= 1600 and height <= 2000
 
 
 def test_without_matplotlib_the_package_is_named(monkeypatch):
@@ -188,7 +200,7 @@ def test_importing_costs_nothing_and_pyplot_is_never_touched():
     script = ("import sys, io\nfrom occupy_jit.reports import plot\nassert 'matplotlib' not in sys.modules\n"
               "assert 'numpy' not in sys.modules\n"
               "import numpy as np\n"
-              "plot.slices_png(io.BytesIO(), [('a', np.ones((2, 2, 2)), 'gray', 0, 1)])\n"
+              "plot.slices_png(io.BytesIO(), [plot.Panel('a', np.ones((2, 2)), ((0, '#000000'),), 0, 1)])\n"
               "assert 'matplotlib.pyplot' not in sys.modules\n")
     environment = {"PATH": "/nowhere", "MPLBACKEND": "tkagg"}  # a display is never asked for
     done = subprocess.run([sys.executable, "-c", script], env={**environment, "PYTHONPATH": str(ROOT)},

@@ -135,11 +135,11 @@ def _marks(frame, marks):
     """Vertical lines; labels in two rows where they would meet."""
     parts, last = [], -math.inf
     row = 0
-    for label, value in sorted(marks, key=lambda mark: mark[1]):
+    for label, value, *as_logged in sorted(marks, key=lambda mark: mark[1]):
         if not frame.low <= value <= frame.high:
             continue
         x = frame.x(value)
-        text = f"{label} {value:.3g}"
+        text = f"{label} {(as_logged or [value])[0]:.3g}"
         right = x > _WIDTH * 0.72
         width = 6.4 * len(text) + 2 * _LABEL_GAP
         start = x - width if right else x

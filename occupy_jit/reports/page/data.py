@@ -23,8 +23,8 @@ class Histogram:
     counts : (n,) int64 array
     gaussian : (amplitude, mean, sigma) or None
         Solvent model, in voxels per bin; None if none could be fitted.
-    marks : tuple of (label, density)
-        Vertical lines.
+    marks : tuple of (label, density) or (label, density, number)
+        Vertical lines; the number is told in place of the density.
     """
 
     edges: np.ndarray

@@ -36,14 +36,11 @@ LARGEST_BYTES = 4_500_000
 _SMALLER = 0.8
 _TRIES = 12
 _SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "page.js")
-_WINDOW = (-0.12, 0.8)  # grey values of slices, in shares of the largest density
 _HIGHEST_LEVEL = 0.6  # of the largest density
 _LOWERED = (2.0, 3.0)  # the first level over the lowest one: as far as up to the highest one, within this range
 _LOWEST_SHARE = 0.02  # of the largest density: no first level is lower
 _LEAST_DRAWN = 0.005  # of the content, inside of the first surface
 _MODIFIED_PERCENTILE = 70
-_LARGEST_ERROR = 0.3
-_B_FACTORS = (-50.0, 150.0)
 _THUMBNAIL = (252, 160)
 _SAMPLE = 37  # every so many voxels are enough for principal axes
 _FADING = ("scale", "occupancy", "b_factor")  # in slices, where there is no content and in its rim
@@ -128,14 +125,15 @@ class _Shown:
             elif name == "confidence":
                 entry.update(kind="share", low=0.0, high=1.0, stops=colours.CONFIDENCE, ink="--conf")
             elif name == "error":
-                entry.update(kind="share", low=0.0, high=_LARGEST_ERROR, stops=colours.ERROR, ink="--err")
+                entry.update(kind="share", low=0.0, high=colours.LARGEST_ERROR, stops=colours.ERROR, ink="--err")
             elif name == "b_factor":
-                entry.update(kind="signed", low=_B_FACTORS[0], high=_B_FACTORS[1], stops=colours.B_FACTOR)
+                low_b, high_b = colours.B_FACTOR_RANGE
+                entry.update(kind="signed", low=low_b, high=high_b, stops=colours.B_FACTOR)
                 entry["hint"] += f" B factors are {data.record['results']['flexibility']['remark']}."
             else:
                 level = first if name == "input" else max(first, _level_of(values, small["confidence"]))
                 entry.update(kind="density", low=low, high=high,
-                             window=[zero + share * (high - zero) for share in _WINDOW],
+                             window=[zero + share * (high - zero) for share in colours.GREY_WINDOW],
                              levels=_levels(zero, first, level, high), level=level)
             quantised = display_grid.to_bytes(values, entry["low"], entry["high"])
             if name == "input":
@@ -186,10 +184,10 @@ class _Shown:
     @staticmethod
     def _stops(entry):
         if entry["kind"] == "density":
-            return pictures.GREY
+            return colours.GREY
         if entry["kind"] == "signed":
-            return pictures.zero_on_white(entry["stops"])
-        return pictures.scale_on_white() if entry["kind"] == "scale" else pictures.share_on_white(entry["stops"])
+            return colours.zero_on_white(entry["stops"])
+        return colours.scale_on_white() if entry["kind"] == "scale" else colours.share_on_white(entry["stops"])
 
     @property
     def size(self) -> int:

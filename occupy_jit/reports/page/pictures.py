@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from occupy_jit.reports import colours
-from occupy_jit.reports.colours import ramp
+from occupy_jit.reports.colours import faded, ramp
 from occupy_jit.reports.content import without_islands
 from occupy_jit.reports.page.display_grid import averaged, means
 
@@ -114,30 +114,6 @@ def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
     """
     return beside([faded(ramp(stops, values[::-1]), None if seen is None else seen[::-1])
                    for values, stops, seen in panels], gap)
-
-
-def faded(rgb: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
-    """Colours (ny, nx, 3) on white paper, as far as `seen`, (ny, nx) from 0 to 1, says; None leaves them."""
-    return rgb if seen is None else _WHITE + (rgb - _WHITE) * seen[..., None]
-
-
-GREY = ((0.0, "#000000"), (1.0, "#ffffff"))
-
-
-def scale_on_white() -> tuple[Any, ...]:
-    """Colours of the scale in slices: what is next to nothing fades into the paper."""
-    lowest = colours.SCALE[0][0]
-    return ((0.0, "#ffffff"), (lowest / 2, "#ffffff"), *colours.SCALE)
-
-
-def share_on_white(stops: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Colours of a quantity from 0 to 1 in slices, from white to its strongest colour."""
-    return ((0.0, "#ffffff"), (1.0, stops[-1][1]))
-
-
-def zero_on_white(stops: Any) -> tuple[Any, Any, Any]:
-    """Colours of a quantity of both signs in slices: white at 0, where its second stop is."""
-    return (stops[0], (stops[1][0], "#ffffff"), stops[2])
 
 
 def _orthographic(density, scale, level, axis, reverse, zoom):

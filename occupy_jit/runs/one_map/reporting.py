@@ -101,7 +101,7 @@ class MapReport:
 
 def _histogram(result):
     model = result.solvent
-    marks = [("zero level", result.zero), ("full scale", result.zero + result.full_scale)]
+    marks = [("zero level", result.zero), ("full scale: zero +", result.zero + result.full_scale, result.full_scale)]
     if model.fitted:
         marks.append(("end of solvent", model.edge))
     return Histogram(model.bin_edges, model.counts,

@@ -130,24 +130,11 @@ class Writer:
         if path is None:
             return
         from occupy_jit.reports.plot import slices_png
+        from occupy_jit.runs.one_map.slices import CAPTION, panels
 
-        # the same grey values for input and modified maps: solvent is dark, full scale white
-        low, high = result.zero - result.full_scale / 4, result.zero + result.full_scale
-        panels = [("input", self.volume.data, "gray", low, high), ("local scale", result.scale, "viridis", 0, 1),
-                  ("confidence", result.confidence, "viridis", 0, 1)]
-        if result.flexibility is not None:
-            from occupy_jit.reports.chimerax import B_FACTOR_COLOURS
-
-            largest = B_FACTOR_COLOURS[-1][0]
-            panels += [("occupancy without flexibility", result.flexibility.occupancy, "viridis", 0, 1),
-                       ("relative B factor, Å²", result.flexibility.b_factor, "coolwarm", -largest, largest)]
-        if result.error is not None:
-            from occupy_jit.reports.chimerax import ERROR_COLOURS
-
-            panels.append(("standard error of the scale", result.error, "magma", 0, ERROR_COLOURS[-1][0]))
-        panels += [(name, data, "gray", low, high) for name, data in modified]
         with self.log.timed("plot"), self._outputs.open(path) as file:
-            slices_png(file, panels, version=__version__)
+            slices_png(file, panels(self.volume.data, result, modified, self._level), caption=CAPTION,
+                       version=__version__)
 
     def chimerax(self, result: Result) -> None:
         """Write chimX_<name>.cxc."""

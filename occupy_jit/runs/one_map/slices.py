@@ -1,0 +1,51 @@
+"""Central slices of everything that a run found, in the colours of the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from occupy_jit.reports import colours
+from occupy_jit.reports.content import visibility_of_section
+from occupy_jit.reports.page.display_grid import density_range
+from occupy_jit.reports.plot import Panel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occupy_jit.estimation.scale.result import Result
+
+CAPTION = ("Central XY slices. Local scale fades where confidence is low and at the edge of the content, where the "
+           "scale of every map falls off.")
+
+
+def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndarray]], level: float) -> list[Panel]:
+    """What slices_<name>.png shows.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The input.
+    result : occupy_jit.estimation.scale.result.Result
+        With confidence.
+    modified : list of (name, (1, ny, nx) array)
+        Central section of each modified map.
+    level : float
+        Density at which surfaces are first drawn.
+    """
+    middle = volume.shape[0] // 2
+    _, highest = density_range(volume[middle], result.confidence[middle], result.zero)
+    # the same grey values for input and modified maps
+    low, high = (result.zero + share * (highest - result.zero) for share in colours.GREY_WINDOW)
+    seen = visibility_of_section(result.confidence, middle, result.ball.radius)
+    scale, confidence = colours.scale_on_white(), colours.share_on_white(colours.CONFIDENCE)
+    made = [Panel("input", volume[middle], colours.GREY, low, high, mark=level),
+            Panel("local scale", result.scale[middle], scale, 0, 1, seen),
+            Panel("confidence", result.confidence[middle], confidence, 0, 1)]
+    if result.flexibility is not None:
+        made += [Panel("occupancy without flexibility", result.flexibility.occupancy[middle], scale, 0, 1, seen),
+                 Panel("relative B factor, Å²", result.flexibility.b_factor[middle],
+                       colours.zero_on_white(colours.B_FACTOR), *colours.B_FACTOR_RANGE, seen)]
+    if result.error is not None:
+        made.append(Panel("standard error of the scale", result.error[middle], colours.share_on_white(colours.ERROR),
+                          0, colours.LARGEST_ERROR))
+    return made + [Panel(name, data[0], colours.GREY, low, high) for name, data in modified]
