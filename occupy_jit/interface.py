@@ -102,6 +102,9 @@ class Estimate(Result):
         """
         from occupy_jit.runs.one_map.run import save_result
 
+        if report and self.confidence is None:
+            raise ValueError("the estimate holds no confidence, which the report shows: make it with "
+                             "wanted=Wanted(confidence=True)")
         return save_result(self.map, self, self.settings, os.fspath(directory), report=report, plot=plot)
 
     def plot(self) -> Figure:

@@ -13,6 +13,8 @@ from occupy_jit.cli.gathering import Gathering, gathered
 from occupy_jit.cli.progress import ProgressLine
 from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
+from occupy_jit.reports.answer import of_maps
+from occupy_jit.runs.closing import page_line
 from occupy_jit.runs.one_map.outcome import worst
 from occupy_jit.runs.plan.output_kinds import Role
 
@@ -90,7 +92,7 @@ def run_maps(settings: Settings, options: Options, console: Console) -> int:
     int
         Exit status.
     """
-    from occupy_jit.runs.many_maps import array_task
+    from occupy_jit.runs.many_maps import array_task, maps_table
     from occupy_jit.runs.many_maps.run import plan_batch
     from occupy_jit.runs.plan.plan import described
     from occupy_jit.runs.workers.engines import executor_for
@@ -124,9 +126,25 @@ def run_maps(settings: Settings, options: Options, console: Console) -> int:
     finally:
         line.clear()
     _tell_all(batch, console)
-    for output in batch.write_index():
+    index = batch.write_index()
+    for output in index:
         console.say(f"wrote {shown(output.path)}  {output.what}")
+    rows = [maps_table.row(0, outcome.path, maps_table.DONE, record=outcome.record,
+                           parts=maps_table.parts_of(outcome.record))
+            for outcome in batch.outcomes if outcome.status == 0 and outcome.record is not None]
+    _close(rows, index[0].path if index else None, batch.table_path, console)
     return worst(batch.outcomes)
+
+
+def _close(rows, index, table, console):
+    """The last lines: what all maps say together, and what to open."""
+    hides = any(row.get("noise_hides_parts") for row in rows)
+    share = "weaker_than_half_at_least" if hides else "weaker_than_half"
+    said = of_maps([(row["name"], row.get(share), row["parts"]) for row in rows], at_least=hides)
+    look = [page_line(index)] if index is not None else []
+    if os.path.exists(table):
+        look.append(f"  {shown(os.path.abspath(table))}  has a row for each map")
+    console.say(*([said] if said else []), *(["To look at the result:", *look] if rows and look else []))
 
 
 def _count(outcomes):
@@ -183,4 +201,5 @@ def collect(directory: Any, console: Console) -> Any:
     if found.unfinished:
         console.write(f"OccuPy: error: {shown(directory)}: {found.unfinished}; submit the array again with --resume",
                       aside=True)
+    _close([row for row in found.rows if row["status"] == maps_table.DONE], index, table, console)
     return max([int(bool(found.unfinished)), *(line["exit_status"] for line in found.rows)])

@@ -52,9 +52,10 @@ def run(settings: Settings, options: Options, console: Console) -> int:
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
         from occupy_jit.runs.plan.memory import wanted
 
+        # the confidence is wanted always
         bare = not (options.rerun or options.relion_classes or options.common_scale or options.demo
-                    or any(wanted(settings, options)))
-        warmup.start(console.say, rest=bool(options.half_maps), scale_only=bare)
+                    or any(wanted(settings, options)[1:]))
+        warmup.start(console.say, rest=bool(options.half_maps), bare=bare)
     if options.rerun:
         from occupy_jit.cli.rerun import repeated
 
@@ -100,7 +101,8 @@ def _run_map(settings, options, console):
         many.told_of_finished(len(finished), planned, console)
     outcomes += executor_for(options, console.say)(run_one, plans, console)
     if options.demo and not worst(outcomes):
-        _explain_demo(options, console)
+        console.say("The demo map is EMD-11007 (EMDB, CC0), made smaller. Next: OccuPy -i your_map.mrc --amplify "
+                    "--report")
     return worst(outcomes)
 
 
@@ -139,13 +141,3 @@ def _warm_up(console):
     console.say(f"kernels are ready after {time.perf_counter() - start:.1f} s; kept in "
                 f"{cache.kept_in() or 'memory only, as no directory can be written to'}")
     return 0
-
-
-def _explain_demo(options, console):
-    where = os.path.abspath(options.output_dir)
-    look = [f"  {os.path.join(where, 'report_emd_11007_demo.html')}  opens in any browser"] if options.report else []
-    if options.save_chimerax:
-        look.append(f"  chimerax {os.path.join(where, 'chimX_emd_11007_demo.cxc')}")
-    look.append(f"  {os.path.join(where, 'log_emd_11007_demo.txt')}  lists what was measured")
-    console.say("\n".join(["", "The demo map is EMD-11007 (EMDB, CC0), made smaller. To look at the result:", *look,
-                           "Next: OccuPy -i your_map.mrc --amplify --report"]))

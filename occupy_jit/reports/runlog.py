@@ -271,6 +271,23 @@ class RunLog:
         for path, what in files:
             self._tell(NORMAL, None, f"wrote {shown(path)}  {_one_line(what)}")
 
+    def conclusion(self, sentence: str) -> None:
+        """The sentence that a run comes to, for the log; `closing` is for the terminal."""
+        if sentence:
+            self._tell(NORMAL, _one_line(sentence))
+
+    def closing(self, sentence: str, look: Sequence[str]) -> None:
+        """The last lines for the user, which are in no log: what was found, and what to open.
+
+        Parameters
+        ----------
+        sentence : str
+        look : sequence of str
+            As from `occupy_jit.runs.closing.to_open`.
+        """
+        for line in (_one_line(sentence), *(["To look at the result:"] if look else []), *look):
+            self._tell(NORMAL, None, line)
+
     def absorb(self, other: Any) -> None:
         """Take over what another run told, which was listened to while it went on: its log, or its outcome."""
         self.lines.extend(other.lines)

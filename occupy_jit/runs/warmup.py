@@ -11,7 +11,7 @@ _loading = None
 _remarks = []
 
 
-def start(announce: Callable[..., Any] | None = None, rest: bool = False, scale_only: bool = False) -> None:
+def start(announce: Callable[..., Any] | None = None, rest: bool = False, bare: bool = False) -> None:
     """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
 
     Parameters
@@ -20,13 +20,13 @@ def start(announce: Callable[..., Any] | None = None, rest: bool = False, scale_
         Called once, with a sentence, if the kernels have to be compiled.
     rest : bool
         Also those that only half maps, regions and maps of factors need.
-    scale_only : bool
-        Only those that the scale of a map needs, if kernels are kept: loading the others takes as long as the work on
-        a small map. Where they have to be compiled all are, so that this happens once.
+    bare : bool
+        Only those that the scale of a map and its core need, if kernels are kept: loading the others takes as long as
+        the work on a small map. Where they have to be compiled all are, so that this happens once.
     """
     global _loading
     if _loading is None:
-        _loading = threading.Thread(target=_load_quietly, args=(announce, rest, scale_only), name="kernels",
+        _loading = threading.Thread(target=_load_quietly, args=(announce, rest, bare), name="kernels",
                                     daemon=True)
         _loading.start()
 
@@ -43,10 +43,10 @@ def ready() -> None:
     wait()
 
 
-def _load_quietly(announce, rest, scale_only):
+def _load_quietly(announce, rest, bare):
     # What goes wrong here goes wrong again, and is told, where the kernels are used.
     with contextlib.suppress(Exception):
-        load(announce, rest, False, scale_only)
+        load(announce, rest, False, bare)
 
 
 def remarks() -> list[Any]:
@@ -77,13 +77,13 @@ def _listening():
         logger.removeHandler(handler)
 
 
-def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: bool = True, scale_only: bool = False
+def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: bool = True, bare: bool = False
         ) -> None:
     """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
-    announce, rest, scale_only
+    announce, rest, bare
         As for `start`.
     model : bool
         Also those that only atomic models need, if what these need is installed.
@@ -96,7 +96,7 @@ def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: b
             _remarks.append(reason)
             if announce is not None:
                 announce(_announcement("up to a minute" if model else "ten to thirty seconds"))
-        _run_everything(rest, scale_only and reason is None)
+        _run_everything(rest, bare and reason is None)
         if model and all(importlib.util.find_spec(name) for name in ("gemmi", "scipy")):
             _run_model()
         if reason is not None and announce is not None and cache.kept_in() is not None and cache.is_cold():
@@ -125,16 +125,14 @@ def _announcement(duration):
     return f"compiling the kernels: takes {duration}, and so does every run: {why}"
 
 
-def _run_everything(rest, scale_only):
+def _run_everything(rest, bare):
     import numpy as np
 
     from occupy_jit.estimation.fourier import filters
     from occupy_jit.estimation.modification import modify
     from occupy_jit.estimation.scale.estimate import estimate
     from occupy_jit.estimation.scale.inputs import Wanted
-    from occupy_jit.kernels.grid import binned
     from occupy_jit.kernels.shared_density import shared_density
-    from occupy_jit.kernels.voxelwise import confidence_from_evidence
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
 
@@ -143,34 +141,36 @@ def _run_everything(rest, scale_only):
     ripple = np.sin(z * 7.1 + np.sin(y * 5.3) * 3 + np.cos(x * 9.7) * 2)
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
     volume = (blob + 0.05 * ripple).astype(np.float32)
-    if scale_only:
-        estimate(volume, Settings(), voxel_size=1.0, wanted=Wanted(confidence=False, lowpass=False))
-        _run_on_cells(volume)
+    if bare:
+        result = estimate(volume, Settings(), voxel_size=1.0, wanted=Wanted(confidence=True, lowpass=False))
+        _run_on_cells(volume, result)
         return
     settings = Settings(amplify=True, attenuate_gamma=2.0)
     result = estimate(volume, settings, voxel_size=1.0)
     for kind in requested(settings):  # band by band, and by plain factors
         modify.modified(volume, result, settings, kind)
     filters.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
-    power = _run_on_cells(volume)
-    confidence_from_evidence(power, result.scale, 0.0, 1.0)
-    for alone in (False, True):
-        binned.values_between(power, volume.shape, alone=alone)
+    _run_on_cells(volume, result)
     if rest:
         _run_rest(volume, result, settings)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
 
 
-def _run_on_cells(volume):
-    """What large maps have on cells; their power."""
+def _run_on_cells(volume, result):
+    """What large maps have on cells, and the core."""
     import numpy as np
 
+    from occupy_jit.estimation.scale.core import measure_core
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
     from occupy_jit.kernels.grid import binned
+    from occupy_jit.kernels.voxelwise import confidence_from_evidence
 
     power = binned.smoothed_cells(binned.cell_power(volume, 0.0), binned.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
-    return power
+    confidence_from_evidence(power, result.scale, 0.0, 1.0)
+    for alone in (False, True):
+        binned.values_between(power, volume.shape, alone=alone)
+    measure_core(result.scale, result.confidence, result.ball, 1.0)
 
 
 def _run_rest(volume, result, settings):

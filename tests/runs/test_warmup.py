@@ -48,7 +48,7 @@ def loaded():
     return {(one.py_func.__qualname__, str(types)) for one in kernels for types in one.overloads}
 
 
-warmup.start(scale_only=sys.argv[1] == "bare")
+warmup.start(bare=sys.argv[1] == "bare")
 warmup.wait()
 before = loaded()
 for path in sys.argv[2:]:

@@ -76,14 +76,17 @@ def measure_contrast(run: Outline, ledger: Ledger) -> None:
 
 
 def find_confidence(run: Outline, ledger: Ledger) -> None:
-    """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room."""
+    """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room.
+
+    The low-passed map may be the map itself, low-passed in place.
+    """
     if not run.confidence:
         return
     if not run.on_raw_map and may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size):
         # in noisy maps: the wider low-pass, later its scale, with its maximum, and the depth that comes of it
         ledger.moment(2)
         ledger.hold("evidence", 1)
-    room = bool(ledger.held["low-passed map"]) and not run.lowpass
+    room = not run.lowpass
     if cells_hold(run.shape, run.voxel_size):
         ledger.moment((not room) + 1 / 8 + _piece(run))
     else:
@@ -98,6 +101,8 @@ def result(run: Outline, ledger: Ledger) -> None:
         ledger.hold("scale", ledger.held["low-passed map"])
     if not run.lowpass:
         ledger.drop("low-passed map")
+    if run.confidence and not (run.volume or run.lowpass or run.on_raw_map or run.beside_halves):
+        ledger.drop("map")  # it was low-passed in place, and the confidence takes its place
     ledger.hold("confidence", run.confidence)
     ledger.moment()
 

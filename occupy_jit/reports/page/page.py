@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from occupy_jit import PROGRAM as NAME
 from occupy_jit import __version__
-from occupy_jit.reports import colours, content
+from occupy_jit.reports import answer, colours, content
 from occupy_jit.reports.page import charts, display_grid, pictures, sites, tables, words
 from occupy_jit.reports.page.data import coarser
 from occupy_jit.reports.png import data_uri
@@ -76,10 +76,11 @@ def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> t
         shown = _Shown(data, threads)
     paths = tables.Paths(data, show_paths)
     found = data.record["results"]
-    said = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
-                          words.Seen(found["visible_from"], found["noise_hides_parts"]), data.common_scale)
+    plain = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
+                           words.Seen(found["visible_from"], found["noise_hides_parts"]), data.common_scale)
+    said = answer.first_sentence(found, plain)
     summary = _summary(data, shown, said, paths)
-    return _page(data, shown, summary, said, paths).encode("utf-8", "backslashreplace"), summary
+    return _page(data, shown, summary, said, plain.tone != "none", paths).encode("utf-8", "backslashreplace"), summary
 
 
 class _Shown:
@@ -252,7 +253,7 @@ def _cube(grid, found):
     return [[float(v) for v in grid.position(end)][::-1] for end in ends]
 
 
-def _page(data, shown, summary, said, paths):
+def _page(data, shown, summary, said, scaled, paths):
     record = data.record
     script = _script()
     grid = data.grid
@@ -265,7 +266,7 @@ def _page(data, shown, summary, said, paths):
         verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
         hidden=words.hidden(words.Seen(summary["visible_from"], summary["noise_hides_parts"])),
         warnings=[paths.sentence(text) for text in record["warnings"]],
-        tiles=tables.tiles(data, said.tone), poster=shown.poster, level=shown.level, volumes=shown.volumes,
+        tiles=tables.tiles(data, scaled), poster=shown.poster, level=shown.level, volumes=shown.volumes,
         start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
         crop_note=f"The page shows the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} "

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from occupy_jit.reports.page.data import ReportData
 
 
-def tiles(data: ReportData, tone: str) -> list[tuple[str, str, str]]:
-    """The six numbers at the top: label, value, unit. Those of the core only where the sentence speaks of it."""
+def tiles(data: ReportData, told: bool) -> list[tuple[str, str, str]]:
+    """The six numbers at the top: label, value, unit. Those of the core only where the scale means something."""
     found, core = data.record["results"], data.core
-    told, hides = tone != "none", found["noise_hides_parts"]
+    hides = found["noise_hides_parts"]
     of = "of the visible part" if hides else "of the core"
     return [("occupied", words.volume(found["occupied_volume_angstrom3"], hides), "nm³"),
             ("median scale", f"{core.median:.2f}" if told else "–", of),

@@ -14,12 +14,14 @@ from occupy_jit.errors import OccupyError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.output.transaction import Outputs, replaced
 from occupy_jit.files.streams import open_input
+from occupy_jit.reports.answer import of_maps
 from occupy_jit.reports.record import write_record
 from occupy_jit.runs.classes import ligands as class_ligands
 from occupy_jit.runs.classes import parts as class_parts
 from occupy_jit.runs.classes import targets as class_targets
 from occupy_jit.runs.classes.group import position
 from occupy_jit.runs.classes.references import write_references
+from occupy_jit.runs.closing import to_open
 from occupy_jit.runs.many_maps.report_index import write_class_page
 from occupy_jit.runs.one_map import summary
 from occupy_jit.runs.one_map.grid_shown import shown_grid
@@ -118,6 +120,27 @@ def write_group(group: Group, settings: Settings, options: Options, log: RunLog)
             **({} if parts is None else class_parts.record_of(parts)), **class_ligands.record_of(group, ligands)})
         write_record_and_log(group, outputs, record, log)
     log.wrote(written)
+    log.closing(_sentence(group, parts, targets, differences), to_open(group.outputs))
+
+
+def _sentence(group, parts, targets, differences):
+    """What the classes say together: which parts or masks vary most, or which two classes differ most."""
+    number, kind = len(group.usable), "maps" if group.model is None else "classes"
+    if parts is not None:
+        return of_maps([(label, None, [{"part": name, "occupancy": float(o), "error": float(s)} for name, o, s, n
+                                       in zip(parts.names, occupancy, se, parts.atoms, strict=True) if n])
+                        for label, occupancy, se in zip(parts.classes, parts.occupancy, parts.se, strict=True)],
+                       kind)
+    if targets:
+        differing = dict.fromkeys(os.path.basename(row["mask"]) for row in targets if row["significant"])
+        if differing:
+            return f"Masks whose occupancy differs between the {number} {kind}: {', '.join(list(differing)[:8])}."
+        return f"No mask differs in occupancy between the {number} {kind} by more than its error."
+    largest = max(differences, key=lambda row: row["volume_angstrom3"], default=None)
+    if largest is None or not largest["volume_angstrom3"]:
+        return f"No two of the {number} {kind} differ in scale beyond their noise." if number > 1 else ""
+    return (f"Of the {number} {kind}, {largest['more']} and {largest['less']} differ most: {largest['more']} has more "
+            f"density in {largest['share_of_union']:.1%} of their union.")
 
 
 def _compare(group, outputs):

@@ -42,9 +42,12 @@ _FROM_RECORD = {
     "noise_floor": ("results", "noise_floor"),
     "noise_of_scale": ("results", "noise_of_scale"),
     "visible_from": ("results", "visible_from"),
+    "noise_hides_parts": ("results", "noise_hides_parts"),
     "occupied_above_scale": ("results", "occupied_above_scale"),
     "occupied_volume_angstrom3": ("results", "occupied_volume_angstrom3"),
     "mean_scale": ("results", "mean_scale_of_occupied"),
+    "weaker_than_half": ("results", "core", "weaker_than_half"),
+    "weaker_than_half_at_least": ("results", "core", "weaker_than_half_at_least"),
 }
 _FIRST = ("number", "name", "map", "status", "exit_status", "message")
 

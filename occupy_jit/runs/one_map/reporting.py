@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData
 
 if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.core import Core
     from occupy_jit.estimation.scale.result import Result
     from occupy_jit.files.maps.maps import Map
     from occupy_jit.runs.plan.plan import Plan
@@ -27,6 +28,8 @@ class MapReport:
         The input.
     result : occupy_jit.estimation.scale.result.Result
         With confidence.
+    core : occupy_jit.estimation.scale.core.Core
+        Of the scale.
 
     Attributes
     ----------
@@ -34,13 +37,12 @@ class MapReport:
         Pictures of ligands, put in by who has them.
     """
 
-    def __init__(self, plan: Plan, volume: Map, result: Result) -> None:
-        from occupy_jit.estimation.scale.core import measure_core
+    def __init__(self, plan: Plan, volume: Map, result: Result, core: Core) -> None:
         from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 
         self._plan, self._volume = plan, volume
         self._result = replace(result, confidence=None, error=None)  # whose memory others may take
-        self.core = measure_core(result.scale, result.confidence, result.ball, result.voxel_size)
+        self.core = core
         self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
         volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
         if result.flexibility is not None:
@@ -48,11 +50,6 @@ class MapReport:
         self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
         self.sites = ()
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """dict : What the report says about the core, for the record."""
-        return core_numbers(self.core, self._result.facts.visibility.noise_hides)
 
     def add_modified(self, name: str, values: np.ndarray) -> None:
         """Show a modified map: its name, and its values, which may be overwritten afterwards."""

@@ -13,6 +13,7 @@ from occupy_jit.files.output.transaction import Outputs
 from occupy_jit.machine.threads import thread_count
 from occupy_jit.reports.runlog import RunLog
 from occupy_jit.runs import warmup
+from occupy_jit.runs.closing import to_open
 from occupy_jit.runs.one_map import model_parts, outcome, shown_level, summary
 from occupy_jit.runs.one_map.writing import Writer, make_directory, write_maps
 from occupy_jit.runs.plan.memory import confidence_is_spent, wanted
@@ -107,6 +108,8 @@ def _run(plan, log):
     with Outputs() as outputs:
         record, report, parts = _write(plan, work, _as_rows(targets), outputs, log, workers)
     log.wrote([(output.path, output.what) for output in plan.outputs])
+    if plan.label is None:
+        log.closing(record["results"]["sentence"], to_open(plan.outputs))
     return {"record": record, "report": report, "parts": parts, "targets": targets,
             "written": plan.outputs}
 
@@ -261,7 +264,8 @@ def _write(plan, work, targets, outputs, log, workers):
     # before the quiet voxels are forgotten
     levels = shown_level.results(inputs.sample, work.result)
     writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
-    writer.start_report(work.result)
+    core = _core(work.result, log)
+    writer.start_report(work.result, core.of_scale)
     slices = write_maps(writer, work.result, workers)
     if confidence_is_spent(plan.settings, plan.options):
         work.result = replace(work.result, confidence=None)
@@ -274,8 +278,7 @@ def _write(plan, work, targets, outputs, log, workers):
     if targets:
         results["targets"] = targets
     writer.targets(results)
-    if writer.report is not None:
-        results["core"] = writer.report.numbers
+    summary.add_core(results, core.of_scale, core.without_flexibility, result.verdicts, plan.full_scale is not None)
     writer.plot(result)
     writer.slices(result, slices)
     writer.chimerax(result)
@@ -283,6 +286,25 @@ def _write(plan, work, targets, outputs, log, workers):
     summary.tell(log, record, of_group=plan.label is not None)
     writer.record_and_log(record, workers)
     return record, writer.report_summary, parts
+
+
+class _Cores(NamedTuple):
+    """How much of the core is how strong, also of the scale corrected for flexibility; None where not known."""
+
+    of_scale: Any
+    without_flexibility: Any
+
+
+def _core(result, log):
+    """Measured before the modified map takes the place of the confidence."""
+    from occupy_jit.estimation.scale.core import measure_core
+
+    if result.confidence is None:  # an estimate of the caller's
+        return _Cores(None, None)
+    with log.timed("core"):
+        scales = [result.scale, *([] if result.flexibility is None else [result.flexibility.occupancy])]
+        found = [measure_core(scale, result.confidence, result.ball, result.voxel_size) for scale in scales]
+    return _Cores(found[0], found[1] if len(found) > 1 else None)
 
 
 def _parts(plan, inputs, result, outputs, log, results, report):

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
-from occupy_jit.reports.page.words import whole
+from occupy_jit.reports.answer import first_sentence
+from occupy_jit.reports.page.data import core_numbers
+from occupy_jit.reports.page.words import Seen, sentence, whole
 from occupy_jit.reports.part_order import lowest
 from occupy_jit.reports.runlog import VERBOSE
 from occupy_jit.settings import recorded
 
 if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.core import Core
     from occupy_jit.estimation.scale.result import Result
     from occupy_jit.files.checksum import FileRead
     from occupy_jit.files.maps.maps import Map
@@ -109,6 +112,32 @@ def results(volume: Map, result: Result) -> dict[str, Any]:
                           "goodness": model.goodness, "fitted": model.fitted},
         **bands,
     }
+
+
+def add_core(results: dict[str, Any], core: Core | None, without_flexibility: Core | None,
+             verdicts: Sequence[tuple[Any, ...]], common: bool) -> None:
+    """Add the numbers of the core, and the sentence that is said first, to the results, in place.
+
+    Parameters
+    ----------
+    results : dict
+        With the occupancies of parts, ligands and masks, where there are any.
+    core, without_flexibility : occupy_jit.estimation.scale.core.Core or None
+        Of the scale, and of the scale corrected for flexibility.
+    verdicts : sequence of (code, sentence)
+    common : bool
+        Whether full scale is that of several maps.
+    """
+    if core is None:
+        results["core"], results["sentence"] = None, ""
+        return
+    hides = results["noise_hides_parts"]
+    results["core"] = core_numbers(core, hides)
+    if without_flexibility is not None:
+        corrected = without_flexibility
+        results["flexibility"]["weaker_than_half"] = corrected.surely_weak_share if hides else corrected.weak_share
+    plain = sentence(core, [code for code, _ in verdicts], Seen(results["visible_from"], hides), common)
+    results["sentence"] = str(first_sentence(results, plain))
 
 
 def _flexibility(result):
@@ -217,6 +246,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
     if targets:
         log.results([("occupancy 1", f"the relative error of full scale, ± {found['full_scale_error']:.3f}, is common "
                                      "to all occupancies")])
+    log.conclusion(found["sentence"])
 
 
 def _tell_parts(log, parts, most):

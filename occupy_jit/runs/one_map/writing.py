@@ -19,6 +19,7 @@ from occupy_jit.runs.plan.output_kinds import FACTORS, MAPS, Role
 if TYPE_CHECKING:
     import numpy as np
 
+    from occupy_jit.estimation.scale.core import Core
     from occupy_jit.estimation.scale.result import Result
     from occupy_jit.files.maps.maps import Map
     from occupy_jit.files.output.transaction import Outputs
@@ -64,14 +65,14 @@ class Writer:
         self._checksums = {}
         self.report = self.report_summary = None
 
-    def start_report(self, result: Result) -> None:
+    def start_report(self, result: Result, core: Core | None) -> None:
         """Begin the report, where one is planned: what comes later is added to it."""
         if self.plan.path_of(Role.REPORT) is None:
             return
         from occupy_jit.runs.one_map.reporting import MapReport
 
         with self.log.timed("report"):
-            self.report = MapReport(self.plan, self.volume, result)
+            self.report = MapReport(self.plan, self.volume, result, core)
 
     def map(self, role: Role, data: np.ndarray | None, what: str, modification: Modification | None = None) -> None:
         """Write a map under the name that was planned for this role."""

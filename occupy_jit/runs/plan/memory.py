@@ -44,10 +44,10 @@ def wanted(settings: Settings, options: Options) -> Wanted:
     Returns
     -------
     Wanted
+        Always with the confidence: what a run says of the map rests on its core.
     """
     modifies = bool(requested(settings))
-    return Wanted(confidence=modifies or options.save_all_maps or options.plot or options.subtraction_mask
-                  or options.report,
+    return Wanted(confidence=True,
                   lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
                   or settings.separate_flexibility,
                   volume=modifies or options.plot or options.report or options.model is not None
@@ -117,9 +117,9 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
             of_modification.shown_scale(run, ledger, *use)
         if options.subtraction_mask:
             of_modification.removed(ledger, *use)
+    # sections of the core, and its scale, of a fifth of the voxels, sorted
+    ledger.moment(0.6)
     if options.report:
-        # sections of the core, and its scale, of a fifth of the voxels, sorted
-        ledger.moment(0.6)
         ledger.moment((REPORT_BYTES + _REPORT_MAP * len(requested(run.settings))) / (4 * voxels))
     if options.model is not None:
         of_parts.fit(ledger, voxels, of_parts.bytes_of_model(model, run.voxel_size, options.residues))

@@ -18,7 +18,7 @@ from occupy_jit.runs.many_maps import maps_table
 from occupy_jit.runs.many_maps.report_index import write_collected_index
 from occupy_jit.runs.states.chosen_particles import query_of
 from occupy_jit.runs.states.findings import Findings
-from occupy_jit.runs.states.outputs import write_all
+from occupy_jit.runs.states.outputs import close, write_all
 from occupy_jit.runs.states.run import particles_of
 from occupy_jit.runs.states.volumes import Volumes, names_of
 
@@ -61,6 +61,7 @@ def run(options: Options, listener: logging.Handler | None = None) -> int:
     if options.report:
         write_collected_index(directory, rows)  # leads to the page of states as well now
     log.wrote(written)
+    close(result, counts is not None, written, log)
     return int(bool(volumes.left_out))
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from occupy_jit.files.names.paths import shown
+from occupy_jit.runs.closing import to_open
 from occupy_jit.runs.plan.inputs import stem_of
 from occupy_jit.runs.plan.names import Names
-from occupy_jit.runs.plan.output_kinds import Role
+from occupy_jit.runs.plan.output_kinds import Output, Role
 from occupy_jit.runs.states import mean_map, tables
 from occupy_jit.runs.states.blocks_of_maps import rows_of, write_masks
 from occupy_jit.runs.states.chosen_particles import write_particles
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Options
 
 LOG = "log_states.txt"
-_STATES_TOLD, _PARTS_TOLD = 20, 8
+_STATES_TOLD, _PARTS_TOLD, _STATES_NAMED = 20, 8, 4
 
 
 def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> list[tuple[str, str]]:
@@ -144,6 +145,23 @@ def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:
              for name, stem in zip(maps, stems, strict=True) if stem and number[stem] == 1}
     return {name: "./" + quote(os.path.basename(path), errors="surrogateescape")
             for name, path in paths.items() if os.path.exists(path)}
+
+
+def close(result: StatesResult, has_particles: bool, written: Sequence[tuple[str, str]], log: RunLog) -> None:
+    """The last lines on the terminal: how many states there are, the largest ones, and what to open."""
+    n, made = result.n_states, result.composition
+    if result.is_continuous:
+        said = f"The volumes vary continuously; {n} neighbourhoods stand for them."
+    elif n == 1:
+        said = "The volumes are in one state: they differ by no more than noise explains."
+    else:
+        largest = sorted(range(n), key=lambda s: -made.share[s])[:_STATES_NAMED]
+        named = "; ".join(f"state {s + 1} ({100 * made.share[s]:.0f} % of the "
+                          f"{'particles' if has_particles else 'volumes'}) {_composition(result.parts, made.call[s])}"
+                          for s in largest)
+        said = f"{n} states: {named}" + (f"; and {n - len(largest)} more." if n > len(largest) else ".")
+    roles = {Role.STATES_PAGE.value: Role.STATES_PAGE, "log": Role.LOG}
+    log.closing(said, to_open(Output(roles[what], path) for path, what in written if what in roles))
 
 
 def tell(result: StatesResult, has_particles: bool, log: RunLog) -> None:

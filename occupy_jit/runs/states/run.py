@@ -16,7 +16,7 @@ from occupy_jit.runs.states import fitting, mean_map
 from occupy_jit.runs.states.blocks_of_maps import find_blocks, rows_of
 from occupy_jit.runs.states.chosen_particles import query_of
 from occupy_jit.runs.states.findings import Findings
-from occupy_jit.runs.states.outputs import write_all
+from occupy_jit.runs.states.outputs import close, write_all
 from occupy_jit.runs.states.volumes import find_volumes, maps_of, names_of
 from occupy_jit.runs.workers.engines import in_turn
 
@@ -77,6 +77,7 @@ def run(options: Options, listener: logging.Handler | None = None, executor: Exe
         findings = Findings(result, found.ensemble.volumes, volumes, particles, place, found.scales, found.blocks)
         written = write_all(findings, outputs, options, log)
     log.wrote(found.written + written)
+    close(result, counts is not None, written, log)
     fitting.remove_kept(found.tasks)
     return int(bool(volumes.left_out))
 

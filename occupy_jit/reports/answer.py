@@ -1,0 +1,420 @@
+"""What a run says first: which parts are in all particles, which in some, which in none, and what is undecided.
+
+Parts are a model's, or the insides of target masks. A part is present where its occupancy agrees with 1 within two
+standard errors and can be hardly below, absent where it agrees with 0 and can be hardly above, and partial where it
+agrees with neither. What an error is too large for stays undecided. Ligands have a call of their own, from their
+interval and detection limit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+from occupy_jit.reports.page.words import Sentence
+
+ERRORS = 2.0
+"""Standard errors within which two occupancies agree: an interval of 95 %."""
+
+HARDLY = 0.2
+"""By which the far end of the interval of a part that is present may miss 1, and of an absent one 0."""
+
+LARGE = 0.1
+"""Standard error above which a part is undecided, unless it is as near to 0 as `HARDLY` allows."""
+
+_ALIKE = 0.05  # spread of the occupancies that one figure stands for
+_NAMES, _UNDECIDED, _LIGANDS = 6, 4, 6  # that are named; others are counted
+_GROUPS, _GROUPS_OF_MANY, _MANY = 6, 3, 24
+_VARIATIONS = 4
+FAMILY_WISE = 0.05
+"""Chance that any of the parts that are said to vary does not."""
+
+
+class Measured(NamedTuple):
+    """A part.
+
+    Attributes
+    ----------
+    name : str
+    occupancy : float
+        Relative to full scale.
+    error : float or None
+        Standard error; None where the part is too small for one.
+    full : bool
+        Whether it is one of those that define full scale.
+    """
+
+    name: str
+    occupancy: float
+    error: float | None
+    full: bool = False
+
+
+class Group(NamedTuple):
+    """Parts of about the same occupancy: their names, its mean, the largest standard error, and the extremes."""
+
+    names: tuple[str, ...]
+    occupancy: float
+    error: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Parts by what they are.
+
+    Attributes
+    ----------
+    present, absent, above : tuple of str
+        Names. `above`: more than the parts that define full scale.
+    partial : tuple of Group
+        The strongest first.
+    limit : float
+        What the occupancy of every absent part is below.
+    undecided : tuple of Measured
+        The least certain first.
+    """
+
+    present: tuple[str, ...]
+    partial: tuple[Group, ...]
+    absent: tuple[str, ...]
+    above: tuple[str, ...]
+    limit: float
+    undecided: tuple[Measured, ...]
+
+    @property
+    def number(self) -> int:
+        """int : Of parts."""
+        return (len(self.present) + sum(len(group.names) for group in self.partial) + len(self.absent)
+                + len(self.above) + len(self.undecided))
+
+
+def call(part: Measured) -> str:
+    """What a part is.
+
+    Returns
+    -------
+    {"present", "partial", "absent", "above", "undecided"}
+    """
+    if part.full:
+        return "present"
+    if part.error is None or not math.isfinite(part.occupancy + part.error):
+        return "undecided"
+    low, high = part.occupancy - ERRORS * part.error, part.occupancy + ERRORS * part.error
+    if low > 1 + HARDLY / 2:
+        return "above"
+    if low <= 0 and high <= HARDLY:
+        return "absent"
+    if part.error > LARGE:
+        return "undecided"
+    if high >= 1:
+        return "present" if low >= 1 - HARDLY else "undecided"
+    return "partial" if low > 0 else "undecided"
+
+
+def answer_of(parts: Sequence[Measured]) -> Answer:
+    """Parts, grouped.
+
+    Parameters
+    ----------
+    parts : sequence of Measured
+        In the order in which they are named.
+
+    Returns
+    -------
+    Answer
+    """
+    by_call: dict[str, list[Measured]] = {}
+    for part in parts:
+        by_call.setdefault(call(part), []).append(part)
+    absent, undecided = by_call.get("absent", []), by_call.get("undecided", [])
+    names = {kind: tuple(part.name for part in found) for kind, found in by_call.items()}
+    limit = max((part.occupancy + ERRORS * part.error for part in absent if part.error is not None), default=0.0)
+    return Answer(names.get("present", ()), tuple(_groups(by_call.get("partial", []))), names.get("absent", ()),
+                  names.get("above", ()), limit, tuple(sorted(undecided, key=_uncertainty, reverse=True)))
+
+
+def _uncertainty(part):
+    return math.inf if part.error is None else part.error
+
+
+def _groups(parts):
+    """Parts whose occupancies agree within their errors and are near each other, the strongest first."""
+    groups: list[list[Measured]] = []
+    for part in sorted(parts, key=lambda part: -part.occupancy):  # stable: equal ones as in the model
+        strongest = groups[-1][0] if groups else None
+        if strongest is not None and strongest.occupancy - part.occupancy <= min(
+                _ALIKE, ERRORS * math.hypot(strongest.error, part.error)):
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    order = {part.name: k for k, part in enumerate(parts)}
+    for own in groups:
+        own.sort(key=lambda part: order[part.name])
+        yield Group(tuple(part.name for part in own), sum(part.occupancy for part in own) / len(own),
+                    max(part.error for part in own), min(part.occupancy for part in own),
+                    max(part.occupancy for part in own))
+
+
+# words ----------------------------------------------------------------------------------------------------------------
+
+
+def in_words(answer: Answer, what: str = "part") -> Sentence:
+    """The answer as a sentence that stays readable for hundreds of parts.
+
+    Parameters
+    ----------
+    answer : Answer
+        Of at least one part.
+    what : str
+        What a part is called: part, mask.
+
+    Returns
+    -------
+    occupy_jit.reports.page.words.Sentence
+    """
+    clauses = _present(answer, what) + _partial(answer)
+    said = [clause + ";" for clause in clauses[:-1]] + [clause + "." for clause in clauses[-1:]]
+    if answer.absent:
+        limit = max(1, math.ceil(100 * answer.limit - 1e-9))
+        said.append(f"{_some(answer.absent)} {_are(answer.absent)} absent (at most {limit} %).")
+    if answer.above:
+        said.append(f"{_some(answer.above)} {_are(answer.above)} denser than full scale.")
+    if answer.undecided:
+        named = [f"{part.name} ({_percent(part)})" for part in answer.undecided[:_UNDECIDED]]
+        said.append(f"Undecided: {_listed(named, len(answer.undecided) - len(named))}.")
+    tone = "full" if answer.present or answer.above else "weak" if answer.partial or answer.absent else "none"
+    return Sentence(said[0], " ".join(said[1:]), tone)
+
+
+def _present(answer, what):
+    """The parts that are in all particles: none or one clause."""
+    found, number = answer.present, answer.number
+    if not found:
+        return []
+    if len(found) == number == 1:
+        return [f"{found[0]} is the only {what} and defines full scale, so its occupancy is 1"]
+    if len(found) == number > 2:
+        return [f"All {number} {what}s are present in all particles"]
+    if len(found) > _NAMES:
+        return [f"{len(found)} of {number} {what}s are present in all particles"]
+    return [f"{_some(found)} {_are(found)} present in all particles"]
+
+
+def _partial(answer):
+    """The others, by occupancy; of many the lowest, which are missing most."""
+    groups = answer.partial
+    most = _GROUPS if answer.number <= _MANY else _GROUPS_OF_MANY
+    shown = groups if len(groups) <= most else groups[-most:]
+    clauses = [f"{_some(group.names)} in {_share(group)}" for group in shown]
+    if clauses and not answer.present:
+        clauses[0] = f"{_some(shown[0].names)} {_are(shown[0].names)} present in {_share(shown[0])} of the particles"
+    rest = groups[:len(groups) - len(shown)]
+    if rest:
+        number = sum(len(group.names) for group in rest)
+        low, high = 100 * min(group.low for group in rest), 100 * max(group.high for group in rest)
+        clauses.append(f"{number} more in {low:.0f} to {high:.0f} %")
+    return clauses
+
+
+def _share(group):
+    return f"{100 * group.occupancy:.0f} ± {_error(group.error)} %"
+
+
+def _percent(part):
+    error = "no error known" if part.error is None else f"± {_error(part.error)} %"
+    value = "unknown" if not math.isfinite(part.occupancy) else f"{100 * part.occupancy:.0f}"
+    return f"{value} {error}" if part.error is not None else f"{value} %, {error}"
+
+
+def _error(error):
+    """In %, never 0: an error that is rounded away would be none."""
+    return str(max(1, round(100 * error))) if math.isfinite(error) else "?"
+
+
+def _are(names):
+    return "is" if len(names) == 1 else "are"
+
+
+def _some(names):
+    """Names, or the first of them and how many more."""
+    shown = names if len(names) <= _NAMES else names[:_NAMES - 2]
+    return _listed(list(shown), len(names) - len(shown))
+
+
+def _listed(words, more=0):
+    words = [*words, *([f"{more} more"] if more else [])]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+# of several maps ------------------------------------------------------------------------------------------------------
+
+
+class Variation(NamedTuple):
+    """A part whose occupancy varies: where it is lowest and highest, as (map, occupancy, error)."""
+
+    part: str
+    low: tuple[str, float, float]
+    high: tuple[str, float, float]
+
+
+def variations(maps: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Variation]:
+    """Parts that differ between maps by more than their errors, at a family-wise error rate of 5 %.
+
+    Parameters
+    ----------
+    maps : sequence of (name, rows)
+        Rows with ``part``, ``occupancy`` and ``error``.
+
+    Returns
+    -------
+    list of Variation
+        The largest ranges first.
+    """
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    for name, rows in maps:
+        for row in rows:
+            if row["occupancy"] is not None and row["error"] is not None:
+                found.setdefault(row["part"], []).append((name, row["occupancy"], row["error"]))
+    comparisons = sum(math.comb(len(values), 2) for values in found.values())
+    if not comparisons:
+        return []
+    errors = NormalDist().inv_cdf(1 - FAMILY_WISE / (2 * comparisons))
+    out = []
+    for part, values in found.items():
+        low, high = (pick(values, key=lambda value: value[1]) for pick in (min, max))
+        if high[1] - low[1] > errors * math.hypot(low[2], high[2]):
+            out.append(Variation(part, low, high))
+    return sorted(out, key=lambda row: row.low[1] - row.high[1])
+
+
+def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], group: str = "maps",
+            at_least: bool = False) -> str:
+    """One sentence for several maps: which parts vary most, or without parts how much of each core is weak.
+
+    Parameters
+    ----------
+    maps : sequence of (name, share, rows)
+        The share of the core below half of full scale, and rows as for `variations`.
+    group : str
+        What the maps are called.
+    at_least : bool
+        Whether the shares are lower limits, as noise hides weak parts.
+
+    Returns
+    -------
+    str
+        Empty where there is nothing to say.
+    """
+    if any(rows for _, _, rows in maps):
+        if len(maps) < 2:
+            return ""
+        found = variations([(name, rows) for name, _, rows in maps])
+        if not found:
+            return f"No part varies by more than its error between the {len(maps)} {group}."
+        named = [f"{row.part} ({_at(row.low)} to {_at(row.high)})" for row in found[:_VARIATIONS]]
+        which = "The part that varies" if len(found) == 1 else "The parts that vary most"
+        return (f"{which} between the {len(maps)} {group}: {_listed(named, len(found) - len(named))}.")
+    shares = sorted((share, name) for name, share, _ in maps if share is not None)
+    if not shares:
+        return ""
+    (low, weakest), (high, strongest) = shares[0], shares[-1]
+    limit = "at least " if at_least else ""
+    if len(shares) == 1:
+        return f"Of the core of {weakest}, {limit}{low:.0%} is below half of full scale."
+    return (f"Of the cores of the {len(shares)} {group}, {limit}{low:.0%} ({weakest}) to {high:.0%} ({strongest}) is "
+            "below half of full scale.")
+
+
+def _at(value):
+    name, occupancy, error = value
+    return f"{100 * occupancy:.0f} ± {_error(error)} % in {name}"
+
+
+# of a run -------------------------------------------------------------------------------------------------------------
+
+
+def model_parts(results: dict[str, Any]) -> list[Measured]:
+    """Parts of a model, without its ligands, from the results of a run."""
+    ligands = {row["part"] for row in results.get("ligands") or ()}
+    return [Measured(row["part"], row["occupancy"], row["se"], bool(row["full"])) for row in results.get("parts") or ()
+            if row["occupancy"] is not None and row["part"] not in ligands]
+
+
+def masks(results: dict[str, Any]) -> list[Measured]:
+    """Insides of target masks, from the results of a run: their errors include the error of full scale."""
+    rows = [row for row in results.get("targets") or () if row["occupancy"] is not None]
+    bases = [os.path.basename(row["mask"]) for row in rows]
+    stems = [base.split(".", 1)[0] or base for base in bases]
+    common = results.get("full_scale_error") or 0.0
+    return [Measured(stem if stems.count(stem) == 1 else base, row["occupancy"],
+                     None if row["error"] is None else math.hypot(row["error"], row["occupancy"] * common))
+            for row, base, stem in zip(rows, bases, stems, strict=True)]
+
+
+def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
+    """Which ligands are there, in a sentence; empty without ligands."""
+    calls: dict[str, list[str]] = {"present": [], "absent": []}
+    undecided = []
+    for row in rows:
+        own = calls.get(row["call"])
+        if own is None:
+            undecided.append(f"{row['part']} ({100 * row['low']:.0f} to {100 * row['high']:.0f} %)")
+        else:
+            own.append(row["part"])
+    said = []
+    for kind, names in calls.items():
+        if len(names) > _LIGANDS:
+            said.append(f"{len(names)} of {len(rows)} ligands are {kind}")
+        elif names:
+            said.append(f"{_some(names)} {_are(names)} {kind}")
+    text = f"Ligands: {'; '.join(said)}." if said else ""
+    if undecided:
+        named = undecided[:_UNDECIDED]
+        text += f" Undecided ligands: {_listed(named, len(undecided) - len(named))}."
+    return text.strip()
+
+
+def first_sentence(results: dict[str, Any], plain: Sentence) -> Sentence:
+    """What is said first of a run on one map.
+
+    Parameters
+    ----------
+    results : dict
+        Of the record.
+    plain : occupy_jit.reports.page.words.Sentence
+        What is said of the map alone: it stays where nothing else was asked for, and where its scale means nothing.
+
+    Returns
+    -------
+    occupy_jit.reports.page.words.Sentence
+    """
+    parts, found = model_parts(results), masks(results)
+    ligands = ligands_in_words(results.get("ligands") or ())
+    if parts:
+        words = in_words(answer_of(parts))
+        if found and plain.tone != "none":
+            words = _followed(words, f"Masks: {in_words(answer_of(found), 'mask')}")
+        return _followed(words, ligands)
+    if found and plain.tone != "none":
+        return in_words(answer_of(found), "mask")
+    return replace(plain, rest=_with_flexibility(plain, results))
+
+
+def _followed(words, more):
+    return replace(words, rest=f"{words.rest} {more}".strip()) if more else words
+
+
+def _with_flexibility(plain, results):
+    """What of the weak density stays weak when flexibility is corrected for."""
+    flexible = results.get("flexibility") or {}
+    share = flexible.get("weaker_than_half")
+    if share is None or plain.tone != "weak":
+        return plain.rest
+    return (f"{plain.rest} Corrected for flexibility, {share:.0%} of the core is below half: this is missing in some "
+            "particles, the rest is mobile.")
