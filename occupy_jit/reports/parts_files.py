@@ -1,16 +1,14 @@
-"""What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands, a picture."""
+"""What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands."""
 
 import re
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_values, script_path
-from occupy_jit.reports.plot import _agg, _short, _write
 from occupy_jit.reports.table import csv_text, rounded
 
 ATTRIBUTE = "occupancyFit"
 _MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
-_MOST_BARS = 200
 _TRANSPARENCY = 60  # percent, of the map: the model is inside
 
 
@@ -89,85 +87,3 @@ def script_lines(model_path: str, attributes_path: str | None, directory: str, l
                   f"color byattribute r:{ATTRIBUTE} {me} palette {palette} range {lowest:g},1", *scale_key(values),
                   '2dlabels text "model: occupancy" size 16 xpos 0.68 ypos 0.17']
     return "\n".join([*lines, ""])
-
-
-def bar_chart(target: IO[bytes], rows: Sequence[dict[str, Any]], *, name: str, version: str) -> None:
-    """Draw parts_<name>.png: the occupancy of every part with its standard error.
-
-    Parameters
-    ----------
-    target : binary file
-    rows : sequence of dict
-        Of the table.
-    name : str
-        Of the map.
-    version : str
-    """
-    figure_class, canvas = _agg()
-    there = [row for row in rows if row["atoms"]]
-    shown = there[:_MOST_BARS]
-    figure = figure_class(figsize=(max(4.0, 0.28 * len(shown) + 1.5), 3.8), dpi=120, layout="constrained")
-    canvas(figure)
-    axes = figure.add_subplot()
-    for full, colour, label in ((True, "#0072b2", "full scale: 1 on average"), (False, "#9aa5b1", "occupancy, fitted")):
-        bars = [i for i, row in enumerate(shown) if bool(row["full"]) is full]
-        if bars:
-            axes.bar(bars, [shown[i]["occupancy"] for i in bars], yerr=[shown[i]["se"] for i in bars], color=colour,
-                     capsize=2, error_kw={"linewidth": 0.8}, label=label)
-    known = [(i, row["scale_from_map"]) for i, row in enumerate(shown) if row.get("scale_from_map") is not None]
-    if known:
-        axes.plot(*zip(*known, strict=True), "o", markerfacecolor="white", markeredgecolor="#333333", markersize=3.5,
-                  label="scale of the map alone")
-    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--", zorder=0)
-    axes.axhline(0, color="#333333", linewidth=0.6)
-    labels = [_short(row["part"]) for row in shown]
-    axes.set_xticks(range(len(shown)), labels, rotation=0 if max(map(len, labels), default=0) < 3 else 90, fontsize=7)
-    axes.margins(x=0.02)
-    axes.set_ylabel("occupancy ± standard error")
-    title = f"Parts of the model in {name}"
-    some = "" if shown == there else f", the first {len(shown)} of {len(there)}"
-    axes.set_title(_short(title, 60) + some, fontsize=9)
-    figure.legend(loc="outside lower center", ncols=3 if len(shown) > 15 else 1, fontsize=7, frameon=False)
-    _write(figure, target, version)
-
-
-# Okabe and Ito: told apart by colour-blind readers, and by their marks in grey.
-_CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f8c99")
-_CLASS_MARKS = "osD^vP*X"
-
-
-def class_chart(target: IO[bytes], found: Any, *, name: str, version: str) -> None:
-    """Draw classparts_<name>.png: the occupancy of every part in every class, with standard errors.
-
-    Parameters
-    ----------
-    target : binary file
-    found : occupy_jit.estimation.comparison.parts.ClassParts
-    name : str
-        Of the group.
-    version : str
-    """
-    figure_class, canvas = _agg()
-    shown = [k for k, atoms in enumerate(found.atoms) if atoms][:100]
-    number = len(found.classes)
-    differs = {row.part for row in found.significant}
-    figure = figure_class(figsize=(max(5.0, (0.25 + 0.09 * number) * len(shown) + 1.5), 4.0), dpi=120,
-                          layout="constrained")
-    canvas(figure)
-    axes = figure.add_subplot()
-    for column, k in enumerate(shown):
-        if found.names[k] in differs:
-            axes.axvspan(column - 0.5, column + 0.5, color="#f3e3b3", linewidth=0)
-    axes.axhline(1, color="#333333", linewidth=0.6, linestyle="--")
-    axes.axhline(0, color="#333333", linewidth=0.6)
-    for c, label in enumerate(found.classes):
-        places = [column + 0.7 * ((c + 0.5) / number - 0.5) for column in range(len(shown))]
-        axes.errorbar(places, found.occupancy[c, shown], yerr=found.se[c, shown], linestyle="none", capsize=1.5,
-                      marker=_CLASS_MARKS[c % len(_CLASS_MARKS)], markersize=4, linewidth=0.8,
-                      color=_CLASS_COLOURS[c % len(_CLASS_COLOURS)], label=_short(label))
-    axes.set_xlim(-0.6, len(shown) - 0.4)
-    axes.set_xticks(range(len(shown)), [_short(found.names[k]) for k in shown], rotation=90, fontsize=7)
-    axes.set_ylabel("occupancy")
-    axes.set_title(_short(name, 60) + (": shaded where classes differ beyond chance" if differs else ""), fontsize=9)
-    axes.legend(fontsize=7, ncols=min(number, 8), loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
-    _write(figure, target, version)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from occupy_jit.errors import UsageError
-from occupy_jit.reports import colours, parts_files, plot
+from occupy_jit.estimation.comparison.parts import ClassParts, PartDifference
+from occupy_jit.reports import colours, part_charts, plot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -208,23 +209,75 @@ def test_importing_costs_nothing_and_pyplot_is_never_touched():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [1, 3, 40, 230])
+def chart_of(monkeypatch, function, *arguments):
+    """A chart as a figure, and as the size of its picture in pixels."""
+    drawn, target = [], io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(part_charts, "_write", lambda figure, target, version: drawn.append(figure))
+        function(io.BytesIO(), *arguments, name="a map", version="1")
+    function(target, *arguments, name="a map", version="1")
+    return drawn[0], struct.unpack(">II", chunks(target.getvalue())[0][1][:8])
+
+
+def texts_lie_apart(figure):
+    """No name of a row covers another, or leaves the picture; all are at least eleven pixels tall."""
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [tick.get_window_extent() for tick in axes.get_yticklabels()]
+        assert all(box.x0 >= 0 and box.height >= 11 for box in boxes)
+        boxes.sort(key=lambda box: box.y0)
+        assert all(low.y1 <= high.y0 + 1.5 for low, high in zip(boxes, boxes[1:], strict=False))
+
+
+@pytest.mark.parametrize("number", [1, 3, 40, 136, 700])
 def test_every_part_has_a_bar_with_its_error(number, monkeypatch):
-    rows = [{"part": f"=chain {i}\n$x^", "atoms": 100 * (i != 1), "occupancy": 1.2 - 0.01 * i, "se": 0.05 + 0.001 * i,
+    rows = [{"part": f"=chain {i}\n$x^", "atoms": 100 * (i != 1), "occupancy": 1.2 - 0.001 * i, "se": 0.05 + 1e-4 * i,
              "full": i == 0, "scale_from_map": None if i == 2 else 0.5} for i in range(number)]
-    drawn = []
-    monkeypatch.setattr(parts_files, "_write", lambda figure, target, version: drawn.append(figure))
-    parts_files.bar_chart(io.BytesIO(), rows, name="a map", version="1")
-    axes = drawn[0].axes[0]
-    there = [row for row in rows if row["atoms"]][:200]
-    bars = sorted((bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in axes.patches)
-    assert np.allclose(bars, [(i, row["occupancy"]) for i, row in enumerate(there)])
-    ends = sorted(tuple(segment[:, 1]) for lines in axes.collections for segment in lines.get_segments())
-    assert np.allclose(ends, sorted((r["occupancy"] - r["se"], r["occupancy"] + r["se"]) for r in there))
-    assert [tick.get_text().count("\n") for tick in axes.get_xticklabels()] == [0] * len(there)
-    assert ("the first 200 of 229" in axes.get_title()) == (number == 230)
-    monkeypatch.undo()
-    target = io.BytesIO()
-    parts_files.bar_chart(target, rows, name="a map", version="1")
-    assert target.getvalue().startswith(b"\x89PNG")
+    figure, (width, height) = chart_of(monkeypatch, part_charts.bar_chart, rows)
+    assert width <= 1600 and height <= 2000
+    there = [row for row in rows if row["atoms"]]
+    bars, ends, names = [], [], []
+    for axes in figure.axes:
+        bars += [bar.get_width() for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
+        ends += [tuple(line[:, 0]) for lines in axes.collections for line in lines.get_segments()]
+        names += [tick.get_text() for tick in axes.get_yticklabels()]
+        low, high = axes.get_xlim()
+        assert low < 0 and high > 1.25  # bars beyond 1 with their errors
+    shown = there[:len(bars)]
+    assert len(shown) == (len(there) if number < 700 else 4 * 109)
+    assert np.allclose(bars, [row["occupancy"] for row in shown])
+    assert np.allclose(sorted(ends), sorted((r["occupancy"] - r["se"], r["occupancy"] + r["se"]) for r in shown))
+    assert len(names) == len(shown) and not any("\n" in name for name in names)
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert (f"the first {len(shown)} of 699" in said) == (number == 700)
+    texts_lie_apart(figure)
+
+
+@pytest.mark.parametrize("classes, parts", [(2, 3), (4, 136), (8, 136), (30, 136), (60, 500)])
+def test_every_part_of_every_class_is_shown_and_those_that_differ_first(classes, parts, monkeypatch):
+    occupancy = np.random.default_rng(1).uniform(0, 1.1, (classes, parts))
+    names = [f"part {k}" for k in range(parts)]
+    differ = PartDifference(names[-1], "class 1", "class 2", 0.9, 0.4, 0.5, 0.05, 1e-9, 1e-6, True)
+    found = ClassParts([f"class {c + 1}" for c in range(classes)], names, np.full(parts, 100), occupancy,
+                       np.full_like(occupancy, 0.04), *(np.zeros_like(occupancy) for _ in range(3)),
+                       np.zeros(parts, bool), [differ])
+    assert [row.part for row in found.significant] == [names[-1]]
+    figure, (width, height) = chart_of(monkeypatch, part_charts.class_chart, found)
+    assert width <= 1600 and height <= 2000
+    labels = [tick for axes in figure.axes for tick in axes.get_yticklabels()]
+    shown = [tick.get_text() for tick in labels]
+    assert len(shown) == parts or parts == 500 and len(shown) > 100
+    assert shown[-1] == names[-1] and [t.get_text() for t in labels if t.get_fontweight() == "bold"] == [names[-1]]
+    number = [int(name.split()[1]) for name in shown]
+    if classes <= 6:
+        values = np.concatenate([[lines[0].get_xdata() for lines in axes.containers] for axes in figure.axes], axis=1)
+    else:
+        values = np.concatenate([axes.get_images()[0].get_array() for axes in figure.axes]).T
+    assert np.allclose(values, occupancy[:, number])
+    texts_lie_apart(figure)
+
+
+def test_cells_have_their_numbers_and_unknown_ones_none(monkeypatch):
+    figure, axes = part_charts.columns_of(part_charts.table_laid_out(2, ["a", "b", "c"], 4)[0], 2)
+    part_charts.table(axes[0][0], [[0.1, 0.5, np.nan], [1.2, 0.0, 1.0]], ["a", "b", "c"])
+    assert [text.get_text() for text in axes[0][0].texts] == ["0.10", "0.50", "1.20", "0.00", "1.00"]

@@ -102,7 +102,7 @@ def rows_of(found: ClassParts) -> tuple[Any, ...]:
 
 def write(group: Group, found: ClassParts, outputs: Outputs) -> None:
     """Write the tables and the chart, where they are planned."""
-    from occupy_jit.reports.parts_files import class_chart, table_csv
+    from occupy_jit.reports.parts_files import table_csv
 
     for role, rows in zip((Role.CLASS_PARTS, Role.CLASS_PART_DIFFERENCES), rows_of(found), strict=True):
         with outputs.open(group.path_of(role), "w") as file:
@@ -110,6 +110,7 @@ def write(group: Group, found: ClassParts, outputs: Outputs) -> None:
     path = group.path_of(Role.CLASS_PARTS_PLOT)
     if path is not None:
         from occupy_jit import __version__
+        from occupy_jit.reports.part_charts import class_chart
 
         with outputs.open(path) as file:
             class_chart(file, found, name=group.name, version=__version__)

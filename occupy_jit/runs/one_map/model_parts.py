@@ -138,8 +138,10 @@ def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: 
             file.write(with_occupancies(fitted.model, fitted.of_atoms()))
     path = plan.path_of(Role.PARTS_PLOT)
     if path is not None:
+        from occupy_jit.reports.part_charts import bar_chart
+
         with log.timed("plot"), outputs.open(path) as file:
-            reports.bar_chart(file, rows, name=plan.names.stem, version=__version__)
+            bar_chart(file, rows, name=plan.names.stem, version=__version__)
 
 
 def _put(outputs, path, text):
