@@ -21,6 +21,7 @@ from occupy_jit.estimation.scale import confidence as confidences
 from occupy_jit.estimation.scale import errors, facts, reference
 from occupy_jit.estimation.scale import full_scale as levels
 from occupy_jit.estimation.scale.ball import evidence_lowpass
+from occupy_jit.estimation.scale.full_scale import noise_free_maximum
 from occupy_jit.estimation.scale.inputs import Inputs, Room
 from occupy_jit.estimation.scale.reference import Reference
 from occupy_jit.estimation.scale.result import FullScale, IgnoredFloor
@@ -37,6 +38,9 @@ from occupy_jit.kernels.standard_error import scale_error
 from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE, Settings
+
+_STRONGEST, _STRONG = 0.999, 0.75  # content from this share of this quantile on tells what a wider low-pass keeps
+_LEAST_KEPT = 0.1
 
 
 @dataclass(frozen=True)
@@ -223,10 +227,13 @@ class Evidence:
         ``-min(M', cap)``, where it is another than the one that came with the scale.
     floor, cap : float or None
         Levels that it is judged by.
+    spread : float
+        Standard deviation of its sliding maximum over quiet solvent, as a share of content at full scale there.
     """
 
     inputs: Inputs
     solvent: Solvent
+    spread: float
     depth: np.ndarray | None = None
     floor: float | None = None
     cap: float | None = None
@@ -487,7 +494,7 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     if inputs.confidence_from_evidence and not inputs.on_raw_map:
         wide = evidence_lowpass(inputs.lowpass_angstrom, inputs.voxel_size, contrast.floor_measured / contrast.full)
     if wide is None:
-        return Evidence(inputs, solvent)
+        return Evidence(inputs, solvent, contrast.spread / contrast.full)
     settings = replace(inputs.settings, lowpass_input_angstrom=wide, kernel_size=None, kernel_radius=None)
     inputs = replace(inputs, volume=lowpassed.volume, settings=settings, half_maps=None, room=Room())
     volume = filters.lowpass(lowpassed.volume, wide, inputs.voxel_size, threads=inputs.thread_count)
@@ -496,11 +503,26 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     del volume
     floor = max(found.quiet.median(maximum, found.zero), 0.0)
     _, spread, _ = found.quiet.mean_and_deviation(maximum, smooth=True)
+    kept = _kept_contrast(contrast, noise.zero, maximum, (found.zero, floor))
     lower = floor / contrast.floor_measured  # around each voxel, noise is lower by as much
     contrast = replace(contrast, maximum=maximum, floor_measured=floor, spread=spread, floor=contrast.floor * lower,
                        floors=contrast.floors * np.float32(lower))
     scale = make_scale(inputs, found, replace(noise, zero=found.zero), contrast, None)
-    return Evidence(inputs, found, scale.depth, scale.floor, scale.cap)
+    return Evidence(inputs, found, spread / (kept * contrast.full), scale.depth, scale.floor, scale.cap)
+
+
+def _kept_contrast(contrast, zero, wide, levels_of_wide):
+    """How much of the contrast of the strongest content a wider low-pass keeps.
+
+    The content is chosen after the wider low-pass, which has less noise to choose by.
+    """
+    every = (slice(None, None, 2),) * 3
+    wide_zero, floor = levels_of_wide
+    left = noise_free_maximum(wide[every] - np.float32(wide_zero), floor)
+    strong = left >= _STRONG * np.quantile(left, _STRONGEST)
+    own = noise_free_maximum(contrast.maximum[every][strong] - np.float32(zero), contrast.floor_measured)
+    full = float(np.median(own))
+    return max(float(np.median(left[strong])) / full, _LEAST_KEPT) if full > 0 else 1.0
 
 
 def find_confidence(evidence: Evidence, scale: Scale, spare: np.ndarray | None) -> np.ndarray | None:

@@ -6,6 +6,9 @@ this variation, averaged over a neighbourhood, and above the scale at which conf
 
     limit = max(gate, 2.5 s / x)        x full scale
 
+Both are those of the map that the confidence is judged by, which in noisy maps with coarse voxels is one after a wider
+low-pass.
+
 It holds for parts as large as a chain, 20 Å or more across, away from others: a neighbour's confidence covers what is
 within 6 Å of it. Smaller parts need more.
 
@@ -13,7 +16,9 @@ Notes
 -----
 In 96 series of simulated maps (six complexes, two chains of each at occupancies of 0 to 0.6 and the others full, voxels
 of 1.2, 2.2 and 3 Å, three levels of noise) confidence marks half of a chain from an occupancy on that differs from
-this limit by 0.043, root mean square, and by more than 0.1 in 3 of them. The factor 2.5 was fitted to the same series.
+this limit by 0.048, root mean square, and by more than 0.1 in 7 of them; 5 were not marked at 0.6 (limits 0.33, 0.68
+to 0.75). What is left is the material: protein beside RNA needs more, RNA less. The factor 2.5 was fitted to the same
+series before maps with coarse voxels had that low-pass.
 """
 
 from __future__ import annotations
@@ -51,7 +56,8 @@ def visibility(spread: float, gate: tuple[float, float], noise_is_known: bool) -
     Parameters
     ----------
     spread : float
-        Standard deviation of the sliding maximum over quiet solvent, as a share of full scale.
+        Standard deviation of the sliding maximum over quiet solvent, as a share of full scale, both of the map that
+        confidence is judged by.
     gate : (float, float)
         Scale at which confidence starts and is complete.
     noise_is_known : bool
