@@ -84,7 +84,8 @@ def _output(add):
     add("--save-error", action="store_true",
         text="write sd_NAME.mrc, the standard error of the scale (with --half-maps or --save-all-maps: always)")
     add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png, histogram and solvent "
-        "model, and slices_NAME.png, central slices; with --model also parts_NAME.png")
+        "model, and slices_NAME.png, central slices; with --model also parts_NAME.png, with --states "
+        "states_heatmap.png and states_graph.png")
     add("--report", "--no-report", action=Switch,
         text="write report_NAME.html, a report in one file for any browser (with --demo: on)")
     add("--report-paths", action="store_true", text="show full paths in the report instead of file names")

@@ -297,7 +297,7 @@ def _class_table(columns, found):
     return []
 
 
-def table(axes: Axes, values: Any, names: Sequence[str]) -> None:
+def table(axes: Axes, values: Any, names: Sequence[str], numbers: bool = True) -> None:
     """Occupancies as cells in the colours of the scale, with their numbers where there is room.
 
     Parameters
@@ -307,6 +307,8 @@ def table(axes: Axes, values: Any, names: Sequence[str]) -> None:
         NaN where it is not known.
     names : sequence of str
         Of the columns.
+    numbers : bool
+        Whether rows are high enough for them.
     """
     import numpy as np
 
@@ -318,7 +320,7 @@ def table(axes: Axes, values: Any, names: Sequence[str]) -> None:
     axes.imshow(np.ma.masked_invalid(values), cmap=cmap, vmin=0, vmax=1, aspect="auto", interpolation="nearest",
                 extent=(-0.5, number - 0.5, rows - 0.5, -0.5))
     width = axes.get_position().width * axes.figure.get_figwidth() * DPI / max(number, 1)
-    if width >= _LETTER * 4:
+    if numbers and width >= _LETTER * 4:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 axes.text(column, row, f"{value:.2f}", fontsize=_FONT - 1, ha="center", va="center",

@@ -45,9 +45,19 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("states")
-    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--report", "--output-dir", out)
+    ran = run("-i", folder / "volumes", "--model", folder / "model.cif", "--states", "--report", "--plot",
+              "--output-dir", out)
     assert ran.returncode == 0, ran.stderr
     return out, ran
+
+
+def test_pictures_of_the_states_are_written_and_told_of(done):
+    out, ran = done
+    log = (out / "log_states.txt").read_text()
+    for name in ("states_heatmap.png", "states_graph.png"):
+        content = (out / name).read_bytes()
+        assert content.startswith(b"\x89PNG") and content.endswith(b"IEND\xaeB`\x82")
+        assert f"{name}  " in log and name in ran.stdout
 
 
 def test_the_page_says_what_the_record_says(done):
@@ -151,7 +161,8 @@ def test_states_of_an_earlier_run_are_found_without_the_maps(folder, tmp_path):
     assert ran.returncode == 0, ran.stderr
     shutil.rmtree(tmp_path / "volumes")
     assert "states.html" not in (tmp_path / "out" / "index.html").read_text()
-    ran = run("--collect", tmp_path / "out", "--states", "--report")
+    ran = run("--collect", tmp_path / "out", "--states", "--report", "--plot")
+    assert (tmp_path / "out" / "states_heatmap.png").exists() and (tmp_path / "out" / "states_graph.png").exists()
     page = (tmp_path / "out" / "states.html").read_text()
     assert all(f'"./report_vol_{k}.html"' in page for k in range(9))
     assert 'href="./states.html"' in (tmp_path / "out" / "index.html").read_text()

@@ -69,6 +69,8 @@ class Role(enum.Enum):
     # of several maps together
     REPORT_INDEX = "index of the reports", "index", ".html"
     STATES_PAGE = "page of the states", "states", ".html"
+    STATES_HEAT_MAP = "heat map of the states", "states_heatmap", ".png"
+    STATES_GRAPH = "graph of the states", "states_graph", ".png"
     CLASS_PAGE = "page of the classes", "classes_", ".html"
     CLASS_TABLE = "table of classes", "classes_", ".csv"
     DIFFERENCE_TABLE = "table of differences", "classdiff_", ".csv"

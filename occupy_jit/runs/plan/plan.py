@@ -267,10 +267,15 @@ def both_would_write(one: Any, other: Any, path: str) -> Any:
                       "--output-dir, or rename one")
 
 
-def check_options(options: Options) -> None:
-    """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
+def check_plot(options: Options) -> None:
+    """Raise where pictures are asked for that cannot be drawn."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise missing_packages("--plot", "matplotlib")
+
+
+def check_options(options: Options) -> None:
+    """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
+    check_plot(options)
     for name in ("parts", "residues", "reference_part", "assembly"):
         if options.model is None and getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a model: add --model MODEL")

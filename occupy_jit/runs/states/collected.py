@@ -39,6 +39,9 @@ def has_tasks(directory: str) -> bool:
 
 def run(options: Options, listener: logging.Handler | None = None) -> int:
     """Divide the maps of an earlier run into states; raises, returns as `occupy_jit.runs.states.run.run`."""
+    from occupy_jit.runs.plan.plan import check_plot
+
+    check_plot(options)
     log = RunLog(listener)
     directory = options.collect
     rows = _rows(directory)

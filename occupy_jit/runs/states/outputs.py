@@ -65,6 +65,9 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
         with log.timed("page"):
             _write_page(found, path, outputs, log)
         written.append((path, "page of the states"))
+    if options.plot:
+        with log.timed("plot"):
+            written += _write_charts(found, folder, outputs)
     path = os.path.join(folder, LOG)
     log.files(written)
     log.show_timings()
@@ -114,6 +117,24 @@ def _told(found, means=()):
     """What the record and the page say."""
     return {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
             **record_of(found.result, found.maps, found.counts_particles, {"means": means, "whole": found.whole})}
+
+
+def _write_charts(found, folder, outputs):
+    """The heat map, and the graph where there is one; returns (path, what) of both."""
+    from occupy_jit import __version__
+    from occupy_jit.reports import states_charts
+
+    told = _told(found)
+    charts = [(Role.STATES_HEAT_MAP, states_charts.heat_map)]
+    if states_charts.has_graph(told):
+        charts.append((Role.STATES_GRAPH, states_charts.graph))
+    written = []
+    for role, draw in charts:
+        path = role.path(Names(folder, "", ""))
+        with outputs.open(path) as file:
+            draw(file, told, version=__version__)
+        written.append((path, role.value))
+    return written
 
 
 def _write_page(found, path, outputs, log):
