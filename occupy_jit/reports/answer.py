@@ -179,7 +179,8 @@ def in_words(answer: Answer, what: str = "part") -> Sentence:
     occupy_jit.reports.page.words.Sentence
     """
     clauses = _present(answer, what) + _partial(answer)
-    said = [clause + ";" for clause in clauses[:-1]] + [clause + "." for clause in clauses[-1:]]
+    head = [clause + ";" for clause in clauses[:-1]] + [clause + "." for clause in clauses[-1:]]
+    said = []
     if answer.absent:
         limit = max(1, math.ceil(100 * answer.limit - 1e-9))
         said.append(f"{_some(answer.absent)} {_are(answer.absent)} absent (at most {limit} %).")
@@ -189,7 +190,9 @@ def in_words(answer: Answer, what: str = "part") -> Sentence:
         named = [f"{part.name} ({_percent(part)})" for part in answer.undecided[:_UNDECIDED]]
         said.append(f"Undecided: {_listed(named, len(answer.undecided) - len(named))}.")
     tone = "full" if answer.present or answer.above else "weak" if answer.partial or answer.absent else "none"
-    return Sentence(said[0], " ".join(said[1:]), tone)
+    if not head:
+        head, said = said[:1], said[1:]
+    return Sentence(head[0], " ".join(head[1:]), tone, " ".join(said))
 
 
 def _present(answer, what):
@@ -364,7 +367,7 @@ def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         own = calls.get(row["call"])
         if own is None:
-            undecided.append(f"{row['part']} ({100 * row['low']:.0f} to {100 * row['high']:.0f} %)")
+            undecided.append(f"{row['part']} ({100 * max(row['low'], 0):.0f} to {100 * row['high']:.0f} %)")
         else:
             own.append(row["part"])
     said = []
@@ -374,9 +377,10 @@ def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
         elif names:
             said.append(f"{_some(names)} {_are(names)} {kind}")
     text = f"Ligands: {'; '.join(said)}." if said else ""
-    if undecided:
-        named = undecided[:_UNDECIDED]
-        text += f" Undecided ligands: {_listed(named, len(undecided) - len(named))}."
+    if len(undecided) > _UNDECIDED:
+        text += f" {len(undecided)} of {len(rows)} ligands are undecided."
+    elif undecided:
+        text += f" Undecided ligands: {_listed(undecided)}."
     return text.strip()
 
 
@@ -403,11 +407,11 @@ def first_sentence(results: dict[str, Any], plain: Sentence) -> Sentence:
         return _followed(words, ligands)
     if found and plain.tone != "none":
         return in_words(answer_of(found), "mask")
-    return replace(plain, rest=_with_flexibility(plain, results))
+    return _with_flexibility(plain, results)
 
 
 def _followed(words, more):
-    return replace(words, rest=f"{words.rest} {more}".strip()) if more else words
+    return replace(words, more=f"{words.more} {more}".strip()) if more else words
 
 
 def _with_flexibility(plain, results):
@@ -415,6 +419,6 @@ def _with_flexibility(plain, results):
     flexible = results.get("flexibility") or {}
     share = flexible.get("weaker_than_half")
     if share is None or plain.tone != "weak":
-        return plain.rest
-    return (f"{plain.rest} Corrected for flexibility, {share:.0%} of the core is below half: this is missing in some "
-            "particles, the rest is mobile.")
+        return plain
+    return _followed(plain, f"Corrected for flexibility, {share:.0%} of the core is below half: this is missing in "
+                            "some particles, the rest is mobile.")

@@ -4,11 +4,20 @@ import numpy as np
 
 from occupy_jit.estimation.scale.ball import Ball
 from occupy_jit.estimation.scale.core import measure_core
-from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData, core_numbers
+from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, Profile, ReportData, core_numbers
 from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 from tests.simulated import blobs
 
 HOSTILE = "a</script><img src=x onerror=alert(1)>&\"'{{ 7*7 }}"
+
+
+def _halves(shape):
+    """A layer in which the upper half of a grid along x is part 2, and the lower part 1, but for a border."""
+    layer = np.zeros(shape, np.uint8)
+    inner = layer[3:-3, 3:-3, 3:-3]
+    inner[...] = 1
+    inner[..., inner.shape[2] // 2:] = 2
+    return layer
 
 
 def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/data/secret project", verdicts=(),
@@ -46,7 +55,12 @@ def report_data(shape=(40, 44, 48), name="sample", everything=True, folder="/dat
             "error": reduce_to(grid, (0.1 * (1 - confidence) + 0.02).astype(np.float32)),
             "bands": Bands(np.linspace(0, 1 / 3, 9), np.geomspace(100, 0.1, 8), np.full(8, 0.5), (0.3, 0.6),
                            np.array([np.linspace(3, 1, 8), np.linspace(1.6, 1, 8)])),
-            "parts": (Parts("Chains", (Part("chain A", 0.97, 0.02, "3 atoms"), Part(name, 0.3, None))),)}
+            "parts": (Parts("Chains", (Part(name, 0.3, None, region=(0, 1)),
+                                       Part("chain A", 1.02, 0.02, "3 atoms", (2.0, 1.5), 0.91, (0, 2)),
+                                       Part("chain B", 0.12, 0.01, "5 atoms", (0.0, 0.0), 0.4)), "Fitted."),),
+            "regions": (_halves(grid.shape),),
+            "profiles": (Profile("chain A", tuple(map(str, range(1, 41))), np.linspace(0.2, 1.1, 40),
+                                 np.full(40, 0.05)),)}
     return ReportData(
         name=name, record=record, box=shape, voxel_size=1.5, grid=grid, input=reduce_to(grid, volume),
         scale=reduce_to(grid, scale), confidence=reduce_to(grid, confidence), core=core, surface_level=0.3,

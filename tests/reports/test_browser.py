@@ -380,3 +380,101 @@ def test_firefox_shows_the_same(files, tmp_path):
         assert browser.screenshot()[:4] == b"\x89PNG"
     finally:
         browser.close()
+
+
+def names_shown(one):
+    return one.page.evaluate("[...document.querySelectorAll('#parts tr[data-part]')].filter(row => !row.hidden)"
+                             ".map(row => row.dataset.part).join(' ')")
+
+
+def test_parts_are_sorted_and_filtered(visit):
+    one = visit().ready()
+    assert names_shown(one) == "1 0 2"
+    one.page.locator("label[for=order-chain]").click()
+    assert names_shown(one) == "0 1 2"
+    one.page.locator("#partfilter").fill("CHAIN 5")  # words of name and remark, in any case
+    assert names_shown(one) == "2" and one.page.inner_text("#partsaid") == "1 of 3 parts"
+    one.page.locator("#partfilter").fill("")
+    assert names_shown(one) == "0 1 2" and one.page.inner_text("#partsaid") == ""
+    one.check_quiet()
+
+
+def test_a_click_on_a_part_shows_it_in_surface_and_slices(visit, files):
+    """Outlined in a slice are exactly the border voxels of the part; alone, no vertex of the surface is far from it."""
+    one = visit().ready()
+    html = (files[0] / "report.html").read_text()
+    size = json_of(html, "meta")["grid"]["size"]
+    layer = volume_of(html, "region0").reshape(size[::-1])
+    canvas, slice_of_scale = "#stage3d canvas", ".plane[data-plane=XY] canvas >> nth=1"
+    plain, slice_before = one.pixels(canvas), one.pixels(slice_of_scale)
+    one.page.locator("#parts tr[data-part='1']").click()
+    assert one.page.locator("#parts tr[data-part='1'] button").get_attribute("aria-pressed") == "true"
+    x, y, z = one.page.evaluate("occupyReport.crosshair")
+    assert layer[z, y, x] == 2
+    highlighted = one.pixels(canvas)
+    assert highlighted != plain and one.pixels(slice_of_scale) != slice_before
+    pixels = np.array(one.page.evaluate(
+        "(() => { const c = document.querySelector('.plane[data-plane=XY] canvas'); "
+        "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] })()")).reshape(size[1], size[0], 4)
+    own = np.pad(layer[z] == 2, 1)
+    inner = own[1:-1, 1:-1] & own[:-2, 1:-1] & own[2:, 1:-1] & own[1:-1, :-2] & own[1:-1, 2:]
+    orange = (pixels[::-1, :, :3] == (0xe6, 0x9f, 0x00)).all(2)
+    assert np.array_equal(orange, own[1:-1, 1:-1] & ~inner)
+    one.page.locator("#alone").check()
+    alone = one.pixels(canvas)
+    assert alone not in (plain, highlighted) and "alone" in one.page.inner_text("#shownpart")
+    whole, part = one.page.evaluate("[occupyReport.surfaceBytes('input'), occupyReport.shownBytes('input')]"
+                                    ".map(bytes => [...bytes])")
+    zero = one.page.evaluate("occupyReport.zeroByte('input')")
+    assert set(np.array(part)[layer.ravel() != 2]) == {zero} and part != whole
+    one.page.locator("#allparts").click()
+    assert one.page.evaluate("occupyReport.chosen.part") is None
+    assert one.pixels(slice_of_scale) != slice_before  # the crosshair has moved
+    assert one.page.evaluate("[...occupyReport.shownBytes('input')].join() === "
+                             "[...occupyReport.surfaceBytes('input')].join()")
+    one.check_quiet()
+
+
+def test_parts_are_chosen_with_the_keyboard(visit):
+    one = visit().ready()
+    button = one.page.locator("#parts button.part").first
+    button.focus()
+    one.page.keyboard.press("Enter")
+    assert one.page.evaluate("occupyReport.chosen.part") == 1
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press(" ")
+    assert one.page.evaluate("occupyReport.chosen.part") == 0
+    one.page.keyboard.press("Escape")
+    assert one.page.evaluate("occupyReport.chosen.part") is None
+    assert one.page.locator("#parts button.part").count() == 2  # of the third nothing is known
+    one.check_quiet()
+
+
+def test_without_webgl_a_part_is_outlined_in_the_slices(visit):
+    one = visit(arguments=("--disable-3d-apis",)).ready()
+    before = one.pixels(".plane[data-plane=XY] canvas >> nth=0")
+    one.page.locator("#parts tr[data-part='1']").click()
+    assert one.pixels(".plane[data-plane=XY] canvas >> nth=0") != before
+
+
+def test_print_shows_every_part_whatever_is_filtered(visit):
+    one = visit().ready()
+    one.page.locator("#partfilter").fill("nothing has this name")
+    assert names_shown(one) == ""
+    one.page.emulate_media(media="print")
+    for row in one.page.locator("#parts tr[data-part]").all():
+        assert row.bounding_box()["height"] > 5
+    assert not one.page.locator("#partfilter").is_visible()
+
+
+def test_chart_text_is_readable_on_a_phone(visit):
+    """Text of charts is as high as on a wide screen or higher, and within the picture."""
+    one = visit(width=390, height=844).ready()
+    sizes = one.page.evaluate("""[...document.querySelectorAll('#charts svg text, #residues svg text')]
+        .filter(text => text.getBoundingClientRect().width).map(text => {
+          const box = text.closest('svg').getBoundingClientRect(), own = text.getBoundingClientRect();
+          return [parseFloat(getComputedStyle(text).fontSize) * box.width / text.closest('svg').viewBox.baseVal.width,
+            own.left >= box.left - 1 && own.right <= box.right + 1, text.textContent];
+        })""")
+    assert len(sizes) > 20
+    assert [text for size, inside, text in sizes if size < 9.5 or not inside] == []

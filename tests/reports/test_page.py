@@ -16,9 +16,10 @@ pytest.importorskip("jinja2")
 from occupy_jit.estimation.scale.core import Core
 from occupy_jit.reports import png
 from occupy_jit.reports.page import charts, index, page, tables, words
+from occupy_jit.reports.page.data import coarser
 from tests.reports.sample import HOSTILE, report_data
 
-WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline"}
+WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline", "polygon"}
 
 
 class Tree(HTMLParser):
@@ -150,10 +151,10 @@ def volume_of(html, name):
 def test_a_page_is_well_formed_and_complete(rendered):
     _, html, summary = rendered
     tree = Tree(html.decode())
-    for wanted in ("Solvent model", "What equalising does", "Chains", "chain A", "0.97 ± 0.02", "How to repeat"):
+    for wanted in ("Solvent model", "What equalising does", "Chains", "chain A", "1.02 ± 0.02", "How to repeat"):
         assert any(wanted in text for text in tree.texts), wanted
     assert summary["sentence"] in "".join(tree.texts)
-    assert tree.elements.count("h1") == 1 and tree.elements.count("svg") == 6
+    assert tree.elements.count("h1") == 1 and tree.elements.count("svg") == 8
     # nothing from elsewhere
     for name, value in tree.attributes:
         if name in ("src", "href"):
@@ -246,7 +247,7 @@ def test_the_same_bytes_again_and_with_more_threads(rendered):
 
 def test_a_file_that_would_be_too_large_is_reduced_further(monkeypatch, rendered):
     data, html, _ = rendered
-    monkeypatch.setattr(page, "LARGEST_BYTES", 0.4 * len(html))
+    monkeypatch.setattr(page, "LARGEST_BYTES", 0.2 * len(html))
     smaller, _ = page.render(data)
     assert len(smaller) < len(html)
     assert json_of(smaller.decode(), "meta")["grid"]["spacing"] > 1.5
@@ -386,3 +387,49 @@ def test_the_text_for_a_paper_names_half_maps_masks_models_and_flexibility():
 
 def test_whole_numbers_have_no_sign_at_zero():
     assert [words.whole(value) for value in (-0.4, 0.0, 0.6, -3.2, np.float32(-0.1))] == ["0", "0", "1", "-3", "0"]
+
+
+def rows_of(html):
+    """Name, value, dB, cc of every row of the table of parts, in the order of the page."""
+    section = html[html.index('<section id="parts">'):html.index('<section id="surface">')]
+    cells = re.findall(r"<tr data-part=\"(\d+)\".*?</tr>", section, re.DOTALL)
+    values = re.findall(r'<td class="number">([^<]*)</td>', section)
+    return [int(number) for number in cells], [values[k:k + 3] for k in range(0, len(values), 3)]
+
+
+def test_parts_stand_strongest_first_with_b_factor_and_correlation(rendered):
+    _, html, _ = rendered
+    order, values = rows_of(html.decode())
+    assert order == [1, 0, 2]
+    assert values == [["1.02 ± 0.02", "2 ± 2", "0.91"], ["0.30", "–", "–"], ["0.12 ± 0.01", "fixed", "0.40"]]
+
+
+def test_bars_reach_beyond_1_and_errors_can_be_seen():
+    """As of haemoglobin's chain A, 1.02 ± .02: its whole whisker lies inside of the picture, beyond the mark of 1."""
+    axis = charts.occupancy_range([(1.02, 0.02), (0.1, 0.001)])
+    assert axis == (0.0, 1.05)
+    svg = charts.whisker(1.02, 0.02, axis)
+    one = float(re.search(r'class="one" d="M([\d.]+)', svg)[1])
+    left, right = map(float, re.search(r'class="whiskers" d="M([\d.]+),10H([\d.]+)', svg).groups())
+    bar, width = map(float, re.search(r'<rect x="([\d.]+)" y="5" width="([\d.]+)"', svg).groups())
+    assert one < bar + width < right < 200 and left == pytest.approx(one, abs=0.11)
+    left, right = map(float, re.search(r'class="whiskers" d="M([\d.]+),10H([\d.]+)',
+                                       charts.whisker(0.1, 0.001, axis)).groups())
+    assert right - left >= 5
+    assert charts.occupancy_range([(0.5, None), (-0.1, 0.05), (float("nan"), 0.1), (9.0, 1.0)]) == (-0.15, 2.0)
+    assert "NaN" not in charts.whisker(0.5, float("nan"), axis)
+
+
+def test_profiles_have_a_chart_for_each_chain_with_all_residues(rendered):
+    data, html, _ = rendered
+    html = html.decode()
+    line = re.search(r'<polyline class="line" points="([^"]+)"', html)[1]
+    assert len(line.split()) == len(data.profiles[0].labels)
+    assert html.index('<section id="residues"') > html.index('<section id="sections">')
+
+
+def test_regions_follow_where_a_page_is_reduced_further(rendered):
+    data, html, _ = rendered
+    assert np.array_equal(volume_of(html.decode(), "region0"), data.regions[0].ravel())
+    reduced = coarser(data, 0.5)
+    assert reduced.regions[0].shape == reduced.grid.shape and set(np.unique(reduced.regions[0])) == {0, 1, 2}

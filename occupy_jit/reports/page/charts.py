@@ -6,6 +6,7 @@ Nothing but numbers and constant text goes in; labels that come from elsewhere a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,15 @@ import numpy as np
 from occupy_jit.reports import colours
 
 if TYPE_CHECKING:
-    from occupy_jit.reports.page.data import Bands, Histogram
+    from occupy_jit.reports.page.data import Bands, Histogram, Profile
 
 _WIDTH, _HEIGHT = 640, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 34, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 34, 50
 _FEWEST_BARS, _MOST_BARS = 20, 250
 _FLOOR = 0.5  # a bin of no voxels, on a logarithmic axis
 _GAUSSIAN_POINTS = 121
 _LABEL_GAP = 6
+_LEAST_WHISKERS = 5.0
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -131,6 +133,11 @@ def _gaussian(frame, gaussian, joined, height):
     return f'<polyline class="model" points="{points}"/>'
 
 
+def mark_in_words(label: str, value: float, as_logged: float | None = None) -> str:
+    """A vertical line of the histogram in words."""
+    return f"{label} {value if as_logged is None else as_logged:.3g}"
+
+
 def _marks(frame, marks):
     """Vertical lines; labels in two rows where they would meet."""
     parts, last = [], -math.inf
@@ -139,14 +146,14 @@ def _marks(frame, marks):
         if not frame.low <= value <= frame.high:
             continue
         x = frame.x(value)
-        text = f"{label} {(as_logged or [value])[0]:.3g}"
+        text = mark_in_words(label, value, *as_logged)
         right = x > _WIDTH * 0.72
         width = 6.4 * len(text) + 2 * _LABEL_GAP
         start = x - width if right else x
         row = 1 - row if start < last else 0
         last = start + width
         y = _TOP - 8 - 14 * row
-        parts.append(f'<path class="mark" d="M{x:.1f},{_TOP - 4}V{frame.base}"/><text class="strong" '
+        parts.append(f'<path class="mark" d="M{x:.1f},{_TOP - 4}V{frame.base}"/><text class="strong crowded" '
                      f'x="{x - _LABEL_GAP if right else x:.1f}" y="{y}" text-anchor="{"end" if right else "start"}">'
                      f"{escape(text)}</text>")
     return parts
@@ -186,19 +193,99 @@ def volume_by_scale(core: Any, weak: str) -> str:
     return _svg("Volume of the core by its local scale", parts)
 
 
-def whisker(occupancy: float, error: float) -> str:
-    """Bar of an occupancy with its error: a small SVG."""
-    def x(value):
-        return 4 + 150 * min(max(value, 0.0), 1.0)
+def occupancy_range(values: Sequence[tuple[float, float | None]]) -> tuple[float, float]:
+    """Ends of an axis on which every occupancy of a table can be seen with its error: at least 0 and 1.
 
-    parts = ['<rect x="4" y="8" width="150" height="4" class="track"/>',
-             f'<rect x="4" y="5" width="{x(occupancy) - 4:.1f}" height="10" fill="{colours.of_scale(occupancy)}" '
-             'class="bar"/>']
-    if error is not None and math.isfinite(error):
-        low, high = x(occupancy - error), x(occupancy + error)
-        parts.append(f'<path class="whiskers" d="M{low:.1f},10H{high:.1f}M{low:.1f},5V15M{high:.1f},5V15"/>')
-    return (f'<svg class="small" viewBox="0 0 160 20" role="img" aria-label="{occupancy:.2f}">' + "".join(parts)
+    Parameters
+    ----------
+    values : sequence of (occupancy, error or None)
+
+    Returns
+    -------
+    low, high : float
+        Not beyond -0.5 and 2: what is farther is drawn at the end.
+    """
+    ends = [value + sign * error for value, own in values for error in [own if _known(own) else 0.0]
+            for sign in (-1, 1) if math.isfinite(value)]
+    low, high = min([0.0, *ends]), max([1.0, *ends])
+    return max(-0.5, math.floor(low * 20 + 1e-9) / 20), min(2.0, math.ceil(high * 20 - 1e-9) / 20)
+
+
+def _known(error):
+    return error is not None and math.isfinite(error)
+
+
+def whisker(occupancy: float, error: float | None, axis: tuple[float, float] = (0.0, 1.0)) -> str:
+    """Bar of an occupancy with its error: a small SVG.
+
+    Parameters
+    ----------
+    occupancy : float
+    error : float or None
+    axis : (float, float)
+        From `occupancy_range`: bars of one table have one axis, with marks at 0 and 1.
+
+    Returns
+    -------
+    str
+    """
+    low, high = axis
+
+    def x(value):
+        return 4 + 192 * (min(max(value, low), high) - low) / (high - low)
+
+    start, end = sorted((x(0.0), x(occupancy)))
+    parts = [f'<rect x="{x(0):.1f}" y="8" width="{x(1) - x(0):.1f}" height="4" class="track"/>',
+             f'<rect x="{start:.1f}" y="5" width="{max(end - start, 0.8):.1f}" height="10" '
+             f'fill="{colours.of_scale(occupancy)}" class="bar"/>', f'<path class="one" d="M{x(1):.1f},2V18"/>']
+    if _known(error):
+        left, right = x(occupancy - error), x(occupancy + error)
+        if right - left < _LEAST_WHISKERS:  # an error that is not seen would be none
+            middle = min(max(x(occupancy), 4 + _LEAST_WHISKERS / 2), 196 - _LEAST_WHISKERS / 2)
+            left, right = middle - _LEAST_WHISKERS / 2, middle + _LEAST_WHISKERS / 2
+        whiskers = f"M{left:.1f},10H{right:.1f}M{left:.1f},4V16M{right:.1f},4V16"
+        parts.append(f'<path class="whiskers" d="{whiskers}"/>')
+    return (f'<svg class="small" viewBox="0 0 200 20" role="img" aria-label="{occupancy:.2f}">' + "".join(parts)
             + "</svg>")
+
+
+def profile(values: Profile, axis: tuple[float, float]) -> str:
+    """Occupancies of residues along a part, with a band of one standard error.
+
+    Parameters
+    ----------
+    values : occupy_jit.reports.page.data.Profile
+    axis : (float, float)
+        From `occupancy_range`, common to all parts.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    low, high = axis
+    width, height, left, right, top, bottom = 640, 130, 40, 20, 8, 24
+    n = len(values.labels)
+
+    def x(k):
+        return left + (k + 0.5) / n * (width - left - right)
+
+    def y(value):
+        return top + (height - top - bottom) * (high - min(max(value, low), high)) / (high - low)
+
+    over, under = ([f"{x(k):.1f},{y(o + sign * s):.1f}" for k, (o, s) in
+                    enumerate(zip(values.occupancy, values.error, strict=True))] for sign in (1, -1))
+    line = " ".join(f"{x(k):.1f},{y(o):.1f}" for k, o in enumerate(values.occupancy))
+    marks = sorted({min(n - 1, round(share * (n - 1))) for share in (0, 0.25, 0.5, 0.75, 1)})
+    parts = [f'<path class="rule" d="M{left},{y(v):.1f}H{width - right}"/><text x="{left - 6}" y="{y(v) + 4:.1f}" '
+             f'text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1)]
+    parts += [f'<polygon class="errors" points="{" ".join(over + under[::-1])}"/>',
+              f'<polyline class="line" points="{line}"/>']
+    parts += [f'<text x="{x(k):.1f}" y="{height - 6}" text-anchor="middle">{escape(values.labels[k])}</text>'
+              for k in marks]
+    label = f"Occupancy along the residues of {values.name}"
+    return (f'<svg viewBox="0 0 {width} {height}" class="profile" role="img" aria-label="{escape(label)}">'
+            + "".join(parts) + "</svg>")
 
 
 def band_power(bands: Bands) -> str:
@@ -270,7 +357,7 @@ def _resolutions(frame):
     wanted = [r for r in (40, 20, 12, 8, 6, 5, 4, 3.5, 3, 2.5, 2.2, 2, 1.8, 1.6, 1.5) if 1 / r <= frame.high]
     kept, last = [], -math.inf
     for resolution in wanted:
-        if frame.x(1 / resolution) - last > 34:
+        if frame.x(1 / resolution) - last > 44:
             kept.append(resolution)
             last = frame.x(1 / resolution)
     marks = [f'<path class="tick" d="M{frame.x(1 / r):.1f},{frame.base}v5"/><text x="{frame.x(1 / r):.1f}" '

@@ -67,12 +67,21 @@ class Part:
         Standard error; None where the part is too small for one.
     note : str
         Such as its number of atoms.
+    b_factor : (float, float) or None
+        Relative B factor and its standard error, Å^2.
+    correlation : float or None
+        Of map and model at the part.
+    region : (int, int) or None
+        Layer of `ReportData.regions` and the number in it that mark the part.
     """
 
     name: str
     occupancy: float
     error: float | None
     note: str = ""
+    b_factor: tuple | None = None
+    correlation: float | None = None
+    region: tuple | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,25 @@ class Parts:
     heading: str
     rows: tuple
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Occupancies of the residues of a part, in their order.
+
+    Attributes
+    ----------
+    name : str
+        Of the part.
+    labels : tuple of str
+        Numbers of the residues.
+    occupancy, error : (n,) float array
+    """
+
+    name: str
+    labels: tuple
+    occupancy: np.ndarray
+    error: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -144,6 +172,9 @@ class ReportData:
     histogram : Histogram or None
     bands : Bands or None
     parts : tuple of Parts
+    profiles : tuple of Profile
+    regions : tuple of (gz, gy, gx) uint8 array
+        Layers of numbers that say where parts are.
     sites : tuple of LigandSite
     files : tuple of (role, path, SHA-256 or None)
     links : tuple of (text, relative address)
@@ -172,6 +203,8 @@ class ReportData:
     histogram: Histogram | None = None
     bands: Bands | None = None
     parts: tuple = ()
+    profiles: tuple = ()
+    regions: tuple = ()
     sites: tuple = ()
     files: tuple = ()
     links: tuple = ()
@@ -199,11 +232,17 @@ def coarser(data: ReportData, share: float) -> ReportData:
     def reduced(volume):
         return None if volume is None else reduce_to(whole, volume)
 
+    def nearest(numbers):
+        at = [np.minimum(((np.arange(m) + 0.5) * factor).astype(int), n - 1)
+              for m, n in zip(whole.shape, numbers.shape, strict=True)]
+        return numbers[np.ix_(*at)]
+
     return replace(
         data, grid=Grid(data.grid.crop, data.grid.step * factor, whole.shape), input=reduced(data.input),
         scale=reduced(data.scale), confidence=reduced(data.confidence), error=reduced(data.error),
         occupancy=reduced(data.occupancy), b_factor=reduced(data.b_factor),
-        modified=tuple((label, reduced(volume)) for label, volume in data.modified))
+        modified=tuple((label, reduced(volume)) for label, volume in data.modified),
+        regions=tuple(nearest(numbers) for numbers in data.regions))
 
 
 def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:

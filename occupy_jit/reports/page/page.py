@@ -35,7 +35,7 @@ LARGEST_BYTES = 4_500_000
 
 _SMALLER = 0.8
 _TRIES = 12
-_SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "page.js")
+_SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "parts.js", "page.js")
 _HIGHEST_LEVEL = 0.6  # of the largest density
 _LOWERED = (2.0, 3.0)  # the first level over the lowest one: as far as up to the highest one, within this range
 _LOWEST_SHARE = 0.02  # of the largest density: no first level is lower
@@ -106,7 +106,8 @@ class _Shown:
         self._describe(data, labels, shorts)
         with ThreadPoolExecutor(max(1, min(threads, len(small)))) as pool:
             packing = {name: pool.submit(display_grid.packed, values)
-                       for name, values in (*self.bytes.items(), ("seen", display_grid.to_bytes(self.seen, 0, 1)))}
+                       for name, values in (*self.bytes.items(), ("seen", display_grid.to_bytes(self.seen, 0, 1)),
+                                            *((f"region{k}", layer) for k, layer in enumerate(data.regions)))}
             self._look(data)
             self.packed = {name: future.result() for name, future in packing.items()}
 
@@ -238,7 +239,9 @@ def _meta(data, shown):
         "name": data.name, "inside": data.record["derived"]["kernel_radius"] / grid.step, "cube": _cube(grid, found),
         "grid": {"size": [int(n) for n in grid.shape][::-1], "spacing": shown.spacing,
                  "origin": grid.origin(data.voxel_size, data.position), "radius": shown.radius},
-        "volumes": shown.volumes,
+        "volumes": shown.volumes, "regions": len(data.regions),
+        "parts": [{"name": part.name, "region": part.region, "occupancy": part.occupancy}
+                  for table in data.parts for part in table.rows],
         "start": {"map": "input", "colour": "scale", "cross": [int(v) for v in shown.cross][::-1],
                   "centre": reverse(shown.centre), "direction": reverse(shown.direction), "up": reverse(shown.up)},
     }
@@ -271,7 +274,8 @@ def _page(data, shown, summary, said, scaled, paths):
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
         crop_note=f"The page shows the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} "
                   "Å a voxel.",
-        charts=_charts(data), parts=tables.parts(data), sites=sites.figures(data), results=tables.results(data),
+        charts=_charts(data), parts=tables.parts(data), clickable=bool(data.regions),
+        profiles=tables.profiles(data), sites=sites.figures(data), results=tables.results(data),
         settings=tables.settings(data, paths),
         files=[(role, paths.word(path), digest) for role, path, digest in data.files],
         command=tables.command(data, paths), record_file=_file(data, "record", paths),
@@ -296,7 +300,8 @@ def _charts(data):
             "Densities of the low-passed map inside the sphere inscribed in the box, with the fitted solvent peak. "
             "The scale itself does not depend on this fit.",
             '<b style="color:var(--hist)">■</b> voxels per bin (logarithmic) <b style="color:var(--model)">—</b> '
-            "solvent model"))
+            "solvent model" + "".join(f'<span class="onphone">{charts.mark_in_words(*mark)}</span>'
+                                       for mark in data.histogram.marks)))
     if not data.core.empty:
         out.append(_chart(
             "Distribution of local scale", charts.volume_by_scale(data.core, words.weak_share(data.core, _hides(data))),

@@ -102,11 +102,37 @@ def _option(value, paths):
 
 
 def parts(data: ReportData) -> list[dict[str, Any]]:
-    """Tables of parts with their bars."""
-    return [{"heading": table.heading, "note": table.note, "rows": [
-        {"name": part.name, "note": part.note, "svg": Markup(charts.whisker(part.occupancy, part.error)),
-         "value": f"{part.occupancy:.2f}" + ("" if part.error is None else f" ± {part.error:.2f}")}
-        for part in table.rows]} for table in data.parts if table.rows]
+    """Tables of parts with their bars, the strongest first; a row says which one it was, and its number on the page."""
+    out, first = [], 0
+    for table in data.parts:
+        if not table.rows:
+            continue
+        axis = charts.occupancy_range([(part.occupancy, part.error) for part in table.rows])
+        rows = [{"name": part.name, "note": part.note, "number": first + k, "region": part.region is not None,
+                 "svg": Markup(charts.whisker(part.occupancy, part.error, axis)),
+                 "value": f"{part.occupancy:.2f}" + ("" if part.error is None else f" ± {part.error:.2f}"),
+                 "b_factor": "–" if part.b_factor is None else _with_error(*part.b_factor),
+                 "correlation": "–" if part.correlation is None else f"{part.correlation:.2f}"}
+                for k, part in enumerate(table.rows)]
+        rows = [rows[k] for k in sorted(range(len(rows)), key=lambda k: -table.rows[k].occupancy)]
+        fitted = any(part.b_factor is not None or part.correlation is not None for part in table.rows)
+        out.append({"heading": table.heading, "note": table.note, "rows": rows, "fitted": fitted})
+        first += len(table.rows)
+    return out
+
+
+def _with_error(value, error):
+    if not error:
+        return "fixed" if not value else words.whole(value)  # at coarse detail, where it cannot be measured
+    return f"{words.whole(value)} ± {words.whole(error)}"
+
+
+def profiles(data: ReportData) -> list[dict[str, Any]]:
+    """Charts of the residues of each part, all on one axis."""
+    axis = charts.occupancy_range([pair for one in data.profiles
+                                   for pair in zip(one.occupancy, one.error, strict=True)])
+    return [{"name": one.name, "residues": len(one.labels), "svg": Markup(charts.profile(one, axis))}
+            for one in data.profiles]
 
 
 def command(data: ReportData, paths: Paths) -> str:

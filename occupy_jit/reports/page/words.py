@@ -57,14 +57,17 @@ class Sentence:
     tone : str
         "weak", "full", "unseen" or "none": whether part of the map is weak, nearly all of it full, nothing weak is seen
         but noise may hide some, or nothing can be said.
+    more : str
+        What stands below the heading, in smaller type.
     """
 
     strong: str
     rest: str
     tone: str
+    more: str = ""
 
     def __str__(self) -> str:
-        return f"{self.strong} {self.rest}".strip()
+        return " ".join(filter(None, (self.strong, self.rest, self.more)))
 
 
 @dataclass(frozen=True)

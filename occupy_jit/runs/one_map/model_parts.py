@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import Result
     from occupy_jit.files.maps.maps import Map
     from occupy_jit.files.output.transaction import Outputs
+    from occupy_jit.reports.page.data import Profile
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.runs.plan.plan import Plan
     from occupy_jit.settings import Options
@@ -109,6 +110,19 @@ def _rows(fitted, volume, result):
             row |= {name: float("nan") for name in _NUMBERS if name in row}
         rows.append(row)
     return rows
+
+
+def profiles(fitted: PartsResult) -> tuple[Profile, ...]:
+    """Occupancies along the residues of every part that was fitted residue by residue, for the report."""
+    import numpy as np
+
+    from occupy_jit.reports.page.data import Profile
+
+    own: dict[str, list[Any]] = {}
+    for residue in fitted.residues:
+        own.setdefault(residue.part, []).append(residue)
+    return tuple(Profile(name, tuple(residue.number for residue in rows), np.array([r.occupancy for r in rows]),
+                         np.array([r.se for r in rows])) for name, rows in own.items() if len(rows) > 1)
 
 
 def for_group(fitted: PartsResult) -> PartsResult:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, ReportData
+from occupy_jit.runs.one_map.part_regions import Regions
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.core import Core
@@ -35,6 +36,10 @@ class MapReport:
     ----------
     sites : tuple of occupy_jit.reports.page.data.LigandSite
         Pictures of ligands, put in by who has them.
+    profiles : tuple of occupy_jit.reports.page.data.Profile
+        Of residues, likewise.
+    regions : occupy_jit.runs.one_map.part_regions.Regions
+        Where parts and masks are, likewise.
     """
 
     def __init__(self, plan: Plan, volume: Map, result: Result, core: Core) -> None:
@@ -49,7 +54,8 @@ class MapReport:
             volumes |= {"occupancy": result.flexibility.occupancy, "b_factor": result.flexibility.b_factor}
         self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
-        self.sites = ()
+        self.sites = self.profiles = ()
+        self.regions = Regions(self._grid, result.voxel_size)
 
     def add_modified(self, name: str, values: np.ndarray) -> None:
         """Show a modified map: its name, and its values, which may be overwritten afterwards."""
@@ -79,12 +85,13 @@ class MapReport:
         result, source = self._result, record["input"]
         files = [("input", source["path"], source["sha256"])]
         files += [(entry["role"], entry["path"], entry.get("sha256")) for entry in record["outputs"]]
-        found = record["results"]
+        found, place = record["results"], self.regions.place
         data = ReportData(
             name=self._plan.names.stem, record=record, box=result.scale.shape, voxel_size=result.voxel_size,
             grid=self._grid, core=self.core, surface_level=found["surface_level"],
             position=tuple(self._volume.position), modified=tuple(self._modified), histogram=_histogram(result),
-            bands=_bands(found), parts=_model_parts(found) + _targets(found), sites=self.sites, files=tuple(files),
+            bands=_bands(found), parts=_model_parts(found, place) + _targets(found, place), profiles=self.profiles,
+            regions=tuple(self.regions.layers), sites=self.sites, files=tuple(files),
             links=self._links(), common_scale=self._plan.full_scale is not None,
             entry=described_beside(self._plan.path), **self._small)
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
@@ -116,10 +123,12 @@ def _bands(found):
                  np.array([[row["factor_at_scale"][scale] for row in rows] for scale in scales]))
 
 
-def _model_parts(found):
+def _model_parts(found, place):
     """Table of the occupancies of the parts of a model, from the results of a run."""
     rows = tuple(Part(row["part"], row["occupancy"], row["se"],
-                      f"{row['atoms']} atoms" + (", sets full scale" if row["full"] else ""))
+                      f"{row['atoms']} atoms" + (", sets full scale" if row["full"] else ""),
+                      None if row["dB"] is None else (row["dB"], row["se_dB"]), row["cc"],
+                      place.get(("part", row["part"])))
                  for row in found.get("parts", ()) if row["occupancy"] is not None)
     if not rows:
         return ()
@@ -127,10 +136,11 @@ def _model_parts(found):
                                                                "are relative to the fullest parts, which define 1."),)
 
 
-def _targets(found):
+def _targets(found, place):
     """Table of the occupancies inside masks, from the results of a run."""
     rows = tuple(Part(os.path.basename(target["mask"]), target["occupancy"], target["error"],
-                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks")
+                      "too small for an error" if target["error"] is None else f"{target['blocks']:.0f} blocks",
+                      region=place.get(("mask", target["mask"])))
                  for target in found.get("targets", ()) if target["occupancy"] is not None)
     if not rows:
         return ()

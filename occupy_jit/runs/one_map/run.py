@@ -103,10 +103,13 @@ def _run(plan, log):
     del inputs, result
     for code, sentence in work.result.verdicts:
         log.verdict(code, sentence)
-    targets = _targets(plan, work.inputs.volume, work.result, log)
+    regions = None
+    if plan.options.target_mask and plan.path_of(Role.REPORT) is not None:
+        regions = _regions(work.result)
+    targets = _targets(plan, work.inputs.volume, work.result, log, regions)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
-        record, report, parts = _write(plan, work, _as_rows(targets), outputs, log, workers)
+        record, report, parts = _write(plan, work, _as_rows(targets), outputs, log, workers, regions)
     log.wrote([(output.path, output.what) for output in plan.outputs])
     if plan.label is None:
         log.closing(record["results"]["sentence"], to_open(plan.outputs))
@@ -225,7 +228,15 @@ def _named(plan):
         raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
 
 
-def _targets(plan, volume, result, log):
+def _regions(result):
+    """Where the masks are, for the report."""
+    from occupy_jit.reports.page.display_grid import choose_grid
+    from occupy_jit.runs.one_map.part_regions import Regions
+
+    return Regions(choose_grid(result.scale, result.confidence, result.voxel_size), result.voxel_size)
+
+
+def _targets(plan, volume, result, log, regions):
     """Occupancy inside each target mask. Read one after the other: there may be hundreds."""
     if not plan.options.target_mask:
         return []
@@ -238,6 +249,8 @@ def _targets(plan, volume, result, log):
         for path in plan.options.target_mask:
             mask = read_mask(path, volume).data
             held[path] = _held(mask)
+            if regions is not None:
+                regions.add_mask(path, mask)
             yield path, mask
 
     with log.timed("target masks"):
@@ -258,7 +271,7 @@ def _as_rows(targets):
     return [{name: value for name, value in target.items() if name != "in_blocks"} for target in targets]
 
 
-def _write(plan, work, targets, outputs, log, workers):
+def _write(plan, work, targets, outputs, log, workers, regions=None):
     """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
     inputs = work.inputs
     # before the quiet voxels are forgotten
@@ -266,6 +279,8 @@ def _write(plan, work, targets, outputs, log, workers):
     writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
     core = _core(work.result, log)
     writer.start_report(work.result, core.of_scale)
+    if regions is not None:
+        writer.report.regions = regions
     slices = write_maps(writer, work.result, workers)
     if confidence_is_spent(plan.settings, plan.options):
         work.result = replace(work.result, confidence=None)
@@ -322,6 +337,8 @@ def _parts(plan, inputs, result, outputs, log, results, report):
 
         with log.timed("report"):
             report.sites = pictures(inputs.volume, fitted, results.get("ligands", ()))
+            report.profiles = model_parts.profiles(fitted)
+            report.regions.add_parts(fitted)
     ligands.write(plan, fitted, results["surface_level"], outputs, log)
     return None if plan.label is None else model_parts.for_group(fitted)
 

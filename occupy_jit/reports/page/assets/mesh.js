@@ -109,10 +109,11 @@ function crowding(volume, level) {
 
 // What the surface of a map at a level looks like before it is coloured: a mesh, its normals, and the light that reaches it.
 function shapeOf(id, level, coarse) {
-  const volume = surfaceBytes(id), byte = toByte(id, level);
+  const volume = shownBytes(id, level), byte = toByte(id, level);
   let mesh;
   if (coarse) {
-    const half = halves[id] ||= halved(volume);
+    if (!halves.has(volume)) halves.set(volume, halved(volume));
+    const half = halves.get(volume);
     mesh = surfaceNets(half.volume, half.size, byte);
     for (let i = 0; i < mesh.position.length; i++) mesh.position[i] = 2 * mesh.position[i] + .5;
   } else mesh = surfaceNets(volume, SIZE, byte);
@@ -130,16 +131,18 @@ function shapeOf(id, level, coarse) {
   }
   return { ...mesh, normal, light };
 }
-const halves = {};
+const halves = new WeakMap();
 
 // Colour of each vertex. A surface is where density ends: what it is the surface of lies up to a kernel's radius below,
 // so the largest of three values down to there counts.
 function colourOf(shape, id) {
   const { position, normal, light } = shape, vertices = light.length, colour = new Uint8Array(4 * vertices);
+  const region = chosenRegion();
   if (id === "none") {
     for (let i = 0; i < vertices; i++) {
-      const grey = 205 * light[i];
-      colour[4 * i] = grey; colour[4 * i + 1] = grey; colour[4 * i + 2] = grey; colour[4 * i + 3] = 255;
+      const grey = 205 * light[i], own = region && belongs(region, position[3 * i], position[3 * i + 1], position[3 * i + 2], 0, 0, 0);
+      for (let j = 0; j < 3; j++) colour[4 * i + j] = own ? PART_RGB[j] * light[i] : grey;
+      colour[4 * i + 3] = 255;
     }
     return colour;
   }
@@ -149,7 +152,8 @@ function colourOf(shape, id) {
     const dx = depth * normal[4 * i], dy = depth * normal[4 * i + 1], dz = depth * normal[4 * i + 2];
     const value = Math.max(at(x, y, z), at(x - dx / 2, y - dy / 2, z - dz / 2), at(x - dx, y - dy, z - dz));
     const entry = 3 * Math.round(value);
-    for (let j = 0; j < 3; j++) colour[4 * i + j] = table[entry + j] * light[i];
+    const pale = region && !belongs(region, x, y, z, dx / 2, dy / 2, dz / 2);
+    for (let j = 0; j < 3; j++) colour[4 * i + j] = (pale ? PALE : table[entry + j]) * light[i];
     colour[4 * i + 3] = 255;
   }
   return colour;

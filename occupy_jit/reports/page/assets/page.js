@@ -116,7 +116,8 @@ async function start() {
     if (typeof DecompressionStream === "undefined") {
       throw new Error("this browser cannot unpack the maps; it takes Chrome 80, Firefox 113, Safari 16.4 or newer");
     }
-    await Promise.all([...META.volumes.map(volume => volume.id), "seen"].map(unpack));
+    await Promise.all([...META.volumes.map(volume => volume.id), "seen",
+      ...Array.from({ length: META.regions }, (_, k) => `region${k}`)].map(unpack));
     lap("unpacked");
     startSlices();
     startPlanes();
@@ -141,8 +142,10 @@ async function start() {
       $("#viewer").classList.remove("live");
       status.textContent = "This browser has no WebGL: the surface is a still picture. The slices below move.";
     }
+    startParts(view);
     lap("surface");
-    window.occupyReport = { ready: true, times, view, crosshair, setCross, valueHere };
+    window.occupyReport = { chosen, ready: true, times, view, crosshair, setCross, valueHere, surfaceBytes,
+      shownBytes: id => shownBytes(id, view ? view.state.level : info(id).level), zeroByte: id => Math.round(clamp(toByte(id, info(id).zero), 0, 255)) };
   } catch (error) {
     status.textContent = `What moves on this page cannot be shown: ${error.message}`;
     window.occupyReport = { ready: true, error: error.message };

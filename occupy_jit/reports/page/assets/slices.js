@@ -75,6 +75,7 @@ function drawSlices(all) {
       one.drawn = place;
       paint(one, tables[id] ||= byteColours(id), place);
       if (info(id).fades) fade(one, place);
+      outline(one, place);
       one.context.putImageData(one.image, 0, 0);
     }
     one.vertical.style.left = (crosshair[plane.across] + .5) / SIZE[plane.across] * 100 + "%";

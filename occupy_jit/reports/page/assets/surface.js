@@ -24,7 +24,8 @@ function startSurface(host, poster) {
   const cubeBars = barBuffers(gl, lines), crossBars = barBuffers(gl, lines);
   const radius = META.grid.radius;
   const camera = { turn: [1, 0, 0, 0, 1, 0, 0, 0, 1], target: META.start.centre.slice(), half: radius };
-  const state = { map: META.start.map, colour: META.start.colour, level: info(META.start.map).level, cut: 0, cube: false };
+  const state = { map: META.start.map, colour: META.start.colour, level: info(META.start.map).level, cut: 0, cube: false,
+    part: null, alone: false };
   const view = { canvas, state, camera, triangles: 0, buildMs: 0, soft, frames: [] };
   const pointers = new Map();
   let resting = 0, moving = false, queued = false, lastFrame = 0, slow = soft, shownFine = false;
@@ -106,12 +107,12 @@ function startSurface(host, poster) {
   }
 
   // ---- what is drawn
-  let shape = null, shapeKey = "", later = 0;
+  let shape = null, shapeKey = "", later = 0, refit = false;
   const idle = window.requestIdleCallback || (work => setTimeout(work, 50));
   // With `now` from all of the grid; otherwise at once from half of it, and from all of it when there is time.
   function build(now) {
     clearTimeout(later);
-    const key = state.map + " " + state.level;
+    const key = `${state.map} ${state.level} ${chosenKey()}`;
     if (key !== shapeKey) {
       shape = { coarse: null, fine: null };
       shapeKey = key;
@@ -138,11 +139,12 @@ function startSurface(host, poster) {
     shownFine = true;
     view.buildMs = performance.now() - start;
     view.triangles = fine.count / 3;
+    if (refit) fit();
     document.getElementById("triangles").textContent = `${Math.round(view.triangles / 1000)}k triangles`;
     draw();
   }
   view.set = (changes, now) => {
-    const rebuilt = ["map", "level", "colour"].some(name => name in changes && changes[name] !== state[name]);
+    const rebuilt = ["map", "level", "colour", "part", "alone"].some(name => name in changes && changes[name] !== state[name]);
     Object.assign(state, changes);
     if (rebuilt) build(now); else draw();
   };
@@ -173,6 +175,7 @@ function startSurface(host, poster) {
     fit();
   }
   function fit() { // in the middle, and so near that all of it can be seen
+    refit &&= !shownFine;
     const { position, index } = shape.fine || shape.coarse, m = camera.turn, t = camera.target;
     const low = [Infinity, Infinity], high = [-Infinity, -Infinity], aspect = canvas.width / canvas.height || 1;
     for (let k = 0; k < index.length; k += 21) {
@@ -201,6 +204,7 @@ function startSurface(host, poster) {
     stir();
   }
   view.look = look;
+  view.fit = () => { refit = !shownFine; fit(); }; // again when all of the grid is meshed
   view.home = () => look(META.start.direction, META.start.up);
 
   // the nearest triangle under a point of the canvas

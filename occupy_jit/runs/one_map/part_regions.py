@@ -1,0 +1,90 @@
+"""Where the parts of a model and the insides of target masks lie on the grid of a report, as numbers in layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from occupy_jit.reports.page.display_grid import reduce_to
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.parts.result import PartsResult
+    from occupy_jit.reports.page.display_grid import Grid
+
+REACH_ANGSTROM = 4.0
+"""How far from its atoms the density of a part is shown as its own."""
+
+_LARGEST = 255  # numbers of one layer; 0 is outside
+_MOST_LAYERS = 8
+_COARSE = 1.5  # voxels of the grid that a part reaches at least
+
+
+class Regions:
+    """Layers of numbers on one grid: every part or mask has one number in one layer, where nothing else overlaps it.
+
+    Parameters
+    ----------
+    grid : occupy_jit.reports.page.display_grid.Grid
+    voxel_size : float
+        Å, of the map.
+
+    Attributes
+    ----------
+    layers : list of (gz, gy, gx) uint8 array
+    place : dict
+        ("part", name) or ("mask", path) -> (layer, number); what found no room is not there.
+    """
+
+    def __init__(self, grid: Grid, voxel_size: float) -> None:
+        self._grid, self._voxel_size = grid, voxel_size
+        self.layers: list[np.ndarray] = []
+        self.place: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add_mask(self, path: str, mask: np.ndarray) -> None:
+        """Put the inside of a mask into the first layer in which it overlaps nothing."""
+        inside = mask > 0.5 if mask.max() > 0.5 else mask > 0
+        own = reduce_to(self._grid, inside.astype(np.float32)) > 0.5
+        if not own.any():
+            return
+        number = next((k for k, layer in enumerate(self.layers) if layer.max() < _LARGEST and not layer[own].any()),
+                      len(self.layers))
+        if number == _MOST_LAYERS:
+            return
+        if number == len(self.layers):
+            self.layers.append(np.zeros(self._grid.shape, np.uint8))
+        layer = self.layers[number]
+        self.place["mask", path] = number, int(layer.max()) + 1
+        layer[own] = self.place["mask", path][1]
+
+    def add_parts(self, fitted: PartsResult) -> None:
+        """Give every voxel near atoms to the part of the nearest one."""
+        if fitted.model is None or fitted.part_of_atom is None:
+            return
+        nearest = self._nearest(fitted)
+        first = len(self.layers)
+        for index, name in enumerate(fitted.names):
+            layer = index // _LARGEST
+            if first + layer < _MOST_LAYERS and (nearest == index + 1).any():
+                self.place["part", name] = first + layer, index % _LARGEST + 1
+        for start in range(0, len(fitted.names), _LARGEST)[:_MOST_LAYERS - first]:
+            inside = (nearest > start) & (nearest <= start + _LARGEST)
+            self.layers.append(np.where(inside, nearest - start, 0).astype(np.uint8))
+
+    def _nearest(self, fitted):
+        """Number of the part, from 1, of the atom nearest to each voxel; 0 far from all."""
+        from scipy.ndimage import distance_transform_edt
+
+        places = np.stack(self._grid.position(
+            list(((fitted.model.xyz - fitted.frame.origin)[:, ::-1] / self._voxel_size).T)), axis=1)
+        index = np.rint(places).astype(np.int64)
+        inside = ((index >= 0) & (index < self._grid.shape)).all(1) & (fitted.part_of_atom >= 0)
+        at = tuple(index[inside].T)
+        numbers = np.zeros(self._grid.shape, np.int32)
+        numbers[at] = fitted.part_of_atom[inside] + 1
+        if not inside.any():
+            return numbers
+        spacing = self._voxel_size * self._grid.step
+        distance, near = distance_transform_edt(numbers == 0, return_distances=True, return_indices=True)
+        reach = max(REACH_ANGSTROM / spacing, _COARSE)
+        return np.where(distance <= reach, numbers[tuple(near)], 0)
