@@ -316,6 +316,11 @@ def neighbourhood_scale(scale, radius, size, sigma):
     return np.divide(cubes, squares, out=np.zeros_like(cubes), where=squares > 1e-12)
 
 
+def uncertain(scale, error=0.2):
+    """The scale that a part has to be lifted from, if its own is known with this error: 1 stays 1."""
+    return np.sqrt((scale**2 + error**2) / (1 + error**2))
+
+
 def equalised(volume, neighbourhood, confidence, zero, signal, noise, voxel_size, exponent, limit):
     """b + c sum_j f_j^e B_j + (1 - c)(rho - b), with e(S) and noise as numbers or as volumes; no clipping."""
     height = volume.astype(np.float64) - zero
@@ -324,7 +329,8 @@ def equalised(volume, neighbourhood, confidence, zero, signal, noise, voxel_size
         s = np.maximum(neighbourhood, 0.01)
         factor = np.ones(volume.shape)
         if signal[band] > 0:
-            factor = np.sqrt((signal[band] + noise[band]) / (s**2 * signal[band] + noise[band])) ** exponent(s)
+            power = 1.04 * signal[band]  # 1 + the square of the scale's error, .2
+            factor = np.sqrt((power + noise[band]) / (uncertain(s)**2 * power + noise[band])) ** exponent(s)
         total += np.where(neighbourhood >= limit, factor, 1) * part
     return zero + confidence * total + (1 - confidence) * height
 

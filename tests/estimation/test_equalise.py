@@ -92,10 +92,12 @@ def test_the_bands_add_up_to_the_map_and_lie_where_they_should():
 def test_the_factor_lies_between_1_and_the_plain_one(signal, noise, scale):
     factor = float(bands_of(signal, noise).factor(0, scale))
     assert 1 - 1e-12 <= factor <= 1 / scale * (1 + 1e-12)
-    # power, signal and noise together, is that of the full parts
-    assert factor**2 * (scale**2 * signal + noise) == pytest.approx(signal + noise, rel=1e-9, abs=1e-12) or signal == 0
+    # expected power, signal and noise together, is the one of full parts
+    e2 = equalise.SCALE_ERROR ** 2
+    assert factor**2 * ((scale**2 + e2) * signal + noise) == pytest.approx((1 + e2) * signal + noise, rel=1e-9,
+                                                                           abs=1e-12) or signal == 0
     assert bands_of(signal, noise).factor(0, 1.0) == 1
-    assert bands_of(signal, 0.0).factor(0, scale) == (pytest.approx(1 / scale) if signal > 0 else 1)
+    assert bands_of(signal, 0.0).factor(0, scale) <= (1 / equalise.SCALE_ERROR) * np.sqrt(1 + e2)
     assert bands_of(0.0, noise).factor(0, scale) == 1
 
 
@@ -103,7 +105,7 @@ def test_what_says_most_and_what_cannot_be_equalised():
     noise = 10.0 ** np.arange(-4, 4)
     bands = bands_of(1.0, noise)
     lowest, other = bands.most_telling()
-    assert lowest == 0 and other == int(np.argmin(np.abs(np.sqrt((1 + noise) / (0.25 + noise)) - 1.5)))
+    assert lowest == 0 and other == int(np.argmin(np.abs(np.sqrt((1.04 + noise) / (0.29 + noise)) - 1.5)))
     assert not bands.hopeless
     assert bands_of(1.0, 11.0).hopeless and bands_of(0.0, 0.0).hopeless
     assert np.all(np.isinf(bands_of(0.0, 1.0).noise_over_signal))
@@ -153,7 +155,11 @@ def test_without_noise_it_is_the_plain_modification_at_the_scale_of_the_neighbou
     volume, result = random_case((17, 24, 21))
     found = run((volume, result), bands_of(1.0, 0.0), settings)
     neighbourhood = naive.neighbourhood_scale(result.scale, 1.0, 3, 1.0)
-    factor = equalise.plain_factor(neighbourhood.reshape(-1), kind_of(settings), settings).reshape(volume.shape)
+    plain = equalise.plain_factor(neighbourhood.reshape(-1), kind_of(settings), settings).reshape(volume.shape)
+    # of the scale as far as it is known: the same power of it
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.log(plain) / -np.log(neighbourhood)
+    factor = np.where((plain > 1) & (neighbourhood < 1), naive.uncertain(neighbourhood) ** -power, plain)
     factor[neighbourhood < settings.amplify_limit] = 1
     height, c = volume.astype(np.float64) - result.zero, result.confidence
     expected = c * factor * height if settings.exclude_solvent else result.zero + height * (1 + c * (factor - 1))
@@ -164,7 +170,7 @@ def test_equal_bands_are_the_plain_form_with_their_factor():
     """With the same noise over signal in every band the bands need not be told apart: one factor for the map."""
     settings, case = Settings(amplify=True), random_case((16, 21, 19))
     volume, result = case
-    factor = np.sqrt(3 / (naive.neighbourhood_scale(result.scale, 1.0, 3, 1.0) ** 2 + 2))
+    factor = np.sqrt(3.04 / (naive.neighbourhood_scale(result.scale, 1.0, 3, 1.0) ** 2 + 2.04))
     expected = volume + result.confidence * (factor - 1) * (volume - result.zero)
     assert np.abs(run(case, bands_of(1.0, 2.0), settings) - expected).max() < tolerance(volume, 2)
 
@@ -200,7 +206,7 @@ def test_local_noise_is_followed():
     found = run(case, bands_of(1.0, 0.5, variance=variance), settings)
     s = np.maximum(naive.neighbourhood_scale(result.scale, 1.0, 3, 1.0), 0.01)
     noise = 0.5 * variance.astype(np.float64)
-    factor = np.sqrt((1 + noise) / (s**2 + noise))
+    factor = np.sqrt((1.04 + noise) / (s**2 + 0.04 + noise))
     expected = volume + result.confidence * (factor - 1) * (volume - result.zero)
     # Rows lie half an octave apart: linear interpolation of ln f, whose second derivative in ln v is at most 1/8 (a
     # logistic curve's, twice 1/2 of 1/10), leaves (ln 2 / 2)^2 / 8 / 8 of f.

@@ -59,9 +59,10 @@ def test_nothing_to_do_is_the_input_bit_for_bit(made, found, given):
 def test_amplification_equalises(made, found, given):
     before, after = heights(made, found, made.map), heights(made, found, modified(made, found, **given))
     assert before[1] == pytest.approx(0.6, abs=0.1) and before[2] == pytest.approx(0.3, abs=0.1)
-    # most of what was lost is won back
+    # most of what was lost is won back, and at .3 as much as the error of the scale allows: the scale there is too high
+    # by that error, .2, at most
     assert 1 - after[1] < 0.5 * (1 - before[1])
-    assert 1 - after[2] < 0.5 * (1 - before[2])
+    assert before[2] / naive.uncertain(before[2] + 0.2) < after[2] < before[2] / naive.uncertain(before[2])
 
 
 def test_more_amount_is_more(made, found):

@@ -3,11 +3,13 @@
 Where a part of the map has the scale S, its signal has S^2 of the power P that it has at scale 1, but the noise N is
 the same: dividing by S would lift the noise above that of the full parts. In a band of the spectrum with P and N,
 
-    f(S) = sqrt((P + N) / (S^2 P + N))
+    f(S) = sqrt(((1 + e^2) P + N) / ((S^2 + e^2) P + N))
 
-gives the part the power, signal and noise together, that full parts have. Without noise that is 1/S, without signal 1,
-and f(1) = 1 always. Any other factor above 1 is a power of 1/S, and becomes the same power of this one; factors below
-1 amplify nothing and stay as they are.
+gives the part the power, signal and noise together, that full parts have. The scale is uncertain by e, mostly because
+strong parts reach into weak ones: E[S^2] is S^2 + e^2, and a weak part that is lifted by what its scale happens to be
+from place to place agrees less with the truth than before. Without noise f is 1/S where S is far above e, without
+signal 1, and f(1) = 1 always. Any other factor above 1 is a power of 1/S, and becomes the same power of this one;
+factors below 1 amplify nothing and stay as they are.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ CONTENT_SCALE = 0.15
 
 NOTHING_TO_EQUALISE = 10.0
 """Noise over signal. Above it in every band, a part at scale .1 would be lifted by less than 5 %."""
+
+SCALE_ERROR = 0.2
+"""Standard deviation of the scale of the neighbourhood inside a part (e): without it the weakest parts lose, with more
+the map as a whole."""
 
 _INTERVALS = 1024  # of the tables
 _LEAST_SCALE = 0.01  # below it factors are those at it
@@ -98,7 +104,8 @@ class Bands:
         if signal <= 0:
             return np.ones(np.broadcast_shapes(np.shape(scale), np.shape(noise_variance)))
         scale = np.maximum(scale, _LEAST_SCALE)
-        return np.sqrt((signal + noise) / (np.square(scale) * signal + noise))
+        uncertain = SCALE_ERROR ** 2
+        return np.sqrt(((1 + uncertain) * signal + noise) / ((np.square(scale) + uncertain) * signal + noise))
 
     def range_text(self, band: int) -> str:
         """The resolutions of a band, for people."""
