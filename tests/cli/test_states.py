@@ -69,6 +69,8 @@ def test_the_page_says_what_the_record_says(done):
     told = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
     assert told["volumes"] == [volume["map"] for volume in record["volumes"]]
     assert told["state"] == [volume["state"] - 1 for volume in record["volumes"]]
+    meta = json.loads(re.search(r'<script type="application/json" id="meta">(.*?)</script>', html, re.DOTALL)[1])
+    assert meta["count"] == len(record["states"]) and meta["layers"] == 1
     assert f"{len(record['states'])} states." in html and "parts of an atomic model" in html
 
 

@@ -35,3 +35,19 @@ def record(volumes=12, names=("A", "B", "C", "D"), states=3, seed=0):
         "graph": [{"from": s + 1, "to": s, "adds": [parts[-s]], "loses": [], "undecided": []}
                   for s in range(1, states)],
     }
+
+
+def maps(states=3, parts=4, size=36):
+    """Mean maps: parts are balls in a row along x; state s lacks the last s of them."""
+    from occupy_jit.reports.states_page.views import StateView, Views
+
+    z, y, x = np.mgrid[:size, :size, :size * 2].astype(np.float32)
+    step = 2 * size / parts
+    ball = [np.clip(1.5 - np.sqrt((x - step * (p + 0.5)) ** 2 + (y - size / 2) ** 2 + (z - size / 2) ** 2) / (step / 2),
+                    0, 1) for p in range(parts)]
+    shown = []
+    for s in range(states):
+        density = np.max(ball[:parts - s], axis=0)
+        shown.append(StateView(density, (density > 0.2).astype(np.float32), 0.3))
+    number = np.where(np.max(ball, axis=0) > 0.2, np.argmax(ball, axis=0) + 1, 0).astype(np.int32)
+    return Views(tuple(shown), number, 2.0, 2.0)

@@ -8,15 +8,16 @@ import json
 import pathlib
 import re
 import shutil
+import zlib
 
 import numpy as np
 import pytest
 
 pytest.importorskip("jinja2")
 
-from occupy_jit.reports.states_page import data, graph, page, words
+from occupy_jit.reports.states_page import data, graph, page, views, words
 from tests.reports.sample import HOSTILE
-from tests.reports.states_sample import record
+from tests.reports.states_sample import maps, record
 from tests.reports.test_browser import chromium  # noqa: F401 (a fixture)
 
 
@@ -120,6 +121,50 @@ def test_packages_carry_every_template_style_and_script():
     assert [name for name in assets if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)] == []
 
 
+def volume_of(packed, shape):
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(shape)
+
+
+def test_maps_keep_their_values_and_places_in_the_box_around_them():
+    given = maps()
+    told = views.shown(given, list("ABCD"))
+    size, high = told["meta"]["grid"]["size"], told["meta"]["volumes"][0]["high"]
+    crop = tuple(slice(int(p.min()) - 3, int(p.max()) + 4) if p.min() >= 3 else slice(None)
+                 for p in np.nonzero(given.states[0].scale > 0))
+    for k, state in enumerate(given.states):
+        found = volume_of(told["data"][f"state{k}"], size[::-1]) * high / 255
+        assert np.abs(found - np.minimum(state.density[crop], high)).max() <= high / 510 + 1e-6
+    np.testing.assert_array_equal(volume_of(told["data"]["layer0"], size[::-1]), given.parts[crop])
+    stops = dict((round(255 * place), colour) for place, colour in told["meta"]["volumes"][-1]["stops"])
+    assert stops[1] != stops[2] != stops[3] and len(stops) == 256
+    assert len(told["pictures"]) == 3 and len(set(told["pictures"])) == 3
+
+
+def test_more_than_255_parts_have_layers_of_their_own():
+    number = np.zeros((8, 8, 8), np.int32)
+    number[2, 3, 4], number[5, 5, 5] = 255, 256
+    cube = np.zeros((8, 8, 8), np.float32)
+    cube[1:7, 1:7, 1:7] = 1
+    told = views.shown(views.Views((views.StateView(cube, cube, 0.5),), number, 1.0, 1.0), [str(k) for k in range(300)])
+    assert told["meta"]["layers"] == 2
+    first, second = (volume_of(told["data"][f"layer{k}"], told["meta"]["grid"]["size"][::-1]) for k in range(2))
+    assert sorted(np.unique(first)) == [0, 255] and sorted(np.unique(second)) == [0, 1]
+
+
+def test_maps_of_many_states_stay_small():
+    rng = np.random.default_rng(0)
+    noise = [views.StateView(rng.random((90, 90, 90), np.float32), rng.random((90, 90, 90), np.float32), 0.5)
+             for _ in range(views.MOST_STATES)]
+    told = views.shown(views.Views(tuple(noise), None, 1.0, 3.0), ["A"])
+    assert sum(map(len, told["data"].values())) < views.LARGEST_BYTES
+
+
+def test_a_page_without_maps_says_so():
+    html = page.render(record()).decode()
+    assert "no mean maps" in html and 'id="meta"' not in html and 'id="mapview"' not in html
+    assert "no mean maps" not in page.render(record(), None, maps()).decode()
+
+
 # In a browser ---------------------------------------------------------------------------------------------------------
 
 
@@ -129,9 +174,9 @@ def shown(tmp_path_factory):
     here = tmp_path_factory.mktemp("states")
     (here / "report_vol_0.html").write_text("<title>report of volume 0</title>")
 
-    def opened(browser, told, reports=None, **context):
+    def opened(browser, told, reports=None, means=None, **context):
         path = here / f"{abs(hash(str(told['parts'])))}.html"
-        path.write_bytes(page.render(told, reports))
+        path.write_bytes(page.render(told, reports, means))
         tab = browser.new_context(**context).new_page()
         tab.troubles = []
         tab.on("pageerror", lambda error: tab.troubles.append(str(error)))
@@ -143,6 +188,15 @@ def shown(tmp_path_factory):
         return tab
 
     return opened
+
+
+def until(tab, expression):
+    """Wait until it is true; the policy of the page lets no test be evaluated in it again and again."""
+    for _ in range(100):
+        if tab.evaluate(expression):
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError(expression)
 
 
 def click_cell(tab, row, column):
@@ -216,6 +270,48 @@ def test_the_name_of_a_row_chooses_its_part_and_leaves_the_volume_also_after_zoo
     tab.locator("#heatover").click(position={"x": x, "y": y})
     assert said(tab).startswith(f"{'ABCD'[part]} in vol_2.mrc")
     assert tab.locator("#partname").evaluate("s => s.selectedOptions[0].text") == "ABCD"[part]
+
+
+@pytest.mark.browser
+def test_mean_maps_show_the_chosen_state_and_part_and_what_two_states_differ_in(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(), means=maps())
+    until(tab, "window.occupyStates.maps")
+    there = "occupyStates.maps"
+    said_of_map = tab.locator("#mapsays")
+    picture = f"{there}.view.png()"
+    full = tab.evaluate(picture)
+    whole = tab.evaluate(f"{there}.view.triangles")
+    tab.locator("g.node[data-state='2']").click()
+    until(tab, f"{there}.view.state.map === 'state1' && {there}.view.triangles < {whole}")
+    assert tab.evaluate(picture) != full and tab.locator("#mapstate").evaluate("s => s.value") == "1"
+    tab.select_option("#sortrows", "name")
+    tab.select_option("#sortcolumns", "name")
+    click_cell(tab, 3, 1)  # D in a volume of state 2, which lacks it
+    until(tab, f"{there}.showing.part === 3 && {there}.view.state.cube === true")
+    assert said_of_map.inner_text() == "State 2. D is absent in this state (0.00 ± 0.03)."
+    click_cell(tab, 0, 1)
+    until(tab, f"{there}.showing.part === 0 && {there}.view.state.cube === false")
+    lit = tab.evaluate(f"(() => {{ const id = {there}.view.state.colour; return [id, {there}.volumes[id].reduce("
+                       "(n, x) => n + (x > 0), 0)]; })()")
+    assert lit[0].startswith("lit") and 0.5 < lit[1] / (maps().parts == 1).sum() < 1.01
+    tab.select_option("#mapcolour", "scale")
+    tab.select_option("#mapother", "0")
+    until(tab, f"{there}.view.state.colour.startsWith('change')")
+    change = tab.evaluate(f"(() => {{ const b = {there}.volumes[{there}.view.state.colour]; let least = 255, most = 0;"
+                          "for (const x of b) { least = Math.min(least, x); most = Math.max(most, x); }"
+                          "return [least, most]; })()")
+    assert change == [0, 127]  # state 1 has more, nowhere less
+    tab.select_option("#mapcolour", "parts")
+    until(tab, f"{there}.view.state.colour === 'layer0'")
+    # the middle of the picture is a part, and a click there chooses it
+    tab.evaluate("occupyStates.chosen.part = 99")
+    box = tab.locator("#mapstage canvas").bounding_box()
+    tab.locator("#mapstage canvas").click(position={"x": box["width"] / 2 - 20, "y": box["height"] / 2})
+    until(tab, "occupyStates.chosen.part < 4")
+    with tab.expect_download() as got:
+        tab.locator("#mappng").click()
+    assert got.value.suggested_filename == "state_2.png"
+    assert tab.troubles == []
 
 
 @pytest.mark.browser

@@ -359,6 +359,11 @@ def _script():
     return Markup('"use strict";(() => {\n' + "\n".join(asset(name) for name in _SCRIPTS) + "\n})();")
 
 
+def viewer_scripts() -> list[Any]:
+    """Scripts that draw surfaces, for other pages: all of the report but its slices and its start."""
+    return [asset(name) for name in _SCRIPTS if name not in ("slices.js", "page.js")]
+
+
 def policy_hash(script: Any) -> str:
     """The script as a content security policy names it."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"

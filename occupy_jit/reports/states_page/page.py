@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
 from occupy_jit.reports import colours
 from occupy_jit.reports.page import page as report
-from occupy_jit.reports.states_page import data, graph, words
+from occupy_jit.reports.states_page import data, graph, views, words
 
-_SCRIPTS = ("states.js", "heat.js", "plots.js", "start.js")
+if TYPE_CHECKING:
+    from occupy_jit.reports.states_page.views import Views
+
+_SCRIPTS = ("states.js", "heat.js", "plots.js")
 _RELATIONS_SHOWN = 60
 
 
-def render(record: dict[str, Any], reports: dict[str, str] | None = None) -> bytes:
+def render(record: dict[str, Any], reports: dict[str, str] | None = None, maps: Views | None = None) -> bytes:
     """The page of states.
 
     Parameters
@@ -30,6 +33,8 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None) -> byt
         As `occupy_jit.runs.states.states_record.record_of` gives it, with ``left_out``.
     reports : dict, optional
         Relative address of the report of each volume that has one.
+    maps : Views, optional
+        The mean maps of the states.
 
     Returns
     -------
@@ -37,15 +42,24 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None) -> byt
         HTML.
     """
     script, said = _script(), words.sentences(record)
+    shown = None if maps is None else views.shown(maps, [part["part"] for part in record["parts"]])
     text = _environment().get_template("states.html.j2").render(
         program=report.PROGRAM, css=report.asset("report.css"), more_css=_asset("states.css"), script=script,
         script_hash=Markup(report.policy_hash(script)), strong=said[0], rest=" ".join(said[1:]), record=record,
         note=words.shares_note(record), states=[_state(row) for row in record["states"]],
         graph=Markup(graph.drawing(record)), order=record["order"][:_RELATIONS_SHOWN],
         more_order=max(0, len(record["order"]) - _RELATIONS_SHOWN), rows=_cells(record),
-        methods=words.methods(record, report.PROGRAM), stops=colours.SCALE,
+        methods=words.methods(record, report.PROGRAM), stops=colours.SCALE, maps=_maps(shown),
+        blocks=bool(record.get("without_model")),
         payload=data.payload(record, reports or {}) | {"stops": colours.SCALE})
     return text.encode("utf-8", "backslashreplace")
+
+
+def _maps(shown):
+    """What the template needs of the mean maps."""
+    if shown is None:
+        return None
+    return {"meta": shown["meta"], "data": {name: Markup(text) for name, text in shown["data"].items()}}
 
 
 def _state(row):
@@ -91,5 +105,7 @@ def _asset(name):
 
 @cache
 def _script():
-    """All scripts as one, that shares no names with anything else."""
-    return Markup('"use strict";(() => {\n' + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();")
+    """All scripts as one, that shares no names with anything else; nor do those of the viewer with the others."""
+    viewer = ["function startMaps(hooks) {", *report.viewer_scripts(), _asset("maps.js"), "}"]
+    return Markup('"use strict";(() => {\n' + "\n".join([*map(_asset, _SCRIPTS), *viewer, _asset("start.js")])
+                  + "\n})();")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from occupy_jit.estimation.states.blocks import Blocks
     from occupy_jit.estimation.states.ensemble import StatesResult
+    from occupy_jit.estimation.states.prepared_fit import PreparedFit
     from occupy_jit.files.particles.sources import Particles
     from occupy_jit.runs.states.volumes import Volumes
 
@@ -31,6 +32,8 @@ class Findings:
         Path -> what 1 is in units of the volume, on the scale of its own fit; empty where no map was read.
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
         Where there was no model.
+    prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit or None
+        Where there was one, and its volumes were fitted in this run.
     """
 
     result: StatesResult
@@ -40,6 +43,7 @@ class Findings:
     place: list
     scales: dict
     blocks: Blocks | None = None
+    prepared: PreparedFit | None = None
 
     @property
     def counts_particles(self) -> bool:

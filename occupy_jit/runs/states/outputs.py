@@ -51,7 +51,8 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
             with outputs.open(path, "w") as file:
                 file.write(text)
             written.append((path, what))
-    means = _write_means(found, outputs, options, log) if found.scales else []
+    views = _views_wanted(found) if options.report and found.scales else None
+    means = _write_means(found, outputs, options, log, views) if found.scales else []
     written += means
     if found.blocks is not None:
         written += write_masks(found.blocks, found.volumes, outputs, options)
@@ -63,7 +64,7 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     if options.report:
         path = Role.STATES_PAGE.path(Names(folder, "", ""))
         with log.timed("page"):
-            _write_page(found, path, outputs, log)
+            _write_page(found, path, outputs, log, views)
         written.append((path, "page of the states"))
     if options.plot:
         with log.timed("plot"):
@@ -77,8 +78,16 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     return written
 
 
-def _write_means(found, outputs, options, log):
-    """The mean map of every state."""
+def _views_wanted(found):
+    """What collects the mean maps for the page."""
+    from occupy_jit.runs.states.state_views import ViewsOfMeans
+
+    header = found.volumes.header
+    return ViewsOfMeans(header.shape, header.voxel_size)
+
+
+def _write_means(found, outputs, options, log, views=None):
+    """The mean map of every state; `views` collects what the page shows of them."""
     import numpy as np
 
     from occupy_jit.files.maps.writing import write_map
@@ -96,6 +105,8 @@ def _write_means(found, outputs, options, log):
             write_map(path, mean, found.volumes.header, map_label(f"mean of {len(own)} volumes, state {s + 1}"),
                       outputs=outputs)
             written.append((path, f"mean map of state {s + 1}"))
+            if views is not None and views.wants_more:
+                views.add(mean, log)
     log.step()
     return written
 
@@ -137,12 +148,12 @@ def _write_charts(found, folder, outputs):
     return written
 
 
-def _write_page(found, path, outputs, log):
+def _write_page(found, path, outputs, log, views=None):
     from occupy_jit.reports.states_page.page import render
 
     told = _told(found) | {"without_model": found.blocks is not None, "warnings": log.warnings}
     with outputs.open(path) as file:
-        file.write(render(told, reports_beside(path, found.maps)))
+        file.write(render(told, reports_beside(path, found.maps), None if views is None else views.views(found)))
 
 
 def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:

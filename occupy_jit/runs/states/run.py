@@ -74,7 +74,8 @@ def run(options: Options, listener: logging.Handler | None = None, executor: Exe
         result = analyse(found.ensemble, None if options.states is True else options.states, counts, found.reference)
     log.step()
     with Outputs() as outputs:
-        findings = Findings(result, found.ensemble.volumes, volumes, particles, place, found.scales, found.blocks)
+        findings = Findings(result, found.ensemble.volumes, volumes, particles, place, found.scales, found.blocks,
+                            found.prepared)
         written = write_all(findings, outputs, options, log)
     log.wrote(found.written + written)
     close(result, counts is not None, written, log)
@@ -96,6 +97,7 @@ class Fits(NamedTuple):
         Before the results.
     tasks : list of FitTask
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
+    prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit or None
     """
 
     ensemble: Any
@@ -104,6 +106,7 @@ class Fits(NamedTuple):
     written: list = []
     tasks: list = []
     blocks: object = None
+    prepared: object = None
 
 
 def _with_model(volumes, options, log, listener, executor):
@@ -116,7 +119,7 @@ def _with_model(volumes, options, log, listener, executor):
     fits = _fit(tasks, volumes, prepared, options, log, listener, executor)
     ensemble = Ensemble.of_fits(names_of(volumes.paths), parts, [fits[path] for path in volumes.paths], prepared)
     return Fits(ensemble, {path: fit[4] for path, fit in fits.items()}, reference, [(mean_path, "mean of all volumes")],
-                tasks)
+                tasks, prepared=prepared)
 
 
 def _without_model(volumes, options, log, listener, executor):

@@ -89,6 +89,12 @@ function sampler(volume, size) {
   };
 }
 
+// The same for numbers that name something, and have nothing between them: that of the nearest voxel.
+function nearest(volume, [nx, ny, nz]) {
+  return (x, y, z) => volume[clamp(Math.round(x), 0, nx - 1) + nx * (clamp(Math.round(y), 0, ny - 1)
+    + ny * clamp(Math.round(z), 0, nz - 1))];
+}
+
 // A volume of half the grid: means of two voxels along each axis.
 function halved(volume) {
   const [nx, ny, nz] = SIZE, size = SIZE.map(n => Math.max(2, n >> 1)), [mx, my, mz] = size;

@@ -146,7 +146,8 @@ function colourOf(shape, id) {
     }
     return colour;
   }
-  const at = sampler(volumes[id], SIZE), table = surfaceTable(id), depth = META.inside / 127;
+  const { kind } = info(id), at = (kind === "labels" ? nearest : sampler)(volumes[id], SIZE), table = surfaceTable(id);
+  const depth = (info(id).flat ? 0 : META.inside) / 127;
   for (let i = 0; i < vertices; i++) {
     const x = position[3 * i], y = position[3 * i + 1], z = position[3 * i + 2];
     const dx = depth * normal[4 * i], dy = depth * normal[4 * i + 1], dz = depth * normal[4 * i + 2];

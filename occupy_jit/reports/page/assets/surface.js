@@ -290,7 +290,8 @@ function startSurface(host, poster) {
   new ResizeObserver(resize).observe(host);
 
   view.png = () => { render(); return canvas.toDataURL("image/png"); }; // read before the browser clears it
-  if (META.cube) fillBars(gl, cubeBars, edgesOf(...META.cube, .007 * radius));
+  view.setCube = corners => { fillBars(gl, cubeBars, edgesOf(...corners, .007 * radius)); draw(); };
+  if (META.cube) view.setCube(META.cube);
   resize();
   build(true);
   view.home();

@@ -222,6 +222,7 @@ function choose(row, column, only = false) {
   const k = HEAT.columns[HEAT.at.column];
   choosePart(HEAT.rows[row]);
   if (!only) chooseColumn(k);
+  light();
   tell();
   draw();
 }

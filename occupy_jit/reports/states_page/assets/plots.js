@@ -70,4 +70,5 @@ function chooseState(state) {
   for (const row of $$("[data-state]")) row.classList.toggle("chosen", +row.dataset.state === state + 1);
   const calls = [...DATA.calls[state]], count = letter => calls.filter(call => call === letter).length;
   $("#stateinfo").textContent = `State ${state + 1}: ${count("p")} parts present, ${count("a")} absent, ${count("u")} undecided.`;
+  MAPS?.state(state);
 }

@@ -52,7 +52,25 @@ function start() {
   $("#scattersvg").addEventListener("click", () => saveSvg($("#scatter svg"), "pair_of_parts.svg"));
   addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme || ""; root.dataset.theme = "light"; repaint(); $$("details").forEach(part => { part.dataset.open = part.open; part.open = true; }); });
   addEventListener("afterprint", () => { root.dataset.before ? root.dataset.theme = root.dataset.before : delete root.dataset.theme; repaint(); $$("details").forEach(part => { part.open = part.dataset.open === "true"; }); });
-  window.occupyStates = { ready: true, time: performance.now() - begin, heat: HEAT, frame, chosen: CHOSEN, tables: name => csv(TABLES[name]()), heatSvg, graphSvg: () => saveSvg($("#graphsvg")) };
+  window.occupyStates = { ready: true, maps: null, time: performance.now() - begin, heat: HEAT, frame, chosen: CHOSEN, tables: name => csv(TABLES[name]()), heatSvg, graphSvg: () => saveSvg($("#graphsvg")) };
+}
+
+// the maps come last: everything else is there while they are unpacked
+async function openMaps() {
+  if (!$("#meta")) return;
+  try {
+    MAPS = window.occupyStates.maps = await startMaps({
+      name: part => DATA.parts[part], names: DATA.parts,
+      part: part => { if (part === undefined) return CHOSEN.part; choosePart(part); HEAT.at.row = Math.max(0, HEAT.rows.indexOf(part)); draw(); tell(); light(); },
+      state: showState,
+      present: (state, part) => DATA.calls[state][part] === "p",
+      call: (state, part) => `${DATA.parts[part]} is ${CALLS[DATA.calls[state][part]]} in this state (${withError(FOUND.states.value[state * NP + part], FOUND.states.error[state * NP + part])}).`,
+    });
+    if (MAPS && CHOSEN.state) MAPS.state(CHOSEN.state);
+  } catch (error) {
+    $("#mapsays").textContent = `The maps cannot be shown: ${error.message}`;
+  }
 }
 
 start();
+openMaps();

@@ -23,6 +23,8 @@ const FOUND = {
 };
 const CALLS = { p: "present", a: "absent", u: "undecided" };
 const CHOSEN = { part: 0, volume: 0, state: null };
+let MAPS = null; // the viewer of mean maps, once it is there
+const light = () => MAPS?.light(CHOSEN.part);
 
 function callOf(what, column, part) {
   if (what === "states") return CALLS[DATA.calls[column][part]];

@@ -1,0 +1,114 @@
+"""The mean maps of the states, reduced to what the page shows of them, as they are made one after the other."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from occupy_jit.errors import InputError
+from occupy_jit.reports import content
+from occupy_jit.reports.page.display_grid import FEWEST, Grid, reduce_to
+from occupy_jit.reports.states_page.views import MOST_STATES, StateView, Views
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.states.blocks import Blocks
+    from occupy_jit.reports.runlog import RunLog
+    from occupy_jit.runs.states.findings import Findings
+
+_MOST_VOXELS = 1_200_000
+_REACH = 6.0
+"""Å around its atoms within which a surface belongs to a part: mean maps are coarser than models."""
+
+_LEAST_REACH = 1.5  # voxels
+
+
+class ViewsOfMeans:
+    """Collects the mean maps of the states.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+        Of the volumes.
+    voxel_size : float
+        Å.
+    """
+
+    def __init__(self, shape: tuple[int, ...], voxel_size: float) -> None:
+        step = max(1.0, (math.prod(shape) / _MOST_VOXELS) ** (1 / 3))
+        self._grid = Grid(tuple(slice(0, n) for n in shape), step,
+                          tuple(min(n, max(FEWEST, math.floor(n / step))) for n in shape))
+        self._voxel_size, self._full, self._radius = voxel_size, None, 0.0
+        self._states: list[StateView] = []
+        self._ended = False
+
+    @property
+    def wants_more(self) -> bool:
+        """bool : Whether the page shows the next state as well."""
+        return not self._ended and len(self._states) < MOST_STATES
+
+    def add(self, mean: np.ndarray, log: RunLog) -> None:
+        """Add the mean map of the next state: (nz, ny, nx) float32 array, not changed.
+
+        The full scale of the first state is that of all: the means are on one grey scale. After a map without content
+        no more are taken, as states and maps are counted alike.
+        """
+        try:
+            self._add(mean)
+        except InputError as error:
+            self._ended = True
+            log.warning(f"the page shows no mean map of state {len(self._states) + 1} and later ones: {error}")
+
+    def _add(self, mean):
+        from occupy_jit.estimation.scale.estimate import estimate
+        from occupy_jit.runs.one_map import shown_level
+
+        sample = shown_level.thinned(mean)
+        result = estimate(mean.copy(), voxel_size=self._voxel_size, full_scale=self._full)
+        self._full = result.full_scale if self._full is None else self._full
+        self._radius = result.ball.radius / self._grid.step
+        density, scale, confidence = (reduce_to(self._grid, volume) for volume in
+                                      (mean, result.scale, result.confidence))
+        seen = content.visibility(confidence, self._radius)
+        clean = content.cleaned(density, seen, result.zero) - np.float32(result.zero)
+        level = shown_level.results(sample, result)["surface_level"] - result.zero
+        self._states.append(StateView(np.maximum(clean, 0), scale, float(level)))
+
+    def views(self, found: Findings) -> Views | None:
+        """What the page shows, with the places of parts or blocks; None where there are no means."""
+        if not self._states:
+            return None
+        parts = None
+        if found.blocks is not None:
+            parts = self.parts_of_blocks(found.blocks)
+        elif found.prepared is not None:
+            parts = self.parts_of_model(found.prepared)
+        return Views(tuple(self._states), parts, self._voxel_size * self._grid.step, self._radius)
+
+    def parts_of_model(self, prepared: Any) -> np.ndarray:
+        """Number of the part, from 1, of the atom next to each voxel, 0 far from all: (gz, gy, gx) int32 array.
+
+        Parameters
+        ----------
+        prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit
+        """
+        from scipy.ndimage import distance_transform_edt
+
+        voxel = (prepared.model.xyz - prepared.frame.origin)[:, ::-1] / self._voxel_size
+        index = np.rint(np.stack(self._grid.position(list(voxel.T)), axis=1)).astype(int)
+        inside = ((index >= 0) & (index < self._grid.shape)).all(1) & (prepared.part >= 0)
+        number = np.zeros(self._grid.shape, np.int32)
+        number[tuple(index[inside].T)] = prepared.part[inside] + 1
+        if not inside.any():
+            return number
+        distance, near = distance_transform_edt(number == 0, return_indices=True)
+        reach = max(_REACH / (self._voxel_size * self._grid.step), _LEAST_REACH)
+        return np.where(distance <= reach, number[tuple(near)], 0).astype(np.int32)
+
+    def parts_of_blocks(self, blocks: Blocks) -> np.ndarray:
+        """Number of the block, from 1, at each voxel, 0 in solvent: (gz, gy, gx) int32 array."""
+        coarse = blocks.label.shape
+        places = [np.rint(((np.arange(m) + 0.5) * self._grid.step - 0.5) * self._voxel_size / spacing).astype(int) % n
+                  for m, n, spacing in zip(self._grid.shape, coarse, blocks.spacing, strict=True)]
+        return (blocks.label[np.ix_(*places)] + 1).astype(np.int32)
