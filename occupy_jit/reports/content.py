@@ -76,7 +76,7 @@ def without_islands(on: np.ndarray, least: float = 0.0) -> np.ndarray:
 
 
 def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
-    """How far each voxel of a picture is to be seen: confidence in content, fading in the rim of content.
+    """How far each voxel of a picture is to be seen: all of it in content, less and less in its rim.
 
     The local scale is a maximum over a ball, so that it reaches one radius beyond what is there, and falls off in
     this rim. All is seen where there is no content at all.
@@ -93,15 +93,48 @@ def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
         From 0, not drawn, to 1.
     """
     sure = without_islands(confidence > _SURE, _size_of_noise(rim))
-    return _faded(sure, confidence, rim) if sure.any() else np.ones(confidence.shape, np.float32)
+    return _depth(sure, rim) if sure.any() else np.ones(confidence.shape, np.float32)
 
 
-def visibility_of_section(confidence: np.ndarray, index: int, rim: float, most: int = 1_000_000) -> np.ndarray:
-    """The same for one section of a volume of any size: pieces of a large one are found on every few voxels of it.
+def with_rim_filled(scale: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The scale with the rim of content at the scale of what it is the rim of.
+
+    Layer by layer from inside, a voxel takes the largest value beside it that lies further inside: no rim of a strong
+    part looks like a weak one, and weak parts stay weak.
 
     Parameters
     ----------
-    confidence : (nz, ny, nx) float32 array
+    scale : (nz, ny, nx) float32 array
+    seen : (nz, ny, nx) float32 array
+        From `visibility`.
+
+    Returns
+    -------
+    (nz, ny, nx) float32 array
+    """
+    out = scale.copy()
+    for level in np.unique(seen[(seen > 0) & (seen < 1)])[::-1]:
+        inside = np.where(seen > level, out, np.float32(0))
+        for axis in range(3):
+            along = np.moveaxis(inside, axis, 0)
+            wider = along.copy()
+            np.maximum(wider[1:], along[:-1], out=wider[1:])
+            np.maximum(wider[:-1], along[1:], out=wider[:-1])
+            inside = np.moveaxis(wider, 0, axis)
+        layer = seen == level
+        out[layer] = np.maximum(out[layer], inside[layer])
+    return out
+
+
+def section_of(scale: np.ndarray, confidence: np.ndarray, index: int, rim: float, most: int = 1_000_000
+               ) -> tuple[np.ndarray, np.ndarray]:
+    """A section of the scale with its rim filled, and how far each pixel is to be seen, with doubt.
+
+    Of volumes of any size: pieces of a large one are found on every few voxels of it.
+
+    Parameters
+    ----------
+    scale, confidence : (nz, ny, nx) float32 array
     index : int
         Which section.
     rim : float
@@ -111,25 +144,33 @@ def visibility_of_section(confidence: np.ndarray, index: int, rim: float, most: 
 
     Returns
     -------
-    (ny, nx) float32 array
+    scale, seen : (ny, nx) float32 array
     """
+    reach = 2 * max(1, math.ceil(rim)) + 1
+    first = max(0, index - reach)
+    slab = np.s_[first:index + reach + 1]
+    seen = _visibility_of_slab(confidence, slab, rim, most)
+    return with_rim_filled(scale[slab], seen)[index - first], (seen * confidence[slab])[index - first]
+
+
+def _visibility_of_slab(confidence, slab, rim, most):
+    """`visibility` of some sections."""
     step = max(1, math.ceil((confidence.size / most) ** (1 / 3)))
     if step == 1:
-        return visibility(confidence, rim)[index]
+        return visibility(confidence, rim)[slab]
     pieces = without_islands(confidence[::step, ::step, ::step] > _SURE, _size_of_noise(rim) / step ** 3)
     if not pieces.any():
-        return np.ones(confidence.shape[1:], np.float32)
+        return np.ones(confidence[slab].shape, np.float32)
     # what is as near to a piece as its next voxel that was looked at is of it
     for axis in range(3):
         grown = np.moveaxis(pieces.copy(), axis, 0)
         grown[1:] |= np.moveaxis(pieces, axis, 0)[:-1]
         grown[:-1] |= np.moveaxis(pieces, axis, 0)[1:]
         pieces = np.moveaxis(grown, 0, axis)
-    first = max(0, index - math.ceil(rim) - 1)
-    slab = confidence[first:index + math.ceil(rim) + 2]
+    part = confidence[slab]
     nearest = [np.minimum((np.arange(n) + begin + step // 2) // step, m - 1)
-               for n, begin, m in zip(slab.shape, (first, 0, 0), pieces.shape, strict=True)]
-    return _faded((slab > _SURE) & pieces[np.ix_(*nearest)], slab, rim)[index - first]
+               for n, begin, m in zip(part.shape, (slab.start, 0, 0), pieces.shape, strict=True)]
+    return _depth((part > _SURE) & pieces[np.ix_(*nearest)], rim)
 
 
 def _size_of_noise(rim):
@@ -137,14 +178,14 @@ def _size_of_noise(rim):
     return _BALLS * 4 / 3 * math.pi * rim ** 3
 
 
-def _faded(sure, confidence, rim):
-    """Confidence of what is sure, fading from inside to the edge."""
+def _depth(sure, rim):
+    """How deep in what is sure, from 0 at its edge to 1 where the rim ends."""
     steps = max(1, math.ceil(rim))
     depth, inner = np.zeros(sure.shape, np.float32), sure
     for k in range(steps):
         inner = _eroded(inner, diagonal=k % 2 == 1)
         depth += inner
-    return depth * confidence / np.float32(steps)
+    return depth / np.float32(steps)
 
 
 def _eroded(on, diagonal):

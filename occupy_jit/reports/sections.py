@@ -10,7 +10,7 @@ import numpy as np
 
 from occupy_jit.errors import missing_packages
 from occupy_jit.reports.colours import faded, ramp, scale_on_white
-from occupy_jit.reports.content import visibility_of_section
+from occupy_jit.reports.content import section_of
 from occupy_jit.reports.plot import _short, colour_map
 from occupy_jit.reports.png import data_uri
 
@@ -26,11 +26,13 @@ def _middle(volume, axis):
     return np.take(volume, volume.shape[axis] // 2, axis=axis)[::-1]
 
 
-def _seen(confidence, axis, rim):
-    """How far the central section is to be seen; all of it without a confidence."""
+def _scale_seen(scale, confidence, axis, rim):
+    """Central section of the scale, and how far it is to be seen: all of it without a confidence."""
     if confidence is None:
-        return None
-    return visibility_of_section(np.moveaxis(confidence, axis, 0), confidence.shape[axis] // 2, rim)[::-1]
+        return _middle(scale, axis), None
+    section, seen = section_of(np.moveaxis(scale, axis, 0), np.moveaxis(confidence, axis, 0), scale.shape[axis] // 2,
+                               rim)
+    return section[::-1], seen[::-1]
 
 
 def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str, confidence: np.ndarray | None = None,
@@ -66,7 +68,8 @@ def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str, confidence
     grid = figure.subplots(2, 3)
     for column, (title, axis) in enumerate(_AXES):
         grid[0, column].imshow(_middle(volume, axis), cmap="gray", vmin=low, vmax=high)
-        grid[1, column].imshow(_middle(scale, axis), cmap=colours, vmin=0, vmax=1, alpha=_seen(confidence, axis, rim))
+        section, seen = _scale_seen(scale, confidence, axis, rim)
+        grid[1, column].imshow(section, cmap=colours, vmin=0, vmax=1, alpha=seen)
         grid[0, column].set_title(title)
     figure.suptitle(_short(name, 60))
     for axes in grid.flat:
@@ -95,7 +98,8 @@ def thumbnail_html(volume: np.ndarray, scale: np.ndarray, name: str, numbers: di
     """
     low, high = np.percentile(volume, (1, 99.9))
     grey = np.clip((_middle(volume, 0) - low) / max(high - low, 1e-30), 0, 1)[..., None] * np.full(3, 255.0)
-    coloured = faded(ramp(scale_on_white(), _middle(scale, 0)), _seen(seen[0], 0, seen[1]))
+    section, share = _scale_seen(scale, seen[0], 0, seen[1])
+    coloured = faded(ramp(scale_on_white(), section), share)
     times = max(1, -(-_EDGE // grey.shape[0]))
     picture = np.concatenate([grey, coloured], axis=1).repeat(times, 0).repeat(times, 1).astype(np.uint8)
     rows = "".join(f"<tr><td>{html.escape(what)}</td><td>{html.escape(value)}</td></tr>"

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from occupy_jit.interface import estimate
+from occupy_jit.reports import colours, content
 from occupy_jit.reports.page import page, pictures
 from occupy_jit.reports.page.display_grid import Grid
 from occupy_jit.runs.one_map.shown_level import first_level, solvent_noise, thinned
@@ -226,6 +227,36 @@ def test_slices_show_the_arrays_and_move(visit, files):
     assert one.pixels(".plane[data-plane=YZ] canvas >> nth=1") != before
     one.page.keyboard.press("PageUp")
     assert one.page.evaluate("occupyReport.crosshair[2]") == place[2] + 1
+
+
+def test_slices_of_the_scale_fade_and_have_their_rim_filled(visit, noisy):
+    """Pixel by pixel as the pictures for print: the scripts fill and fade as Python does."""
+    path, *_ = noisy
+    one = visit(path).ready()
+    html = path.read_text()
+    meta = json_of(html, "meta")
+    shape = meta["grid"]["size"][::-1]
+    scale, seen, sure = (volume_of(html, name).reshape(shape) / np.float32(255)
+                         for name in ("scale", "seen", "confidence"))
+    place = meta["start"]["cross"]
+    pixels = np.array(one.page.evaluate(
+        "(() => { const c = document.querySelectorAll('.plane[data-plane=XY] canvas')[1]; "
+        "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] })()"))
+    pixels = pixels.reshape(shape[1], shape[2], 4)[::-1, :, :3]
+    page_colour = np.array([int(one.page.evaluate(
+        "getComputedStyle(document.documentElement).getPropertyValue('--slice-back').trim()")[i:i + 2], 16)
+        for i in (1, 3, 5)])
+    section = content.with_rim_filled(scale, seen)[place[2]]
+    rgb = colours.ramp(colours.scale_on_white(), section)
+    below = np.clip(section / 0.1, 0, 2)[..., None]  # what is next to nothing has the colour of the page
+    rgb = np.where(below <= 1, page_colour, rgb)
+    rgb = np.where((section > 0.1)[..., None] & (section < 0.2)[..., None],
+                   page_colour + (colours.ramp(colours.SCALE, 0.2) - page_colour) * (section[..., None] / 0.1 - 1), rgb)
+    share = (seen * sure)[place[2]][..., None]
+    wanted = page_colour + (rgb - page_colour) * share
+    # a colour is one of 256 steps, and so is a share
+    assert np.abs(pixels - wanted).max() <= 3 and (share == 0).mean() > 0.3 and (share > 0.9).mean() > 0.05
+    assert (content.with_rim_filled(scale, seen) != scale)[seen > 0].mean() > 0.05
 
 
 def test_a_click_on_the_surface_takes_the_slices_there(visit):

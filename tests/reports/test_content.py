@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from occupy_jit.interface import estimate
@@ -79,15 +80,50 @@ def test_a_section_of_a_large_volume_is_that_of_the_whole():
     z, y, x = np.indices((70, 66, 60))
     confidence = (0.9 * ((z - 33) ** 2 + (y - 30) ** 2 + 1.5 * (x - 28) ** 2 < 400)).astype(np.float32)
     confidence[30:36, 58:63, 52:58] = 1  # an island in the section
-    whole = content.visibility(confidence, 2.0)
+    whole, scale = content.visibility(confidence, 2.0), np.random.default_rng(0).random(confidence.shape, np.float32)
+    filled = content.with_rim_filled(scale, whole)
     assert whole[:, 58:63, 52:58].max() == 0 < whole.max()
     for most in (confidence.size, confidence.size // 8, confidence.size // 27):
-        assert np.array_equal(content.visibility_of_section(confidence, 33, 2.0, most), whole[33])
+        section, seen = content.section_of(scale, confidence, 33, 2.0, most)
+        # doubt fades, too: nine tenths of what lies inside are seen
+        assert np.array_equal(seen, (whole * confidence)[33]) and seen.max() == np.float32(0.9)
+        assert np.array_equal(section[seen > 0], filled[33][seen > 0])
 
 
-def test_doubt_fades_and_nothing_fades_where_nothing_is_known():
+def naive_fill(scale, seen):
+    """Voxel by voxel, the deepest first."""
+    out = scale.copy()
+    for place in sorted(zip(*np.nonzero((seen > 0) & (seen < 1)), strict=True), key=lambda p: -seen[p]):
+        around = tuple(slice(max(0, v - 1), v + 2) for v in place)
+        out[place] = max(out[place], np.where(seen[around] > seen[place], out[around], 0).max())
+    return out
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(5, 6, 7), (1, 4, 9), (8, 3, 5)]))
+@settings(max_examples=40, deadline=None)
+def test_the_rim_is_filled_as_voxel_by_voxel(seed, shape):
+    rng = np.random.default_rng(seed)
+    scale, seen = rng.random(shape, np.float32), rng.integers(0, 4, shape).astype(np.float32) / 3
+    assert np.array_equal(content.with_rim_filled(scale, seen), naive_fill(scale, seen))
+
+
+def test_the_rim_of_a_strong_part_is_not_weak_and_a_weak_part_stays_weak():
+    """Two boxes, full and a quarter, whose scale falls off within the rim."""
+    edge = np.minimum(np.arange(40), np.arange(40)[::-1]) - 8  # how deep in content along an axis
+    depth = np.minimum(np.minimum(edge[:, None, None], edge[:, None]), edge) + 1
+    own = np.where(np.arange(40) < 20, 1.0, 0.25)
+    scale = (own * np.clip(depth / 4, 0, 1)).astype(np.float32)
+    seen = content.visibility((depth > 0).astype(np.float32), 3)
+    shown = content.with_rim_filled(scale, seen)
+    drawn = seen > 0
+    # farther than the rim from the other part each has its own scale up to its edge
+    assert (shown[..., :17][drawn[..., :17]] == 1).all() and (shown[..., 23:][drawn[..., 23:]] == 0.25).all()
+    assert (scale[..., :17][drawn[..., :17]] < 0.6).any()
+
+
+def test_nothing_fades_where_nothing_is_known():
     half = np.full((20, 20, 20), 0.8, np.float32)
-    assert np.allclose(content.visibility(half, 3), 0.8)  # beyond the box the map goes on
+    assert (content.visibility(half, 3) == 1).all()  # beyond the box the map goes on
     assert (content.visibility(np.zeros((9, 9, 9), np.float32), 3) == 1).all()
 
 

@@ -164,7 +164,8 @@ class _Shown:
         spread = np.atleast_2d(np.cov((places[::_SAMPLE] if len(places) > 100 * _SAMPLE else places).T))
         axes = np.linalg.eigh(spread)[1] if len(places) > 3 and np.isfinite(spread).all() else np.eye(3)
         self.direction, self.up = axes[:, 0], axes[:, 1]
-        panels = [(self._panel(entry), self._stops(entry), self.seen[self.cross[0]] if entry["fades"] else None)
+        seen = (self.seen * small["confidence"])[self.cross[0]]
+        panels = [(self._panel(entry), self._stops(entry), seen if entry["fades"] else None)
                   for entry in self.volumes]
         self.strip = _picture(pictures.slice_strip(panels))
 
@@ -178,6 +179,8 @@ class _Shown:
 
     def _panel(self, entry):
         section = self.bytes[entry["id"]][self.cross[0]] / 255
+        if entry["kind"] == "scale":
+            section = content.with_rim_filled(self.bytes[entry["id"]] / np.float32(255), self.seen)[self.cross[0]]
         if entry["window"] is None:
             return section
         low, high = ((v - entry["low"]) / (entry["high"] - entry["low"]) for v in entry["window"])
@@ -195,6 +198,13 @@ class _Shown:
     def size(self) -> int:
         """int : Bytes of what is embedded."""
         return sum(map(len, self.packed.values())) + len(self.poster["address"]) + len(self.strip["address"])
+
+
+def _why(data, level):
+    """Why a level is as high as it is, where noise sets it; for a caption."""
+    found = data.record["results"]
+    by_noise = level > found["zero_level"] + 0.3 * found["full_scale"]
+    return ", three standard deviations above solvent, which leaves out weaker parts," if by_noise else ""
 
 
 def _levels(zero, first, level, high):
@@ -269,7 +279,8 @@ def _page(data, shown, summary, said, scaled, paths):
         verdicts=[{"code": v["code"], "sentence": v["sentence"].rstrip(".")} for v in summary["verdicts"]],
         hidden=words.hidden(words.Seen(summary["visible_from"], summary["noise_hides_parts"])),
         warnings=[paths.sentence(text) for text in record["warnings"]],
-        tiles=tables.tiles(data, scaled), poster=shown.poster, level=shown.level, volumes=shown.volumes,
+        tiles=tables.tiles(data, scaled), poster=shown.poster, level=shown.level,
+        why_level=_why(data, shown.level), volumes=shown.volumes,
         start={"map": "input", "colour": "scale"}, cube=_cube(grid, record["results"]) is not None,
         strip=shown.strip | {"names": ", ".join(v["label"].lower() for v in shown.volumes)},
         crop_note=f"The page shows the occupied part and a margin ({full} of {shape} voxels), at {shown.spacing:.2f} "

@@ -40,7 +40,8 @@ def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> list[np
         Along z, y and x, on white, without empty edges.
     """
     above = density > level
-    density = np.where(above & ~without_islands(above), np.float32(level), density)
+    # well below the level, so that rounding between voxels does not bring them back
+    density = np.where(above & ~without_islands(above), _below(density, level), density)
     zoom = min(max(round(_LONGEST / max(_extent(above))), _ZOOMS[0]), _ZOOMS[1])
     return [_trimmed(_orthographic(density, scale, level, axis, reverse, zoom)) for axis, reverse in _VIEWS]
 
@@ -124,7 +125,7 @@ def _orthographic(density, scale, level, axis, reverse, zoom):
     near = _spread(_depth(volume, level), hit)
     depth = _zoomed(near, zoom)
     # where the highest density along the line of sight crosses the level, between voxels, is the outline
-    outline = _zoomed(np.where(_grown(hit), highest, np.minimum(highest, level)), zoom) > level
+    outline = _zoomed(np.where(_grown(hit), highest, np.minimum(highest, _below(volume, level))), zoom) > level
     light = _light(depth, zoom)
     # at the depth of each voxel: between two that lie one before the other there is nothing
     first = np.rint(near).astype(np.int32)
@@ -132,6 +133,11 @@ def _orthographic(density, scale, level, axis, reverse, zoom):
     inside = np.max([colour[np.clip(first + below, 0, len(colour) - 1), y, x] for below in _BELOW_SURFACE], axis=0)
     rgb = ramp(colours.SCALE, np.kron(inside, np.ones((zoom, zoom), np.float32))) * light[..., None]
     return np.where(outline[..., None], rgb, _WHITE)[::-1]
+
+
+def _below(density, level):
+    """A density below the level by a hundredth of what there is above it."""
+    return np.float32(level - 0.01 * max(float(density.max()) - level, abs(level) * 1e-3))
 
 
 def _grown(picture):

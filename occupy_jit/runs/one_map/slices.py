@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from occupy_jit.reports import colours
-from occupy_jit.reports.content import visibility_of_section
+from occupy_jit.reports.content import section_of
 from occupy_jit.reports.page.display_grid import density_range
 from occupy_jit.reports.plot import Panel
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from occupy_jit.estimation.scale.result import Result
 
-CAPTION = ("Central XY slices. Local scale fades where confidence is low and at the edge of the content, where the "
-           "scale of every map falls off.")
+CAPTION = ("Central XY slices. Local scale fades where confidence is low. At the edge of the content, where the scale "
+           "of every map falls off, it has the colour of what lies inside, and fades.")
 
 
 def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndarray]], level: float) -> list[Panel]:
@@ -36,13 +36,15 @@ def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndar
     _, highest = density_range(volume[middle], result.confidence[middle], result.zero)
     # the same grey values for input and modified maps
     low, high = (result.zero + share * (highest - result.zero) for share in colours.GREY_WINDOW)
-    seen = visibility_of_section(result.confidence, middle, result.ball.radius)
+    rim = result.ball.radius
+    local, seen = section_of(result.scale, result.confidence, middle, rim)
     scale, confidence = colours.scale_on_white(), colours.share_on_white(colours.CONFIDENCE)
     made = [Panel("input", volume[middle], colours.GREY, low, high, mark=level),
-            Panel("local scale", result.scale[middle], scale, 0, 1, seen),
+            Panel("local scale", local, scale, 0, 1, seen),
             Panel("confidence", result.confidence[middle], confidence, 0, 1)]
     if result.flexibility is not None:
-        made += [Panel("occupancy without flexibility", result.flexibility.occupancy[middle], scale, 0, 1, seen),
+        occupancy, _ = section_of(result.flexibility.occupancy, result.confidence, middle, rim)
+        made += [Panel("occupancy without flexibility", occupancy, scale, 0, 1, seen),
                  Panel("relative B factor, Å²", result.flexibility.b_factor[middle],
                        colours.zero_on_white(colours.B_FACTOR), *colours.B_FACTOR_RANGE, seen)]
     if result.error is not None:

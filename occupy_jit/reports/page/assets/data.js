@@ -30,6 +30,31 @@ function surfaceBytes(id) {
   return out;
 }
 
+// A volume as slices show it: the rim of content at the scale of what it is the rim of. Layer by layer from inside, a
+// voxel takes the largest value beside it that lies further inside.
+const filled = {};
+function sliceBytes(id) {
+  if (info(id).kind !== "scale") return volumes[id];
+  if (filled[id]) return filled[id];
+  const out = filled[id] = volumes[id].slice(), { seen } = volumes, [nx, ny, nz] = SIZE;
+  const layers = new Map();
+  for (let p = 0; p < VOXELS; p++) if (seen[p] && seen[p] < 255) {
+    if (!layers.has(seen[p])) layers.set(seen[p], []);
+    layers.get(seen[p]).push(p);
+  }
+  for (const depth of [...layers.keys()].sort((a, b) => b - a)) for (const p of layers.get(depth)) {
+    const x = p % nx, y = (p / nx | 0) % ny, z = p / (nx * ny) | 0;
+    let best = out[p];
+    for (let dz = z ? -1 : 0; dz <= (z < nz - 1 ? 1 : 0); dz++) for (let dy = y ? -1 : 0; dy <= (y < ny - 1 ? 1 : 0); dy++)
+      for (let dx = x ? -1 : 0; dx <= (x < nx - 1 ? 1 : 0); dx++) {
+        const q = p + dx + nx * (dy + ny * dz);
+        if (seen[q] > depth && out[q] > best) best = out[q];
+      }
+    out[p] = best;
+  }
+  return out;
+}
+
 async function unpack(id) {
   const text = atob(document.getElementById("volume-" + id).textContent.trim());
   const packed = new Uint8Array(text.length);

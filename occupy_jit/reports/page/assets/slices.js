@@ -101,7 +101,7 @@ function byteColours(id) {
 }
 
 function paint({ id, plane, canvas, image }, colours, place) {
-  const volume = volumes[id], pixels = new Uint32Array(image.data.buffer), { width, height } = canvas;
+  const volume = sliceBytes(id), pixels = new Uint32Array(image.data.buffer), { width, height } = canvas;
   const right = STRIDES[plane.across], up = STRIDES[plane.up], first = place * STRIDES[plane.along];
   for (let row = 0, o = 0; row < height; row++) {
     let p = first + (height - 1 - row) * up;
@@ -111,12 +111,12 @@ function paint({ id, plane, canvas, image }, colours, place) {
 
 // The colours of a slice into those of the page, where there is no content and in its rim.
 function fade({ plane, canvas, image }, place) {
-  const { seen } = volumes, { data } = image, { width, height } = canvas, page = rgbOf(style("--slice-back"));
+  const { seen, confidence } = volumes, { data } = image, { width, height } = canvas, page = rgbOf(style("--slice-back"));
   const right = STRIDES[plane.across], up = STRIDES[plane.up], first = place * STRIDES[plane.along];
   for (let row = 0, o = 0; row < height; row++) {
     let p = first + (height - 1 - row) * up;
     for (let i = 0; i < width; i++, o += 4, p += right) {
-      const share = seen[p] / 255;
+      const share = seen[p] * confidence[p] / 65025;
       for (let j = 0; j < 3; j++) data[o + j] = page[j] + (data[o + j] - page[j]) * share;
     }
   }
