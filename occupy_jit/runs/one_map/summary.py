@@ -213,7 +213,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
          _where(told)),
         ("zero level", found["zero_level"]),
         ("noise floor", found["noise_floor"]),
-        ("surface level", found["surface_level"], f"noise of the map {found['noise_of_map']:.4g}"),
+        ("surface level", found["surface_level"], f"(noise of the map: {found['noise_of_map']:.4g})"),
         ("solvent model", f"mean {model['mean']:.4g}, sigma {model['sigma']:.4g}, up to {model['edge']:.4g}"),
         ("occupied", f"{found['occupied_volume_angstrom3']:.0f} Å^3 above scale {found['occupied_above_scale']:.2f}, "
                      f"mean {found['mean_scale_of_occupied']:.2f}"),
