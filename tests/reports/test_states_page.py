@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from occupy_jit.reports.states_page import data, graph, page, views, words
+from occupy_jit.reports.states_page import data, family, graph, page, views, words
 from tests.reports.sample import HOSTILE
 from tests.reports.states_sample import maps, record
 from tests.reports.test_browser import chromium  # noqa: F401 (a fixture)
@@ -63,7 +63,61 @@ def test_one_state_and_a_continuous_family_are_said_to_be_that():
                                                                                               range(12)]}}
     assert "neighbourhoods" in " ".join(words.sentences(family))
     html = page.render(family).decode()
-    assert "graphsvg" not in html.split("<script>")[0] and payload_of(html)["coordinate"] == list(range(12))
+    assert 'aria-label="Graph' not in html and payload_of(html)["coordinate"] == list(range(12))
+
+
+def graph_of(edges, present):
+    states = [{"state": s, "present": ["x"] * number} for s, number in present.items()]
+    return states, [{"from": a, "to": b} for a, b in edges]
+
+
+def test_no_edges_cross_where_they_need_not():
+    two_ladders = graph_of([(1, 4), (2, 3), (4, 5), (3, 6)], {1: 1, 2: 1, 3: 2, 4: 2, 6: 3, 5: 3})
+    assert graph.crossings(*two_ladders) == 0
+    skipping = graph_of([(1, 4), (2, 3), (3, 5), (4, 5), (2, 5)], {1: 1, 2: 1, 3: 2, 4: 2, 5: 3})
+    assert graph.crossings(*skipping) == 0
+    complete = graph_of([(a, b) for a in (1, 2) for b in (3, 4)], {1: 1, 2: 1, 3: 2, 4: 2})
+    assert graph.crossings(*complete) == 1
+    rng = np.random.default_rng(1)
+    for _ in range(20):  # trees of four generations, whose members are told in any order
+        name = dict(zip(range(1, 16), map(int, rng.permutation(15)), strict=True))
+        present = {name[k]: 4 - k.bit_length() for k in rng.permutation(range(1, 16)).tolist()}
+        assert graph.crossings(*graph_of([(name[k], name[k // 2]) for k in range(2, 16)], present)) == 0
+
+
+def test_labels_of_edges_lie_on_no_other_label_or_state():
+    told = record(states=4, names=("A", "B", "C", "D", "E"))
+    told["graph"] = [{"from": s, "to": t, "adds": ["a long name", "and another"], "loses": [], "undecided": []}
+                     for s, t in ((4, 3), (3, 2), (2, 1), (4, 2), (3, 1), (4, 1))]
+    svg = graph.drawing(told)
+    boxes = [(float(x) - 3.2 * len(text), float(y) - 11, float(x) + 3.2 * len(text), float(y) + 3) for x, y, text in
+             re.findall(r'<text x="([-\d.]+)" y="([-\d.]+)" text-anchor="middle" font-size="12" class="strong"><title>'
+                        r'[^<]*</title>([^<]*)</text>', svg)]
+    boxes += [(float(x) - float(r), float(y) - float(r), float(x) + float(r), float(y) + float(r)) for x, y, r in
+              re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', svg)]
+    assert len(boxes) == 6 + 4
+    for k, one in enumerate(boxes):
+        assert not any(one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+                       for other in boxes[:k])
+
+
+def test_nodes_of_the_graph_show_the_mean_maps():
+    html = page.render(record(), None, maps()).decode()
+    assert len(set(re.findall(r'<image href="(data:[^"]*)"', html))) == 3
+    assert "<image href=" not in page.render(record()).decode().split("<script>")[0]
+
+
+def test_a_continuous_family_shows_its_volumes_in_order_and_curves_of_its_parts():
+    told = record() | {"kind": "continuous", "graph": [], "continuum": {
+        "directions": 1, "coordinates": [[k / 11] for k in range(12)],
+        "curves": [{"direction": 1, "part": part, "position": [0.0, 0.5, 1.0], "occupancy": [0.0, change / 2, change],
+                    "se": [0.1, 0.1, 0.1]} for part, change in (("A", 0.3), ("C", 0.9))]}}
+    svg = family.drawing(told, views.shown(maps(), list("ABCD"))["pictures"])
+    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', svg)]
+    np.testing.assert_allclose(np.diff(places), np.diff(places)[0], atol=0.11)
+    assert re.findall(r'data-name="(\w)"', svg) == ["C", "A"]  # that which changes most comes first
+    html = page.render(told).decode()
+    assert "The family" in html and html.count('class="curve"') == 2
 
 
 def test_shares_of_volumes_are_not_called_populations():

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from occupy_jit.reports import colours
 from occupy_jit.reports.page import page as report
-from occupy_jit.reports.states_page import data, graph, views, words
+from occupy_jit.reports.states_page import data, family, graph, views, words
 
 if TYPE_CHECKING:
     from occupy_jit.reports.states_page.views import Views
@@ -47,12 +47,18 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None, maps: 
         program=report.PROGRAM, css=report.asset("report.css"), more_css=_asset("states.css"), script=script,
         script_hash=Markup(report.policy_hash(script)), strong=said[0], rest=" ".join(said[1:]), record=record,
         note=words.shares_note(record), states=[_state(row) for row in record["states"]],
-        graph=Markup(graph.drawing(record)), order=record["order"][:_RELATIONS_SHOWN],
+        graph=Markup(_drawing(record, shown)), order=record["order"][:_RELATIONS_SHOWN],
         more_order=max(0, len(record["order"]) - _RELATIONS_SHOWN), rows=_cells(record),
         methods=words.methods(record, report.PROGRAM), stops=colours.SCALE, maps=_maps(shown),
         blocks=bool(record.get("without_model")),
         payload=data.payload(record, reports or {}) | {"stops": colours.SCALE})
     return text.encode("utf-8", "backslashreplace")
+
+
+def _drawing(record, shown):
+    """The graph of states, or the family that they are neighbourhoods in."""
+    pictures = () if shown is None else shown["pictures"]
+    return family.drawing(record, pictures) if record["kind"] == "continuous" else graph.drawing(record, pictures)
 
 
 def _maps(shown):

@@ -99,7 +99,7 @@ def shown(views: Views, names: list[str]) -> dict[str, Any]:
         if sum(map(len, data.values())) < LARGEST_BYTES:
             break
         small = _coarser(small, _SMALLER)
-    return {"meta": told, "data": data, "pictures": [_picture(state) for state in small.states]}
+    return {"meta": told, "data": data, "pictures": _pictures(small.states)}
 
 
 def _cropped(views):
@@ -182,6 +182,9 @@ def plain_size(views: Views) -> list[int]:
     return [int(n) for n in views.states[0].density.shape][::-1]
 
 
-def _picture(state):
-    view = pictures.three_views(state.density, state.scale, state.level)[0]
-    return data_uri(pictures.thumbnail(view, *_THUMBNAIL) & np.uint8(0xF8) | np.uint8(0x07))
+def _pictures(states):
+    """A small picture of each state, all from the side from which the first one shows most."""
+    rows = [pictures.three_views(state.density, state.scale, state.level) for state in states]
+    side = int(np.argmax([view.shape[0] * view.shape[1] for view in rows[0]]))
+    return [data_uri(pictures.thumbnail(row[side].astype(np.uint8), *_THUMBNAIL) & np.uint8(0xF8) | np.uint8(0x07))
+            for row in rows]
