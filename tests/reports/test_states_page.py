@@ -369,6 +369,97 @@ def test_mean_maps_show_the_chosen_state_and_part_and_what_two_states_differ_in(
 
 
 @pytest.mark.browser
+def test_rows_and_columns_are_grouped_and_folded(chromium, shown):  # noqa: F811
+    told = record(names=("A", "A/HEM1", "B", "B/HEM2"))
+    tab = shown(chromium(), told)
+    tab.select_option("#grouprows", "chain")
+    tab.select_option("#groupcolumns", "state")
+    names = lambda side: tab.evaluate(f"occupyStates.heat.groups.{side}.map(group => group.name)")  # noqa: E731
+    assert names("rows") == ["A", "B"] and names("columns") == ["state 1", "state 2", "state 3"]
+    assert tab.evaluate("occupyStates.heat.columns.map(k => k % 3)") == 4 * [0] + 4 * [1] + 4 * [2]
+    # a click on the name of the second state folds it; its one column is the state
+    x, y = tab.evaluate("[occupyStates.frame.left + 5.5 * occupyStates.heat.view.sx, occupyStates.frame.top - 12]")
+    tab.locator("#heatover").click(position={"x": x, "y": y})
+    assert tab.evaluate("occupyStates.heat.columns.length") == 9
+    click_cell(tab, 0, 4)
+    part = tab.evaluate("occupyStates.heat.rows[0]")
+    value = told["occupancy"]["of_states"][1][part]
+    assert said(tab).startswith(f"{told['parts'][part]['part']} in state 2: {value:.2f} ± 0.03")
+    # f folds the group of the row: the mean by size
+    tab.locator("#heatover").press("f")
+    assert tab.evaluate("occupyStates.heat.rows.length") == 3
+    click_cell(tab, 0, 0)
+    of_volume = np.array(told["occupancy"]["of_volumes"])[tab.evaluate("occupyStates.heat.columns[0]")][:2]
+    assert said(tab).startswith("A (2) in vol_")
+    assert f": {np.array([100, 200]) @ of_volume / 300:.2f} ± {0.05 * 5 ** .5 / 3:.2f}" in said(tab)
+    tab.locator("#heatover").press("f")
+    tab.select_option("#groupcolumns", "")
+    assert tab.evaluate("[occupyStates.heat.rows.length, occupyStates.heat.columns.length]") == [4, 12]
+    tab.select_option("#grouprows", "kind")
+    assert names("rows") == ["chains", "ligands"]
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_the_heat_map_is_a_table_on_demand(chromium, shown):  # noqa: F811
+    told = record(volumes=30)
+    tab = shown(chromium(), told)
+    tab.select_option("#sortrows", "name")
+    tab.select_option("#sortcolumns", "name")
+    assert tab.locator("#matrixtable td").count() == 0
+    tab.locator("#matrix summary").click()
+    tab.wait_for_timeout(100)
+    assert tab.locator("#matrixtable td").count() == 4 * 25
+    assert tab.locator("#matrixtable thead th[scope=col]").count() == 26
+    value = told["occupancy"]["of_volumes"][1][3]
+    assert tab.locator("#matrixtable tbody tr").nth(3).locator("td").nth(1).inner_text() == (
+        f"{value:.2f} ± 0.05 absent")
+    tab.locator("#matrixnext").click()
+    assert tab.locator("#matrixsays").inner_text() == "Columns 26 to 30 of 30"
+    tab.fill("#filterrows", "B")
+    assert tab.locator("#matrixtable tbody tr").count() == 1
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_two_fingers_zoom_the_heat_map(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record(volumes=60))
+    before = tab.evaluate("occupyStates.heat.view.sx")
+    tab.evaluate("""() => {
+      const over = document.querySelector("#heatover"), box = over.getBoundingClientRect();
+      over.setPointerCapture = () => {};
+      const send = (type, id, x) => over.dispatchEvent(new PointerEvent(type, { pointerId: id, pointerType: "touch",
+        clientX: box.left + x, clientY: box.top + 90, bubbles: true }));
+      send("pointerdown", 1, 300); send("pointerdown", 2, 340);
+      for (let k = 0; k < 5; k++) { send("pointermove", 1, 300 - 8 * k); send("pointermove", 2, 340 + 8 * k); }
+      send("pointerup", 1, 268); send("pointerup", 2, 372); }""")
+    assert tab.evaluate("occupyStates.heat.view.sx") > 1.5 * before
+
+
+@pytest.mark.browser
+def test_trees_of_states_and_of_parts_are_drawn(chromium, shown):  # noqa: F811
+    tab = shown(chromium(), record())
+    trees = "[occupyStates.heat.rowTree, occupyStates.heat.columnTree].map(tree => tree && tree.length)"
+    assert tab.evaluate(trees) == [3, 11]
+    tab.select_option("#columns", "states")
+    assert tab.evaluate(trees) == [3, 2]
+    ink = tab.evaluate("(() => { const { frame } = occupyStates, c = document.querySelector('#heatmain');"
+                       "const ratio = c.width / c.clientWidth, d = c.getContext('2d').getImageData(frame.left * ratio,"
+                       "0, frame.width * ratio, (frame.top - 3) * ratio).data; let n = 0;"
+                       "for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; })()")
+    assert ink > 50
+    tab.select_option("#sortcolumns", "name")
+    assert tab.evaluate(trees) == [3, None]
+
+
+def test_states_that_differ_least_are_joined_first():
+    tree = data.joined([[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, None, 1]])
+    assert [(row["one"], row["other"]) for row in tree] == [(0, 3), (4, 1), (5, 2)]
+    assert tree[0]["height"] == 0 and tree[1]["height"] == pytest.approx((1 / 4 + 1 / 3) / 2, abs=1e-3)
+    assert data.joined([[1.0]]) == []
+
+
+@pytest.mark.browser
 def test_enter_opens_the_report_of_a_volume(chromium, shown):  # noqa: F811
     tab = shown(chromium(), record(), {"vol_0.mrc": "./report_vol_0.html"})
     tab.select_option("#sortcolumns", "name")
@@ -393,11 +484,17 @@ def test_colours_of_cells_are_those_of_the_report_and_the_undecided_are_hatched(
 @pytest.mark.browser
 def test_downloads_hold_what_is_shown(chromium, shown):  # noqa: F811
     told = record(names=("A", "B", "C", "=cmd()"))
+    told["states"][1]["particles"] = 1234.0
     tab = shown(chromium(), told)
     rows = tab.evaluate("occupyStates.tables('occupancies')").splitlines()
     assert rows[0] == "map,A,B,C,'=cmd()"
     found = np.array([[float(cell) for cell in row.split(",")[1:]] for row in rows[1:]])
     assert np.abs(found - told["occupancy"]["of_volumes"]).max() <= data.STEP / 2 + 1e-6
+    assert tab.evaluate("occupyStates.tables('states')").splitlines()[:3] == [
+        "state,volumes,particles,share,se", f"1,4,,{1 / 3!r},0.1", f"2,4,1234,{1 / 3!r},0.1"]
+    assert tab.evaluate("occupyStates.tables('volumes')").splitlines()[2] == "vol_1.mrc,2"
+    assert tab.evaluate("occupyStates.tables('graph')").splitlines() == [
+        "from,to,adds,loses,undecided", "2,1,'=cmd(),,", "3,2,C,,"]
     for button, name in (("#heatsvg", "heat_map.svg"), ("#heatpng", "heat_map.png"),
                          ("#graphsave", "graph_of_states.svg"), ("#graphpng", "graph_of_states.png"),
                          ("button[data-csv=order]", "order.csv")):

@@ -54,6 +54,40 @@ def leaves(tree: list[dict[str, Any]], number: int) -> list[int]:
     return [leaf for node, found in enumerate(below) if node not in merged for leaf in found]
 
 
+def joined(rows: list[list[float | None]]) -> list[dict[str, Any]]:
+    """A tree of rows: those that differ least are joined first (average linkage).
+
+    Parameters
+    ----------
+    rows : list of list of float or None
+        Occupancies of states; what is not known counts for nothing.
+
+    Returns
+    -------
+    list of dict
+        Merges of "one" and "other" at a "height", their mean difference, as in SciPy's linkage.
+    """
+    values, tree = np.array(rows, dtype=float), []
+    if len(values) < 2:
+        return tree
+    apart = np.abs(values[:, None] - values[None])
+    known = np.isfinite(apart)
+    distance = np.where(known, apart, 0).sum(-1) / np.maximum(known.sum(-1), 1)
+    np.fill_diagonal(distance, np.inf)
+    node, size = list(range(len(values))), [1] * len(values)
+    for number in range(len(values), 2 * len(values) - 1):
+        a, b = divmod(int(np.argmin(distance)), len(node))
+        a, b = min(a, b), max(a, b)
+        tree.append({"one": node[a], "other": node[b], "height": round(float(distance[a, b]), 4)})
+        mean = (size[a] * distance[a] + size[b] * distance[b]) / (size[a] + size[b])
+        distance[a], distance[:, a] = mean, mean
+        distance[a, a] = np.inf
+        distance = np.delete(np.delete(distance, b, 0), b, 1)
+        node[a], size[a] = number, size[a] + size[b]
+        del node[b], size[b]
+    return tree
+
+
 def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
     """What the scripts of the page need.
 
@@ -69,16 +103,20 @@ def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
     number = {name: k for k, name in enumerate(parts)}
     kinds = sorted({row["relation"] for row in record["order"]})
     found, continuum = record["occupancy"], record["continuum"]
+    states = joined(found["of_states"])
     return {
         "kind": record["kind"], "threshold": record["threshold"], "step": STEP, "unknown": UNKNOWN,
         "parts": parts, "atoms": [part["atoms"] for part in record["parts"]], "volumes": volumes,
         "state": [volume["state"] - 1 for volume in record["volumes"]],
         "reports": [reports.get(name) for name in volumes],
-        "states": [{"share": row["share"], "volumes": row["volumes"]} for row in record["states"]],
+        "states": [{name: row[name] for name in ("share", "se", "volumes", "particles")} for row in record["states"]],
+        "graph": [[edge["from"], edge["to"], *(" ".join(edge[name]) for name in ("adds", "loses", "undecided"))]
+                  for edge in record["graph"]],
         "calls": [_calls(row, parts) for row in record["states"]],
         "of_volumes": packed(found["of_volumes"]), "se_of_volumes": packed(found["se_of_volumes"]),
         "of_states": packed(found["of_states"]), "se_of_states": packed(found["se_of_states"]),
         "volume_tree": _tree(record["volume_tree"]), "part_tree": _tree(record["part_tree"]),
+        "state_tree": _tree(states), "state_leaves": leaves(states, len(record["states"])),
         "volume_leaves": leaves(record["volume_tree"], len(volumes)),
         "part_leaves": leaves(record["part_tree"], len(parts)), "relations": kinds,
         "order": [[number[row["part"]], number[row["other"]], kinds.index(row["relation"]), row["evidence"],

@@ -20,7 +20,7 @@ from occupy_jit.reports.states_page import data, family, graph, views, words
 if TYPE_CHECKING:
     from occupy_jit.reports.states_page.views import Views
 
-_SCRIPTS = ("states.js", "heat.js", "plots.js")
+_SCRIPTS = ("states.js", "heat.js", "matrix.js", "plots.js")
 _RELATIONS_SHOWN = 60
 
 

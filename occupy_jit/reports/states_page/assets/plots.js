@@ -20,7 +20,7 @@ function grid(svg, width, height) {
 
 function strip() {
   const width = Math.max(280, Math.round($("#strip").clientWidth)), height = 190, part = CHOSEN.part, found = FOUND.volumes;
-  const order = HEAT.what === "volumes" ? HEAT.columns : DATA.volume_leaves;
+  const order = HEAT.what === "volumes" ? HEAT.columns.flatMap(k => k < NV ? [k] : FOLDS.columns[k - NV].members) : DATA.volume_leaves;
   const svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Occupancy of ${DATA.parts[part]} over the volumes` });
   grid(svg, width, height);
   const bars = [], dots = { present: [], absent: [], undecided: [] };

@@ -7,7 +7,7 @@ function options(select) {
 function showState(state) {
   chooseState(state);
   if (HEAT.what === "states") HEAT.at.column = Math.max(0, HEAT.columns.indexOf(state));
-  else HEAT.at.column = Math.max(0, HEAT.columns.findIndex(v => DATA.state[v] === state));
+  else HEAT.at.column = Math.max(0, HEAT.columns.findIndex(k => stateOf(k) === state));
   draw();
   tell();
 }
@@ -28,6 +28,7 @@ function start() {
   $("#partname").value = CHOSEN.part;
   if (DATA.coordinate) $("#sortcolumns").value = "direction";
   startHeat();
+  startMatrix();
   arrange();
   strip();
   scatter();

@@ -72,7 +72,9 @@ function matrixRows(values) {
 }
 
 const TABLES = {
-  states: () => [["state", "volumes", "share"], ...DATA.states.map((row, s) => [s + 1, row.volumes, row.share])],
+  states: () => [["state", "volumes", "particles", "share", "se"], ...DATA.states.map((row, s) => [s + 1, row.volumes, row.particles, row.share, row.se])],
+  volumes: () => [["map", "state"], ...DATA.volumes.map((name, v) => [name, DATA.state[v] + 1])],
+  graph: () => [["from", "to", "adds", "loses", "undecided"], ...DATA.graph],
   occupancies: () => matrixRows(FOUND.volumes.value),
   errors: () => matrixRows(FOUND.volumes.error),
   parts: () => [["state", "part", "occupancy", "se", "call"], ...DATA.states.flatMap((_, s) => DATA.parts.map((name, p) => [s + 1, name, FOUND.states.value[s * NP + p], FOUND.states.error[s * NP + p], callOf("states", s, p)].map(v => typeof v === "number" && !Number.isInteger(v) ? (Number.isNaN(v) ? null : +v.toFixed(3)) : v)))],
