@@ -2,6 +2,7 @@
 
     python docs/figures.py                      from the example data; needs the extras model, plot and star
     python docs/figures.py parts states         only these
+    python docs/figures.py states_page          man/states.png, for README; needs playwright and Chromium, too
     python docs/figures.py --maps FOLDER        from maps and models of the EMDB and the PDB in a folder, see PUBLIC;
                                                 needs playwright and Chromium, too
     python docs/figures.py --maps FOLDER report
@@ -164,6 +165,13 @@ def states(folder):
     save(made, "states.png")
 
 
+def states_page(folder):
+    """The first screen of the page of states, for README."""
+    occupy(folder, "-i", "volumes", "--model", "model.cif", "--states", "--report", "--output-dir", "page")
+    page = os.path.join(folder, "page", "states.html")
+    screenshot(page, os.path.join(os.path.dirname(HERE), "man", "states.png"), height=1560)
+
+
 # Files in the folder of --maps: name here -> what it is. EMDB and PDB data are CC0.
 PUBLIC = {"emd_11007.map": "EMD-11007", "emd_3488.mrc": "EMD-3488, the central 100 voxels",
           "5ni1.cif": "5NI1 of the PDB"}
@@ -220,7 +228,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--maps", metavar="FOLDER", help=f"a folder with {', '.join(PUBLIC)}")
     arguments = parser.parse_args()
-    made = (equalised, haemoglobin, report) if arguments.maps else (slices, parts, classes, states)
+    made = (equalised, haemoglobin, report) if arguments.maps else (slices, parts, classes, states, states_page)
     groups = {one.__name__: one for one in made}
     with tempfile.TemporaryDirectory() as folder:
         if arguments.maps:
@@ -228,7 +236,7 @@ def main():
                 os.symlink(os.path.abspath(os.path.join(arguments.maps, name)), os.path.join(folder, name))
         else:
             make(folder)
-        for name in arguments.names or groups:
+        for name in arguments.names or [name for name in groups if name != "states_page"]:
             groups[name](folder)
 
 
