@@ -5,6 +5,7 @@ import pytest
 
 from occupy_jit.errors import InputError
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
+from occupy_jit.estimation.regions.reading import reader_of
 from occupy_jit.estimation.regions.weighted_median import FEWEST_BLOCKS
 from occupy_jit.estimation.scale.errors import relative_error_of_full_scale
 from occupy_jit.estimation.scale.estimate import measure_full_scale
@@ -46,9 +47,7 @@ def test_it_is_what_the_mask_reads_without_noise(made, masks):
     assert found.full_scale_corner is None and found.reference.blocks >= FEWEST_BLOCKS
     searched = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False)
     assert found.reference.searched == searched.full_scale
-    (row,) = occupancy_of_masks(estimate(made.map, voxel_size=made.voxel_size, with_confidence=False,
-                                         full_scale=2 * searched.full_scale), [("reference", masks[0])])
-    assert found.full_scale == pytest.approx(2 * searched.full_scale * row["occupancy"], rel=1e-5)
+    assert found.full_scale == pytest.approx(reader_of(searched).read(masks[0]).value, rel=1e-5)
 
 
 @pytest.mark.parametrize("of_halves", [False, True])

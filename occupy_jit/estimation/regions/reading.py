@@ -10,11 +10,17 @@ import numpy as np
 from occupy_jit.estimation.noise import common_noise
 from occupy_jit.estimation.regions.response import ReadMap, cut_to, measure_response
 from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
+from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.regions.weighted_median import Median
     from occupy_jit.estimation.scale.result import Result
+
+
+DEPTH_ANGSTROM, DEPTH_POWER = 2.0, 2
+"""Standard deviation of the Gaussian that tells how deep in its mask a voxel lies, and the power of that depth that the
+voxel weighs with. The rim of a mask is no content; in noise it has peaks of its own."""
 
 
 class Reader:
@@ -43,8 +49,9 @@ class Reader:
     def read(self, mask: np.ndarray) -> Median:
         """The level of the map in a region without what noise adds to it, above the zero level.
 
-        The median of the sliding maximum over the peaks in the mask, weighted with the mask. The maximum is that over
-        the ball inside of the mask, so that no neighbour is read.
+        The median of the sliding maximum over the peaks in the mask, weighted with the mask and with the square of
+        its mean nearby (Gaussian, 2 Å). The maximum is that over the ball inside of the mask, so that no neighbour
+        is read.
 
         Parameters
         ----------
@@ -82,9 +89,11 @@ class Reader:
     def _samples(self, mask):
         """Values, weights and blocks of the peaks in a mask, and the noise floor there."""
         of = self._map
-        mask, box = cut_to(mask, 0, self._edge)
+        sigma = max(DEPTH_ANGSTROM / of.voxel_size, 0.5)
+        mask, box = cut_to(mask, math.ceil(3 * sigma) + 1, self._edge)
         weight = np.clip(mask, 0, 1).astype(np.float32)
         inside = weight > 0
+        weight *= smooth(weight, sigma) ** np.float32(DEPTH_POWER)
         height = of.volume[box] - np.float32(of.zero)
         height[~inside] = min(float(height.min()), 0.0)
         peaks = scale_on_peaks(height, of.maximum(height), 0.0, 0.0, 1.0)

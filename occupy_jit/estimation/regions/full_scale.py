@@ -1,0 +1,71 @@
+"""Full scale of regions: what a fully occupied region reads.
+
+Full scale of the map is the tau-quantile of the strongest cube. A region is read by another statistic, a median over
+peaks, and the ratio of the two grows as voxels become coarse and the ball has few of them: whole chains of simulated
+proteins read 1.01 to 1.03 of full scale with voxels of 0.9 to 1.7 Å, 1.10 with 2.2 Å and 1.15 with 2.5 and 3 Å, which
+is ``0.975 + 1.6 (1 - tau)``. The same ratio in the strongest cube of the map at hand says the same, with own errors.
+Their geometric mean is better than either: chains at full occupancy of such maps then read 1 within 0.040, root mean
+square, at medium noise, and with either alone within 0.048 and 0.041 (at 1.2 Å 0.019, 0.034 and 0.049).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from occupy_jit.estimation.scale.full_scale import without_noise
+from occupy_jit.kernels import full_scale as search
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.regions.reading import Reader
+    from occupy_jit.estimation.scale.result import Result
+
+OF_STRONGEST_CUBE = 0.975
+"""What a whole chain at full occupancy reads, as a share of what the strongest cube of a map reads."""
+
+RATIO = (0.975, 1.6)
+"""Ratio of the median over peaks to the tau-quantile: value and slope in ``1 - tau``."""
+
+
+def full_scale_of_regions(result: Result, reader: Reader) -> float:
+    """What a fully occupied region of a map reads.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.scale.result.Result
+        With the low-passed map.
+    reader : occupy_jit.estimation.regions.reading.Reader
+        Of that map.
+
+    Returns
+    -------
+    float
+        Above the zero level, in units of the map. Where a reference mask set full scale, that: it was read as a
+        region.
+    """
+    if result.reference is not None:
+        return result.full_scale
+    tau = search.full_scale_tau(result.ball.voxels)
+    corner, value = _strongest_cube(result, tau)
+    inside = tuple(slice(start, start + result.tile) for start in corner)
+    mask = np.zeros(result.scale.shape, np.float32)
+    mask[inside] = 1
+    read = reader.read(mask).value
+    expected = RATIO[0] + RATIO[1] * (1 - tau)
+    if not (read > 0 and value > 0):
+        return result.full_scale * expected
+    return result.full_scale * math.sqrt(expected * OF_STRONGEST_CUBE * read / value)
+
+
+def _strongest_cube(result, tau):
+    """First voxel of the strongest cube, and full scale as it alone would set it."""
+    corner = result.full_scale_corner
+    if corner is not None and result.tau == tau:
+        return corner, result.full_scale
+    if corner is None:
+        corner = tuple(int(i) for i in search.largest_quantile(result.lowpass, result.tile, tau)[1])
+    cube = np.sort(result.lowpass[tuple(slice(start, start + result.tile) for start in corner)], axis=None)
+    quantile = float(cube[min(int(tau * cube.size), cube.size - 1)]) - result.zero
+    return corner, without_noise(quantile, cube, result.zero, result.noise)
