@@ -113,6 +113,11 @@ class Firefox:
         self.call("WebDriver:PerformActions", {"actions": [
             {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": steps}]})
 
+    def keys(self, *keys):
+        """Press and release keys one after the other, in the code of WebDriver: "a", "\\ue007" (Enter)."""
+        steps = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self.call("WebDriver:PerformActions", {"actions": [{"type": "key", "id": "keyboard", "actions": steps}]})
+
     def screenshot(self, full=False):
         """Picture of the window, or of the whole page, as PNG."""
         return base64.b64decode(self.call("WebDriver:TakeScreenshot", {"full": full, "hash": False}))

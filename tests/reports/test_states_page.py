@@ -162,7 +162,17 @@ def test_a_thousand_volumes_of_136_parts_stay_below_eight_megabytes():
     told = record(volumes=1000, names=[f"L{k}" for k in range(136)], states=12)
     told["order"] = [{"part": f"L{a}", "other": f"L{b}", "relation": "together", "evidence": 0.987654, "states": 12}
                      for a in range(136) for b in range(a)]
-    assert len(page.render(told)) < 8e6
+    assert len(page.render(told, None, noisy_maps(200, list(range(1, 137))))) < 8e6
+
+
+def noisy_maps(size, numbers):
+    """As many mean maps as a page takes, of noise, which does not compress; parts lie in layers."""
+    rng = np.random.default_rng(0)
+    one, part = rng.random((2, size // 2, size // 2, size // 2), np.float32), np.zeros((size // 2,) * 3, np.int32)
+    for k, layer in enumerate(np.array_split(part, len(numbers), axis=0)):
+        layer[:] = numbers[k]
+    return views.Views(tuple(views.StateView(np.roll(one[0], k), np.roll(one[1], k), 0.5)
+                             for k in range(views.MOST_STATES)), part, 1.0, 3.0)
 
 
 def test_packages_carry_every_template_style_and_script():
@@ -206,10 +216,7 @@ def test_more_than_255_parts_have_layers_of_their_own():
 
 
 def test_maps_of_many_states_stay_small():
-    rng = np.random.default_rng(0)
-    noise = [views.StateView(rng.random((90, 90, 90), np.float32), rng.random((90, 90, 90), np.float32), 0.5)
-             for _ in range(views.MOST_STATES)]
-    told = views.shown(views.Views(tuple(noise), None, 1.0, 3.0), ["A"])
+    told = views.shown(noisy_maps(180, [1]), ["A"])
     assert sum(map(len, told["data"].values())) < views.LARGEST_BYTES
 
 
@@ -570,23 +577,81 @@ def test_a_thousand_volumes_are_ready_in_two_seconds_and_move_without_stutter(ch
 
 @pytest.mark.browser
 def test_firefox_shows_the_same(tmp_path):
+    """The same clicks and keys as in Chromium, by the mouse and the keyboard that Firefox believes in."""
     executable = shutil.which("firefox-esr") or shutil.which("firefox")
     if executable is None or shutil.which("xvfb-run") is None:
         pytest.skip("firefox-esr or xvfb-run is not installed: the page was NOT opened in Firefox")
     from tests.reports.marionette import Firefox
 
-    (tmp_path / "states.html").write_bytes(page.render(record()))
+    told = record(names=("A", "B", "C", HOSTILE))
+    (tmp_path / "report_vol_0.html").write_text("<title>report of volume 0</title>")
+    (tmp_path / "states.html").write_bytes(page.render(told, {"vol_0.mrc": "./report_vol_0.html"}, maps()))
     browser = Firefox(executable)
+    text = lambda selector: browser.evaluate(f"document.querySelector({selector!r}).textContent")  # noqa: E731
+
+    def click(place):
+        """On a place of the page, [x, y] in the window, as an expression."""
+        x, y = browser.evaluate(place)
+        browser.pointer(("move", round(x), round(y)), ("down",), ("up",))
+
+    centred = "e.scrollIntoView({ block: 'center', behavior: 'instant' }); const b = e.getBoundingClientRect();"
+
+    def middle(selector):
+        return (f"(() => {{ const e = document.querySelector({selector!r}); {centred}"
+                "return [b.left + b.width / 2, b.top + b.height / 2]; })()")
+
+    def select(selector, value):
+        browser.evaluate(f"(() => {{ const e = document.querySelector({selector!r}); e.value = {value!r}; "
+                         "e.dispatchEvent(new Event('change')); return true; })()")
+
+    def cell(row, column):
+        return ("(() => { const { frame, heat: { view } } = occupyStates, e = document.querySelector('#heatover');"
+                f"{centred} return [b.left + frame.left + ({column} + .5 - view.x) * view.sx,"
+                f"b.top + frame.top + ({row} + .5 - view.y) * view.sy]; }})()")
+
     try:
         browser.open(tmp_path / "states.html")
-        browser.wait_for("window.occupyStates && window.occupyStates.ready")
-        assert browser.evaluate("document.querySelector('#chosen').textContent").startswith("D in vol_0.mrc, state 1")
-        browser.evaluate("document.querySelector('#heatover').dispatchEvent(new KeyboardEvent('keydown', "
-                         "{ key: 'ArrowUp' }))")
-        assert browser.evaluate("document.querySelector('#chosen').textContent").startswith("C in vol_0.mrc")
-        browser.evaluate("document.querySelector(\"tr[data-state='3']\").click()")
-        assert browser.evaluate("document.querySelector('#stateinfo').textContent").startswith("State 3:")
+        browser.wait_for("window.occupyStates && window.occupyStates.ready && occupyStates.maps")
+        select("#sortrows", "size")
+        select("#sortcolumns", "name")
+        assert browser.evaluate("occupyStates.heat.rows") == [3, 2, 1, 0]
+        click(cell(0, 1))  # the fourth part in the second volume
+        assert text("#chosen").startswith(f"{HOSTILE} in vol_1.mrc, state 2") and "absent" in text("#chosen")
+        browser.wait_for("occupyStates.maps.showing.part === 3 && occupyStates.maps.view.state.map === 'state1'")
+        assert browser.evaluate("document.querySelectorAll('img').length") == 0
+        # the name of a row chooses its part alone
+        click(cell(1, 12.3))
+        assert text("#chosen").startswith("C in vol_1.mrc")
+        browser.keys("\ue012")  # arrow left
+        assert text("#chosen").startswith("C in vol_0.mrc") and "Open its report" in text("#chosen")
+        browser.keys("+")
+        assert browser.evaluate("occupyStates.heat.view.sx > 60")
+        browser.keys("0")
+        click(middle("tr[data-state='3'] td"))
+        assert text("#stateinfo").startswith("State 3:")
+        browser.wait_for("occupyStates.maps.view.state.map === 'state2'")
+        click(middle("g.node[data-state='2'] > circle"))
+        assert text("#stateinfo").startswith("State 2:")
+        select("#mapcolour", "parts")
+        browser.wait_for("occupyStates.maps.view.state.colour === 'layer0'")
+        before = browser.evaluate("occupyStates.maps.view.camera.turn.join()")
+        browser.evaluate("document.querySelector('#mapstage canvas').focus()")
+        browser.keys("\ue014")
+        assert browser.evaluate("occupyStates.maps.view.camera.turn.join()") != before
+        # paper
+        browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert browser.evaluate("document.querySelector('#calltable').checkVisibility()")
+        browser.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert not browser.evaluate("document.querySelector('#calltable').checkVisibility()")
         assert browser.evaluate("document.querySelectorAll('#strip path').length") > 4
         assert browser.evaluate("occupyStates.heatSvg()").startswith("<svg")
+        # a phone
+        browser.call("WebDriver:SetWindowRect", {"width": 450, "height": 800})
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        browser.call("WebDriver:SetWindowRect", {"width": 1366, "height": 1000})
+        browser.evaluate("document.querySelector('#heatover').focus()")
+        browser.evaluate("Object.assign(occupyStates.heat.at, { row: 0, column: 0 })")
+        browser.keys("\ue007")  # Enter opens the report of the volume
+        browser.wait_for("document.title === 'report of volume 0'")
     finally:
         browser.close()

@@ -1,7 +1,7 @@
 // The heat map: parts in rows; volumes or states in columns; trees beside them where these give the order.
 
 const CELL = 4; // pixels of a cell in the picture that is scaled to the screen
-const LARGE = 8, MOST_LARGE = 12000; // pixels of a cell, and number of cells, that are drawn one by one
+const LARGE = 8, MOST_LARGE = 6000; // pixels of a cell, and number of cells, that are hatched one by one
 const HEAT = { what: "volumes", rows: [], columns: [], at: { row: 0, column: 0 }, view: null, picture: null, timings: [],
   groups: { rows: [], columns: [] }, folded: { rows: new Set(), columns: new Set() } };
 // Rows and columns are numbers of parts, and of volumes or states; numbers beyond these are groups that are folded.
@@ -104,15 +104,22 @@ function picture() {
   const pixels = new Uint32Array(image.data.buffer), dark = 255 << 24;
   const card = rgbOf(css("--card").length === 7 ? css("--card") : "#ffffff");
   const packed = c => (dark | Math.round(c[2]) << 16 | Math.round(c[1]) << 8 | Math.round(c[0])) >>> 0;
-  const blank = packed(card);
+  const blank = packed(card), plain = document.createElement("canvas");
+  [plain.width, plain.height] = [Math.max(1, columns.length), Math.max(1, rows.length)];
+  const brush = plain.getContext("2d"), cells = brush.createImageData(plain.width, plain.height), colours = new Uint32Array(cells.data.buffer);
+  HEAT.plain = plain; // a pixel a cell, without hatching
+  HEAT.undecided = new Uint8Array(rows.length * columns.length);
   for (let c = 0; c < columns.length; c++) for (let r = 0; r < rows.length; r++) {
     const [value, , call] = cellOf(columns[c], rows[r]), hatched = call === "undecided";
     const colour = Number.isNaN(value) ? blank : packed(colourOf(value));
+    colours[r * columns.length + c] = colour;
+    HEAT.undecided[r * columns.length + c] = hatched;
     for (let y = 0; y < CELL; y++) for (let x = 0; x < CELL; x++) {
       pixels[(r * CELL + y) * canvas.width + c * CELL + x] = hatched && (x + y) % CELL < 2 ? blank : colour;
     }
   }
   pen.putImageData(image, 0, 0);
+  brush.putImageData(cells, 0, 0);
   return HEAT.picture = canvas;
 }
 
@@ -209,14 +216,14 @@ function largeCells(pen, n, m) {
   pen.beginPath();
   pen.rect(frame.left, frame.top, n * v.sx, m * v.sy);
   pen.clip();
-  for (let c = Math.floor(v.x); c < v.x + n; c++) for (let r = Math.floor(v.y); r < v.y + m; r++) {
-    const [value, , call] = cellOf(HEAT.columns[c], HEAT.rows[r]), x = frame.left + (c - v.x) * v.sx, y = frame.top + (r - v.y) * v.sy;
-    pen.fillStyle = Number.isNaN(value) ? back : `rgb(${colourOf(value).map(Math.round).join()})`;
-    pen.fillRect(x, y, v.sx + .5, v.sy + .5);
-    if (call !== "undecided") continue;
-    pen.fillStyle = hatch;
-    pen.fillRect(x, y, v.sx, v.sy);
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(HEAT.plain, v.x, v.y, n, m, frame.left, frame.top, n * v.sx, m * v.sy);
+  pen.beginPath();
+  for (let r = Math.floor(v.y); r < v.y + m; r++) for (let c = Math.floor(v.x); c < v.x + n; c++) {
+    if (HEAT.undecided[r * HEAT.columns.length + c]) pen.rect(frame.left + (c - v.x) * v.sx, frame.top + (r - v.y) * v.sy, v.sx, v.sy);
   }
+  pen.fillStyle = hatch;
+  pen.fill();
   pen.restore();
 }
 
