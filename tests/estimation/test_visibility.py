@@ -65,6 +65,27 @@ def test_the_limit_does_not_depend_on_grey_scale():
     assert one == pytest.approx(other, rel=1e-3)
 
 
+def test_with_half_maps_it_is_the_noise_of_content_that_hides():
+    """Noise three times as strong in the middle: solvent alone, with less of it, would promise too much."""
+    made = simulated.complex_with_occupancies(6.0, seed=1, occupancies=(1.0, 1.0, 1.0, 1.0, 0.5))
+    radius = np.sqrt(sum((i - 41.5) ** 2 for i in np.indices(made.map.shape))) * made.voxel_size
+    ramp = np.where(radius < 40, 3.0, 1.0)
+    one, two = ((made.signal + np.sqrt(2) * ramp * simulated.noise_like(made, seed)).astype(np.float32)
+                for seed in (7, 8))
+    plain = estimate((one + two) / 2, voxel_size=made.voxel_size).facts.visibility
+    local = estimate((one + two) / 2, voxel_size=made.voxel_size, half_difference=(one - two) / 2).facts.visibility
+    even = [(made.signal + strength * simulated.noise_like(made, 7)).astype(np.float32) for strength in (1, 3)]
+    low, high = (estimate(volume, voxel_size=made.voxel_size).facts.visibility.limit for volume in even)
+    assert plain.limit < (low + high) / 2 < local.limit
+    assert local.limit == pytest.approx(high, abs=RIGHT_WITHIN / 2)
+    # masked alike, the halves still show what is inside
+    masked = [np.where(made.distance <= 6, half, np.float32(0)) for half in (one, two)]
+    found = estimate((masked[0] + masked[1]) / 2, voxel_size=made.voxel_size,
+                     half_difference=(masked[0] - masked[1]) / 2)
+    assert found.facts.solvent_flattened
+    assert found.facts.visibility.limit == pytest.approx(high, abs=RIGHT_WITHIN)
+
+
 @pytest.mark.slow
 @pytest.mark.test_data
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

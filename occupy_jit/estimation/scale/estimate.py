@@ -24,7 +24,7 @@ from occupy_jit.estimation.scale.inputs import (
 )
 from occupy_jit.estimation.scale.result import Facts, FullScale, Result
 from occupy_jit.estimation.scale.verdicts import verdicts
-from occupy_jit.estimation.scale.visibility import visibility
+from occupy_jit.estimation.scale.visibility import spread_in_content, visibility
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.settings import LOCAL
@@ -195,8 +195,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             confidence_share=None if confidence is None else facts.covered_share(confidence),
             bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels,
             evidence_lowpass_angstrom=evidence.lowpass_angstrom,
-            visibility=visibility(evidence.spread, steps.gate(inputs.settings),
-                                  _noise_is_known(flat, missing, halves))),
+            visibility=_visibility(inputs, noise, contrast, (scale, evidence), (flat, missing))),
         solvent_limit=levels.solvent_limit(contrast.floor_measured, contrast.spread, contrast.floor, full),
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
@@ -205,9 +204,17 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
         reference=contrast.reference)
 
 
-def _noise_is_known(flat, missing, halves):
-    """Whether the quiet voxels show the noise."""
-    return not missing and (halves is not None or not flat)
+def _visibility(inputs, noise, contrast, volumes, unlike):
+    """From which scale on a part can be seen, in the noise of content where that is known."""
+    scale, evidence = volumes
+    flat, missing = unlike
+    spread, full = evidence.spread, contrast.full
+    if contrast.is_local:
+        floor = 0.0 if flat else contrast.floor / full
+        spread = spread_in_content(spread, floor, noise.local.floor / full, scale)
+    # the quiet voxels show the noise, or half maps do
+    known = not missing and (noise.half_maps is not None or not flat)
+    return visibility(spread, steps.gate(inputs.settings), known)
 
 
 def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_size: Any = None, masks: Any = None,
