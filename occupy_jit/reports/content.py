@@ -179,13 +179,13 @@ def _size_of_noise(rim):
 
 
 def _depth(sure, rim):
-    """How deep in what is sure, from 0 at its edge to 1 where the rim ends."""
+    """How deep in what is sure, from little at its edge to 1 where the rim ends."""
     steps = max(1, math.ceil(rim))
-    depth, inner = np.zeros(sure.shape, np.float32), sure
+    depth, inner = sure.astype(np.float32), sure
     for k in range(steps):
         inner = _eroded(inner, diagonal=k % 2 == 1)
         depth += inner
-    return depth / np.float32(steps)
+    return depth / np.float32(steps + 1)
 
 
 def _eroded(on, diagonal):

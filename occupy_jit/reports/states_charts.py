@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FONT = 7.5  # points: 12.5 pixels
-_LETTER, _LINE = 7.2, 13.0  # pixels, of a letter and between two lines
+_LETTER, _LINE, _HIGH = 7.2, 12.0, 15.0  # pixels, of a letter, between two lines, and of a line with room
 _EDGE, _GAP, _ABOVE, _BELOW, _BAND = 16, 26, 56, 78, 18  # pixels
 _ROW, _VOLUME, _STATE = 17, 26, 30  # pixels of a part, and of a volume and a state across, at most
 _STATES_SHARE = 0.4  # of the room for cells, at most
@@ -227,7 +227,7 @@ def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
     radius = {row["state"]: max(min(_SMALLEST, most), most * ((row["share"] or 0) / largest) ** 0.5) for row in states}
     for row in states:
         _draw_state(axes, row, at[row["state"]], radius[row["state"]], down)
-    taken = [(x - radius[key], y - radius[key], x + radius[key], y + radius[key] + _LINE)
+    taken = [(x - radius[key], y - radius[key], x + radius[key], y + radius[key] + _HIGH)
              for key, (x, y) in at.items() if key in radius]
     labelled = [_draw_edge(axes, edge, at, radius, taken, width) for edge in edges]
     some = "" if all(labelled) else "; states_graph.csv says what every step adds"
@@ -271,7 +271,7 @@ def _draw_edge(axes, edge, at, radius, taken, width):
     half = _LETTER * len(words) / 2
     # in the middle of its passage, where it has one
     for x, y in sorted(spots, key=lambda spot: min(math.dist(spot, p) for p in passed or [spots[0]])):
-        box = (x - half, y - 5 - _LINE, x + half, y - 5)
+        box = (x - half, y - 4 - _HIGH, x + half, y - 4)
         if box[0] < 0 or box[2] > width or any(_meet(box, other) for other in taken):
             continue
         taken.append(box)
@@ -302,5 +302,5 @@ def _draw_state(axes, row, place, radius, down):
     axes.add_patch(Circle(place, radius, facecolor=_NODE, edgecolor="white", linewidth=1, zorder=3))
     axes.text(x, y, str(row["state"]), fontsize=_FONT, fontweight="bold", color="white", ha="center", va="center",
               zorder=4)
-    if down >= 2 * radius + _LINE:
+    if down >= 2 * radius + _HIGH:
         axes.text(x, y + radius + 2, percent(row["share"]), fontsize=_FONT, ha="center", va="top", zorder=4)

@@ -71,7 +71,7 @@ def test_content_fades_over_the_rim_and_no_further(rim):
     confidence[2:4, 2:4, 2:4] = 1  # an island
     seen = content.visibility(confidence, rim)
     line, steps = seen[8:28, 18, 18], int(np.ceil(rim))
-    assert np.allclose(line[:steps + 1], np.arange(steps + 1) / steps) and np.allclose(line, line[::-1])
+    assert np.allclose(line[:steps + 1], np.arange(1, steps + 2) / (steps + 1)) and np.allclose(line, line[::-1])
     assert (line[steps:-steps] == 1).all() and seen[confidence == 0].max() == seen[:5, :5, :5].max() == 0
 
 
