@@ -16,6 +16,7 @@ _COLUMN, _ROW, _MARGIN = 300, 124, 66
 _SMALLEST, _LARGEST = 18, 46
 _SWEEPS = 8
 _MOST_ORDERS = 5000  # that are all looked at
+_MOST_CHANGED = 200  # states and passages, up to which neighbours change places: it takes their third power
 _MOST_NAMES = 3
 _LONGEST_LABEL = 30
 _LETTER, _LINE = 6.4, 15  # width and height of a label, about
@@ -28,7 +29,7 @@ def layout(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[An
     Columns are numbers of parts that are present. Of all orders in the columns the one with the fewest crossings of
     edges is taken; where there are too many orders, states stand at the mean row of their neighbours (Sugiyama's
     barycentre method) or as a walk along the edges meets them, and neighbours change places as long as that takes
-    away a crossing.
+    away a crossing, unless there are too many of them.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ def layout(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[An
         columns = _best_order(columns, near, right)
     else:
         met = _as_met(columns, near)
-        tried = [_without_avoidable(order, right) for order in
-                 (_barycentres(columns, near), list(map(list, met)), _barycentres(met, near))]
+        tried = [_barycentres(columns, near), list(map(list, met)), _barycentres(met, near)]
+        if len(column_of) <= _MOST_CHANGED:
+            tried = [_without_avoidable(order, right) for order in tried]
         columns = min(tried, key=lambda order: _all_crossings(order, right))
     row = _rows(columns)
     return {key: (column_of[key], row[key]) for key in column_of}
