@@ -143,6 +143,8 @@ def test_states_of_volumes(project):
     assert set(volumes) < set(answer["inputs"])
     tables = {one["title"]: one for one in answer["shown"] if one["dobj_type"] == "table"}
     assert len(tables["States"]["table_data"]) == 2
+    page = next(one for one in answer["shown"] if one["dobj_type"] == "html")
+    assert page["title"] == "States" and os.path.basename(page["html_file"]) == "states.html"
     assert len(tables["State of every volume"]["table_data"]) == 6
     assert {os.path.basename(name) for name in answer["outputs"]} == {
         "mean_all.mrc", "mean_state1.mrc", "mean_state2.mrc"}
