@@ -154,7 +154,7 @@ def test_a_run_goes_on_from_the_pieces_that_are_fitted(folder, done, tmp_path):
 
 
 @pytest.mark.slow
-def test_states_of_an_earlier_run_are_found_without_the_maps(folder, tmp_path):
+def test_states_of_an_earlier_run_are_found_without_the_maps(folder, done, tmp_path):
     import shutil
 
     shutil.copytree(folder / "volumes", tmp_path / "volumes")
@@ -169,6 +169,19 @@ def test_states_of_an_earlier_run_are_found_without_the_maps(folder, tmp_path):
     assert all(f'"./report_vol_{k}.html"' in page for k in range(9))
     assert 'href="./states.html"' in (tmp_path / "out" / "index.html").read_text()
     assert ran.returncode == 0, ran.stderr
+    assert "no mean maps" in page
+    # with the means of the same states beside the tables the page shows them, with those of others it does not
+    for name in ("occupy_states.json", "mean_state1.mrc", "mean_state2.mrc", "mean_state3.mrc"):
+        shutil.copy(done[0] / name, tmp_path / "out")
+    for _ in range(2):  # the record keeps them, too
+        assert run("--collect", tmp_path / "out", "--states", "--report").returncode == 0
+        page = (tmp_path / "out" / "states.html").read_text()
+        assert "no mean maps" not in page and page.count('type="text/plain" id="volume-state') == 3
+    told = json.loads((tmp_path / "out" / "occupy_states.json").read_text())
+    told["volumes"][0]["state"] = 2
+    (tmp_path / "out" / "occupy_states.json").write_text(json.dumps(told))
+    assert run("--collect", tmp_path / "out", "--states", "--report").returncode == 0
+    assert "no mean maps" in (tmp_path / "out" / "states.html").read_text()
     truth = json.loads((folder / "truth.json").read_text())
     assert {row["map"]: int(row["state"]) for row in table(tmp_path / "out" / "states_volumes.csv")} == truth
 

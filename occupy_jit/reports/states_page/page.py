@@ -50,7 +50,7 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None, maps: 
         graph=Markup(_drawing(record, shown)), order=record["order"][:_RELATIONS_SHOWN],
         more_order=max(0, len(record["order"]) - _RELATIONS_SHOWN), rows=_cells(record),
         methods=words.methods(record, report.PROGRAM), stops=colours.SCALE, maps=_maps(shown),
-        blocks=bool(record.get("without_model")),
+        counted=any(row["particles"] is not None for row in record["states"]), blocks=bool(record.get("without_model")),
         payload=data.payload(record, reports or {}) | {"stops": colours.SCALE})
     return text.encode("utf-8", "backslashreplace")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from occupy_jit.runs.states.chosen_particles import query_of
 from occupy_jit.runs.states.findings import Findings
 from occupy_jit.runs.states.outputs import close, write_all
 from occupy_jit.runs.states.run import particles_of
+from occupy_jit.runs.states.states_record import RECORD
 from occupy_jit.runs.states.volumes import Volumes, names_of
 
 if TYPE_CHECKING:
@@ -59,13 +61,31 @@ def run(options: Options, listener: logging.Handler | None = None) -> int:
     result = analyse(ensemble, number, counts, _reference(options, ensemble))
     options = options if "output_dir" in options.given else replace(options, output_dir=directory)
     with Outputs() as outputs:
-        found = Findings(result, ensemble.volumes, volumes, particles, place, {})
+        found = Findings(result, ensemble.volumes, volumes, particles, place, {},
+                         kept_means=_kept_means(directory, ensemble.volumes, result))
         written = write_all(found, outputs, options, log)
     if options.report:
         write_collected_index(directory, rows)  # leads to the page of states as well now
     log.wrote(written)
     close(result, counts is not None, written, log)
     return int(bool(volumes.left_out))
+
+
+def _kept_means(directory, names, result):
+    """Mean maps that an earlier run on the same states has left there; none where its states were others."""
+    path = os.path.join(directory, RECORD)
+    if not os.path.exists(path):
+        return ()
+    try:
+        with open(path, encoding="utf-8") as file:
+            told = json.load(file)
+        before = {volume["map"]: volume["state"] for volume in told["volumes"]}
+        means = [os.path.join(directory, state["mean"]) for state in told["states"] if state["mean"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()  # of another program, or damaged: nothing of it is used
+    now = {name: int(state) + 1 for name, state in zip(names, result.partition.label, strict=True)}
+    same = before == now and len(means) == result.n_states and all(map(os.path.exists, means))
+    return tuple(means) if same else ()
 
 
 def _rows(directory):

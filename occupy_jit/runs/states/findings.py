@@ -32,6 +32,8 @@ class Findings:
         Path -> what 1 is in units of the volume, on the scale of its own fit; empty where no map was read.
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
         Where there was no model.
+    kept_means : tuple of str
+        Mean maps of the same states that an earlier run has left, in their order.
     prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit or None
         Where there was one, and its volumes were fitted in this run.
     """
@@ -44,6 +46,7 @@ class Findings:
     scales: dict
     blocks: Blocks | None = None
     prepared: PreparedFit | None = None
+    kept_means: tuple = ()
 
     @property
     def counts_particles(self) -> bool:

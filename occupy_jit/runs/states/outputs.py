@@ -51,7 +51,7 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
             with outputs.open(path, "w") as file:
                 file.write(text)
             written.append((path, what))
-    views = _views_wanted(found) if options.report and found.scales else None
+    views = _views_wanted(found, log) if options.report else None
     means = _write_means(found, outputs, options, log, views) if found.scales else []
     written += means
     if found.blocks is not None:
@@ -59,7 +59,8 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     written += write_particles(found, outputs, options, log)
     if options.json:
         path = os.path.join(folder, RECORD)
-        _write_record(found, path, [os.path.basename(name) for name, _ in means], outputs, options, log)
+        names = [name for name, _ in means] or found.kept_means
+        _write_record(found, path, [os.path.basename(name) for name in names], outputs, options, log)
         written.append((path, "record"))
     if options.report:
         path = Role.STATES_PAGE.path(Names(folder, "", ""))
@@ -78,12 +79,13 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     return written
 
 
-def _views_wanted(found):
-    """What collects the mean maps for the page."""
-    from occupy_jit.runs.states.state_views import ViewsOfMeans
+def _views_wanted(found, log):
+    """What collects the mean maps for the page, with those that are there already; None where there are none."""
+    from occupy_jit.runs.states.state_views import ViewsOfMeans, views_of_kept
 
-    header = found.volumes.header
-    return ViewsOfMeans(header.shape, header.voxel_size)
+    if found.scales:
+        return ViewsOfMeans(found.volumes.header.shape, found.volumes.header.voxel_size)
+    return views_of_kept(found.kept_means, log) if found.kept_means else None
 
 
 def _write_means(found, outputs, options, log, views=None):

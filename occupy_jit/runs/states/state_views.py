@@ -13,6 +13,8 @@ from occupy_jit.reports.page.display_grid import FEWEST, Grid, reduce_to
 from occupy_jit.reports.states_page.views import MOST_STATES, StateView, Views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from occupy_jit.estimation.states.blocks import Blocks
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.runs.states.findings import Findings
@@ -22,6 +24,21 @@ _REACH = 6.0
 """Å around its atoms within which a surface belongs to a part: mean maps are coarser than models."""
 
 _LEAST_REACH = 1.5  # voxels
+
+
+def views_of_kept(paths: Sequence[str], log: RunLog) -> ViewsOfMeans:
+    """The mean maps of the states that an earlier run has written."""
+    from occupy_jit.files.maps.reading import read_map
+
+    views = None
+    for path in paths:
+        mean = read_map(path)
+        views = views or ViewsOfMeans(mean.data.shape, mean.voxel_size)
+        if not views.wants_more:
+            break
+        views.add(mean.data, log)
+    assert views is not None
+    return views
 
 
 class ViewsOfMeans:
