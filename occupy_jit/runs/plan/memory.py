@@ -22,7 +22,7 @@ BASE_BYTES = 150_000_000
 PLOT_BYTES = 30_000_000
 """The plotting library, and pictures."""
 
-REPORT_BYTES = 80_000_000
+REPORT_BYTES = 135_000_000
 """The reduced maps of a report, its pictures, and the page, in several forms, when all else is done."""
 
 _REPORT_MAP = 15_000_000  # each modified map in it
