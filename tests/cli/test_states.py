@@ -1,7 +1,9 @@
 """--states in the whole command: what is written, what is said, what is refused."""
 
+import base64
 import csv
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -71,6 +73,13 @@ def test_the_page_says_what_the_record_says(done):
     assert told["state"] == [volume["state"] - 1 for volume in record["volumes"]]
     meta = json.loads(re.search(r'<script type="application/json" id="meta">(.*?)</script>', html, re.DOTALL)[1])
     assert meta["count"] == len(record["states"]) and meta["layers"] == 1
+    # what is shown of a part: its scale is high where it is present, low where it is absent
+    packed = dict(re.findall(r'<script type="text/plain" id="volume-(\w+)">([^<]*)</script>', html))
+    volume = {name: np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8) for name, text in packed.items()}
+    for k, state in enumerate(record["states"]):
+        for number, part in enumerate(record["parts"], 1):
+            inside = np.percentile(volume[f"scale{k}"][volume["layer0"] == number] / 255, 80)
+            assert inside > 0.6 if part["part"] in state["present"] else inside < 0.4, (k, part["part"], inside)
     assert f"{len(record['states'])} states." in html and "parts of an atomic model" in html
 
 

@@ -362,6 +362,11 @@ def test_mean_maps_show_the_chosen_state_and_part_and_what_two_states_differ_in(
                           "for (const x of b) { least = Math.min(least, x); most = Math.max(most, x); }"
                           "return [least, most]; })()")
     assert change == [0, 127]  # state 1 has more, nowhere less
+    tab.select_option("#mapstate", label="3")
+    until(tab, f"{there}.view.state.map.startsWith('union2')")
+    tab.select_option("#mapother", "all")
+    until(tab, f"{there}.view.state.map.startsWith('union2-all') && {there}.view.triangles >= {whole}")
+    assert tab.locator("#mapkey").inner_text().startswith("only in other states")
     tab.select_option("#mapcolour", "parts")
     until(tab, f"{there}.view.state.colour === 'layer0'")
     # the middle of the picture is a part, and a click there chooses it
@@ -371,7 +376,7 @@ def test_mean_maps_show_the_chosen_state_and_part_and_what_two_states_differ_in(
     until(tab, "occupyStates.chosen.part < 4")
     with tab.expect_download() as got:
         tab.locator("#mappng").click()
-    assert got.value.suggested_filename == "state_2.png"
+    assert got.value.suggested_filename == "state_3.png"
     assert tab.troubles == []
 
 
@@ -541,7 +546,8 @@ def test_a_phone_is_not_scrolled_sideways_and_a_tap_chooses(chromium, shown):  #
 
 @pytest.mark.browser
 def test_paper_is_light_and_has_the_table_unfolded(chromium, shown):  # noqa: F811
-    tab = shown(chromium(), record(), color_scheme="dark")
+    tab = shown(chromium(), record(), means=maps(), color_scheme="dark")
+    until(tab, "window.occupyStates.maps")
     assert not tab.locator("#calltable").is_visible()
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert tab.locator("#calltable").is_visible()
@@ -550,7 +556,17 @@ def test_paper_is_light_and_has_the_table_unfolded(chromium, shown):  # noqa: F8
     assert not tab.locator("#calltable").is_visible()
     assert tab.pdf().startswith(b"%PDF")
     tab.set_viewport_size({"width": 720, "height": 1000})
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     tab.emulate_media(media="print")
+    # the map is a picture on white paper
+    assert tab.locator("#mapstill").is_visible() and not tab.locator("#mapstage").is_visible()
+    assert not tab.locator("#matrix").is_visible()
+    corner = tab.evaluate("(async () => { const still = document.querySelector('#mapstill'); await still.decode();"
+                          "const c = document.createElement('canvas'); c.width = c.height = 1; const pen ="
+                          "c.getContext('2d'); pen.drawImage(still, 0, 0);"
+                          "return [...pen.getImageData(0, 0, 1, 1).data];"
+                          "})()")
+    assert corner == [255, 255, 255, 255]
     assert [button.is_visible() for button in tab.locator("#states th button").all()] == 3 * [True]
     assert not tab.locator("#fit").is_visible()
     assert tab.locator("#graphsvg").bounding_box()["width"] <= 720
@@ -618,7 +634,7 @@ def test_firefox_shows_the_same(tmp_path):
         click(cell(0, 1))  # the fourth part in the second volume
         assert text("#chosen").startswith(f"{HOSTILE} in vol_1.mrc, state 2") and "absent" in text("#chosen")
         browser.wait_for("occupyStates.maps.showing.part === 3 && occupyStates.maps.view.state.map === 'state1'")
-        assert browser.evaluate("document.querySelectorAll('img').length") == 0
+        assert browser.evaluate("document.querySelectorAll('img:not(#mapstill)').length") == 0
         # the name of a row chooses its part alone
         click(cell(1, 12.3))
         assert text("#chosen").startswith("C in vol_1.mrc")

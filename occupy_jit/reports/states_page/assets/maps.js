@@ -1,6 +1,7 @@
 // The mean maps of the states in the viewer of the report: one state, two compared, parts in colours, one part lit up.
 
-const LIT = "#e69f00", CHANGE = [[0, "#cc3920"], [.5, "#d9d9d9"], [1, "#4d6edf"]];
+// differences of scale; below a quarter they are grey, as noise makes them so large at surfaces
+const LIT = "#e69f00", CHANGE = [[0, "#cc3920"], [.375, "#d9d9d9"], [.625, "#d9d9d9"], [1, "#4d6edf"]];
 const LAYER = META.labels.per_layer;
 const showing = { state: 0, other: null, colour: "scale", part: null };
 let view = null, made = [];
@@ -35,20 +36,31 @@ function forget(ids) {
   }
 }
 
+// numbers of the states that the chosen one is compared with
+const others = other => other === "all" ? Array.from({ length: META.count }, (_, k) => k) : other === null ? [] : [other];
+
+const compared = text => text === "" ? null : text === "all" ? text : +text;
+
+// the largest of several volumes everywhere
+function largest(ids) {
+  const out = volumes[ids[0]].slice();
+  for (const id of ids.slice(1)) for (let i = 0, more = volumes[id]; i < VOXELS; i++) if (more[i] > out[i]) out[i] = more[i];
+  return out;
+}
+
 const need = (...ids) => Promise.all(ids.filter(id => !volumes[id]).map(unpack));
 
 async function show(changes) {
   Object.assign(showing, changes);
   const { state, other } = showing, before = made;
   made = [];
-  await need(`state${state}`, `scale${state}`, ...other === null ? [] : [`state${other}`, `scale${other}`]);
+  await need(`state${state}`, `scale${state}`, ...others(other).flatMap(k => [`state${k}`, `scale${k}`]));
   if (state !== showing.state || other !== showing.other) { forget(before); return; } // another was asked for meanwhile
   let map = `state${state}`;
   if (other !== null) {
     map = `union${state}-${other}-${performance.now()}`;
-    const one = volumes[`state${state}`], two = volumes[`state${other}`], union = new Uint8Array(VOXELS);
-    for (let i = 0; i < VOXELS; i++) union[i] = Math.max(one[i], two[i]);
-    make({ ...info(`state${state}`), id: map, level: Math.max(info(`state${state}`).level, info(`state${other}`).level) }, union);
+    const ids = [state, ...others(other)].map(k => `state${k}`);
+    make({ ...info(`state${state}`), id: map, level: Math.max(...ids.map(id => info(id).level)) }, largest(ids));
   }
   const colour = colouring(map);
   view.set({ map, colour, level: levelOf(map), cube: boxed() });
@@ -73,7 +85,7 @@ function colouring(map) {
   }
   if (colour === "parts") return "layer0";
   if (other === null) return `scale${state}`;
-  const one = volumes[`scale${state}`], two = volumes[`scale${other}`], bytes = new Uint8Array(VOXELS);
+  const one = volumes[`scale${state}`], two = largest(others(other).map(k => `scale${k}`)), bytes = new Uint8Array(VOXELS);
   for (let i = 0; i < VOXELS; i++) bytes[i] = 127.5 + (one[i] - two[i]) / 2;
   make({ id: `change${stamp}`, kind: "signed", flat: true, low: -1, high: 1, stops: CHANGE }, bytes);
   return `change${stamp}`;
@@ -104,9 +116,9 @@ function say() {
   const palette = META.labels.colours;
   if (colour === "lit" && part !== null) key.replaceChildren(...swatch(LIT, hooks.name(part)), ...swatch(META.labels.pale, "everything else"));
   else if (colour === "parts") key.replaceChildren(...hooks.names.slice(0, 24).flatMap((name, k) => swatch(palette[k % palette.length], name)), hooks.names.length > 24 ? " …" : "");
-  else if (other !== null) key.replaceChildren(...gradient(`only in state ${other + 1} `, ` only in state ${state + 1}`, CHANGE));
+  else if (other !== null) key.replaceChildren(...gradient(other === "all" ? "only in other states " : `only in state ${other + 1} `, ` only in state ${state + 1}`, CHANGE));
   else key.replaceChildren(...gradient("≤ 0.2 ", " 1", info("scale0").stops));
-  const compared = other === null ? "" : ` compared with state ${other + 1}: the surface is that of both`;
+  const compared = other === null ? "" : other === "all" ? " compared with all states: the surface is that of all" : ` compared with state ${other + 1}: the surface is that of both`;
   document.getElementById("mapsays").textContent = `State ${state + 1}${compared}. ${part !== null && colour === "lit" ? hooks.call(state, part) : ""}`;
 }
 
@@ -117,7 +129,7 @@ async function open() {
   view = startSurface(host, document.createElement("div"));
   if (!view) { at("mapview").hidden = true; return null; }
   at("mapstate").addEventListener("change", event => hooks.state(+event.target.value));
-  at("mapother")?.addEventListener("change", event => show({ other: event.target.value === "" ? null : +event.target.value }));
+  at("mapother")?.addEventListener("change", event => show({ other: compared(event.target.value) }));
   at("mapcolour").addEventListener("change", event => show({ colour: event.target.value, part: hooks.part() }));
   at("maplevel").addEventListener("input", event => { event.target.dataset.moved = 1; view.set({ level: levelOf(view.state.map) }); });
   at("mapreset").addEventListener("click", () => { delete at("maplevel").dataset.moved; view.set({ level: levelOf(view.state.map) }); view.home(); });

@@ -14,7 +14,7 @@ function showState(state) {
 
 function start() {
   const begin = performance.now(), root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
-  const repaint = () => { HEAT.picture = null; draw(); };
+  const repaint = () => { HEAT.picture = null; draw(); document.dispatchEvent(new Event("themechange")); };
   $("#theme").addEventListener("click", () => {
     const now = root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
     root.dataset.theme = now ? "light" : "dark";
@@ -51,8 +51,8 @@ function start() {
   $("#graphpng")?.addEventListener("click", () => savePng($("#graphsvg"), "graph_of_states.png"));
   $("#stripsvg").addEventListener("click", () => saveSvg($("#strip svg"), "part_over_volumes.svg"));
   $("#scattersvg").addEventListener("click", () => saveSvg($("#scatter svg"), "pair_of_parts.svg"));
-  addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme || ""; root.dataset.theme = "light"; repaint(); $$("details").forEach(part => { part.dataset.open = part.open; part.open = true; }); });
-  addEventListener("afterprint", () => { root.dataset.before ? root.dataset.theme = root.dataset.before : delete root.dataset.theme; repaint(); $$("details").forEach(part => { part.open = part.dataset.open === "true"; }); });
+  addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme || ""; root.dataset.theme = "light"; repaint(); if (MAPS) $("#mapstill").src = MAPS.view.png(); $$("details:not(#matrix)").forEach(part => { part.dataset.open = part.open; part.open = true; }); });
+  addEventListener("afterprint", () => { root.dataset.before ? root.dataset.theme = root.dataset.before : delete root.dataset.theme; repaint(); $$("details:not(#matrix)").forEach(part => { part.open = part.dataset.open === "true"; }); });
   window.occupyStates = { ready: true, maps: null, time: performance.now() - begin, heat: HEAT, frame, chosen: CHOSEN, tables: name => csv(TABLES[name]()), heatSvg, graphSvg: () => saveSvg($("#graphsvg")) };
 }
 
