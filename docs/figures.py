@@ -20,6 +20,7 @@ import tempfile
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,9 +29,16 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 from example_data import CLASSES, make  # noqa: E402
 
 import occupy_jit  # noqa: E402
+from occupy_jit.reports import colours as of_report  # noqa: E402
+from occupy_jit.reports.content import section_of  # noqa: E402
+from occupy_jit.reports.plot import colour_map  # noqa: E402
 
 PICTURES = os.path.join(HERE, "pictures")
 BLUE, RED, GREY = "#3a6fd8", "#cc3920", "#888888"
+RADIUS = 3.0  # voxels, of the ball at the voxels of the example data
+SCALE = colour_map(of_report.scale_on_white())
+OCCUPANCY = colour_map(of_report.SCALE)
+CONFIDENCE = colour_map(of_report.share_on_white(of_report.CONFIDENCE))
 
 
 def occupy(folder, *arguments):
@@ -69,7 +77,7 @@ def panels(volumes, name, cuts):
         axes.set_title(title, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
-        if colours != "gray":
+        if not isinstance(colours, str):
             made.colorbar(shown, ax=axes, shrink=0.75)
     save(made, name)
 
@@ -83,23 +91,26 @@ def slices(folder):
     largest = float(np.percentile(data, 99.9))
     at = int(round(data.shape[0] / 2 - 7.5 / 1.5))
     other = int(round(data.shape[0] / 2 + 7.5 / 1.5))
-    maximum = occupy_jit.kernels.sliding_maximum(low, radius=3.0)
+    maximum = occupy_jit.kernels.sliding_maximum(low, radius=RADIUS)
     top = float(np.percentile(maximum, 99.9))
     panels([("map", data, "gray", -largest / 3, largest), ("low-passed", low, "gray", -top / 3, top),
-            ("sliding maximum", maximum, "gray", 0, top), ("scale", scale, "coolwarm_r", 0, 1),
-            ("confidence", confidence, "viridis", 0, 1)], "method.png", at)
+            ("sliding maximum", maximum, "gray", 0, top), ("scale", scale, SCALE, 0, 1),
+            ("confidence", confidence, CONFIDENCE, 0, 1)], "method.png", at)
     made = figure(7.5, 5.2)
     for row, (where, names) in zip(made.subplots(2, 3), ((at, "A, B"), (other, "C, D")), strict=True):
         for axes, (title, volume, colours, lowest, highest) in zip(row, (
-                (f"map, {names}", data, "gray", -largest / 3, largest), (f"scale, {names}", scale, "coolwarm_r", 0, 1),
+                (f"map, {names}", data, "gray", -largest / 3, largest), (f"scale, {names}", scale, SCALE, 0, 1),
                 (f"equalised, {names}", after, "gray", -largest / 3, largest)), strict=True):
-            shown = axes.imshow(volume[where], cmap=colours, vmin=lowest, vmax=highest, origin="lower",
-                                interpolation="nearest")
+            section, seen = volume[where], None
+            if volume is scale:  # as slices_map.png shows it
+                section, seen = section_of(scale, confidence, where, RADIUS)
+            axes.imshow(section, alpha=seen, cmap=colours, vmin=lowest, vmax=highest, origin="lower",
+                        interpolation="nearest")
             axes.set_title(title, fontsize=10)
             axes.set_xticks([])
             axes.set_yticks([])
-            if colours != "gray":
-                made.colorbar(shown, ax=axes, shrink=0.8)
+            if volume is scale:
+                made.colorbar(ScalarMappable(cmap=SCALE), ax=axes, shrink=0.8)
     save(made, "slices.png")
 
 
@@ -150,7 +161,7 @@ def states(folder):
     names = [name for name in rows[0] if name != "map"]
     made = figure(7, 2.4)
     axes = made.subplots()
-    shown = axes.imshow([[float(row[name]) for row in rows] for name in names], cmap="coolwarm_r", vmin=0, vmax=1,
+    shown = axes.imshow([[float(row[name]) for row in rows] for name in names], cmap=OCCUPANCY, vmin=0, vmax=1,
                         aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(names)), names)
     numbers = [state[row["map"]] for row in rows]
@@ -194,16 +205,19 @@ def screenshot(page, place, selector=None, width=1280, height=1000):
 
 def equalised(folder):
     """A real map before and after."""
-    occupy(folder, "-i", "emd_11007.map", "--amplify", "--output-dir", "equalised")
+    occupy(folder, "-i", "emd_11007.map", "--amplify", "--save-all-maps", "--output-dir", "equalised")
     data, scale = read(folder, "emd_11007.map"), read(folder, "equalised", "scale_emd_11007.mrc")
-    after = read(folder, "equalised", "out_emd_11007.map")
+    after, confidence = (read(folder, "equalised", name) for name in ("out_emd_11007.map", "conf_emd_11007.mrc"))
     # the plane with most density, and of it what is not empty
     at = int(np.argmax((data > 4 * data.std()).sum(axis=(1, 2))))
     inside = np.argwhere(data[at] > 3 * data.std())
     (top, left), (bottom, right) = np.percentile(inside, (1, 99), axis=0).astype(int)
     cut = (at, slice(max(top - 8, 0), bottom + 8), slice(max(left - 8, 0), right + 8))
     largest = float(np.percentile(data[cut], 99.7))
-    panels([("EMD-11007", data, "gray", -largest / 4, largest), ("local scale", scale, "coolwarm_r", 0, 1),
+    shown = np.zeros_like(scale)
+    section, seen = section_of(scale, confidence, at, RADIUS)
+    shown[at] = np.where(seen > 0, section, 0)
+    panels([("EMD-11007", data, "gray", -largest / 4, largest), ("local scale", shown, SCALE, 0, 1),
             ("equalised", after, "gray", -largest / 4, largest)], "equalised.png", cut)
 
 

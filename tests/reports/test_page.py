@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -251,6 +252,21 @@ def test_a_file_that_would_be_too_large_is_reduced_further(monkeypatch, rendered
     smaller, _ = page.render(data)
     assert len(smaller) < len(html)
     assert json_of(smaller.decode(), "meta")["grid"]["spacing"] > 1.5
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.6])
+def test_a_level_that_a_coarser_grid_does_not_reach_is_lowered_but_not_into_noise(noise):
+    data = report_data(everything=False)
+    rng = np.random.default_rng(0)
+    volume = (data.input + noise * rng.normal(size=data.input.shape)).astype(np.float32)
+    data = replace(data, input=volume, surface_level=100.0)
+    meta = json_of(page.render(data)[0].decode(), "meta")
+    level, zero = meta["volumes"][0]["level"], data.record["results"]["zero_level"]
+    solvent, inside = volume[data.confidence < 0.05], volume[data.confidence > 0.5]
+    assert level < 100 and level >= zero + 3 * solvent.std()
+    # one voxel in 200 of the content lies inside, or as many as noise allows
+    assert (inside > level).mean() == pytest.approx(0.005, abs=0.002) or level == pytest.approx(
+        zero + 3 * float(solvent.std()))
 
 
 def test_a_map_without_content_has_a_report_all_the_same():

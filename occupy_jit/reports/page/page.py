@@ -39,6 +39,7 @@ _SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "parts.js"
 _HIGHEST_LEVEL = 0.6  # of the largest density
 _LOWERED = (2.0, 3.0)  # the first level over the lowest one: as far as up to the highest one, within this range
 _LOWEST_SHARE = 0.02  # of the largest density: no first level is lower
+_LEAST_DEVIATIONS, _SOLVENT = 3.0, 0.05  # of what has less confidence
 _LEAST_DRAWN = 0.005  # of the content, inside of the first surface
 _MODIFIED_PERCENTILE = 70
 _THUMBNAIL = (252, 160)
@@ -170,12 +171,16 @@ class _Shown:
         self.strip = _picture(pictures.slice_strip(panels))
 
     def _first_level(self, data):
-        """Density of the first surface: that of the run, or a lower one where the coarser grid left none of it."""
-        inside = data.input[data.confidence > 0.5]
+        """Density of the first surface: that of the run, or a lower one where the coarser grid left none of it.
+
+        A coarser grid has less noise, too: three standard deviations above its solvent are the least.
+        """
+        inside, solvent = data.input[data.confidence > 0.5], data.input[data.confidence < _SOLVENT]
         if not inside.size:
             return data.surface_level
         reached = float(np.quantile(inside, 1 - _LEAST_DRAWN))
-        return min(data.surface_level, reached)
+        least = self.zero + _LEAST_DEVIATIONS * (float(solvent.std()) if solvent.size else 0.0)
+        return min(data.surface_level, max(reached, least))
 
     def _panel(self, entry):
         section = self.bytes[entry["id"]][self.cross[0]] / 255
