@@ -216,3 +216,54 @@ def test_a_call_that_cannot_be_obeyed(project):
     ran = run("--o", "External/job600/", "--in_mics", "micrographs.star", cwd=project)
     assert ran.returncode == 2 and "micrographs" in ran.stderr and ran.stderr.count("\n") == 1
     assert os.listdir(project / "External/job600") == ["RELION_JOB_EXIT_FAILURE"]
+
+
+def _shells(one, two):
+    """Correlation of two maps over Fourier shells (FSC)."""
+    first, second = np.fft.fftn(one), np.fft.fftn(two)
+    f = np.fft.fftfreq(len(one)) * len(one)
+    shell = np.rint(np.sqrt(f[:, None, None] ** 2 + f[None, :, None] ** 2 + f**2)).astype(int).ravel()
+
+    def total(values):
+        return np.bincount(shell, values.ravel())[1:len(one) // 2]
+
+    return total((first * second.conj()).real) / np.sqrt(total(np.abs(first) ** 2) * total(np.abs(second) ** 2))
+
+
+def test_particles_of_a_state_make_the_map_of_that_state(project, tmp_path):
+    """RELION reads our STAR file; the map is that of the very particles, and the truth as far as those are pure."""
+    head, rows = PARTICLES.rstrip() + " \n_rlnClassNumber #11\n", []
+    for row in (project / "particles.star").read_text()[len(PARTICLES):].split("\n"):
+        if not row:
+            continue
+        composition, number = row.split("@c")[1][0] == "1", int(row.split()[-1].split("@")[0])
+        # four classes, two of each composition; one particle in 15 is in a class of the other one
+        rows.append((row, composition, 1 + number % 2 + 2 * (composition ^ (number % 15 == 0))))
+    shuffled = [rows[k] for k in np.random.default_rng(3).permutation(len(rows))]
+
+    def reconstructed(name, chosen):
+        (project / f"{name}.star").write_text(head + "".join(f"{row} {k}\n" for row, _, k in chosen))
+        relion(project, "relion_reconstruct", "--i", f"{name}.star", "--o", f"{name}.mrc", "--ctf", "--angpix",
+               VOXEL_SIZE)
+        return values(project / f"{name}.mrc")
+
+    for k in range(1, 5):
+        reconstructed(f"class{k}", [row for row in shuffled if row[2] == k])
+    (project / "all.star").write_text(head + "".join(f"{row} {k}\n" for row, _, k in shuffled))
+    ran = run("-i", *(f"class{k}.mrc" for k in range(1, 5)), "--states", "2", "--particles", "all.star",
+              "--output-dir", "states", cwd=project)
+    assert ran.returncode == 0, ran.stderr
+    table = (project / "states" / "states_volumes.csv").read_text().split()[1:]
+    of_class = {int(line[5]): int(line.split(",")[1]) for line in table}
+    assert of_class[1] == of_class[2] != of_class[3] == of_class[4]
+    for composition in (False, True):
+        state = of_class[1 + 2 * composition]
+        relion(project, "relion_reconstruct", "--i", f"states/particles_state{state}.star", "--o", "ours.mrc", "--ctf",
+               "--angpix", VOXEL_SIZE)
+        ours = values(project / "ours.mrc")
+        same = reconstructed("same", [row for row in shuffled if of_class[row[2]] == state])
+        assert np.abs(ours - same).max() < 1e-4 * np.abs(same).max()
+        pure = reconstructed("pure", [row for row in shuffled if row[1] == composition])
+        truth = values(project / f"c{int(composition)}.mrc")
+        # of both, a fifteenth of the particles differ: noise is as large, and that share of the other map is added
+        assert (_shells(ours, truth) > _shells(pure, truth) - 2 / 15).all()
