@@ -205,6 +205,22 @@ def test_what_is_certain_whatever_undecided_calls_turn_out_to_be_is_a_relation(r
     assert not decided or ours == naive
 
 
+@pytest.mark.parametrize("there", [(4, 2), (3, 3), (5, 1), (4, 4), (2, 2)])
+def test_the_chance_of_a_relation_is_that_of_presence_dealt_out(there):
+    """All ways in which the second part can be dealt out to six states, those that show a relation counted."""
+    first = [k < there[0] for k in range(6)]
+    ways, chances = list(itertools.combinations(range(6), there[1])), []
+    for way in ways:
+        calls = [("+" if a else "-") + ("+" if k in way else "-") for k, a in enumerate(first)]
+        found = relations(*table(calls))
+        chances += [(found[0].relation, found[0].chance)] if found else []
+    shown = {kind: sum(one == kind for one, _ in chances) for kind, _ in chances}
+    for kind, chance in chances:
+        assert chance == pytest.approx(sum(n for n in shown.values() if n <= shown[kind]) / len(ways))
+    for level in (0.05, 0.2, 0.5):
+        assert sum(chance <= level for _, chance in chances) / len(ways) <= level
+
+
 def test_the_graph_goes_by_what_is_added_and_leaves_out_what_follows():
     names, made = table(["+++", "++-", "+--", "+-+"])
     edges = {(e.before, e.after): (e.adds, e.loses) for e in state_graph(names, made).edges}

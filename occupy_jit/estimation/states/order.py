@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ class Relation(NamedTuple):
         Probability that the weakest of the calls it rests on is right.
     states : int
         How many states tell of it.
+    chance : float
+        Probability that two parts which have nothing to do with each other, each present in as many of these states,
+        would show it or a rarer one: where states are few it is large, and the relation is one of these states only.
     """
 
     part: str
@@ -34,6 +38,7 @@ class Relation(NamedTuple):
     relation: str
     evidence: float
     states: int
+    chance: float
 
 
 def relations(names: list[str], composition: Composition) -> list[Relation]:
@@ -67,8 +72,23 @@ def relations(names: list[str], composition: Composition) -> list[Relation]:
             first, second = (i, j) if relation[1] else (j, i)
             decided = (there | gone)[:, [i, j]].all(1)
             evidence = float(sure[:, [i, j]][decided].min())
-            found.append(Relation(names[first], names[second], relation[0], evidence, int(decided.sum())))
+            chance = _chance(there[decided, i], there[decided, j])
+            found.append(Relation(names[first], names[second], relation[0], evidence, int(decided.sum()), chance))
     return sorted(found, key=lambda relation: -relation.evidence)
+
+
+def _chance(there_part, there_other):
+    """Probability of so unlikely a relation where presence is dealt out to the states at random.
+
+    Of parts in so many states each either the rarer one is there with the other only, or the two are never together;
+    both have the probabilities of the hypergeometric distribution (Fisher 1935).
+    """
+    n = len(there_part)
+    less, more = sorted((int(there_part.sum()), int(there_other.sum())))
+    ways = comb(n, less)
+    within, apart = comb(more, less), comb(n - more, less)
+    shown = apart if not (there_part & there_other).any() else within
+    return sum(number for number in (within, apart) if number <= shown) / ways
 
 
 def _relation(there_a, gone_a, there_b, gone_b):

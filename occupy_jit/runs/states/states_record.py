@@ -57,7 +57,8 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
                       "se_of_states": _matrix(made.se), "se_noise_of_states": _matrix(made.se_noise),
                       "above_threshold": _matrix(made.above)},
         "volume_tree": _tree(partition.tree), "part_tree": _tree(result.part_tree),
-        "order": [{**r._asdict(), "evidence": _number(r.evidence)} for r in result.relations],
+        "order": [{**r._asdict(), "evidence": _number(r.evidence), "chance": _number(r.chance)}
+                  for r in result.relations],
         "graph": [{"from": e.before + 1, "to": e.after + 1, "adds": e.adds, "loses": e.loses, "undecided": e.unsure}
                   for e in result.graph.edges],
         "continuum": None if result.continuum is None else _continuum(result),

@@ -40,14 +40,15 @@ def tables_of(result: StatesResult, maps: Sequence[str], has_particles: bool) ->
     volumes = [(name, int(label[k]) + 1, _cell(result.partition.probability[k, label[k]]))
                for k, name in enumerate(maps)]
     parts = [(row["state"], row["part"], _cell(row["occupancy"]), _cell(row["se"]), row["call"]) for row in result]
-    order = [(r.part, r.other, r.relation, _cell(r.evidence), r.states) for r in result.relations]
+    order = [(r.part, r.other, r.relation, _cell(r.evidence), r.states, _cell(r.chance)) for r in result.relations]
     graph = [(e.before + 1, e.after + 1, " ".join(e.adds), " ".join(e.loses), " ".join(e.unsure))
              for e in result.graph.edges]
     tables = {
         STATES: ("table of states", csv_of_cells(("state", "volumes", "particles", "share", "se"), states)),
         OF_VOLUMES: ("state of every volume", csv_of_cells(("map", "state", "probability"), volumes)),
         OF_PARTS: ("parts in every state", csv_of_cells(("state", "part", "occupancy", "se", "call"), parts)),
-        ORDER: ("order of the parts", csv_of_cells(("part", "other", "relation", "evidence", "states"), order)),
+        ORDER: ("order of the parts", csv_of_cells(("part", "other", "relation", "evidence", "states", "chance"),
+                                                           order)),
         GRAPH: ("order of the states", csv_of_cells(("from", "to", "adds", "loses", "undecided"), graph)),
         OCCUPANCIES: ("occupancies of volumes and parts", _matrix(result.parts, maps, result.occupancy)),
         ERRORS: ("their standard errors", _matrix(result.parts, maps, result.se)),
