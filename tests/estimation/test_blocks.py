@@ -8,7 +8,7 @@ import pytest
 
 import occupy_jit
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.states.blocks import _shares, coarse_grid, soft_mask, to_coarse
+from occupy_jit.estimation.states.blocks import SPILL, _shares, coarse_grid, soft_mask, spilled, to_coarse
 from tests.command import run, write
 
 VOXEL = 4.0
@@ -62,6 +62,45 @@ def test_blocks_states_and_occupancies(number, noise):
         z = (found.occupancy[:, own] - truth) / found.se[:, own]
         assert np.sqrt((z**2).mean()) < 2  # of a standard deviation of 1, and full scales that have errors of their own
     assert {tuple(sorted(mask.shape)) for mask in masks} == {tuple(sorted(SHAPE))}
+
+
+def found_blocks(found):
+    """For every block of the truth the best Dice coefficient of the masks that were found."""
+    masks = [soft_mask(found.blocks, b, SHAPE) >= 0.5 for b in range(found.blocks.n_blocks)]
+    return [max(2 * (mask & (part >= 0.5)).sum() / (mask.sum() + (part >= 0.5).sum()) for mask in masks)
+            for part in spheres()]
+
+
+def test_a_block_that_few_of_the_volumes_have_is_found():
+    """In the mean it is a sixth of what it is where it is there, less than the noise of any voxel stands out by."""
+    rare = [(1, 1, 1, 1), (1, 1, 0, 0), (1, 0, 1, 0), (1, 1, 1, 0), (1, 0, 0, 0), (1, 0, 1, 0)]
+    made, label = volumes(48, 1.0, seed=2, compositions=rare)
+    found = occupy_jit.states(made, voxel_size=VOXEL)
+    assert found.n_states == 5
+    assert len(set(zip([rare[k] for k in label], found.state, strict=True))) == 5
+    assert min(found_blocks(found)) > 0.5
+
+
+def test_solvent_of_a_decoder_which_varies_about_the_molecule_is_no_content():
+    """Its noise is a tenth in the corners of the box, where volumes are compared with solvent.
+
+    Of the fewest volumes that hold a block, four, it adds .04, well below the .15 where masks end.
+    """
+    made, label = volumes(16, 0.08, seed=5)
+    axes = [(np.arange(n) - n / 2) / (n / 2) for n in SHAPE]
+    radius = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
+    quiet = np.where(radius < 0.9, 1.0, 0.1)
+    made = [((volume - np.median(volume)) * quiet).astype(np.float32) for volume in made]
+    found = occupy_jit.states(made, voxel_size=VOXEL)
+    assert np.isfinite(found.occupancy).all() and found.n_states == 4
+    assert (found.blocks.label >= 0).sum() < 2 * sum((part >= 0.5).sum() for part in spheres()) * VOXEL**3 / np.prod(
+        found.blocks.spacing)
+
+
+def test_blocks_less_dense_than_others_are_the_less_sure():
+    """What spills over from blocks beside it is a larger share of what is there."""
+    density = np.array([4.0, 2.0, 5.0])
+    np.testing.assert_allclose(spilled(density), SPILL * np.array([1.25, 2.5, 1.0]))
 
 
 def test_volumes_of_one_state_are_one_block():

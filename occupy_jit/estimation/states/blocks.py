@@ -30,14 +30,21 @@ _CELL = 10.0  # Å
 _MOST_CELLS = 800
 _SMALLEST = 8000.0  # Å^3
 _ROUNDS = 6
+_CELL_ROUNDS = 3
 _CONTENT, _EDGE = 0.15, 0.1
 """Of the density of a block: where it is lower there is solvent."""
+_LEAST_MEAN = 0.1
+"""Of the typical density: the mean counts as at least this where density is reckoned from mean and scatter."""
+_RARE_WITHIN, _RARE_SURE, _RARE_LIKELY, _RARE_DENSITY, _RARE_AROUND = 8.0, 5.0, 2.0, 0.25, 0.1
+"""Å; standard deviations above solvent where density that few volumes have is sure, and where it is likely beside that;
+its share of the typical density; and how much of the surroundings has to be sure."""
 _SMOOTHING = 4.0  # Å: neighbours have a say in which block a voxel belongs to
 _NEAR, _AROUND = 5.0, 15.0  # Å
 _FULL = 0.5
+_DENSER = 0.75
 _LEAST_DENSITY = 0.25  # of that of the largest block
 SPILL = 0.05
-"""What blocks beside it, and the grey scale, add to the occupancy of a block in a volume."""
+"""What blocks beside it, and the grey scale, add to the occupancy of a block in a volume, if it is as dense as they."""
 _MASK_EDGE = 3.0  # Å
 _LEAST_SUM = 0.8
 _RIDGE = 0.01
@@ -78,6 +85,12 @@ class Blocks:
         return self.occupancy.shape[1]
 
     @property
+    def spill(self) -> np.ndarray:
+        """ndarray (blocks,), float64 : `spilled` of their densities."""
+        own = (self.density[self.label == b] for b in range(self.n_blocks))
+        return spilled(np.array([np.quantile(values, _DENSER) if len(values) else 0.0 for values in own]))
+
+    @property
     def volume(self) -> np.ndarray:
         """ndarray (blocks,), float64 : Å^3 of each where its density is at least half of what it is on average."""
         inside = self.label >= 0
@@ -85,6 +98,17 @@ class Blocks:
         mean = np.bincount(label, density, self.n_blocks) / np.maximum(np.bincount(label, minlength=self.n_blocks), 1)
         dense = density > _FULL * mean[label]
         return np.bincount(label[dense], minlength=self.n_blocks) * float(np.prod(self.spacing))
+
+
+def spilled(density: np.ndarray) -> np.ndarray:
+    """What blocks beside it, and the grey scale, may add to the occupancy of each block: the more the less dense it is.
+
+    Parameters
+    ----------
+    density : ndarray (blocks,)
+        At full occupancy.
+    """
+    return SPILL * np.maximum(density.max() / np.maximum(density, 1e-6 * density.max()), 1)
 
 
 def soft_mask(blocks: Blocks, block: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -172,10 +196,11 @@ class BlockSearch:
         # of what is there in a share q of the volumes the mean is q and the mean square q, in terms of its density
         above = np.maximum(mean - quiet[0], 0)
         square = above**2 + np.maximum(spread**2 - quiet[2] ** 2, 0)
-        typical = np.quantile(above[found], 0.75)
-        blurred = self._blurred(np.where(found & (above > 0), square / np.maximum(above, 0.02 * typical), 0))
-        found = blurred > _EDGE * np.quantile(blurred[found], 0.75)
-        self.content = found & ~outside
+        # weighted with the density itself: solvent of decoded volumes may vary so much that most of what is found is it
+        typical = float((above[found] ** 2).sum() / above[found].sum())
+        blurred = self._blurred(np.where(found & (above > 0), square / np.maximum(above, _LEAST_MEAN * typical), 0))
+        found = blurred > _EDGE * float((blurred * above)[found].sum() / above[found].sum())
+        self.content = (found | self._rare(found, mean - quiet[0], spread, outside, typical)) & ~outside
         near = self._blurred(self.content.astype(float), _NEAR) > 0.02
         around = self._blurred(self.content.astype(float), _AROUND) > 0.02
         self._quiet = ~near
@@ -185,6 +210,19 @@ class BlockSearch:
         self._rows, self._noises, self._levels, self._correlations, self._powers = [], [], [], [], []
         self._cells = 1
         self._shell, self._counts = _shells(self.shape, self.spacing)
+
+    def _rare(self, found, mean, spread, outside, typical):
+        """Where few of the volumes have density: too little in single voxels, but enough over some nanometres.
+
+        What was found is taken out first, so that it does not reach farther than it goes.
+        """
+        power = mean**2 + spread**2
+        level = np.median(power[outside])
+        power, above = (self._blurred(np.where(found, 0, values), _RARE_WITHIN) for values in (power - level, mean))
+        score = (power - np.median(power[outside])) / _spread(power[outside])
+        dense = power > _RARE_DENSITY * typical * np.maximum(above, _LEAST_MEAN * typical)
+        around = self._blurred(((score > _RARE_SURE) & dense).astype(float), _RARE_WITHIN) > _RARE_AROUND
+        return around & dense & (score > _RARE_LIKELY)
 
     def add(self, coarse: np.ndarray) -> None:
         """Take in a volume on the coarse grid."""
@@ -261,10 +299,14 @@ class BlockSearch:
                 break
             edge = edge + 1
         self._cells = int(cell.max()) + 1
-        mean = values.mean(0)
-        square = np.bincount(cell, mean**2)
-        product = np.array([np.bincount(cell, row * mean) for row in values]).T
-        coefficient = product / square[:, None]
+        coefficient, density = values.mean(1)[None], values.mean(0)
+        for _ in range(_CELL_ROUNDS):
+            square = np.maximum(np.bincount(cell, density**2), 1e-300)
+            product = np.array([np.bincount(cell, row * density) for row in values]).T
+            coefficient = product / square[:, None]
+            coefficient /= np.array([_full_level(row) for row in coefficient])[:, None]
+            density = _density(values, np.maximum(coefficient, 0)[cell].T)
+        square = np.bincount(cell, density**2)
         error = np.sqrt(inflation / square)[:, None] * noise
         strong = square > 0.1 * np.median(square)
         label = merge(coefficient[strong], 1 / (error[strong] ** 2 + WITHIN**2))[0]
@@ -281,7 +323,7 @@ class BlockSearch:
             if keep.any() and not keep.all():
                 profiles = profiles[keep]
                 label = self._assign(values, weight, profiles)
-            profiles, errors = self._profiles(values, label, len(profiles), scale)
+            profiles, errors = self._profiles(values, label, profiles, scale)
             size = np.bincount(label, minlength=len(profiles))
             profiles = _without_mixtures(*_joined(profiles, errors, size, self._cells))
             if len(profiles) == before and _ > 0:
@@ -291,15 +333,19 @@ class BlockSearch:
     def _substantial(self, values, label, profiles, voxel):
         """Which blocks are large and dense enough to be more than noise at the rim of others."""
         size = np.bincount(label, minlength=len(profiles))
-        scaled = np.array([profile / _full_level(profile) for profile in profiles])
-        density = np.array([np.median(row @ values[:, label == b]) / (row @ row) if size[b] else 0.0
-                            for b, row in enumerate(scaled)])
+        density = self._densities(values, label, profiles)
         return (size * voxel > _SMALLEST) & (density > _LEAST_DENSITY * density[np.argmax(size)])
+
+    def _densities(self, values, label, profiles):
+        """Density of every block at full occupancy, in its denser part: it may have any amount of the rim of others."""
+        scaled = np.array([profile / _full_level(profile) for profile in profiles])
+        return np.array([np.quantile(row @ values[:, label == b], _DENSER) / (row @ row) if (label == b).any() else 0.0
+                         for b, row in enumerate(scaled)])
 
     def _told_by_states(self, values, noise, label, profiles, scale):
         """Blocks joined that are there in the same states: no volumes tell them apart."""
-        profiles, errors = self._profiles(values, label, len(profiles), scale)
-        errors = np.hypot(errors, SPILL)
+        profiles, errors = self._profiles(values, label, profiles, scale)
+        errors = np.hypot(errors, spilled(self._densities(values, label, profiles))[:, None])
         states = find_states(profiles.T, errors.T)
         family = compare_with_continuum(profiles.T, errors.T, states.label)
         if family is not None and family.preferred:  # what varies continuously is not told apart by states
@@ -313,17 +359,23 @@ class BlockSearch:
             label = self._assign(values, 1 / noise**2, profiles)
         pattern = np.unique(there.T, axis=0, return_inverse=True)[1].ravel()
         if pattern.max() + 1 < len(profiles):
-            profiles, _ = self._profiles(values, pattern[label], int(pattern.max()) + 1, scale)
+            joined = np.array([profiles[pattern == p].mean(0) for p in range(int(pattern.max()) + 1)])
+            profiles, _ = self._profiles(values, pattern[label], joined, scale)
             label = self._assign(values, 1 / noise**2, profiles)
         return label, profiles
 
-    def _profiles(self, values, label, n, scale):
-        """Profile of every block by regression on its own mean density, 1 where it is full, and the errors."""
-        mean = values.mean(0)
-        square = np.maximum(np.bincount(label, mean**2, n), 1e-300)[:, None]
-        profile = np.array([np.bincount(label, row * mean, n) for row in values]).T / square
+    def _profiles(self, values, label, before, scale):
+        """Profile of every block by regression on its own density, 1 where it is full, and the errors.
+
+        Its density is the mean over the volumes with the weights of its profile before: a block that is there in few
+        volumes has next to none in the plain mean.
+        """
+        n = len(before)
+        density = _density(values, np.maximum(before, 0)[label].T)
+        square = np.maximum(np.bincount(label, density**2, n), 1e-300)[:, None]
+        profile = np.array([np.bincount(label, row * density, n) for row in values]).T / square
         full = np.array([_full_level(row) for row in profile])[:, None]
-        return profile / full, self._errors(mean, label, n, scale) / square / full
+        return profile / full, self._errors(density, label, n, scale) / square / full
 
     def _assign(self, values, weight, profiles):
         """The block that has the most density at each voxel, and around it, in a fit of all profiles."""
@@ -355,8 +407,9 @@ class BlockSearch:
         for b in range(n):
             own = label == b
             amplitude[own] = (weight * profiles[b]) @ values[:, own] / (weight * profiles[b] ** 2).sum()
-        blurred = self._smoothed(np.maximum(amplitude, 0))
-        inside = blurred > _CONTENT * np.quantile(blurred, 0.75)
+        blurred = np.maximum(self._smoothed(np.maximum(amplitude, 0)), 0)
+        typical = np.bincount(label, blurred**2, n) / np.maximum(np.bincount(label, blurred, n), 1e-300)
+        inside = blurred > _CONTENT * typical[label]
         square = np.bincount(label[inside], amplitude[inside] ** 2, n)
         occupancy = np.array([np.bincount(label[inside], row[inside] * amplitude[inside], n) for row in values])
         occupancy = occupancy / square
@@ -370,6 +423,11 @@ class BlockSearch:
         density[self.content] = amplitude * full[label] * inside
         return Blocks(grid, density, self.spacing, (occupancy / full)[:, order], (errors / full)[:, order], np.eye(n),
                       scale, np.array(self._levels))
+
+
+def _density(values, weight):
+    """Density of voxels where the weight (volumes, voxels) is 1, by least squares."""
+    return np.einsum("kv,kv->v", weight, values) / np.maximum(np.einsum("kv,kv->v", weight, weight), 1e-300)
 
 
 def _shells(shape, spacing):

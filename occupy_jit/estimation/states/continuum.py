@@ -19,7 +19,7 @@ from occupy_jit.estimation.states.groups import WITHIN, group_means
 _FREEDOM = 10.0
 _MOST_DIRECTIONS = 12
 _FEWEST_VOLUMES = 8
-_SURE = 10.0  # of the logarithm of the odds
+_SURE = 3.0  # of the logarithm of the odds: 20 to 1
 _POINTS = 9
 _VARIMAX_TURNS = 200
 _LEAST_LOADING = 0.1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.states.blocks import DETAIL, SPILL, BlockSearch, coarse_grid, to_coarse
+from occupy_jit.estimation.states.blocks import DETAIL, BlockSearch, coarse_grid, to_coarse
 from occupy_jit.estimation.states.ensemble import Ensemble
 from occupy_jit.estimation.states.mean_volume import level_of
 
@@ -133,5 +133,5 @@ def ensemble_of(volumes: Sequence[str], blocks: Blocks) -> Ensemble:
     """
     n = blocks.n_blocks
     return Ensemble(list(volumes), block_names(n), blocks.volume * _ATOMS, blocks.occupancy,
-                    np.hypot(blocks.noise, SPILL),
+                    np.hypot(blocks.noise, blocks.spill),
                     blocks.correlation, np.full(n, SE_OF_BLOCKS))
