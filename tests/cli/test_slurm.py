@@ -122,6 +122,32 @@ def test_dask_workers_that_are_jobs(slurm, maps):
     assert ran.returncode == 1 and "SLURM refuses the jobs" in ran.stderr and "Traceback" not in ran.stderr, ran
 
 
+@pytest.mark.slow
+def test_states_by_dask_workers_that_are_jobs(slurm, tmp_path):
+    """The same bits as without them."""
+    for package in ("dask_jobqueue", "gemmi", "scipy"):
+        pytest.importorskip(package)
+    from tests.cli.test_model import written
+    from tests.cli.test_states import STATES
+    from tests.estimation.test_model_occupancy import VOXEL, density, structure
+
+    atoms = structure()
+    for number in range(10):  # two pieces of work
+        write(tmp_path / f"v{number}.mrc", density(atoms, STATES[number % 3], noise=0.3, seed=number), VOXEL)
+    written(atoms, tmp_path / "model.cif")
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "jobqueue.yaml").write_text(
+        "jobqueue:\n  slurm:\n    cores: 1\n    memory: 1GB\n    walltime: '00:10:00'\n"
+        f"    log-directory: {tmp_path / 'dask'}\n")
+    env = {**slurm.environment, "DASK_CONFIG": str(tmp_path / "dask"), **_environment()}
+    words = ("-i", *(f"v{number}.mrc" for number in range(10)), "--model", "model.cif", "--states")
+    ran = run(*words, "--output-dir", "jobs", "--cluster", "slurm", "--cluster-jobs", "2", cwd=tmp_path, env=env)
+    assert ran.returncode == 0 and "submitted 2 jobs" in ran.stdout and "Traceback" not in ran.stderr, ran
+    assert run(*words, "--output-dir", "one", cwd=tmp_path).returncode == 0
+    for name in ("states.csv", "states_parts.csv", "occupancies.csv", "errors.csv", "mean_all.mrc"):
+        assert (tmp_path / "jobs" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
 def test_outside_of_an_array(maps):
     clean = {name: "" for name in environment() if name.startswith("SLURM_ARRAY")}
     ran = run("-i", "@maps.txt", "--array", cwd=maps, env=clean)

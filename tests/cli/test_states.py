@@ -3,6 +3,10 @@
 import base64
 import csv
 import json
+import os
+import signal
+import subprocess
+import time
 import zlib
 
 import numpy as np
@@ -13,7 +17,7 @@ pytest.importorskip("gemmi")
 
 import occupy_jit  # noqa: E402
 from tests.cli.test_model import written  # noqa: E402
-from tests.command import run, write  # noqa: E402
+from tests.command import SECONDS, command, environment, run, write  # noqa: E402
 from tests.estimation.test_model_occupancy import VOXEL, density, structure  # noqa: E402
 
 STATES = [{"A": 1.0, "B": 1.0, "C": 1.0, "D": 1.0}, {"A": 1.0, "B": 1.0, "C": 0.0, "D": 1.0},
@@ -134,6 +138,46 @@ def test_several_workers_give_the_same_bits(folder, done, tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_of_a_cluster_give_the_same_bits(folder, done, tmp_path):
+    pytest.importorskip("distributed", reason="dask is not installed")
+    from tests.runs.test_dask_workers import Cluster
+
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.worker()
+        cluster.worker()
+        cluster.wait_for(2)
+        # names relative to a directory that the workers do not have as their own
+        ran = run("-i", "volumes", "--model", "model.cif", "--states", "--cluster", cluster.file, "--output-dir",
+                  tmp_path / "out", cwd=folder)
+    finally:
+        cluster.close()
+    assert ran.returncode == 0, ran.stderr
+    for name in ("states.csv", "states_parts.csv", "occupancies.csv", "errors.csv", "mean_all.mrc", "mean_state1.mrc"):
+        assert (tmp_path / "out" / name).read_bytes() == (done[0] / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on(folder, done, tmp_path):
+    """Killed at once, as for lack of memory; what was fitted is not fitted again, and the tables are the same."""
+    words = ("-i", str(folder / "volumes"), "--model", str(folder / "model.cif"), "--states", "--output-dir",
+             str(tmp_path), "--jobs", "2")
+    child = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+                             start_new_session=True)
+    deadline = time.monotonic() + SECONDS
+    while not list(tmp_path.glob("states_fit_*.npz")) and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    # a run that is quicker than the look at it is done, and nothing of it is kept
+    kept = len(list(tmp_path.glob("states_fit_*.npz")))
+    ran = run(*words, "--resume")
+    assert ran.returncode == 0 and f"{kept} of 2 pieces are fitted already" in ran.stdout, ran
+    for name in ("states.csv", "states_parts.csv", "occupancies.csv", "errors.csv", "mean_state1.mrc"):
+        assert (tmp_path / name).read_bytes() == (done[0] / name).read_bytes(), name
+    assert not list(tmp_path.glob("states_fit_*"))
+
+
 def test_a_run_goes_on_from_the_pieces_that_are_fitted(folder, done, tmp_path):
     from occupy_jit.cli.parser import parse
     from occupy_jit.runs.states import run as states
