@@ -33,15 +33,15 @@ def table_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rounded([{name: row[name] for name in ("class", *COLUMNS) if name in row} for row in rows])
 
 
-def table_csv(rows: Sequence[dict[str, Any]], of_class: bool = False) -> str:
-    """Text of ligands_<name>.csv: one line per ligand, and per class where there are several maps.
+def table_csv(rows: Sequence[dict[str, Any]], of: str | None = None) -> str:
+    """Text of ligands_<name>.csv: one line per ligand, and per class or state where there are several maps.
 
     Parameters
     ----------
     rows : sequence of dict
         Of `table_rows`; may be empty.
-    of_class : bool
-        Whether they say of which class they are.
+    of : {"class", "state"}, optional
+        Where they say of which they are.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def table_csv(rows: Sequence[dict[str, Any]], of_class: bool = False) -> str:
     """
     # what is true or false is 1 or 0 here
     return csv_text(({name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
-                     for row in rows), ["class"] * of_class + list(COLUMNS))
+                     for row in rows), ([] if of is None else [of]) + list(COLUMNS))
 
 
 def attributes(rows: Sequence[dict[str, Any]], residues: Sequence[Sequence[tuple[Any, ...]]]) -> str:

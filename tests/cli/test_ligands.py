@@ -144,3 +144,29 @@ def test_classes_tell_how_many_sites_are_filled_and_whether_together(tmp_path):
     assert filled["variance_of_independent_sites"] == pytest.approx(1, abs=0.05)
     assert filled["observed"] == [0.5, 0, 0, 0, 0.5] and filled["binomial"][2] == pytest.approx(6 / 16, abs=0.02)
     assert "particles fill their sites together" in done.stdout
+
+
+def test_ligands_of_states_are_read_from_the_means_of_their_volumes(tmp_path):
+    """Two states that differ in two ligands: the table says so, on the scale of the states."""
+    model = with_ligands(0)
+    truth = [{"A/LIG900": 1.0, "B/LIG901": 1.0, "C/LIG902": 0.0, "D/LIG903": 1.0},
+             {"A/LIG900": 1.0, "B/LIG901": 0.0, "C/LIG902": 1.0, "D/LIG903": 1.0}]
+    for k in range(8):
+        write(tmp_path / f"v{k}.mrc", ligand_map(model, truth[k % 2], noise=0.4, seed=k) * np.float32(1 + k), VOXEL)
+    save(model, tmp_path / "model.cif")
+    done = run("-i", *(tmp_path / f"v{k}.mrc" for k in range(8)), "--model", tmp_path / "model.cif", "--states", "2",
+               "--report", "--output-dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    state = {row["map"]: row["state"] for row in rows_of(tmp_path / "out" / "states_volumes.csv")}
+    assert len({state[f"v{k}.mrc"] for k in (0, 2, 4, 6)}) == len({state[f"v{k}.mrc"] for k in (1, 3, 5, 7)}) == 1
+    rows = rows_of(tmp_path / "out" / "states_ligands.csv")
+    assert list(rows[0])[:5] == ["state", *COLUMNS[:4]] and len(rows) == 8
+    for row in rows:
+        true = truth[0 if row["state"] == state["v0.mrc"] else 1][row["part"]]
+        # an interval of 95 %, here taken twice as wide: eight are looked at
+        width = float(row["high"]) - float(row["low"])
+        assert float(row["low"]) - width / 2 <= true <= float(row["high"]) + width / 2, row
+        assert row["call"] == "present" if true else not row["call"].startswith("present"), row
+    record = json.loads((tmp_path / "out" / "occupy_states.json").read_text())
+    assert [(row["state"], row["part"]) for row in record["ligands"]] == [(int(r["state"]), r["part"]) for r in rows]
+    assert record["report"] == "states.html"

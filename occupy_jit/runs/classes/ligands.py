@@ -80,7 +80,7 @@ def write(group: Group, rows: Any, outputs: Outputs) -> None:
     from occupy_jit.reports.ligand_files import table_csv
 
     with outputs.open(path, "w") as file:
-        file.write(table_csv(rows, of_class=True))
+        file.write(table_csv(rows, of="class"))
 
 
 def record_of(group: Group, rows: Any) -> dict[Any, Any]:

@@ -48,7 +48,7 @@ def write(plan: Plan, fitted: PartsResult, level: float, outputs: Outputs, log: 
     with log.timed("write"):
         with outputs.open(path, "w") as file:
             file.write(reports.table_csv([{"class": plan.label, **row} for row in rows] if of_class else rows,
-                                         of_class))
+                                         "class" if of_class else None))
         with outputs.open(plan.path_of(Role.LIGANDS_ATTRIBUTES), "w") as file:
             file.write(reports.attributes(rows, residues))
     path = plan.path_of(Role.LIGANDS_SCRIPT)

@@ -12,9 +12,10 @@ from occupy_jit.runs.closing import to_open
 from occupy_jit.runs.plan.inputs import stem_of
 from occupy_jit.runs.plan.names import Names
 from occupy_jit.runs.plan.output_kinds import Output, Role
-from occupy_jit.runs.states import mean_map, tables
+from occupy_jit.runs.states import mean_map, state_ligands, tables
 from occupy_jit.runs.states.blocks_of_maps import rows_of, write_masks
 from occupy_jit.runs.states.chosen_particles import write_particles
+from occupy_jit.runs.states.state_ligands import ligands_wanted
 from occupy_jit.runs.states.states_record import RECORD, record_of
 
 if TYPE_CHECKING:
@@ -52,15 +53,23 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
                 file.write(text)
             written.append((path, what))
     views = _views_wanted(found, log) if options.report else None
-    means = _write_means(found, outputs, options, log, views) if found.scales else []
+    ligands = ligands_wanted(found, options)
+    means = _write_means(found, outputs, options, log, views, ligands) if found.scales else []
     written += means
+    if ligands is not None:
+        path = os.path.join(folder, state_ligands.NAME)
+        with outputs.open(path, "w") as file:
+            file.write(ligands.text())
+        written.append((path, "ligands in every state"))
     if found.blocks is not None:
         written += write_masks(found.blocks, found.volumes, outputs, options)
     written += write_particles(found, outputs, options, log)
     if options.json:
         path = os.path.join(folder, RECORD)
         names = [name for name, _ in means] or found.kept_means
-        _write_record(found, path, [os.path.basename(name) for name in names], outputs, options, log)
+        more = {} if ligands is None else {"ligands": ligands.rows}
+        more["report"] = os.path.basename(Role.STATES_PAGE.path(Names(folder, "", ""))) if options.report else None
+        _write_record(found, path, [os.path.basename(name) for name in names], more, outputs, options, log)
         written.append((path, "record"))
     if options.report:
         path = Role.STATES_PAGE.path(Names(folder, "", ""))
@@ -88,8 +97,8 @@ def _views_wanted(found, log):
     return views_of_kept(found.kept_means, log) if found.kept_means else None
 
 
-def _write_means(found, outputs, options, log, views=None):
-    """The mean map of every state; `views` collects what the page shows of them."""
+def _write_means(found, outputs, options, log, views=None, ligands=None):
+    """The mean map of every state; `views` collects what the page shows of them, `ligands` looks for those."""
     import numpy as np
 
     from occupy_jit.files.maps.writing import write_map
@@ -109,16 +118,19 @@ def _write_means(found, outputs, options, log, views=None):
             written.append((path, f"mean map of state {s + 1}"))
             if views is not None and views.wants_more:
                 views.add(mean, log)
+            if ligands is not None:
+                log.step(f"ligands of state {s + 1} of {result.n_states}")
+                ligands.add(mean, s, log)
     log.step()
     return written
 
 
-def _write_record(found, path, means, outputs, options, log):
+def _write_record(found, path, means, more, outputs, options, log):
     from occupy_jit.reports.record import write_record
     from occupy_jit.runs.one_map import summary
     from occupy_jit.settings import Settings
 
-    told = _told(found, means)
+    told = _told(found, means) | more
     if found.blocks is not None:
         told["blocks"] = rows_of(found.blocks)
     record = summary.framed(Settings(), options, (), {"model": options.model}, told, log.verdicts, log.warnings)
