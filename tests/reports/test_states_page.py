@@ -472,6 +472,27 @@ def test_states_that_differ_least_are_joined_first():
 
 
 @pytest.mark.browser
+def test_without_webgl_everything_but_the_maps_is_there(chromium, shown):  # noqa: F811
+    tab = shown(chromium("--disable-3d-apis"), record(), means=maps())
+    until(tab, "document.querySelector('#mapview').hidden")
+    assert "WebGL" in tab.locator("#mapsays").inner_text()
+    tab.locator("g.node[data-state='2']").click()
+    assert tab.locator("#stateinfo").inner_text().startswith("State 2:")
+    assert tab.troubles == []
+
+
+@pytest.mark.browser
+def test_the_chance_of_a_relation_is_told_where_it_is_known(chromium, shown):  # noqa: F811
+    told = record()
+    told["order"][0]["chance"] = 0.25
+    tab = shown(chromium(), told)
+    assert "by chance 0.25" in tab.locator("#pairsays").inner_text()
+    assert tab.locator("#order tbody td").last.inner_text() == "0.25"
+    assert tab.evaluate("occupyStates.tables('order')").splitlines()[1].endswith(",3,0.25")
+    assert "by chance" not in page.render(record()).decode().split("<script>")[0]
+
+
+@pytest.mark.browser
 def test_enter_opens_the_report_of_a_volume(chromium, shown):  # noqa: F811
     tab = shown(chromium(), record(), {"vol_0.mrc": "./report_vol_0.html"})
     tab.select_option("#sortcolumns", "name")

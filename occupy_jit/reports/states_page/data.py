@@ -120,7 +120,7 @@ def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
         "volume_leaves": leaves(record["volume_tree"], len(volumes)),
         "part_leaves": leaves(record["part_tree"], len(parts)), "relations": kinds,
         "order": [[number[row["part"]], number[row["other"]], kinds.index(row["relation"]), row["evidence"],
-                   row["states"]] for row in record["order"]],
+                   row["states"], row.get("chance")] for row in record["order"]],
         "coordinate": None if record["kind"] != "continuous" else [row[0] for row in continuum["coordinates"]],
     }
 

@@ -78,7 +78,7 @@ const TABLES = {
   occupancies: () => matrixRows(FOUND.volumes.value),
   errors: () => matrixRows(FOUND.volumes.error),
   parts: () => [["state", "part", "occupancy", "se", "call"], ...DATA.states.flatMap((_, s) => DATA.parts.map((name, p) => [s + 1, name, FOUND.states.value[s * NP + p], FOUND.states.error[s * NP + p], callOf("states", s, p)].map(v => typeof v === "number" && !Number.isInteger(v) ? (Number.isNaN(v) ? null : +v.toFixed(3)) : v)))],
-  order: () => [["part", "other", "relation", "evidence", "states"], ...DATA.order.map(([a, b, r, e, n]) => [DATA.parts[a], DATA.parts[b], DATA.relations[r], e, n])],
+  order: () => [["part", "other", "relation", "evidence", "states", "chance"], ...DATA.order.map(([a, b, r, e, n, c]) => [DATA.parts[a], DATA.parts[b], DATA.relations[r], e, n, c])],
 };
 
 // a drawing with the colours that it has on the page, as a file of its own
