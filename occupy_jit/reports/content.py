@@ -99,8 +99,9 @@ def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
 def with_rim_filled(scale: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """The scale with the rim of content at the scale of what it is the rim of.
 
-    Layer by layer from inside, a voxel takes the largest value beside it that lies further inside: no rim of a strong
-    part looks like a weak one, and weak parts stay weak.
+    Layer by layer from inside, a voxel takes the largest value beside it that lies further inside, or where there is
+    none that of a voxel of its layer that has taken one: no rim of a strong part looks like a weak one, and weak parts
+    stay weak.
 
     Parameters
     ----------
@@ -114,16 +115,25 @@ def with_rim_filled(scale: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """
     out = scale.copy()
     for level in np.unique(seen[(seen > 0) & (seen < 1)])[::-1]:
-        inside = np.where(seen > level, out, np.float32(0))
-        for axis in range(3):
-            along = np.moveaxis(inside, axis, 0)
-            wider = along.copy()
-            np.maximum(wider[1:], along[:-1], out=wider[1:])
-            np.maximum(wider[:-1], along[1:], out=wider[:-1])
-            inside = np.moveaxis(wider, 0, axis)
+        inside = _widened(np.where(seen > level, out, np.float32(0)))
         layer = seen == level
         out[layer] = np.maximum(out[layer], inside[layer])
+        alone = layer & (inside == 0)
+        if alone.any():
+            beside = _widened(np.where(layer & ~alone, out, np.float32(0)))
+            out[alone] = np.maximum(out[alone], beside[alone])
     return out
+
+
+def _widened(values):
+    """The largest value among a voxel and the 26 around it."""
+    for axis in range(3):
+        along = np.moveaxis(values, axis, 0)
+        wider = along.copy()
+        np.maximum(wider[1:], along[:-1], out=wider[1:])
+        np.maximum(wider[:-1], along[1:], out=wider[:-1])
+        values = np.moveaxis(wider, 0, axis)
+    return values
 
 
 def section_of(scale: np.ndarray, confidence: np.ndarray, index: int, rim: float, most: int = 1_000_000

@@ -93,9 +93,17 @@ def test_a_section_of_a_large_volume_is_that_of_the_whole():
 def naive_fill(scale, seen):
     """Voxel by voxel, the deepest first."""
     out = scale.copy()
-    for place in sorted(zip(*np.nonzero((seen > 0) & (seen < 1)), strict=True), key=lambda p: -seen[p]):
-        around = tuple(slice(max(0, v - 1), v + 2) for v in place)
-        out[place] = max(out[place], np.where(seen[around] > seen[place], out[around], 0).max())
+    for level in sorted({value for value in seen.flat if 0 < value < 1}, reverse=True):
+        taken, alone = np.zeros(seen.shape, bool), []
+        for place in zip(*np.nonzero(seen == level), strict=True):
+            around = tuple(slice(max(0, v - 1), v + 2) for v in place)
+            best = np.where(seen[around] > level, out[around], 0).max()
+            out[place] = max(out[place], best)
+            taken[place] = best > 0
+            alone += [] if best > 0 else [place]
+        for place in alone:
+            around = tuple(slice(max(0, v - 1), v + 2) for v in place)
+            out[place] = max(out[place], np.where(taken[around], out[around], 0).max())
     return out
 
 

@@ -31,7 +31,8 @@ function surfaceBytes(id) {
 }
 
 // A volume as slices show it: the rim of content at the scale of what it is the rim of. Layer by layer from inside, a
-// voxel takes the largest value beside it that lies further inside.
+// voxel takes the largest value beside it that lies further inside, or where there is none that of a voxel of its layer
+// that has taken one.
 const filled = {};
 function sliceBytes(id) {
   if (info(id).kind !== "scale") return volumes[id];
@@ -42,15 +43,24 @@ function sliceBytes(id) {
     if (!layers.has(seen[p])) layers.set(seen[p], []);
     layers.get(seen[p]).push(p);
   }
-  for (const depth of [...layers.keys()].sort((a, b) => b - a)) for (const p of layers.get(depth)) {
+  const largestBeside = (p, counts) => {
     const x = p % nx, y = (p / nx | 0) % ny, z = p / (nx * ny) | 0;
-    let best = out[p];
+    let best = 0;
     for (let dz = z ? -1 : 0; dz <= (z < nz - 1 ? 1 : 0); dz++) for (let dy = y ? -1 : 0; dy <= (y < ny - 1 ? 1 : 0); dy++)
       for (let dx = x ? -1 : 0; dx <= (x < nx - 1 ? 1 : 0); dx++) {
         const q = p + dx + nx * (dy + ny * dz);
-        if (seen[q] > depth && out[q] > best) best = out[q];
+        if (out[q] > best && counts(q)) best = out[q];
       }
-    out[p] = best;
+    return best;
+  };
+  for (const depth of [...layers.keys()].sort((a, b) => b - a)) {
+    const alone = new Set();
+    for (const p of layers.get(depth)) {
+      const best = largestBeside(p, q => seen[q] > depth);
+      if (!best) alone.add(p);
+      out[p] = Math.max(out[p], best);
+    }
+    for (const p of alone) out[p] = Math.max(out[p], largestBeside(p, q => seen[q] === depth && !alone.has(q)));
   }
   return out;
 }
