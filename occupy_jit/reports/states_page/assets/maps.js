@@ -64,6 +64,7 @@ async function show(changes) {
   }
   const colour = colouring(map);
   view.set({ map, colour, level: levelOf(map), cube: boxed() });
+  if ("other" in changes) view.fit(); // the surface of both may be larger than that of one
   forget(before);
   say();
 }
@@ -73,6 +74,23 @@ function levelOf(map) {
   const { levels: [low, high], level } = info(map), slider = document.getElementById("maplevel");
   if (!slider.dataset.moved) slider.value = Math.log(level / low) / Math.log(high / low);
   return low * (high / low) ** +slider.value;
+}
+
+// The largest value nearby: at a surface the scale of what is there has fallen off already.
+function widened(volume) {
+  const reach = Math.max(1, Math.round(META.inside / 2));
+  let from = volume;
+  for (const [stride, n] of [[1, SIZE[0]], [SIZE[0], SIZE[1]], [SIZE[0] * SIZE[1], SIZE[2]]]) {
+    const to = from.slice();
+    for (let i = 0; i < VOXELS; i++) {
+      const place = Math.floor(i / stride) % n;
+      for (let step = -Math.min(reach, place); step <= reach && place + step < n; step++) {
+        if (from[i + step * stride] > to[i]) to[i] = from[i + step * stride];
+      }
+    }
+    from = to;
+  }
+  return from;
 }
 
 function colouring(map) {
@@ -85,7 +103,7 @@ function colouring(map) {
   }
   if (colour === "parts") return "layer0";
   if (other === null) return `scale${state}`;
-  const one = volumes[`scale${state}`], two = largest(others(other).map(k => `scale${k}`)), bytes = new Uint8Array(VOXELS);
+  const one = widened(volumes[`scale${state}`]), two = widened(largest(others(other).map(k => `scale${k}`))), bytes = new Uint8Array(VOXELS);
   for (let i = 0; i < VOXELS; i++) bytes[i] = 127.5 + (one[i] - two[i]) / 2;
   make({ id: `change${stamp}`, kind: "signed", flat: true, low: -1, high: 1, stops: CHANGE }, bytes);
   return `change${stamp}`;
@@ -109,8 +127,9 @@ function say() {
   const { state, other, colour, part } = showing, key = document.getElementById("mapkey"), swatch = (tone, text) => {
     const made = document.createElement("i"), label = document.createElement("span");
     made.style.background = tone;
-    label.textContent = text;
-    return [made, label];
+    label.append(made, text);
+    label.style.whiteSpace = "nowrap";
+    return [label, " "];
   };
   const gradient = (low, high, stops) => { const bar = document.createElement("i"); bar.className = "bargrad"; bar.style.background = `linear-gradient(90deg,${stops.map(([, tone]) => tone).join(",")})`; return [low, bar, high]; };
   const palette = META.labels.colours;
