@@ -323,6 +323,10 @@ def test_particles_of_the_states_and_of_a_query(folder, tmp_path):
     states = table(tmp_path / "out" / "states.csv")
     of_particle = np.array(truth)[labels]
     assert [int(row["particles"]) for row in states] == [int((of_particle == s).sum()) for s in (1, 2, 3)]
+    own = np.bincount(labels, minlength=9).tolist()
+    assert [int(row["particles"]) for row in table(tmp_path / "out" / "states_volumes.csv")] == own
+    record = json.loads((tmp_path / "out" / "occupy_states.json").read_text())
+    assert [volume["particles"] for volume in record["volumes"]] == own
     whole = read_rows(str(tmp_path / "particles.star")).rows
     for s in (1, 2, 3):
         chosen = np.flatnonzero(of_particle == s)

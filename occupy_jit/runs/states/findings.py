@@ -54,6 +54,13 @@ class Findings:
         return self.particles is not None
 
     @property
+    def counts(self) -> list[float] | None:
+        """list of float or None : Particles of every volume of the tables, where their numbers are known."""
+        if not self.whole or self.particles is None:
+            return None
+        return [float(self.particles.count[index]) for index in self.place]
+
+    @property
     def whole(self) -> bool:
         """bool : Whether numbers of particles are known, and not only shares."""
         return self.particles is not None and self.particles.whole

@@ -47,7 +47,7 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
     tell(result, found.counts_particles, log)
     written = []
     with log.timed("write"):
-        for name, (what, text) in tables.tables_of(result, found.maps, found.whole).items():
+        for name, (what, text) in tables.tables_of(result, found.maps, found.counts).items():
             path = os.path.join(folder, name)
             with outputs.open(path, "w") as file:
                 file.write(text)
@@ -141,7 +141,7 @@ def _write_record(found, path, means, more, outputs, options, log):
 def _told(found, means=()):
     """What the record and the page say."""
     return {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
-            **record_of(found.result, found.maps, found.counts_particles, {"means": means, "whole": found.whole})}
+            **record_of(found.result, found.maps, found.counts_particles, {"means": means, "counts": found.counts})}
 
 
 def _write_charts(found, folder, outputs):

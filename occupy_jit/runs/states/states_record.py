@@ -24,7 +24,7 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
         Volumes, as in the tables.
     has_particles : bool
     files : dict
-        ``means``, the names of the mean maps, and ``whole``, whether numbers of particles are known.
+        ``means``, the names of the mean maps, and ``counts``, the particles of every volume where these are known.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
         called = {call: [p for p, c in zip(result.parts, made.call[s], strict=True) if c == call]
                   for call in ("present", "absent", "undecided")}
         states.append({"state": s + 1, "volumes": int(made.volumes[s]),
-                       "particles": float(made.particles[s]) if files.get("whole") else None,
+                       "particles": float(made.particles[s]) if files.get("counts") else None,
                        "share": _number(made.share[s]), "se": _number(made.se_share[s]),
                        "evidence": _number(partition.evidence[s]), **called,
                        "mean": None if not files.get("means") else files["means"][s]})
@@ -50,7 +50,8 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
                   for name, size, full, growth in zip(result.parts, result.atoms, result.reference, partition.growth,
                                                       strict=True)],
         "volumes": [{"map": name, "state": int(partition.label[k]) + 1,
-                     "probabilities": _row(partition.probability[k]), "full_scale": _number(result.full[k])}
+                     "probabilities": _row(partition.probability[k]), "full_scale": _number(result.full[k]),
+                     "particles": _number(files["counts"][k]) if files.get("counts") else None}
                     for k, name in enumerate(maps)],
         "occupancy": {"of_volumes": _matrix(result.occupancy), "se_of_volumes": _matrix(result.se),
                       "se_noise_of_volumes": _matrix(result.se_noise), "of_states": _matrix(made.occupancy),

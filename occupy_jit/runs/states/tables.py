@@ -18,7 +18,7 @@ OCCUPANCIES, ERRORS, NOISE = "occupancies.csv", "errors.csv", "errors_noise.csv"
 _DIGITS = 5
 
 
-def tables_of(result: StatesResult, maps: Sequence[str], has_particles: bool) -> dict[str, Any]:
+def tables_of(result: StatesResult, maps: Sequence[str], counts: Sequence[float] | None = None) -> dict[str, Any]:
     """Name -> (what it is, text) of every table.
 
     Parameters
@@ -26,18 +26,19 @@ def tables_of(result: StatesResult, maps: Sequence[str], has_particles: bool) ->
     result : occupy_jit.estimation.states.ensemble.StatesResult
     maps : sequence of str
         Paths of the volumes, as in the tables.
-    has_particles : bool
-        Whether the numbers of particles are known.
+    counts : sequence of float, optional
+        Particles of every volume, where their numbers are known.
 
     Returns
     -------
     dict
     """
     made, n = result.composition, result.n_states
-    states = [(s + 1, int(made.volumes[s]), _count(made.particles[s]) if has_particles else "", _cell(made.share[s]),
-               _cell(made.se_share[s])) for s in range(n)]
+    states = [(s + 1, int(made.volumes[s]), "" if counts is None else _count(made.particles[s]),
+               _cell(made.share[s]), _cell(made.se_share[s])) for s in range(n)]
     label = result.partition.label
-    volumes = [(name, int(label[k]) + 1, _cell(result.partition.probability[k, label[k]]))
+    volumes = [(name, int(label[k]) + 1, _cell(result.partition.probability[k, label[k]]),
+                "" if counts is None else _count(counts[k]))
                for k, name in enumerate(maps)]
     parts = [(row["state"], row["part"], _cell(row["occupancy"]), _cell(row["se"]), row["call"]) for row in result]
     order = [(r.part, r.other, r.relation, _cell(r.evidence), r.states, _cell(r.chance)) for r in result.relations]
@@ -45,7 +46,7 @@ def tables_of(result: StatesResult, maps: Sequence[str], has_particles: bool) ->
              for e in result.graph.edges]
     tables = {
         STATES: ("table of states", csv_of_cells(("state", "volumes", "particles", "share", "se"), states)),
-        OF_VOLUMES: ("state of every volume", csv_of_cells(("map", "state", "probability"), volumes)),
+        OF_VOLUMES: ("state of every volume", csv_of_cells(("map", "state", "probability", "particles"), volumes)),
         OF_PARTS: ("parts in every state", csv_of_cells(("state", "part", "occupancy", "se", "call"), parts)),
         ORDER: ("order of the parts", csv_of_cells(("part", "other", "relation", "evidence", "states", "chance"),
                                                            order)),
