@@ -29,6 +29,14 @@ RATIO = (0.975, 1.6)
 """Ratio of the median over peaks to the tau-quantile: value and slope in ``1 - tau``."""
 
 
+BEST_OF_NOISY = 0.7
+"""How much noise lifts the strongest of many noisy cubes, relative, in squares of the noise over full scale.
+
+With noise of its spectrum added, up to twice the variance, full scale of simulated proteins grows by 0.02 (voxels
+of 1.2 Å, noise 0.17 of full scale) and 0.035 (2.2 Å, 0.22), and their chains read as much too little.
+"""
+
+
 def full_scale_of_regions(result: Result, reader: Reader) -> float:
     """What a fully occupied region of a map reads.
 
@@ -53,10 +61,11 @@ def full_scale_of_regions(result: Result, reader: Reader) -> float:
     mask = np.zeros(result.scale.shape, np.float32)
     mask[inside] = 1
     read = reader.read(mask).value
+    full = result.full_scale * max(1 - BEST_OF_NOISY * (result.noise / result.full_scale) ** 2, 0.5)
     expected = RATIO[0] + RATIO[1] * (1 - tau)
     if not (read > 0 and value > 0):
-        return result.full_scale * expected
-    return result.full_scale * math.sqrt(expected * OF_STRONGEST_CUBE * read / value)
+        return full * expected
+    return full * math.sqrt(expected * OF_STRONGEST_CUBE * read / value)
 
 
 def _strongest_cube(result, tau):
