@@ -146,6 +146,26 @@ def test_common_noise_is_told(made, halves):
     assert codes(*mixed, made) == {"half-maps-dependent"}
 
 
+def test_what_halves_have_in_common_in_solvent_is_in_the_floor(made, halves):
+    """Halves do not show it, and weak solvent would look like content. One map does: its floor is the measure."""
+    signal = made.signal.astype(np.float32)
+    common = simulated.noise_like(made, 3).astype(np.float32)
+    mixed = [signal + np.sqrt(0.5).astype(np.float32) * (half - signal) + common for half in halves]
+    found, plain = run(*mixed, made), estimate((mixed[0] + mixed[1]) / 2, voxel_size=made.voxel_size)
+    # the square root keeps the order of values, so their median is the measured one, but for rounding
+    assert found.floor == pytest.approx(plain.floor, rel=1e-3)
+    assert found.local_noise.floor.min() > np.sqrt(0.4) * plain.floor  # half of the variance, and some of the rest
+    away = made.distance > 8
+    assert found.scale[away].mean() < 1.2 * plain.scale[away].mean()
+
+
+def test_a_floor_that_lacks_nothing_stays():
+    floor = np.linspace(0.5, 2, 27, dtype=np.float32).reshape(3, 3, 3)
+    assert half_maps.with_common_part(floor, 1.0, 0.9) is floor
+    more = half_maps.with_common_part(floor, 1.0, 1.25)
+    np.testing.assert_allclose(np.square(more) - np.square(floor), 1.25 ** 2 - 1, rtol=1e-5)
+
+
 def test_other_grey_scales_are_told(made, halves):
     assert "half-maps-scaled" in codes(halves[0], 1.5 * halves[1], made)
 

@@ -212,6 +212,34 @@ def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_si
     return LocalNoise(average(floor), average(variance), average(apart))
 
 
+def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> np.ndarray:
+    """Local noise floor with what both half maps have in common where there should be nothing.
+
+    Ripples of reconstruction around content are the same in both halves, and so is noise that they share. The sliding
+    maximum in quiet solvent shows it: variances add, so what the floor there lacks is added to it everywhere.
+
+    Parameters
+    ----------
+    floor : float32 array
+        That of `LocalNoise`.
+    in_solvent : float
+        Its median over quiet solvent.
+    measured : float
+        Median of the sliding maximum of the map there.
+
+    Returns
+    -------
+    float32 array
+        `floor` itself where it lacks nothing.
+    """
+    lacking = measured ** 2 - in_solvent ** 2
+    if lacking <= 0:
+        return floor
+    total = np.square(floor)
+    total += np.float32(lacking)
+    return np.sqrt(total, out=total)
+
+
 def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet, equal: float) -> HalfMapsFacts:
     """Whether two maps are half maps of one, and how well they go together.
 

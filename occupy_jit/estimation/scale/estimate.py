@@ -178,7 +178,9 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
     if evidence.lowpass_angstrom is not None:
         missing = missing or facts.peak_is_narrow(evidence.solvent, facts.NARROW_PEAK_OF_FEW)
     missing = missing and not flat
-    halves = noise.half_maps
+    local, halves = noise.local, noise.half_maps
+    if contrast.is_local:
+        local = replace(local, floor=contrast.floors)
     if missing and halves is not None:
         halves = replace(halves, independence=None)  # no solvent says how much they should differ by
     return Result(
@@ -200,7 +202,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
         noise_error=contrast.noise_error, half_difference=noise.difference if kept else None,
-        local_noise=noise.local if kept or halves is not None else None, half_maps=halves, half_gain=lowpassed.gain,
+        local_noise=local if kept or halves is not None else None, half_maps=halves, half_gain=lowpassed.gain,
         reference=contrast.reference)
 
 

@@ -419,16 +419,25 @@ def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: S
     floor = inputs.settings.noise_floor if given else floor_measured
     locally = noise.local is not None and not given
     found, full_error, shown = searched.found, searched.error, None
+    around = _floor_around(noise, solvent, spread, floor_measured) if locally else None
     if inputs.masks.reference is not None:
         found, full_error, shown = reference.full_scale_in_mask(
-            inputs, noise, noise.local.floor if locally else floor, quiet, found)
+            inputs, noise, floor if around is None else around, quiet, found)
     full, floor, ignored = facts.usable_levels(found.value, found.quantile, floor, given)
     floors = floor
-    if locally and floor > 0:
-        floors, floor = noise.local.floor, max(quiet.median_of(noise.local.floor), 0.0)
+    if around is not None and floor > 0:
+        floors, floor = around, max(quiet.median_of(around), 0.0)
     contrast = Contrast(maximum, found, full, floor, floors, floor_measured, spread, full_error, found.value > 0,
                         ignored, shown)
     return _with_errors(inputs, noise, searched, contrast)
+
+
+def _floor_around(noise, solvent, spread, measured):
+    """Noise floor around each voxel; with what half maps have in common where there is solvent that shows it."""
+    floors = noise.local.floor
+    if noise.half_maps is None or facts.solvent_is_missing(solvent, spread, measured):
+        return floors
+    return half_maps.with_common_part(floors, max(solvent.quiet.median_of(floors), 0.0), measured)
 
 
 def _with_errors(inputs, noise, searched, contrast):
