@@ -12,14 +12,15 @@ from markupsafe import escape
 
 from occupy_jit.reports.states_page.words import percent, some
 
-_COLUMN, _ROW, _MARGIN = 300, 124, 66
+_ROW, _MARGIN = 124, 66
+_COLUMNS, _WHOLE = (160, 300), 1110  # width of a column, and of a drawing that fits a screen
 _SMALLEST, _LARGEST = 18, 46
 _SWEEPS = 8
 _MOST_ORDERS = 5000  # that are all looked at
 _MOST_CHANGED = 200  # states and passages, up to which neighbours change places: it takes their third power
 _MOST_NAMES = 3
 _LONGEST_LABEL = 30
-_LETTER, _LINE = 6.4, 15  # width and height of a label, about
+_LETTER, _LINE, _TIP = 6.4, 15, 10  # width and height of a label, about; length of the tip of an arrow
 _PLACES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)  # of a label along its edge, the first that is free
 
 
@@ -166,22 +167,25 @@ def drawing(record: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         return ""
     place = layout(states, edges)
     rows = [row for _, row in place.values()]
-    width = 2 * _MARGIN + _COLUMN * max(column for column, _ in place.values())
+    last = max(column for column, _ in place.values())
+    column_width = min(max((_WHOLE - 2 * _MARGIN) / max(1, last), _COLUMNS[0]), _COLUMNS[1])
+    width = 2 * _MARGIN + column_width * last
     height = 2 * _MARGIN + _ROW * (max(rows) - min(rows))
-    at = {state: (_MARGIN + _COLUMN * column, _MARGIN + _ROW * (row - min(rows)))
+    at = {state: (_MARGIN + column_width * column, _MARGIN + _ROW * (row - min(rows)))
           for state, (column, row) in place.items()}
     largest = max(row["share"] or 0 for row in states) or 1
     radius = {row["state"]: max(_SMALLEST, _LARGEST * ((row["share"] or 0) / largest) ** 0.5) for row in states}
     taken = [(x - radius[s], y - radius[s], x + radius[s], y + radius[s] + _LINE) for s, (x, y) in at.items()
              if s in radius]
-    lines, names = zip(*(_edge(edge, at, radius, taken) for edge in edges), strict=True) if edges else ((), ())
+    drawn = [_edge(edge, at, radius, taken, column_width) for edge in edges]
     nodes = [_node(row, at, radius, pictures[k] if k < len(pictures) else None) for k, row in enumerate(states)]
     return "".join([
         f'<svg id="graphsvg" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'style="width:{width:.0f}px" role="group" aria-label="Graph of states">', *lines, *nodes, *names, "</svg>"])
+        f'style="width:{width:.0f}px" role="group" aria-label="Graph of states">',
+        *(line for line, _ in drawn), *nodes, *(name for _, name in drawn), "</svg>"])
 
 
-def _edge(edge, at, radius, taken):
+def _edge(edge, at, radius, taken, column_width):
     """(line, label) of an edge; `taken` are the boxes of labels and nodes, and gets that of this label."""
     one, other = edge["from"], edge["to"]
     passed = sorted(place for key, place in at.items() if isinstance(key, tuple) and key[:2] == (one, other))
@@ -191,15 +195,17 @@ def _edge(edge, at, radius, taken):
     end = x2 + arrives * (radius[other] + 9)
     points = [(x1 + leaves * radius[one], y1), *passed, (end, y2)]
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}" + "".join(
-        _curve(start, stop, _COLUMN / 3 if x1 == x2 else (stop[0] - start[0]) / 2, -1 if x1 == x2 else 1)
+        _curve(start, stop, column_width / 3 if x1 == x2 else (stop[0] - start[0]) / 2, -1 if x1 == x2 else 1)
         for start, stop in itertools.pairwise(points))
     tip = f"{x2 + arrives * (radius[other] + 1):.1f},{y2:.1f}"
     corners = f"{tip} {end:.1f},{y2 - 4:.1f} {end:.1f},{y2 + 4:.1f}"
     label = " ".join(word for word in (
         "+ " + some(edge["adds"], _MOST_NAMES) if edge["adds"] else "",
         "− " + some(edge["loses"], _MOST_NAMES) if edge["loses"] else "") if word)
-    label = label if len(label) <= _LONGEST_LABEL else label[:_LONGEST_LABEL - 1] + "…"
-    middle = _free_place(points, _COLUMN / 3 if x1 == x2 else None, len(label), taken)
+    room = max(abs(x2 - x1), column_width) - 2 * _LARGEST - _TIP
+    longest = min(_LONGEST_LABEL, int(room / _LETTER))
+    label = label if len(label) <= longest else label[:longest - 1] + "…"
+    middle = _free_place(points, column_width / 3 if x1 == x2 else None, len(label), taken)
     whole = "; ".join(f"{word} {', '.join(names)}" for word, names in (
         ("adds", edge["adds"]), ("loses", edge["loses"]), ("undecided", edge["undecided"])) if names)
     return (f'<g class="edge"><title>State {one} to state {other}: {escape(whole)}</title>'
