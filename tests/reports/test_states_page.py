@@ -220,6 +220,16 @@ def test_maps_of_many_states_stay_small():
     assert sum(map(len, told["data"].values())) < views.LARGEST_BYTES
 
 
+def test_means_wait_for_each_other_in_a_bounded_memory_and_finer_than_they_are_shown():
+    from occupy_jit.runs.states.state_views import most_voxels
+
+    for number in (1, 4, 24, 1000):
+        shown = min(number, views.MOST_STATES)
+        assert 4 * 2 * shown * most_voxels(number) <= 256e6  # bytes of two float32 volumes a state
+        # content that takes a third of its box is still finer than the page shows it
+        assert most_voxels(number) / 3 >= min(views._MOST_VOXELS, views._MOST_OF_ALL / shown)
+
+
 def test_a_page_without_maps_says_so():
     html = page.render(record()).decode()
     assert "no mean maps" in html and 'id="meta"' not in html and 'id="mapview"' not in html

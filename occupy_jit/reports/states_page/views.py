@@ -27,7 +27,7 @@ LAYER = 255
 """Numbers of one layer of parts; 0 is outside of all."""
 
 _PALE = "#cfd4da"
-_MOST_VOXELS, _MOST_OF_ALL = 600_000, 7_000_000
+_MOST_VOXELS, _MOST_OF_ALL = 900_000, 7_000_000
 _SMALLER, _TRIES = 0.8, 16
 _MARGIN = 3
 _TOP = 99.95

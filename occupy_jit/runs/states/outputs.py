@@ -93,7 +93,7 @@ def _views_wanted(found, log):
     from occupy_jit.runs.states.state_views import ViewsOfMeans, views_of_kept
 
     if found.scales:
-        return ViewsOfMeans(found.volumes.header.shape, found.volumes.header.voxel_size)
+        return ViewsOfMeans(found.volumes.header.shape, found.volumes.header.voxel_size, found.result.n_states)
     return views_of_kept(found.kept_means, log) if found.kept_means else None
 
 

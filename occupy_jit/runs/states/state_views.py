@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.runs.states.findings import Findings
 
-_MOST_VOXELS = 1_200_000
+_MOST_VOXELS, _MOST_OF_ALL = 6_000_000, 30_000_000
 _REACH = 6.0
 """Å around its atoms within which a surface belongs to a part: mean maps are coarser than models."""
 
 _LEAST_REACH = 1.5  # voxels
+
+
+def most_voxels(number: int) -> float:
+    """How many voxels each of some mean maps is reduced to, at most, before the box is cropped to their content."""
+    return min(_MOST_VOXELS, _MOST_OF_ALL / min(number, MOST_STATES))
 
 
 def views_of_kept(paths: Sequence[str], log: RunLog) -> ViewsOfMeans:
@@ -33,7 +38,7 @@ def views_of_kept(paths: Sequence[str], log: RunLog) -> ViewsOfMeans:
     views = None
     for path in paths:
         mean = read_map(path)
-        views = views or ViewsOfMeans(mean.data.shape, mean.voxel_size)
+        views = views or ViewsOfMeans(mean.data.shape, mean.voxel_size, len(paths))
         if not views.wants_more:
             break
         views.add(mean.data, log)
@@ -50,10 +55,12 @@ class ViewsOfMeans:
         Of the volumes.
     voxel_size : float
         Å.
+    number : int
+        Of states: the more there are, the coarser is the grid on which they wait for each other.
     """
 
-    def __init__(self, shape: tuple[int, ...], voxel_size: float) -> None:
-        step = max(1.0, (math.prod(shape) / _MOST_VOXELS) ** (1 / 3))
+    def __init__(self, shape: tuple[int, ...], voxel_size: float, number: int) -> None:
+        step = max(1.0, (math.prod(shape) / most_voxels(number)) ** (1 / 3))
         self._grid = Grid(tuple(slice(0, n) for n in shape), step,
                           tuple(min(n, max(FEWEST, math.floor(n / step))) for n in shape))
         self._voxel_size, self._full, self._radius = voxel_size, None, 0.0
