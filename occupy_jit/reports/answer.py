@@ -315,6 +315,7 @@ def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], 
         Empty where there is nothing to say.
     """
     if any(rows for _, _, rows in maps):
+        maps = [own for own in maps if own[2]]
         if len(maps) < 2:
             return ""
         found = variations([(name, rows) for name, _, rows in maps])

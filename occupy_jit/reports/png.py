@@ -15,12 +15,14 @@ _TRUECOLOUR = 2
 _UP = 2  # each row as its difference to the row above: smooth pictures deflate better so
 
 
-def png(rgb: np.ndarray) -> bytes:
+def png(rgb: np.ndarray, clear: tuple[int, int, int] | None = None) -> bytes:
     """A picture as the bytes of a PNG file.
 
     Parameters
     ----------
     rgb : (height, width, 3) uint8 array
+    clear : (r, g, b), optional
+        The colour that is transparent.
 
     Returns
     -------
@@ -33,13 +35,15 @@ def png(rgb: np.ndarray) -> bytes:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, _TRUECOLOUR, 0, 0, 0)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered, 6)) + _chunk(b"IEND", b"")
+    transparent = b"" if clear is None else _chunk(b"tRNS", struct.pack(">HHH", *clear))
+    return b"".join((_SIGNATURE, _chunk(b"IHDR", header), transparent, _chunk(b"IDAT", zlib.compress(filtered, 6)),
+                     _chunk(b"IEND", b"")))
 
 
 def _chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def data_uri(rgb: np.ndarray) -> str:
-    """A picture as an address that holds the picture itself."""
-    return "data:image/png;base64," + base64.b64encode(png(rgb)).decode("ascii")
+def data_uri(rgb: np.ndarray, clear: tuple[int, int, int] | None = None) -> str:
+    """A picture as an address that holds the picture itself; parameters as of `png`."""
+    return "data:image/png;base64," + base64.b64encode(png(rgb, clear)).decode("ascii")

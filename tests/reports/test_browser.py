@@ -127,10 +127,16 @@ def visit(chromium, files):
         one.context.close()
 
 
+def box_of_view(one):
+    """Where the surface is drawn, after the page was scrolled there: parts stand above it."""
+    one.page.evaluate("document.querySelector('#surface').scrollIntoView({behavior: 'instant'})")
+    return one.page.locator("#stage3d canvas").bounding_box()
+
+
 @pytest.mark.slow
 def test_every_control_changes_the_surface(visit):
     one = visit().ready()
-    canvas, box = "#stage3d canvas", one.page.locator("#stage3d canvas").bounding_box()
+    canvas, box = "#stage3d canvas", box_of_view(one)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     seen = [one.pixels(canvas)]
 
@@ -263,7 +269,7 @@ def test_a_click_on_the_surface_takes_the_slices_there(visit):
     one = visit().ready()
     one.page.evaluate("occupyReport.setCross(0, 0, 0)")
     # somewhere along the middle there is content
-    box = one.page.locator("#stage3d canvas").bounding_box()
+    box = box_of_view(one)
     found = []
     for step in np.linspace(0.3, 0.7, 9):
         one.page.mouse.click(box["x"] + box["width"] * step, box["y"] + box["height"] * 0.5)
@@ -509,3 +515,16 @@ def test_chart_text_is_readable_on_a_phone(visit):
         })""")
     assert len(sizes) > 20
     assert [text for size, inside, text in sizes if size < 9.5 or not inside] == []
+
+
+@pytest.mark.parametrize("how", ["no WebGL", "no scripts"])
+def test_stills_lie_on_the_page_in_the_dark(how, visit):
+    """The corner of the poster has the colour of the card, not white."""
+    image = pytest.importorskip("PIL.Image")
+    arguments = {"no WebGL": {"arguments": ("--disable-3d-apis",)}, "no scripts": {"java_script_enabled": False}}[how]
+    one = visit(color_scheme="dark", **arguments)
+    if how == "no WebGL":
+        one.ready()
+    drawn = np.asarray(image.open(io.BytesIO(one.page.locator("#poster img").screenshot())).convert("RGB"))
+    assert tuple(drawn[drawn.shape[0] // 2, 0]) == (0x1a, 0x20, 0x27)
+    assert (drawn.max(2) > 100).any()

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import html as html_module
 import json
 import re
+import shlex
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,7 +19,7 @@ pytest.importorskip("jinja2")
 from occupy_jit.estimation.scale.core import Core
 from occupy_jit.reports import png
 from occupy_jit.reports.page import charts, index, page, tables, words
-from occupy_jit.reports.page.data import coarser
+from occupy_jit.reports.page.data import Histogram, coarser
 from tests.reports.sample import HOSTILE, report_data
 
 WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "rect", "polyline", "polygon"}
@@ -287,7 +289,7 @@ def test_an_index_says_what_failed_first(rendered):
         index.Entry(HOSTILE, None, None, f"{HOSTILE}: is cut off")]).decode()
     tree = Tree(html)
     heads = [text for text in tree.texts if text in ("fine", "warned", HOSTILE)]
-    assert heads == [HOSTILE, "warned", "fine"]
+    assert heads[:3] == [HOSTILE, "warned", "fine"]  # the table of parts follows the cards
     assert ("href", "./report_fine.html") in tree.attributes and "script" not in tree.elements
     assert not any(name.startswith("on") for name, _ in tree.attributes)
 
@@ -449,3 +451,76 @@ def test_regions_follow_where_a_page_is_reduced_further(rendered):
     assert np.array_equal(volume_of(html.decode(), "region0"), data.regions[0].ravel())
     reduced = coarser(data, 0.5)
     assert reduced.regions[0].shape == reduced.grid.shape and set(np.unique(reduced.regions[0])) == {0, 1, 2}
+
+
+def test_the_histogram_leaves_no_room_for_single_voxels():
+    """Of a million voxels one at ten times full scale would leave nine tenths of the chart empty."""
+    values = np.random.default_rng(0).normal(0, 0.1, 1_000_000)
+    values[0] = 10.0
+    counts, edges = np.histogram(values, 1000)
+    histogram = Histogram(edges, counts, None, (("full scale", 1.0),))
+    ends = [float(text) for text in re.findall(r'text-anchor="middle">(-?[\d.]+)</text>',
+                                               charts.density_histogram(histogram))]
+    assert max(ends) <= 1.1 and min(ends) >= -0.6 and "full scale 1" in charts.density_histogram(histogram)
+    shown, left = charts._without_tails(histogram)
+    assert counts.sum() - left.sum() <= 20 and shown.size == left.size + 1
+
+
+def command_of(html):
+    return html_module.unescape(re.search(r'<pre id="command">(.*?)</pre>', html, re.DOTALL)[1])
+
+
+@pytest.mark.parametrize(("given", "shown", "shortened"), [
+    ("maps/a map.mrc", "'maps/a map.mrc'", False), ("../x.mrc", "../x.mrc", False), ("$HOME.mrc", "'$HOME.mrc'", False),
+    ("/elsewhere/secret/x.mrc", "x.mrc", True), ("--output-map=/elsewhere/secret/y.mrc", "--output-map=y.mrc", True),
+    ("--output-map=sub/y.mrc", "--output-map=sub/y.mrc", False)])
+def test_the_command_runs_as_it_was_given(given, shown, shortened):
+    data = report_data(everything=False)
+    data.record["command_line"] = ["/env/bin/OccuPy", "-i", given]
+    html = page.render(data)[0].decode()
+    assert command_of(html) == f"OccuPy -i {shown}"
+    assert ("complete the paths" in html) is shortened and "secret" not in html
+    assert command_of(page.render(data, show_paths=True)[0].decode()) == shlex.join(["OccuPy", "-i", given])
+
+
+def test_absolute_paths_below_the_working_directory_become_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = report_data(everything=False)
+    data.record["command_line"] = ["OccuPy", "-i", str(tmp_path / "in" / "x.mrc")]
+    html = page.render(data)[0].decode()
+    assert command_of(html) == "OccuPy -i in/x.mrc" and "complete the paths" not in html
+
+
+def test_an_index_of_maps_with_a_model_shows_the_parts_that_vary_first(tmp_path):
+    def entry(name, *rows):
+        summary = page.render(report_data(name=name, everything=False))[1]
+        summary["parts"] = [{"part": part, "occupancy": o, "error": s} for part, o, s in rows]
+        return index.Entry(name, summary, f"report_{name}.html")
+
+    same = [(f"p{k}", 1.0, 0.02) for k in range(30)]
+    entries = [entry("m1", *same, ("E", 0.1, 0.02)), entry("m2", *same, ("E", 0.9, 0.02)), entry("m3"),
+               index.Entry("bad", problem="is no map")]
+    html = index.render_index(entries).decode()
+    assert "The part that varies between the 2 maps: E (10 ± 2 % in m1 to 90 ± 2 % in m2)." in html
+    assert "--common-scale" in html and "--states" in html and "And 7 more parts" in html
+    heads = re.findall(r"<th>(\w+)</th>", html)
+    assert heads[:3] == ["map", "E", "p0"] and len(heads) == 25
+    assert re.findall(r"<td class=\"cell nowrap\" [^>]*>([^<]*)</td>", html)[0] == "0.10 ± 0.02"
+    assert "--states" not in index.render_index([entry("m3"), entry("m4")]).decode()
+
+
+def test_parts_of_a_summary_that_was_edited_are_left_out(tmp_path, rendered):
+    _, html, summary = rendered
+    assert [row["part"] for row in summary["parts"]] == ["sample", "chain A", "chain B"]
+    odd = html.replace(b'"occupancy": 0.3', b'"occupancy": "x"')
+    (tmp_path / "report.html").write_bytes(odd)
+    read = index.read_summary(str(tmp_path / "report.html"))
+    assert [row["part"] for row in read["parts"]] == ["chain A", "chain B"]
+
+
+def test_white_is_transparent_in_stills(rendered):
+    _, html, _ = rendered
+    poster = re.search(r'id="poster".*?base64,([^"]+)"', html.decode(), re.DOTALL)[1]
+    raw = base64.b64decode(poster)
+    at = raw.index(b"tRNS")
+    assert raw[at + 4:at + 10] == b"\x00\xff" * 3 and at < raw.index(b"IDAT")

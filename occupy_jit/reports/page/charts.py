@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 640, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 34, 50
 _FEWEST_BARS, _MOST_BARS = 20, 250
+_TAIL = 1e-5  # of the voxels, at either end
 _FLOOR = 0.5  # a bin of no voxels, on a logarithmic axis
 _GAUSSIAN_POINTS = 121
 _LABEL_GAP = 6
@@ -98,7 +99,7 @@ def density_histogram(histogram: Histogram) -> str:
     str
         SVG.
     """
-    edges, counts, joined = _fewer_bins(histogram.edges, histogram.counts)
+    edges, counts, joined = _fewer_bins(*_without_tails(histogram))
     top = math.log10(max(counts.max(), 10) * 3)
     frame = _Frame(float(edges[0]), float(edges[-1]), top - math.log10(_FLOOR))
 
@@ -114,6 +115,20 @@ def density_histogram(histogram: Histogram) -> str:
     parts += _marks(frame, histogram.marks)
     parts += frame.below(ticks(frame.low, frame.high, 8), "density of the low-passed map")
     return _svg("Histogram of densities with the solvent model", parts)
+
+
+def _without_tails(histogram):
+    """Bins between the last few voxels at either end, which would leave much of a chart empty, with every mark."""
+    edges, counts = histogram.edges, histogram.counts
+    few = _TAIL * counts.sum()
+    first = int(np.searchsorted(np.cumsum(counts), few, side="right"))
+    last = counts.size - int(np.searchsorted(np.cumsum(counts[::-1]), few, side="right"))
+    for _, value, *_ in histogram.marks:
+        place = int(np.searchsorted(edges, value, side="right")) - 1
+        if 0 <= place < counts.size:
+            first, last = min(first, place), max(last, place + 2)
+    first, last = max(0, min(first, counts.size - 1)), min(last, counts.size)
+    return edges[first:last + 1], counts[first:last]
 
 
 def _fewer_bins(edges, counts):

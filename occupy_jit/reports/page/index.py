@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from occupy_jit.errors import InputError
 from occupy_jit.files.streams import open_input
-from occupy_jit.reports import colours
+from occupy_jit.reports import answer, colours
 from occupy_jit.reports.page import page, words
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 
@@ -77,7 +77,7 @@ def render_index(entries: Sequence[Entry], states: str | None = None) -> bytes:
     text = page.environment().get_template("index.html.j2").render(
         program=page.PROGRAM, css=page.asset("report.css"), title=f"{len(entries)} maps: local scale",
         heading=f"{len(entries)} maps" if len(entries) != 1 else "1 map", counts=counts, entries=_cards(shown),
-        classes=None, states=states)
+        classes=None, states=states, parts=_parts_of_maps(entries))
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -125,7 +125,7 @@ def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str,
                    key=lambda row: -row["volume_angstrom3"])
     text = page.environment().get_template("index.html.j2").render(
         program=page.PROGRAM, css=page.asset("report.css"), title=f"{name}: classes on one scale", heading=name,
-        counts=None, entries=_cards(entries), states=None, classes={
+        counts=None, entries=_cards(entries), states=None, parts=None, classes={
             "rows": table, "columns": ["mean scale in the union of all classes", *(_base(mask) for mask in masks)],
             "union": f"{union_nm3:,.0f}", "parts": None if parts is None else _parts(parts),
             "differences": [_difference(row) for row in large[:most_differences]],
@@ -160,7 +160,15 @@ def read_summary(path: str) -> dict[str, Any] | None:
         return None
     wanted = ("name", "sentence", "tone", "weaker_than_half", "scale_of_08_or_more", "median_scale", "verdicts",
               "thumbnail", "occupied_volume_angstrom3", "lowpass_angstrom")
-    return summary if isinstance(summary, dict) and all(key in summary for key in wanted) else None
+    if not isinstance(summary, dict) or not all(key in summary for key in wanted):
+        return None
+    return {**summary, "parts": [row for row in summary.get("parts") or () if _is_part(row)]}
+
+
+def _is_part(row):
+    """Whether a row of a file that may have been edited is one of a part."""
+    return (isinstance(row, dict) and isinstance(row.get("part"), str) and isinstance(row.get("occupancy"), float | int)
+            and isinstance(row.get("error"), float | int | None))
 
 
 def _cards(entries):
@@ -177,6 +185,22 @@ def _cards(entries):
             card["thumbnail"] = summary["thumbnail"] if _is_picture(summary["thumbnail"]) else None
         out.append(card)
     return out
+
+
+def _parts_of_maps(entries):
+    """Parts of a model, or masks, in each map: those that vary most first; None where no map has any."""
+    maps = [(entry, {row["part"]: row for row in entry.summary.get("parts") or ()})
+            for entry in entries if entry.summary is not None]
+    names = list(dict.fromkeys(name for _, rows in maps for name in rows))
+    if not names:
+        return None
+    told = [(entry.name, None, list(rows.values())) for entry, rows in maps]
+    varying = [row.part for row in answer.variations([(name, rows) for name, _, rows in told])]
+    names = [*varying, *(name for name in names if name not in set(varying))]
+    rows = [{"name": entry.name, "address": entry.address,
+             "cells": [_cell(rows[name]["occupancy"], rows[name]["error"]) if name in rows else _cell(None, None)
+                       for name in names[:SHOWN]]} for entry, rows in maps]
+    return {"names": names[:SHOWN], "rows": rows, "more": max(0, len(names) - SHOWN), "said": answer.of_maps(told)}
 
 
 def _weak(summary):

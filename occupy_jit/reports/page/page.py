@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -43,6 +44,7 @@ _LEAST_DEVIATIONS, _SOLVENT = 3.0, 0.05  # of what has less confidence
 _LEAST_DRAWN = 0.005  # of the content, inside of the first surface
 _MODIFIED_PERCENTILE = 70
 _THUMBNAIL = (252, 160)
+_PAPER = (255, 255, 255)  # clear, so that stills lie on the page's own colour
 _SAMPLE = 37  # every so many voxels are enough for principal axes
 _FADING = ("scale", "occupancy", "b_factor")  # in slices, where there is no content and in its rim
 _HINTS = {"scale": "Red: missing in some particles, or mobile. Blue: as strong as the strongest region.",
@@ -153,7 +155,7 @@ class _Shown:
         surface = content.cleaned(small["input"], self.seen, self.zero)
         views = pictures.three_views(surface, small["scale"], self.level)
         self.poster = _picture(pictures.beside(views))
-        self.thumbnail = data_uri(_coarse_colours(pictures.thumbnail(views[0], *_THUMBNAIL)))
+        self.thumbnail = data_uri(_coarse_colours(pictures.thumbnail(views[0], *_THUMBNAIL)), clear=_PAPER)
         places = np.argwhere((self.seen > 0) & (small["scale"] >= display_grid.LOWEST_SCALE))
         if not len(places):
             places = np.argwhere(np.ones(shape, bool))
@@ -230,7 +232,7 @@ def _coarse_colours(picture):
 
 
 def _picture(rgb):
-    return {"address": data_uri(_coarse_colours(rgb)), "width": rgb.shape[1], "height": rgb.shape[0]}
+    return {"address": data_uri(_coarse_colours(rgb), clear=_PAPER), "width": rgb.shape[1], "height": rgb.shape[0]}
 
 
 def _summary(data, shown, said, paths):
@@ -243,7 +245,10 @@ def _summary(data, shown, said, paths):
             "lowpass_angstrom": data.record["derived"]["lowpass_angstrom"],
             "verdicts": [{"code": v["code"], "sentence": paths.sentence(v["sentence"])}
                          for v in data.record["verdicts"]],
-            "thumbnail": shown.thumbnail}
+            "thumbnail": shown.thumbnail,
+            "parts": [{"part": part.name, "occupancy": round(part.occupancy, 4),
+                       "error": None if part.error is None else round(part.error, 4)}
+                      for table in data.parts for part in table.rows if math.isfinite(part.occupancy)]}
 
 
 def _meta(data, shown):
@@ -277,6 +282,7 @@ def _page(data, shown, summary, said, scaled, paths):
     grid = data.grid
     full = " × ".join(str(c.stop - c.start) for c in reversed(grid.crop))
     shape = " × ".join(map(str, reversed(data.box)))
+    command, shortened = tables.command(data, paths)
     return environment().get_template("report.html.j2").render(
         program=PROGRAM, name=data.name, links=data.links, css=asset("report.css"), script=script,
         script_hash=Markup(policy_hash(script)), sentence=said,
@@ -294,7 +300,7 @@ def _page(data, shown, summary, said, scaled, paths):
         profiles=tables.profiles(data), sites=sites.figures(data), results=tables.results(data),
         settings=tables.settings(data, paths),
         files=[(role, paths.word(path), digest) for role, path, digest in data.files],
-        command=tables.command(data, paths), record_file=_file(data, "record", paths),
+        command=command, shortened=shortened, record_file=_file(data, "record", paths),
         chimerax_file=_file(data, "ChimeraX script", paths),
         versions=", ".join(f"{name} {version}" for name, version in record["versions"].items()),
         timings=", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.get("timings", {}).items()),
@@ -314,7 +320,7 @@ def _charts(data):
         out.append(_chart(
             "Solvent model", charts.density_histogram(data.histogram),
             "Densities of the low-passed map inside the sphere inscribed in the box, with the fitted solvent peak. "
-            "The scale itself does not depend on this fit.",
+            "The scale itself does not depend on this fit. Up to 0.001 % of the voxels at either end are not shown.",
             '<b style="color:var(--hist)">■</b> voxels per bin (logarithmic) <b style="color:var(--model)">—</b> '
             "solvent model" + "".join(f'<span class="onphone">{charts.mark_in_words(*mark)}</span>'
                                        for mark in data.histogram.marks)))

@@ -135,9 +135,12 @@ def profiles(data: ReportData) -> list[dict[str, Any]]:
             for one in data.profiles]
 
 
-def command(data: ReportData, paths: Paths) -> str:
-    """The command line, as a shell takes it."""
-    return shlex.join(paths.word(word) for word in data.record["command_line"])
+def command(data: ReportData, paths: Paths) -> tuple[str, bool]:
+    """The command line, as a shell takes it, and whether folders were left out of it that it needs to run."""
+    program, *given = map(str, data.record["command_line"])
+    told = [paths.argument(word) for word in given]
+    text = shlex.join([os.path.basename(program), *(word for word, _ in told)])
+    return text, any(shortened for _, shortened in told)
 
 
 class Paths:
@@ -166,6 +169,20 @@ class Paths:
         if text.startswith("--") and equals:
             return option + equals + os.path.basename(value)
         return os.path.basename(text.rstrip(os.sep)) or os.sep
+
+    def argument(self, text: str) -> tuple[str, bool]:
+        """A word of the command line as it runs in the same directory, and whether its folder had to be left out.
+
+        Relative paths stay as they were given, and absolute ones below the working directory become relative.
+        """
+        option, equals, value = text.partition("=")
+        start, path = (option + equals, value) if text.startswith("--") and equals else ("", text)
+        if self._whole or not os.path.isabs(path):
+            return text, False
+        beside = os.path.relpath(path, os.getcwd())
+        if beside.split(os.sep)[0] != os.pardir:
+            return start + beside, False
+        return start + (os.path.basename(path.rstrip(os.sep)) or os.sep), True
 
     def sentence(self, text: str) -> str:
         """A sentence: the folders of the run's files, of the user and of the process are taken out of it."""
