@@ -204,8 +204,8 @@ def classes(volumes: Sequence[MapLike], settings: Settings | None = None, *, vox
             masks: Masks | None = None, thread_count: int | None = None) -> list[Estimate]:
     """Estimate maps on one common scale, such as the classes of a 3D classification.
 
-    Full scale is the largest of all maps, so that occupancy can be compared between them; zero level and noise floor
-    are those of each map.
+    Full scale is the largest of all maps, so that occupancy can be compared between them; each map keeps its own
+    zero level and noise floor.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
     b_factors : {"auto", "flat", "model"}
         Whether those of the file are used: auto takes what explains more.
     half_maps : pair of arrays or maps (z, y, x), optional
-        That the map was made of. What each of them says is told as well, and how much of the errors is noise.
+        Half maps of the map. The result then also has the occupancies from each, and the error by noise alone.
     half_difference, half_mean : ndarray (z, y, x), optional
         Half of their difference instead of them, and their mean if that is not the map, as `estimate` takes them.
     voxel_size : float, optional
