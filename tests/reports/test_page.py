@@ -503,6 +503,7 @@ def test_an_index_of_maps_with_a_model_shows_the_parts_that_vary_first(tmp_path)
     html = index.render_index(entries).decode()
     assert "The part that varies between the 2 maps: E (10 ± 2 % in m1 to 90 ± 2 % in m2)." in html
     assert "--common-scale" in html and "--states" in html and "And 7 more parts" in html
+    assert html.count("low-pass ") == 3  # once for each map
     heads = re.findall(r"<th>(\w+)</th>", html)
     assert heads[:3] == ["map", "E", "p0"] and len(heads) == 25
     assert re.findall(r"<td class=\"cell nowrap\" [^>]*>([^<]*)</td>", html)[0] == "0.10 ± 0.02"
