@@ -121,8 +121,8 @@ def test_a_continuous_family_shows_its_volumes_in_order_and_curves_of_its_parts(
 
 
 def test_shares_of_volumes_are_not_called_populations():
-    assert "no populations" in page.render(record()).decode()
-    assert "no populations" in page.render(record() | {"shares_of": "particles"}).decode()
+    assert "not measure populations" in page.render(record()).decode()
+    assert "not measure populations" in page.render(record() | {"shares_of": "particles"}).decode()
 
 
 def test_a_column_of_the_graph_is_a_number_of_parts_and_a_long_edge_passes_beside_the_states_between():

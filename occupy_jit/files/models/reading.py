@@ -212,7 +212,7 @@ def _atoms_of(block, path, remarks):
     table = {name: _column(block, name) for name in _COLUMNS}
     xyz = [_numbers(table[name], np.nan) for name in ("Cartn_x", "Cartn_y", "Cartn_z")]
     if any(v is None for v in xyz):
-        raise InputError(f"{path}: coordinates of atoms are absent or are no numbers; the file is damaged")
+        raise InputError(f"{path}: coordinates of atoms are missing or are not numbers; the file is damaged")
     xyz = np.stack(xyz, 1)  # pyright: ignore[reportCallIssue]
     n = len(xyz)
     for name, instead in (("auth_asym_id", "label_asym_id"), ("auth_seq_id", "label_seq_id"),

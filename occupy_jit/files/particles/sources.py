@@ -126,7 +126,7 @@ def _as_labels(path, found):
         raise InputError(f"{shown(path)}: holds no list of labels, one whole number for each particle (labels.pkl of "
                          "cryodrgn analyze)")
     if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
-        raise InputError(f"{shown(path)}: the labels are no whole numbers")
+        raise InputError(f"{shown(path)}: the labels are not whole numbers")
     return labels.astype(np.int64)
 
 

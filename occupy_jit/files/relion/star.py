@@ -121,8 +121,8 @@ def read_classes(path: str | os.PathLike[str]) -> ClassModel:
     block = document[index]
     table = block.find([_REFERENCE, "?_rlnClassDistribution", "?_rlnEstimatedResolution"])
     if len(table) > _MOST_CLASSES:
-        raise InputError(f"{shown(path)}: lists {len(table)} maps, which are no classes of one classification (at most "
-                         f"{_MOST_CLASSES}); give the run_itNNN_model.star of a 3D classification")
+        raise InputError(f"{shown(path)}: lists {len(table)} maps, which are not classes of one classification (at "
+                         f"most {_MOST_CLASSES}); give the run_itNNN_model.star of a 3D classification")
     spans = _reference_spans(raw, index)
     names = [os.fsdecode(_unquoted(raw[start:end])) for start, end in spans]
     if [raw[start:end].translate(_TO_ASCII) for start, end in spans] != [row[0].encode() for row in table]:

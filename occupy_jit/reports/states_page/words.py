@@ -61,10 +61,10 @@ def percent(share: float | None) -> str:
 def shares_note(record: dict[str, Any]) -> str:
     """What a share is a share of, and what it is not."""
     if record["shares_of"] == "particles":
-        return ("Shares are those of the particles that the given volumes stand for. They are no populations of "
+        return ("Shares count the particles that the given volumes stand for. They do not measure populations of "
                 "molecules where volumes were sampled from a latent space.")
-    return ("Shares are those of the given volumes, not of particles: they depend on how the volumes were chosen, and "
-            "are no populations of molecules.")
+    return ("Shares count the given volumes, not particles: they depend on how the volumes were chosen and do not "
+            "measure populations of molecules.")
 
 
 def methods(record: dict[str, Any], program: str) -> str:
