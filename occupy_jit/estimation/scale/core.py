@@ -40,6 +40,7 @@ SMOOTHING_RADII = 5 ** -0.5
 
 _LEAST_SIGMA = 0.5  # voxels
 _SECTIONS = 32
+_FINE_BINS = 4096  # to find the median
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,31 @@ def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_si
     """
     sigma = SMOOTHING_RADII * ball.radius
     part = _around(confidence, ball.size + math.ceil(4 * sigma))
-    values = _core_values(scale[part], confidence[part], ball, sigma)
-    voxel = float(voxel_size) ** 3
-    counts = np.histogram(values, BINS, (0.0, 1.0))[0]
-    if not values.size:
+    pieces = list(_core_values(scale[part], confidence[part], ball, sigma))
+    voxel, number = float(voxel_size) ** 3, sum(values.size for values in pieces)
+    counts = sum((np.histogram(values, BINS, (0.0, 1.0))[0] for values in pieces), np.zeros(BINS, np.int64))
+    if not number:
         return Core(0.0, 0.0, 0.0, 0.0, counts, voxel)
-    weak = int(np.count_nonzero(values < WEAK)) / values.size
-    strong = int(np.count_nonzero(values >= STRONG)) / values.size
-    return Core(values.size * voxel, weak, strong, float(np.median(values)), counts, voxel)
+    weak = sum(int(np.count_nonzero(values < WEAK)) for values in pieces) / number
+    strong = sum(int(np.count_nonzero(values >= STRONG)) for values in pieces) / number
+    return Core(number * voxel, weak, strong, _median(pieces, number), counts, voxel)
+
+
+def _median(pieces, number):
+    """As `np.median` of all pieces, without a copy of them: only values near the median are sorted."""
+    counts = sum(np.histogram(values, _FINE_BINS, (0.0, 1.0))[0] for values in pieces)
+    below = np.concatenate([[0], np.cumsum(counts)])
+    first, last = (int(np.searchsorted(below, rank, side="right")) - 1 for rank in ((number - 1) // 2, number // 2))
+    # a bin more on either side, as a value at the edge of a bin may be counted in the next
+    low, high = max(first - 1, 0) / _FINE_BINS, min(last + 2, _FINE_BINS) / _FINE_BINS
+    low, high = (-np.inf if low == 0 else low), (np.inf if high == 1 else high)
+    before = sum(int(np.count_nonzero(values < low)) for values in pieces)
+    near = np.sort(np.concatenate([values[(values >= low) & (values < high)] for values in pieces]))
+    return float(np.mean(near[[(number - 1) // 2 - before, number // 2 - before]]))
 
 
 def _core_values(scale, confidence, ball, sigma):
-    """Averaged scale of every voxel of the core, some sections at a time: no volumes are needed for it."""
-    found = []
+    """Averaged scale of the voxels of the core, some sections at a time: no volumes are needed for it."""
     reach = max(ball.size // 2, math.ceil(3 * max(sigma, _LEAST_SIGMA)) + 1)
     for first in range(0, len(scale), _SECTIONS):
         last = min(first + _SECTIONS, len(scale))
@@ -118,8 +131,7 @@ def _core_values(scale, confidence, ball, sigma):
         inside = core_mask(np.ascontiguousarray(confidence[here]), ball)[first - start:last - start]
         if inside.any():
             averaged = self_weighted(np.ascontiguousarray(scale[here]), sigma)[first - start:last - start]
-            found.append(averaged[inside])
-    return np.concatenate(found) if found else np.empty(0, np.float32)
+            yield averaged[inside]
 
 
 def _around(confidence, margin):

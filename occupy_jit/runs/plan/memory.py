@@ -117,8 +117,8 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
             of_modification.shown_scale(run, ledger, *use)
         if options.subtraction_mask:
             of_modification.removed(ledger, *use)
-    # sections of the core, and its scale, of a fifth of the voxels, sorted
-    ledger.moment(0.6)
+    # sections of the core, and its scale, of a fifth of the voxels
+    ledger.moment(0.3)
     if options.report:
         ledger.moment((REPORT_BYTES + _REPORT_MAP * len(requested(run.settings))) / (4 * voxels))
     if options.model is not None:
