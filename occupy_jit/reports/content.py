@@ -225,5 +225,5 @@ def cleaned(density: np.ndarray, seen: np.ndarray, zero: float) -> np.ndarray:
     -------
     (nz, ny, nx) float32 array
     """
-    zero = np.float32(zero)
-    return zero + (density - zero) * np.minimum(np.float32(_SHARPEST) * seen, np.float32(1))
+    level = np.float32(zero)
+    return level + (density - level) * np.minimum(np.float32(_SHARPEST) * seen, np.float32(1))

@@ -319,7 +319,7 @@ def table(axes: Axes, values: Any, names: Sequence[str], numbers: bool = True) -
     cmap = colour_map(SCALE)
     axes.imshow(np.ma.masked_invalid(values), cmap=cmap, vmin=0, vmax=1, aspect="auto", interpolation="nearest",
                 extent=(-0.5, number - 0.5, rows - 0.5, -0.5))
-    width = axes.get_position().width * axes.figure.get_figwidth() * DPI / max(number, 1)
+    width = axes.get_window_extent().width / max(number, 1)
     if numbers and width >= _LETTER * 4:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):

@@ -220,14 +220,15 @@ def occupancy_range(values: Sequence[tuple[float, float | None]]) -> tuple[float
     low, high : float
         Not beyond -0.5 and 2: what is farther is drawn at the end.
     """
-    ends = [value + sign * error for value, own in values for error in [own if _known(own) else 0.0]
-            for sign in (-1, 1) if math.isfinite(value)]
+    ends = [value + sign * (_known(error) or 0.0) for value, error in values for sign in (-1, 1)
+            if math.isfinite(value)]
     low, high = min([0.0, *ends]), max([1.0, *ends])
     return max(-0.5, math.floor(low * 20 + 1e-9) / 20), min(2.0, math.ceil(high * 20 - 1e-9) / 20)
 
 
-def _known(error):
-    return error is not None and math.isfinite(error)
+def _known(error: float | None) -> float | None:
+    """An error that can be drawn, or None."""
+    return error if error is not None and math.isfinite(error) else None
 
 
 def whisker(occupancy: float, error: float | None, axis: tuple[float, float] = (0.0, 1.0)) -> str:
@@ -253,8 +254,9 @@ def whisker(occupancy: float, error: float | None, axis: tuple[float, float] = (
     parts = [f'<rect x="{x(0):.1f}" y="8" width="{x(1) - x(0):.1f}" height="4" class="track"/>',
              f'<rect x="{start:.1f}" y="5" width="{max(end - start, 0.8):.1f}" height="10" '
              f'fill="{colours.of_scale(occupancy)}" class="bar"/>', f'<path class="one" d="M{x(1):.1f},2V18"/>']
-    if _known(error):
-        left, right = x(occupancy - error), x(occupancy + error)
+    drawn = _known(error)
+    if drawn is not None:
+        left, right = x(occupancy - drawn), x(occupancy + drawn)
         if right - left < _LEAST_WHISKERS:  # an error that is not seen would be none
             middle = min(max(x(occupancy), 4 + _LEAST_WHISKERS / 2), 196 - _LEAST_WHISKERS / 2)
             left, right = middle - _LEAST_WHISKERS / 2, middle + _LEAST_WHISKERS / 2
