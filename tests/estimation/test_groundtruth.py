@@ -11,7 +11,7 @@ import pytest
 from occupy_jit.estimation.modification import modify as modification
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
-from tests import simulated
+from tests import naive, simulated
 from tests.data_folder import simulator
 from tests.estimates import estimate
 
@@ -74,9 +74,10 @@ def test_amplification_equalises_content_and_leaves_solvent(estimates):
         mean = [[volume[at][made.chain == chain].mean() - found.zero for chain in (0, 2, 3)]
                 for volume in (made.map, after)]
         before, now = (np.array(m) / m[0] for m in mean)
-        # occupancies .6 and .3: at least half of what was lost is back, at the lowest level for the first
-        assert 1 - now[1] < 0.5 * (1 - before[1])
-        assert 1 - now[2] < (0.5 if level > 2 else 0.9) * (1 - before[2])
+        # occupancies .6 and .3: what was lost is back as far as a scale allows that is too high by its error, .2; at
+        # the lowest level noise allows less
+        allowed = before / naive.uncertain(before + 0.2)
+        assert np.all(now[1:] > (allowed if level > 2 else (before + allowed) / 2)[1:]), (before, now)
         # where noise does not outweigh what is amplified, the particle resembles the equalised truth more than before
         mask = made.distance <= 3
         if level > 3:

@@ -136,10 +136,13 @@ def profiles(data: ReportData) -> list[dict[str, Any]]:
 
 
 def command(data: ReportData, paths: Paths) -> tuple[str, bool]:
-    """The command line, as a shell takes it, and whether folders were left out of it that it needs to run."""
-    program, *given = map(str, data.record["command_line"])
-    told = [paths.argument(word) for word in given]
-    text = shlex.join([os.path.basename(program), *(word for word, _ in told)])
+    """The command line, as a shell takes it, and whether folders were left out of it that it needs to run.
+
+    A run that Python started has none.
+    """
+    words_given = list(map(str, data.record["command_line"]))
+    told = [paths.argument(word) for word in words_given[1:]]
+    text = shlex.join([*map(os.path.basename, words_given[:1]), *(word for word, _ in told)])
     return text, any(shortened for _, shortened in told)
 
 
