@@ -14,6 +14,8 @@ from tests.command import SECONDS, command, environment, in_time, listing, parti
 from tests.faulty_server import FaultyServer
 from tests.runs.test_dask_workers import Cluster
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):

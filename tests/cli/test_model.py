@@ -15,6 +15,8 @@ import occupy_jit  # noqa: E402
 from tests.command import ROOT, environment, listing, run, troubles, write  # noqa: E402
 from tests.estimation.test_model_occupancy import OCCUPANCY, VOXEL, density, structure  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def written(atoms, path, names=None):
     """The model as a file; `names` replaces those of chains."""

@@ -20,6 +20,8 @@ from tests.cli.test_model import written  # noqa: E402
 from tests.command import SECONDS, command, environment, run, write  # noqa: E402
 from tests.estimation.test_model_occupancy import VOXEL, density, structure  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 STATES = [{"A": 1.0, "B": 1.0, "C": 1.0, "D": 1.0}, {"A": 1.0, "B": 1.0, "C": 0.0, "D": 1.0},
           {"A": 1.0, "B": 0.0, "C": 0.0, "D": 1.0}]
 NUMBERS = [4, 3, 2]

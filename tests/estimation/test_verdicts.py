@@ -11,6 +11,8 @@ from occupy_jit.estimation.solvent import flattened as flat
 from tests.command import particle, run, write
 from tests.data_folder import simulator
 
+pytestmark = pytest.mark.slow
+
 N = 72  # the default kernel, 7 voxels, is just below a tenth of this
 
 

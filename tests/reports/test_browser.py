@@ -23,7 +23,7 @@ from tests.reports.test_content import check_view, reach
 from tests.reports.test_page import json_of, volume_of
 from tests.simulated import complex_with_occupancies
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SOFTWARE = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 QUIET = ["--disable-background-networking", "--no-first-run"]

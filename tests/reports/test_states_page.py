@@ -20,6 +20,8 @@ from tests.reports.sample import HOSTILE
 from tests.reports.states_sample import maps, record
 from tests.reports.test_browser import chromium  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.slow
+
 
 def payload_of(html):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])

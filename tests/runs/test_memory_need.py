@@ -11,6 +11,8 @@ import pytest
 from occupy_jit.machine import free_memory
 from tests.command import command, environment, run, write
 
+pytestmark = pytest.mark.slow
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures resident memory as Linux counts it")
 
 
