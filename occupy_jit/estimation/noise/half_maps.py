@@ -221,7 +221,7 @@ def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> n
     Parameters
     ----------
     floor : float32 array
-        That of `LocalNoise`.
+        Noise floor around each voxel, from `LocalNoise`.
     in_solvent : float
         Its median over quiet solvent.
     measured : float

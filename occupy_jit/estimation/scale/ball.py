@@ -88,14 +88,14 @@ def evidence_lowpass(lowpass_angstrom: float, voxel_size: float, relative_floor:
     float or None
         Å; None where the low-pass of the scale serves.
     """
-    enough, most = EVIDENCE_VOXELS
     if not may_widen(lowpass_angstrom, voxel_size) or relative_floor <= EVIDENCE_NOISE:
         return None
-    return min(lowpass_angstrom * (relative_floor / EVIDENCE_NOISE) ** _EVIDENCE_POWER, most * voxel_size)
+    return min(lowpass_angstrom * (relative_floor / EVIDENCE_NOISE) ** _EVIDENCE_POWER,
+               EVIDENCE_VOXELS[1] * voxel_size)
 
 
 def may_widen(lowpass_angstrom: float, voxel_size: float) -> bool:
-    """Whether the confidence may need a wider low-pass: that of the scale has fewer than six voxels."""
+    """Whether the low-pass of the scale has fewer than six voxels, so that the confidence may need a wider one."""
     return lowpass_angstrom / voxel_size < EVIDENCE_VOXELS[0] - _ROUNDING
 
 

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
-if TYPE_CHECKING:
-    from occupy_jit.estimation.scale.ball import Ball
-    from occupy_jit.estimation.solvent.quiet_voxels import Quiet
-
 # Cap, smoothing, ramp and gate were chosen for the overlap of the confidence with simulated content, from poor to good
 # maps: ``python -m bench.calibrate`` prints that overlap for values around them.
 CAP = 4.0

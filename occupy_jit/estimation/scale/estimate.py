@@ -197,7 +197,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             confidence_share=None if confidence is None else facts.covered_share(confidence),
             bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels,
             evidence_lowpass_angstrom=evidence.lowpass_angstrom,
-            visibility=_visibility(inputs, noise, contrast, (scale, evidence), (flat, missing))),
+            visibility=_visibility(inputs, noise, contrast, scale, evidence.spread, flat, missing)),
         solvent_limit=levels.solvent_limit(contrast.floor_measured, contrast.spread, contrast.floor, full),
         content_noise=noise.deviation / full, full_scale_quantile=found.quantile,
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
@@ -206,14 +206,11 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
         reference=contrast.reference)
 
 
-def _visibility(inputs, noise, contrast, volumes, unlike):
+def _visibility(inputs, noise, contrast, scale, spread, flat, missing):
     """From which scale on a part can be seen, in the noise of content where that is known."""
-    scale, evidence = volumes
-    flat, missing = unlike
-    spread, full = evidence.spread, contrast.full
     if contrast.is_local:
-        floor = 0.0 if flat else contrast.floor / full
-        spread = spread_in_content(spread, floor, noise.local.floor / full, scale)
+        floor = 0.0 if flat else contrast.floor / contrast.full
+        spread = spread_in_content(spread, floor, noise.local.floor / contrast.full, scale)
     # the quiet voxels show the noise, or half maps do
     known = not missing and (noise.half_maps is not None or not flat)
     return visibility(spread, steps.gate(inputs.settings), known)

@@ -240,7 +240,7 @@ class Evidence:
 
     @property
     def lowpass_angstrom(self) -> float | None:
-        """float or None : Resolution of its low-pass, Å; None where that of the scale serves."""
+        """float or None : Resolution of its low-pass, Å; None where it is the low-pass of the scale."""
         return None if self.depth is None else self.inputs.lowpass_angstrom
 
 
@@ -413,8 +413,7 @@ def sliding_maximum_of(inputs: Inputs, noise: Noise) -> Any:
 def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: SearchedFullScale) -> Contrast:
     """The sliding maximum, full scale and noise floor that are used, and the standard errors that follow."""
     maximum, quiet = sliding_maximum_of(inputs, noise), solvent.quiet
-    floor_measured = max(quiet.median(maximum, noise.zero), 0.0)
-    _, spread, _ = quiet.mean_and_deviation(maximum, smooth=True)
+    floor_measured, spread = _floor_and_spread(quiet, maximum, noise.zero)
     given = inputs.settings.noise_floor not in (None, LOCAL)
     floor = inputs.settings.noise_floor if given else floor_measured
     locally = noise.local is not None and not given
@@ -430,6 +429,11 @@ def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: S
     contrast = Contrast(maximum, found, full, floor, floors, floor_measured, spread, full_error, found.value > 0,
                         ignored, shown)
     return _with_errors(inputs, noise, searched, contrast)
+
+
+def _floor_and_spread(quiet, maximum, zero):
+    """Median above zero, and standard deviation, of the sliding maximum over quiet voxels."""
+    return max(quiet.median(maximum, zero), 0.0), quiet.mean_and_deviation(maximum, smooth=True)[1]
 
 
 def _floor_around(noise, solvent, spread, measured):
@@ -486,7 +490,7 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
         return Scale(scale, depth, floor, cap)
     floor, spread = contrast.floor_measured, contrast.spread
     if judging is not solvent.quiet:
-        floor, spread = max(judging.median(maximum, zero), 0.0), judging.mean_and_deviation(maximum, smooth=True)[1]
+        floor, spread = _floor_and_spread(judging, maximum, zero)
     cap = confidences.cap_level(floor, spread, full)
     scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
     return Scale(scale, depth, floor, cap)
@@ -510,9 +514,8 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     found = find_solvent(inputs, replace(lowpassed, volume=volume))
     maximum = sliding_maximum(volume, inputs.ball.radius, inputs.ball.size)
     del volume
-    floor = max(found.quiet.median(maximum, found.zero), 0.0)
-    _, spread, _ = found.quiet.mean_and_deviation(maximum, smooth=True)
-    kept = _kept_contrast(contrast, noise.zero, maximum, (found.zero, floor))
+    floor, spread = _floor_and_spread(found.quiet, maximum, found.zero)
+    kept = _kept_contrast(contrast, noise.zero, maximum, found.zero, floor)
     lower = floor / contrast.floor_measured  # around each voxel, noise is lower by as much
     contrast = replace(contrast, maximum=maximum, floor_measured=floor, spread=spread, floor=contrast.floor * lower,
                        floors=contrast.floors * np.float32(lower))
@@ -520,13 +523,12 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     return Evidence(inputs, found, spread / (kept * contrast.full), scale.depth, scale.floor, scale.cap)
 
 
-def _kept_contrast(contrast, zero, wide, levels_of_wide):
+def _kept_contrast(contrast, zero, wide, wide_zero, floor):
     """How much of the contrast of the strongest content a wider low-pass keeps.
 
     The content is chosen after the wider low-pass, which has less noise to choose by.
     """
     every = (slice(None, None, 2),) * 3
-    wide_zero, floor = levels_of_wide
     left = noise_free_maximum(wide[every] - np.float32(wide_zero), floor)
     strong = left >= _STRONG * np.quantile(left, _STRONGEST)
     own = noise_free_maximum(contrast.maximum[every][strong] - np.float32(zero), contrast.floor_measured)
