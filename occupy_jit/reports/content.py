@@ -172,11 +172,7 @@ def _visibility_of_slab(confidence, slab, rim, most):
     if not pieces.any():
         return np.ones(confidence[slab].shape, np.float32)
     # what is as near to a piece as its next voxel that was looked at is of it
-    for axis in range(3):
-        grown = np.moveaxis(pieces.copy(), axis, 0)
-        grown[1:] |= np.moveaxis(pieces, axis, 0)[:-1]
-        grown[:-1] |= np.moveaxis(pieces, axis, 0)[1:]
-        pieces = np.moveaxis(grown, 0, axis)
+    pieces = _widened(pieces)
     part = confidence[slab]
     nearest = [np.minimum((np.arange(n) + begin + step // 2) // step, m - 1)
                for n, begin, m in zip(part.shape, (slab.start, 0, 0), pieces.shape, strict=True)]

@@ -115,6 +115,14 @@ def table_laid_out(number: int, names: Sequence[str], longest_name: int) -> tupl
     return layout, shown
 
 
+def figure_of(width: float, height: float) -> Figure:
+    """An empty figure of so many pixels."""
+    Figure, FigureCanvasAgg = _agg()
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def columns_of(layout: Layout, number: int) -> tuple[Figure, list[tuple[Axes, range]]]:
     """A figure with axes for each column, and the rows in each.
 
@@ -130,11 +138,8 @@ def columns_of(layout: Layout, number: int) -> tuple[Figure, list[tuple[Axes, ra
     columns : list of (axes, range)
         Row k of a column is at y = k - first, downwards.
     """
-    Figure, FigureCanvasAgg = _agg()
     width, height = layout.size
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    out = []
+    figure, out = figure_of(width, height), []
     for column in range(layout.columns):
         rows = range(column * layout.rows, min(number, (column + 1) * layout.rows))
         left = _BESIDE + column * (layout.names + layout.across + _BESIDE) + layout.names

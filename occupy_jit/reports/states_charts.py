@@ -6,8 +6,8 @@ import itertools
 import math
 from typing import IO, TYPE_CHECKING, Any
 
-from occupy_jit.reports.part_charts import DPI, LARGEST, table
-from occupy_jit.reports.plot import _agg, _plain, _short, _write, colour_map
+from occupy_jit.reports.part_charts import DPI, LARGEST, figure_of, table
+from occupy_jit.reports.plot import _plain, _short, _write, colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def heat_map(target: IO[bytes], record: dict[str, Any], *, version: str) -> None
     above = _ABOVE + _BAND + (_LETTER * max(map(len, volumes)) + 8 if named else 0)
     row = min(_ROW, (LARGEST[1] - above - _BELOW) / len(parts))
     width = max(left + volume * len(volumes) + _GAP + state * len(states) + _EDGE, _LEAST_WIDTH)
-    figure = _figure(width, above + row * len(parts) + _BELOW)
+    figure = figure_of(width, above + row * len(parts) + _BELOW)
     one = _placed(figure, left, above, volume * len(volumes), row * len(parts))
     other = _placed(figure, left + volume * len(volumes) + _GAP, above, state * len(states), row * len(parts))
     _cells(one, of_volumes)
@@ -97,13 +97,6 @@ def _order_of_volumes(record):
         coordinates = record["continuum"]["coordinates"]
         return sorted(range(len(volumes)), key=lambda k: coordinates[k][0] or 0.0)
     return sorted(leaves(record["volume_tree"], len(volumes)), key=lambda k: volumes[k]["state"])
-
-
-def _figure(width, height):
-    Figure, FigureCanvasAgg = _agg()
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _placed(figure: Figure, left: float, above: float, across: float, down: float) -> Axes:
@@ -215,7 +208,7 @@ def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
     across = min(_COLUMN, (LARGEST[0] - 2 * _MARGIN) / max(columns, 1))
     down = min(_LEVEL, room / max(levels, 1))
     width, height = max(2 * _MARGIN + across * columns, _LEAST_WIDTH), 2 * _MARGIN + down * levels + _ABOVE
-    figure = _figure(width, height)
+    figure = figure_of(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, width)
