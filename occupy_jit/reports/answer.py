@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from occupy_jit.reports.page.words import Sentence
+from occupy_jit.reports.page.words import Seen, Sentence, sentence
 
 ERRORS = 2.0
 """Standard errors within which two occupancies agree: an interval of 95 %."""
@@ -383,6 +383,27 @@ def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
     elif undecided:
         text += f" Undecided ligands: {_listed(undecided)}."
     return text.strip()
+
+
+def of_run(results: dict[str, Any], core: Any, codes: Sequence[str], common: bool) -> tuple[Sentence, Sentence]:
+    """What is said of the map alone, and what is said first.
+
+    Parameters
+    ----------
+    results : dict
+        Of the record.
+    core : occupy_jit.estimation.scale.core.Core
+    codes : sequence of str
+        Of the verdicts.
+    common : bool
+        Whether full scale is that of several maps.
+
+    Returns
+    -------
+    plain, first : occupy_jit.reports.page.words.Sentence
+    """
+    plain = sentence(core, codes, Seen(results["visible_from"], results["noise_hides_parts"]), common)
+    return plain, first_sentence(results, plain)
 
 
 def first_sentence(results: dict[str, Any], plain: Sentence) -> Sentence:

@@ -78,10 +78,8 @@ def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> t
         data = coarser(data, _SMALLER)
         shown = _Shown(data, threads)
     paths = tables.Paths(data, show_paths)
-    found = data.record["results"]
-    plain = words.sentence(data.core, [verdict["code"] for verdict in data.record["verdicts"]],
-                           words.Seen(found["visible_from"], found["noise_hides_parts"]), data.common_scale)
-    said = answer.first_sentence(found, plain)
+    plain, said = answer.of_run(data.record["results"], data.core,
+                                [verdict["code"] for verdict in data.record["verdicts"]], data.common_scale)
     summary = _summary(data, shown, said, paths)
     return _page(data, shown, summary, said, plain.tone != "none", paths).encode("utf-8", "backslashreplace"), summary
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
-from occupy_jit.reports.answer import first_sentence
+from occupy_jit.reports.answer import of_run
 from occupy_jit.reports.page.data import core_numbers
-from occupy_jit.reports.page.words import Seen, sentence, whole
+from occupy_jit.reports.page.words import whole
 from occupy_jit.reports.part_order import lowest
 from occupy_jit.reports.runlog import VERBOSE
 from occupy_jit.settings import recorded
@@ -134,10 +134,10 @@ def add_core(results: dict[str, Any], core: Core | None, without_flexibility: Co
     hides = results["noise_hides_parts"]
     results["core"] = core_numbers(core, hides)
     if without_flexibility is not None:
-        corrected = without_flexibility
-        results["flexibility"]["weaker_than_half"] = corrected.surely_weak_share if hides else corrected.weak_share
-    plain = sentence(core, [code for code, _ in verdicts], Seen(results["visible_from"], hides), common)
-    results["sentence"] = str(first_sentence(results, plain))
+        results["flexibility"]["weaker_than_half"] = (without_flexibility.surely_weak_share if hides
+                                                      else without_flexibility.weak_share)
+    _, first = of_run(results, core, [code for code, _ in verdicts], common)
+    results["sentence"] = str(first)
 
 
 def _flexibility(result):
