@@ -71,14 +71,15 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
         more["report"] = os.path.basename(Role.STATES_PAGE.path(Names(folder, "", ""))) if options.report else None
         _write_record(found, path, [os.path.basename(name) for name in names], more, outputs, options, log)
         written.append((path, "record"))
+    told = _told(found) if options.report or options.plot else {}
     if options.report:
         path = Role.STATES_PAGE.path(Names(folder, "", ""))
         with log.timed("page"):
-            _write_page(found, path, outputs, log, views)
+            _write_page(found, told, path, outputs, log, views)
         written.append((path, "page of the states"))
     if options.plot:
         with log.timed("plot"):
-            written += _write_charts(found, folder, outputs)
+            written += _write_charts(told, folder, outputs)
     path = os.path.join(folder, LOG)
     log.files(written)
     log.show_timings()
@@ -144,12 +145,11 @@ def _told(found, means=()):
             **record_of(found.result, found.maps, found.counts_particles, {"means": means, "counts": found.counts})}
 
 
-def _write_charts(found, folder, outputs):
+def _write_charts(told, folder, outputs):
     """The heat map, and the graph where there is one; returns (path, what) of both."""
     from occupy_jit import __version__
     from occupy_jit.reports import states_charts
 
-    told = _told(found)
     charts = [(Role.STATES_HEAT_MAP, states_charts.heat_map)]
     if states_charts.has_graph(told):
         charts.append((Role.STATES_GRAPH, states_charts.graph))
@@ -162,10 +162,10 @@ def _write_charts(found, folder, outputs):
     return written
 
 
-def _write_page(found, path, outputs, log, views=None):
+def _write_page(found, told, path, outputs, log, views):
     from occupy_jit.reports.states_page.page import render
 
-    told = _told(found) | {"without_model": found.blocks is not None, "warnings": log.warnings}
+    told = told | {"without_model": found.blocks is not None, "warnings": log.warnings}
     with outputs.open(path) as file:
         file.write(render(told, reports_beside(path, found.maps), None if views is None else views.views(found)))
 
