@@ -3,13 +3,12 @@
 Everything optional may be left out; what is left out does not appear on the page.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from occupy_jit.reports.page.display_grid import FEWEST, Grid, reduce_to
+from occupy_jit.reports.page.display_grid import Grid, nearest_to, reduce_to, whole_grid
 
 
 @dataclass(frozen=True)
@@ -226,23 +225,17 @@ def coarser(data: ReportData, share: float) -> ReportData:
     ReportData
     """
     factor = share ** (-1 / 3)
-    whole = Grid(tuple(slice(0, n) for n in data.grid.shape), factor,
-                 tuple(min(n, max(FEWEST, math.floor(n / factor))) for n in data.grid.shape))
+    whole = whole_grid(data.grid.shape, factor)
 
     def reduced(volume):
         return None if volume is None else reduce_to(whole, volume)
-
-    def nearest(numbers):
-        at = [np.minimum(((np.arange(m) + 0.5) * factor).astype(int), n - 1)
-              for m, n in zip(whole.shape, numbers.shape, strict=True)]
-        return numbers[np.ix_(*at)]
 
     return replace(
         data, grid=Grid(data.grid.crop, data.grid.step * factor, whole.shape), input=reduced(data.input),
         scale=reduced(data.scale), confidence=reduced(data.confidence), error=reduced(data.error),
         occupancy=reduced(data.occupancy), b_factor=reduced(data.b_factor),
         modified=tuple((label, reduced(volume)) for label, volume in data.modified),
-        regions=tuple(nearest(numbers) for numbers in data.regions))
+        regions=tuple(nearest_to(whole, numbers) for numbers in data.regions))
 
 
 def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:

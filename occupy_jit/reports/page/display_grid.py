@@ -22,6 +22,9 @@ LOWEST_SCALE = 0.1
 FEWEST = 2
 """Voxels along an axis: a surface lies between two."""
 
+LAYER = 255
+"""Numbers of one layer of parts; 0 is outside of all."""
+
 _LEAST_MARGIN = 4
 _LOOKED_AT = 1_000_000  # voxels, to see where content is
 _TOP_PERCENTILE = 99.95
@@ -62,6 +65,17 @@ class Grid:
                 for p, c in zip(position_xyz, reversed(self.crop), strict=True)]
 
 
+def grid_over(crop: tuple[slice, ...], step: float) -> Grid:
+    """Grid of a part of a box, `step` voxels of it per voxel of the grid."""
+    return Grid(crop, step, tuple(min(c.stop - c.start, max(FEWEST, math.floor((c.stop - c.start) / step)))
+                                  for c in crop))
+
+
+def whole_grid(shape: tuple[int, ...], step: float) -> Grid:
+    """Grid of a whole box."""
+    return grid_over(tuple(slice(0, n) for n in shape), step)
+
+
 def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, most_voxels: float = MOST_VOXELS) -> Grid:
     """Grid for what there is to see: confidence above one half and scale above `LOWEST_SCALE`, and a margin.
 
@@ -88,8 +102,7 @@ def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, mo
     crop = tuple(_extent(content.any(tuple({0, 1, 2} - {axis})), step, n, margin)
                  for axis, n in enumerate(scale.shape))
     full = [c.stop - c.start for c in crop]
-    reduced = max(1.0, (math.prod(full) / most_voxels) ** (1 / 3))
-    return Grid(crop, reduced, tuple(min(n, max(FEWEST, math.floor(n / reduced))) for n in full))
+    return grid_over(crop, max(1.0, (math.prod(full) / most_voxels) ** (1 / 3)))
 
 
 def _extent(on, step, n, margin):
@@ -127,6 +140,19 @@ def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
             section += weights[k] * volume[first + k]
         target[:] = averaged(section, *plane)
     return out
+
+
+def nearest_to(grid: Grid, numbers: np.ndarray) -> np.ndarray:
+    """A volume of numbers, which have no mean, on a grid of the whole of it: (gz, gy, gx) array of its type."""
+    at = [np.minimum(((np.arange(m) + 0.5) * grid.step).astype(int), n - 1)
+          for m, n in zip(grid.shape, numbers.shape, strict=True)]
+    return numbers[np.ix_(*at)]
+
+
+def in_layers(numbers: np.ndarray, most: int) -> list[np.ndarray]:
+    """Numbers from 1 to `most` in layers of `LAYER`, each from 1 with 0 outside: list of (gz, gy, gx) uint8 array."""
+    return [np.where((numbers > start) & (numbers <= start + LAYER), numbers - start, 0).astype(np.uint8)
+            for start in range(0, most, LAYER)]
 
 
 def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], along_x: tuple[Any, ...]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +9,18 @@ import numpy as np
 
 from occupy_jit.reports import colours
 from occupy_jit.reports.page import pictures
-from occupy_jit.reports.page.display_grid import FEWEST, LOWEST_SCALE, Grid, drawn_scale, packed, reduce_to, to_bytes
+from occupy_jit.reports.page.display_grid import (
+    FEWEST,
+    LAYER,
+    LOWEST_SCALE,
+    drawn_scale,
+    in_layers,
+    nearest_to,
+    packed,
+    reduce_to,
+    to_bytes,
+    whole_grid,
+)
 from occupy_jit.reports.png import data_uri
 
 LARGEST_BYTES = 4_500_000
@@ -22,9 +32,6 @@ MOST_STATES = 24
 PART_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6a31b", "#17a2a2",
                 "#8c564b", "#6b8e23", "#c51b7d")
 """Neighbours in this list stay apart for eyes that do not tell red from green."""
-
-LAYER = 255
-"""Numbers of one layer of parts; 0 is outside of all."""
 
 _PALE = "#cfd4da"
 _MOST_VOXELS, _MOST_OF_ALL = 900_000, 7_000_000
@@ -122,13 +129,10 @@ def _coarser(views, share):
     if share >= 1:
         return views
     factor = share ** (-1 / 3)
-    before = views.states[0].density.shape
-    grid = Grid(tuple(slice(0, n) for n in before), factor,
-                tuple(min(n, max(FEWEST, math.floor(n / factor))) for n in before))
-    nearest = np.ix_(*(np.minimum(((np.arange(m) + 0.5) * factor).astype(int), n - 1)
-                       for m, n in zip(grid.shape, before, strict=True)))
+    grid = whole_grid(views.states[0].density.shape, factor)
     return Views(tuple(StateView(reduce_to(grid, s.density), reduce_to(grid, s.scale), s.level) for s in views.states),
-                 None if views.parts is None else views.parts[nearest], views.spacing * factor, views.radius / factor)
+                 None if views.parts is None else nearest_to(grid, views.parts), views.spacing * factor,
+                 views.radius / factor)
 
 
 def _packed(views, names):
@@ -145,14 +149,12 @@ def _packed(views, names):
                      "levels": [level / 3, _HIGHEST_LEVEL * high], "stops": None},
                     {"id": f"scale{k}", "kind": "scale", "low": 0.0, "high": 1.0, "stops": colours.SCALE}]
         data |= {f"state{k}": packed(to_bytes(state.density, 0.0, high)), f"scale{k}": packed(scale)}
-    layers = 0
+    layers = []
     if views.parts is not None:
-        layers = -(-len(names) // LAYER)
-        for k in range(layers):
-            own = (views.parts > k * LAYER) & (views.parts <= (k + 1) * LAYER)
-            data[f"layer{k}"] = packed(np.where(own, views.parts - k * LAYER, 0).astype(np.uint8))
+        layers = in_layers(views.parts, len(names))
+        data |= {f"layer{k}": packed(layer) for k, layer in enumerate(layers)}
         volumes.append({"id": "layer0", "kind": "labels", "low": 0.0, "high": 255.0, "stops": _part_stops()})
-    return _meta(views, volumes, layers), data
+    return _meta(views, volumes, len(layers)), data
 
 
 def _part_stops():

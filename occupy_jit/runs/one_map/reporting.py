@@ -31,6 +31,8 @@ class MapReport:
         With confidence.
     core : occupy_jit.estimation.scale.core.Core
         Of the scale.
+    regions : occupy_jit.runs.one_map.part_regions.Regions
+        Where masks are, on the grid of the report; parts are added later.
 
     Attributes
     ----------
@@ -39,23 +41,21 @@ class MapReport:
     profiles : tuple of occupy_jit.reports.page.data.Profile
         Of residues, likewise.
     regions : occupy_jit.runs.one_map.part_regions.Regions
-        Where parts and masks are, likewise.
     """
 
-    def __init__(self, plan: Plan, volume: Map, result: Result, core: Core) -> None:
-        from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
+    def __init__(self, plan: Plan, volume: Map, result: Result, core: Core, regions: Regions) -> None:
+        from occupy_jit.reports.page.display_grid import reduce_to
 
         self._plan, self._volume = plan, volume
         self._result = replace(result, confidence=None, error=None)  # whose memory others may take
         self.core = core
-        self._grid = choose_grid(result.scale, result.confidence, result.voxel_size)
+        self.regions, self._grid = regions, regions.grid
         volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
         if result.flexibility is not None:
             volumes |= {"occupancy": result.flexibility.occupancy, "b_factor": result.flexibility.b_factor}
         self._small = {name: reduce_to(self._grid, values) for name, values in volumes.items() if values is not None}
         self._modified = []
         self.sites = self.profiles = ()
-        self.regions = Regions(self._grid, result.voxel_size)
 
     def add_modified(self, name: str, values: np.ndarray) -> None:
         """Show a modified map: its name, and its values, which may be overwritten afterwards."""

@@ -103,9 +103,7 @@ def _run(plan, log):
     del inputs, result
     for code, sentence in work.result.verdicts:
         log.verdict(code, sentence)
-    regions = None
-    if plan.options.target_mask and plan.path_of(Role.REPORT) is not None:
-        regions = _regions(work.result)
+    regions = _regions(plan, work.result)
     targets = _targets(plan, work.inputs.volume, work.result, log, regions)
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
@@ -195,7 +193,7 @@ def _estimate(plan, inputs, workers):
 
     want, volume = wanted(plan.settings, plan.options), inputs.volume
     value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
-    volumes = Wanted(want.confidence, want.lowpass, plan.path_of(Role.ERROR) is not None,
+    volumes = Wanted(True, want.lowpass, plan.path_of(Role.ERROR) is not None,
                      plan.path_of(Role.NOISE_ERROR) is not None)
     with _named(plan):
         return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps,
@@ -228,8 +226,10 @@ def _named(plan):
         raise InputError(f"{', '.join(map(shown, names))}: {error}") from error
 
 
-def _regions(result):
-    """Where the masks are, for the report."""
+def _regions(plan, result):
+    """Where masks and parts are, for the report; None without one."""
+    if plan.path_of(Role.REPORT) is None:
+        return None
     from occupy_jit.reports.page.display_grid import choose_grid
     from occupy_jit.runs.one_map.part_regions import Regions
 
@@ -271,16 +271,14 @@ def _as_rows(targets):
     return [{name: value for name, value in target.items() if name != "in_blocks"} for target in targets]
 
 
-def _write(plan, work, targets, outputs, log, workers, regions=None):
+def _write(plan, work, targets, outputs, log, workers, regions):
     """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
     inputs = work.inputs
     # before the quiet voxels are forgotten
     levels = shown_level.results(inputs.sample, work.result)
     writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
     core = _core(work.result, log)
-    writer.start_report(work.result, core.of_scale)
-    if regions is not None:
-        writer.report.regions = regions
+    writer.start_report(work.result, core.of_scale, regions)
     slices = write_maps(writer, work.result, workers)
     if confidence_is_spent(plan.settings, plan.options):
         work.result = replace(work.result, confidence=None)
@@ -409,5 +407,5 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
     result = replace(result, quiet=replace(result.quiet))  # the caller's own keeps what the run forgets
     make_directory(directory)
     with Outputs() as outputs:
-        _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None))
+        _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None), _regions(plan, result))
     return made + [output.path for output in plan.outputs]

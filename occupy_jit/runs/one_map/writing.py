@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from occupy_jit.modifications import Modification
     from occupy_jit.reports.runlog import RunLog
     from occupy_jit.runs.classes.group import Group
+    from occupy_jit.runs.one_map.part_regions import Regions
     from occupy_jit.runs.plan.plan import Plan
 
 _PIECE = 1 << 20
@@ -65,14 +66,14 @@ class Writer:
         self._checksums = {}
         self.report = self.report_summary = None
 
-    def start_report(self, result: Result, core: Core | None) -> None:
+    def start_report(self, result: Result, core: Core | None, regions: Regions | None) -> None:
         """Begin the report, where one is planned: what comes later is added to it."""
         if self.plan.path_of(Role.REPORT) is None:
             return
         from occupy_jit.runs.one_map.reporting import MapReport
 
         with self.log.timed("report"):
-            self.report = MapReport(self.plan, self.volume, result, core)
+            self.report = MapReport(self.plan, self.volume, result, core, regions)
 
     def map(self, role: Role, data: np.ndarray | None, what: str, modification: Modification | None = None) -> None:
         """Write a map under the name that was planned for this role."""

@@ -31,9 +31,11 @@ _SECTIONS = 6
 
 
 class Wanted(NamedTuple):
-    """What of an estimate is still needed when it is done."""
+    """What of an estimate is still needed when it is done, beside scale and confidence.
 
-    confidence: bool
+    The confidence always is: what a run says of the map rests on its core.
+    """
+
     lowpass: bool
     volume: bool
 
@@ -44,11 +46,9 @@ def wanted(settings: Settings, options: Options) -> Wanted:
     Returns
     -------
     Wanted
-        Always with the confidence: what a run says of the map rests on its core.
     """
     modifies = bool(requested(settings))
-    return Wanted(confidence=True,
-                  lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
+    return Wanted(lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
                   or settings.separate_flexibility,
                   volume=modifies or options.plot or options.report or options.model is not None
                   or settings.separate_flexibility)
@@ -85,7 +85,7 @@ def outline(header: MapHeader, settings: Settings, options: Options, beside_halv
     kept = 0.0
     if halves and options.model is not None:
         kept = of_parts.half_maps(header.voxel_size, beside_halves)
-    return Outline(header.shape, header.voxel_size, settings, want.confidence, want.lowpass, want.volume,
+    return Outline(header.shape, header.voxel_size, settings, True, want.lowpass, want.volume,
                    error=writes_error(options), solvent_definition=options.solvent_def is not None,
                    reference_mask=options.reference_mask is not None, halves=halves, beside_halves=beside_halves,
                    of_group=of_group, model_halves=kept)

@@ -9,8 +9,9 @@ import numpy as np
 
 from occupy_jit.errors import InputError
 from occupy_jit.reports import content
-from occupy_jit.reports.page.display_grid import FEWEST, Grid, reduce_to
+from occupy_jit.reports.page.display_grid import reduce_to, whole_grid
 from occupy_jit.reports.states_page.views import MOST_STATES, StateView, Views
+from occupy_jit.runs.one_map.part_regions import nearest_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _MOST_VOXELS, _MOST_OF_ALL = 6_000_000, 30_000_000
 _REACH = 6.0
 """Å around its atoms within which a surface belongs to a part: mean maps are coarser than models."""
-
-_LEAST_REACH = 1.5  # voxels
 
 
 def most_voxels(number: int) -> float:
@@ -61,8 +60,7 @@ class ViewsOfMeans:
 
     def __init__(self, shape: tuple[int, ...], voxel_size: float, number: int) -> None:
         step = max(1.0, (math.prod(shape) / most_voxels(number)) ** (1 / 3))
-        self._grid = Grid(tuple(slice(0, n) for n in shape), step,
-                          tuple(min(n, max(FEWEST, math.floor(n / step))) for n in shape))
+        self._grid = whole_grid(shape, step)
         self._voxel_size, self._full, self._radius = voxel_size, None, 0.0
         self._states: list[StateView] = []
         self._ended = False
@@ -117,18 +115,8 @@ class ViewsOfMeans:
         ----------
         prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit
         """
-        from scipy.ndimage import distance_transform_edt
-
-        voxel = (prepared.model.xyz - prepared.frame.origin)[:, ::-1] / self._voxel_size
-        index = np.rint(np.stack(self._grid.position(list(voxel.T)), axis=1)).astype(int)
-        inside = ((index >= 0) & (index < self._grid.shape)).all(1) & (prepared.part >= 0)
-        number = np.zeros(self._grid.shape, np.int32)
-        number[tuple(index[inside].T)] = prepared.part[inside] + 1
-        if not inside.any():
-            return number
-        distance, near = distance_transform_edt(number == 0, return_indices=True)
-        reach = max(_REACH / (self._voxel_size * self._grid.step), _LEAST_REACH)
-        return np.where(distance <= reach, number[tuple(near)], 0).astype(np.int32)
+        return nearest_parts(self._grid, self._voxel_size, prepared.model.xyz - prepared.frame.origin, prepared.part,
+                             _REACH)
 
     def parts_of_blocks(self, blocks: Blocks) -> np.ndarray:
         """Number of the block, from 1, at each voxel, 0 in solvent: (gz, gy, gx) int32 array."""
