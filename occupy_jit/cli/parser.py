@@ -1,7 +1,7 @@
 """The command line: every option and its help text, one row each.
 
-Standard library only, because the manual page and the shell completion are made by importing this module, and
-because ``OccuPy --help`` has to start at once. A row has a field, with its default, in `occupy_jit.settings`.
+This module uses the standard library only, because the manual page and the shell completion import it, and because
+``OccuPy --help`` has to start at once. The defaults are in `occupy_jit.settings`, one field for each row here.
 """
 
 import os
@@ -38,18 +38,18 @@ USAGE = f"{PROGRAM} -i MAP [MAP ...] [options]"
 
 EXAMPLES = f"""\
 examples:
-  {PROGRAM} --demo                               try it on the small map that ships with it
-  {PROGRAM} -i map.mrc                           local scale (a proxy for occupancy) of a map
-  {PROGRAM} -i map.mrc --amplify --report        and bring weak regions up to full scale
-  {PROGRAM} -i maps/ --output-dir out --jobs 4   all maps of a directory, four at once
+  {PROGRAM} --demo                               try the program on its demo map
+  {PROGRAM} -i map.mrc                           estimate the local scale of a map
+  {PROGRAM} -i map.mrc --amplify --report        also equalise the map, and write a report
+  {PROGRAM} -i maps/ --output-dir out --jobs 4   run on all maps in a directory, four at a time
 """
 
-# Where a run gets its maps from; exactly one of these is given.
+# The sources of maps; exactly one of these is given.
 SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion_classes", "--relion-classes"),
            ("rerun", "--rerun"))
-# What is done instead of a run on maps.
+# Tasks other than a run on maps.
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
-# Options whose value is a name, or names, of files.
+# Options that take one or more file names.
 _NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "reference_mask", "half_maps", "model",
           "particles", "relion_classes", "rerun",
           "emdb_dir", "cluster", "collect")
@@ -57,81 +57,85 @@ _NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask",
 
 def _input(add):
     add("-i", "--input-map", metavar="MAP", nargs="+", path="map",
-        text="maps to run on: .mrc .map .ccp4 .rec, plain, .gz or .bz2; a directory stands for all maps in it, and "
-             "@FILE for a list of names, one per line")
+        text="maps to run on (.mrc, .map, .ccp4 or .rec, also .gz or .bz2); a directory stands for all maps in it, "
+             "and @FILE for a list of names, one per line")
     add("--emdb", metavar="ID", nargs="+", text="download the maps of these EMDB entries (11007 or EMD-11007) and "
                                                 "run on them")
     add("--emdb-dir", metavar="DIR", path="directory",
-        text="where to keep maps of the EMDB (default: $OCCUPY_EMDB_DIR, else occupy_jit/emdb in the user's cache)")
-    add("--demo", action="store_true", text="run on the small map that ships with the package")
+        text="where to keep downloaded maps (default: $OCCUPY_EMDB_DIR, else occupy_jit/emdb in the user's cache)")
+    add("--demo", action="store_true", text="run on the small demo map that comes with the program")
     add("--relion-classes", metavar="STAR", path="file",
         text="run on all classes of a RELION 3D classification (run_itNNN_model.star), on one common scale")
     add("--common-scale", action="store_true", text="put all maps given with -i on one common scale")
     add("--half-maps", metavar="MAP", nargs="+", path="map",
-        text="two half maps, to measure the noise: run on their mean, or on the map after -i; auto: find the half "
-             "maps by file name (also for classes), or those of the entry with --emdb")
-    add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the header's")
-    add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json")
+        text="two half maps, which measure the noise; the run is on their mean, or on the map given with -i. auto: "
+             "find the half maps by file name (also for classes), or download them with --emdb")
+    add("--voxel-size", metavar="Å", type=number, text="use this voxel size instead of the one in the header")
+    add("--rerun", metavar="JSON", path="file", text="repeat the run that wrote this occupy_NAME.json file")
 
 
 def _output(add):
     add("-o", "--output-map", metavar="NAME", path="file",
         text="name of the modified map (default: out_<input file name>)")
     add("--output-dir", metavar="DIR", path="directory",
-        text="directory for all output files; created if missing")
+        text="directory for all output files; created if it does not exist")
     add("--save-all-maps", "--no-save-all-maps", action=Switch,
-        text="also write the low-passed map, the confidence, the standard error and the modification applied")
+        text="also write the low-passed map, the confidence, the standard error and the factors of each modification")
     add("--save-error", action="store_true",
-        text="write sd_NAME.mrc, the standard error of the scale (with --half-maps or --save-all-maps: always)")
-    add("--plot", "--no-plot", action=Switch, text="write solModel_NAME.png, histogram and solvent "
-        "model, and slices_NAME.png, central slices; with --model also parts_NAME.png, with --states "
+        text="write sd_NAME.mrc, the standard error of the scale (always written with --half-maps or "
+             "--save-all-maps)")
+    add("--plot", "--no-plot", action=Switch, text="write pictures: solModel_NAME.png (histogram and solvent model) "
+        "and slices_NAME.png (central slices); with --model also parts_NAME.png, with --states also "
         "states_heatmap.png and states_graph.png")
     add("--report", "--no-report", action=Switch,
-        text="write report_NAME.html, a report in one file for any browser (with --demo: on)")
+        text="write report_NAME.html, a report in a single file for any browser (on with --demo)")
     add("--report-paths", action="store_true", text="show full paths in the report instead of file names")
     add("--save-chimerax", "--no-save-chimerax", action=Switch,
-        text="write chimX_NAME.cxc, which opens the results in ChimeraX")
+        text="write chimX_NAME.cxc, a script that opens the results in ChimeraX")
     add("--min-vis-scale", metavar="S", type=number,
-        text="lowest scale shown in the ChimeraX colours, from 0 to below 1")
+        text="lower end of the colour scale in ChimeraX, at least 0 and below 1")
     add("--json", "--no-json", action=Switch,
-        text="write occupy_NAME.json: settings, results, checksums")
+        text="write occupy_NAME.json: settings, results and checksums")
     add("--save-solvent-def", metavar="T", type=number,
-        text="write a mask of scale > T (0 to 1), for --solvent-def")
+        text="write a mask of all voxels with a scale above T (0 to 1), for use with --solvent-def")
     add("--subtraction-mask", action="store_true",
-        text="write a soft mask of the density removed by attenuation or sigmoid, for particle subtraction")
+        text="write a soft mask of the density that attenuation or the sigmoid removes, for particle subtraction")
 
 
 def _estimation(add):
     add("-r", "--resolution", dest="resolution_angstrom", metavar="Å", type=number,
-        text="resolution of the worst-resolved content of interest; sets low-pass and ball size unless they are given")
+        text="resolution of the worst-resolved content of interest; sets the low-pass and the size of the ball "
+             "unless they are given")
     add("--lowpass-input", dest="lowpass_input_angstrom", metavar="Å", type=number,
-        text="low-pass before estimation (default: 6 voxels, but 6 to 9 Å and at least 3 voxels)")
+        text="low-pass before the estimation (default: 6 voxels, but between 6 and 9 Å, and at least 3 voxels)")
     add("--kernel-size", metavar="PIX", type=whole,
-        text="diameter of the ball in voxels, odd (default: from the low-pass, 3 to 9)")
+        text="diameter of the ball in voxels, an odd number (default: 3 to 9, from the low-pass)")
     add("--kernel-radius", metavar="PIX", type=number,
-        text="radius of the ball in voxels, may be fractional (default: low-pass / (2 * voxel size))")
+        text="radius of the ball in voxels, not necessarily whole (default: low-pass / (2 * voxel size))")
     add("--tau", metavar="TAU", type=number,
-        text="quantile that defines full scale, above 0 to 1 (default: from the ball)")
+        text="quantile that defines full scale, above 0 and at most 1 (default: from the size of the ball)")
     add("--tile-size", dest="tile_size_angstrom", metavar="Å", type=number,
         text="edge of the cubes in the search for full scale")
     add("--noise-floor", metavar="VALUE", type=noise_floor,
-        text="noise floor in the map's units, 0 for none; or local: measured in the solvent nearby, for noise that "
+        text="noise floor in units of the map, 0 for none. local: measure it in the solvent nearby, for noise that "
              "varies across the box (default: auto, measured in all solvent)")
-    add("--naive-normalisation", action="store_true", text="set full scale to tau * maximum, without a search")
+    add("--naive-normalisation", action="store_true",
+        text="set full scale to tau * maximum instead of searching for it")
     add("--reference-mask", metavar="MASK", path="map",
-        text="measure full scale inside this mask, which must cover a fully occupied part; no search")
+        text="measure full scale inside this mask, which must cover a fully occupied part, instead of searching "
+             "for it")
     add("--scale-mode", choices=SCALE_MODES,
-        text="estimate from the low-passed map (occupancy) or from the map as it is (resolution)")
+        text="estimate the scale from the low-passed map (occupancy) or from the map as given (resolution)")
     add("--separate-flexibility", action="store_true",
-        text="also write occ_NAME.mrc, the scale corrected for flexibility, and flex_NAME.mrc, the B factor relative "
-             "to the region of full scale in Å^2")
+        text="also write occ_NAME.mrc, the scale corrected for flexibility, and flex_NAME.mrc, the B factor in Å^2 "
+             "relative to the region of full scale")
 
 
 def _solvent(add):
     add("--solvent-def", metavar="MASK", path="map",
-        text="rough mask of the content; improves confidence and solvent model, never changes the scale")
+        text="rough mask of the content; improves the confidence and the solvent model, and never changes the scale")
     add("--hedge-confidence", metavar="N", type=number, text="raise the confidence to this power")
-    add("--no-confidence", action="store_true", text="treat everything as content: modify solvent, too")
+    add("--no-confidence", action="store_true", text="treat everything as content, so that solvent is modified, too")
     add("--exclude-solvent", "--retain-solvent", action=Switch,
         text="set solvent to 0 in the modified map, or keep it (default: keep)")
 
@@ -140,81 +144,85 @@ def _modification(add):
     file = {row.name: f"{row.prefix}NAME" for row in TABLE}
     add("--amplify", "--no-amplify", action=Switch, text=f"amplify partial occupancy: write {file['amplify']}")
     add("--amplify-amount", metavar="A", type=number,
-        text="-1 to 1: 1 equalises, 0 does nothing, below 0 lowers partial occupancy further (with --relion-classes "
-             f"{CLASSES_AMOUNT:g} unless given)")
+        text="from -1 to 1: 1 equalises, 0 does nothing, and a negative amount lowers partial occupancy further; "
+             f"{CLASSES_AMOUNT:g} with --relion-classes unless given")
     add("--amplify-limit", metavar="S", type=number,
-        text="do not amplify below this scale, 0 to 1")
+        text="do not amplify regions below this scale, 0 to 1")
     add("--amplify-gamma", metavar="G", type=number,
-        text=f"amplify by a power, 1 or more: write {file['amplify-gamma']}; the larger, the closer to equalised")
+        text=f"amplify partial occupancy by a power of 1 or more: write {file['amplify-gamma']}; the larger the "
+             "power, the more equal the map")
     add("--attenuate-gamma", metavar="G", type=number,
-        text=f"attenuate partial occupancy by a power, 1 or more: write {file['attenuate-gamma']}")
+        text=f"attenuate partial occupancy by a power of 1 or more: write {file['attenuate-gamma']}")
     add("--sigmoid-gamma", metavar="G", type=number,
-        text=f"amplify above the pivot and attenuate below it, 1 or more: write {file['sigmoid-gamma']}")
+        text="amplify above the pivot and attenuate below it, by a power of 1 or more: write "
+             f"{file['sigmoid-gamma']}")
     add("--pivot", metavar="S", type=number, text="scale that the sigmoid leaves unchanged, 0 to 1")
     add("--plain-factors", action="store_true",
-        text="amplify signal and noise alike, instead of each resolution band as far as its noise allows")
+        text="amplify signal and noise alike, instead of each resolution band only as far as its noise allows")
     add("--lowpass-amplified", dest="lowpass_amplified_angstrom", metavar="Å", type=number,
         text="low-pass of the modified maps (default: none)")
     add("--class-density", choices=CLASS_DENSITIES,
         text="with --relion-classes and a negative amount: scale the mean density by the relative occupancy of each "
-             "class (shared), or lower each map by itself (own)")
-    add("--match-histogram", action="store_true", text="match the histogram of the modified maps to the input's")
+             "class (shared), or lower the partial occupancy of each map separately (own)")
+    add("--match-histogram", action="store_true",
+        text="match the histogram of each modified map to that of the input")
 
 
 def _parts(add):
     add("--target-mask", metavar="MASK", nargs="+", path="map",
         text="report the occupancy inside each of these masks, with its error")
     add("--model", metavar="MODEL", path="file",
-        text="report the occupancy of every chain and ligand of this atomic model, with its error (mmCIF or PDB, "
-             "also compressed; fitted into the map); for classes also which parts differ")
+        text="report the occupancy of every chain and ligand of this atomic model, with its error; the model (mmCIF "
+             "or PDB, also compressed) must be fitted into the map. For classes, also report which parts differ")
     add("--parts", metavar="PART", nargs="+",
-        text="define parts within chains: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
-    add("--residues", action="store_true", text="also fit every residue of the model: residues_NAME.csv")
+        text="define parts by ranges of residues: NAME=CHAIN:FIRST-LAST[,CHAIN:FIRST-LAST ...]")
+    add("--residues", action="store_true", text="also fit every residue of the model, and write residues_NAME.csv")
     add("--reference-part", metavar="NAME", nargs="+",
         text="parts that are fully occupied (default: those that agree with the fullest)")
-    add("--b-factors", choices=B_FACTORS, text="use the B factors of the model (model), none (flat), or whichever "
-                                               "fits better (auto)")
+    add("--b-factors", choices=B_FACTORS, text="use the B factors of the model (model), one B factor for all atoms "
+                                               "(flat), or whichever fits better (auto)")
     add("--assembly", metavar="N", text="build this biological assembly of the model first")
 
 
 def _states(add):
     add("--states", metavar="N", nargs="?", const=True, type=whole,
-        text="divide maps of one complex into states, by the parts of --model that they hold, or without a model by "
-             "blocks that come and go together; N: into so many (default: as many as differ)")
+        text="divide many maps of one complex into states, by the parts of --model that each map contains, or "
+             "without a model by blocks of density that come and go together. N: number of states (default: as many "
+             "as differ)")
     add("--particles", metavar="FILE", nargs="+", path="file",
-        text="with --states: which particles the volumes stand for, or how many: a table of name,count; a model.star "
-             "or data.star of RELION; labels of cryoDRGN (labels.pkl) and the .star or .cs that they are of; "
-             "particles of a 3D classification of cryoSPARC (.cs)")
+        text="with --states: the particles behind each volume, or their number. A table of name,count; a model.star "
+             "or data.star file of RELION; the labels.pkl of cryoDRGN, followed by the .star or .cs file of its "
+             "particles; or the particles of a cryoSPARC 3D classification (.cs)")
     add("--select", metavar="QUERY",
-        text="with --states: also list the volumes, and the particles, that this holds for: \"L17>0.8 and L28<0.2\", "
-             "\"state==2\"")
+        text="with --states: also list the volumes, and their particles, that meet this condition, such as "
+             "\"L17>0.8 and L28<0.2\" or \"state==2\"")
 
 
 def _running(add):
     add("--threads", metavar="N", type=whole,
-        text="threads to use (default: all available to the job); never changes the results")
-    add("--jobs", metavar="N", type=whole, text="run N maps at once, in processes that share the threads")
+        text="number of threads (default: all that the job may use); never changes the results")
+    add("--jobs", metavar="N", type=whole, text="run N maps at a time, in processes that share the threads")
     add("--resume", action="store_true",
-        text="skip maps that an earlier run with the same settings has finished")
+        text="skip maps that an earlier run with the same settings finished")
     add("--cluster", metavar="ADDRESS",
-        text="run on the workers of the dask scheduler at this address or in this scheduler file; slurm: start "
-             "workers as SLURM jobs, from your dask configuration")
+        text="run on the workers of the dask scheduler at this address or in this scheduler file. slurm: start "
+             "workers as SLURM jobs, with the settings in your dask configuration")
     add("--cluster-jobs", metavar="N", type=whole, text="number of SLURM jobs for --cluster slurm")
     add("--array", action="store_true", text="in a SLURM array: run this task's share of the maps")
     add("--collect", metavar="DIR", path="directory",
-        text="merge the tables that the tasks of an array have written to DIR")
+        text="merge the tables that the tasks of an array wrote to DIR")
     add("--verbose", "--quiet", action=Switch, dest="verbosity", on=1, off=-1,
         text="print more, or only warnings and errors (on standard error)")
     add("--dry-run", action="store_true",
-        text="check the inputs, list the files to be written and the memory needed, and stop")
-    add("--warm-up", action="store_true", text="compile now, so that later runs start fast")
+        text="check the inputs, list the output files and the memory needed, and stop")
+    add("--warm-up", action="store_true", text="compile the program now, so that later runs start fast")
     add("--show-completion", metavar="SHELL", choices=SHELLS,
         text="print the completion script for bash, zsh, fish or tcsh")
     add("--install-completion", metavar="SHELL", nargs="?", const=True, choices=SHELLS,
-        text="install it for the current user (without SHELL: for $SHELL)")
+        text="install completion for the current user (without SHELL: for $SHELL)")
 
 
-# Title of each group, what is said under it, and its rows.
+# Title, description and rows of each group.
 _GROUPS = (
     ("input", None, _input),
     ("output", None, _output),
@@ -232,7 +240,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
         usage=USAGE,
-        description="Local scale of cryo-EM maps, a proxy for occupancy, and maps modified by it.",
+        description="Estimate the local scale of cryo-EM maps, a proxy for occupancy, and modify maps by it.",
         epilog=EXAMPLES,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
@@ -248,7 +256,7 @@ def build_parser() -> Parser:
 
 
 def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
-    """Parse the arguments and check that they can be obeyed together.
+    """Parse the arguments and check that they agree with each other.
 
     Parameters
     ----------
@@ -258,13 +266,14 @@ def parse(argv: list[str]) -> tuple[Settings | dict, Options]:
     Returns
     -------
     settings : occupy_jit.settings.Settings, or dict
-        With --rerun what is given anew, by name: `occupy_jit.cli.rerun.repeated` makes settings of it.
+        With --rerun, the settings on the command line by name: `occupy_jit.cli.rerun.repeated` adds those of the
+        record.
     options : occupy_jit.settings.Options
 
     Raises
     ------
     UsageError
-        If the arguments cannot be obeyed. --help and --version raise SystemExit(0), as argparse does.
+        If the arguments are wrong. --help and --version raise SystemExit(0), as argparse does.
     """
     try:
         return _parsed(argv)  # pyright: ignore[reportReturnType]
@@ -279,17 +288,17 @@ def _parsed(argv):
     options = _with_half_maps(options)
     check(options)
     if options.rerun:
-        return given, options  # they mean something only with those of the record
+        return given, options  # they only make sense together with the settings in the record
     if options.relion_classes and "amplify" not in given and not any(
             given.get(row.asked_by) for row in TABLE if not row.is_main):
-        given["amplify"] = True  # as classes are modified where nothing else is asked for
+        given["amplify"] = True  # classes are modified by default
     settings = chosen(Settings, given)
     check_effects(settings, options)
     return settings, options
 
 
 def check_effects(settings: Settings, options: Options) -> None:
-    """Raise UsageError for options that are given and can have no effect."""
+    """Raise UsageError for an option that was given and can have no effect."""
     given = options.given
     require_effect(settings, given)
     made = requested(settings)
@@ -299,7 +308,7 @@ def check_effects(settings: Settings, options: Options) -> None:
                                                                      "--attenuate-gamma"),
             ("b_factors", options.model is not None, "--model"),
             ("emdb_dir", bool(options.emdb), "--emdb"),
-            ("min_vis_scale", options.save_chimerax, "the ChimeraX script (leave --no-save-chimerax out)"),
+            ("min_vis_scale", options.save_chimerax, "the ChimeraX script (leave out --no-save-chimerax)"),
             ("report_paths", options.report or options.demo, "--report")):
         if name in given and not works and not options.rerun:
             option = f"--{name.replace('_', '-')}"
@@ -307,19 +316,19 @@ def check_effects(settings: Settings, options: Options) -> None:
 
 
 def _with_half_maps(options):
-    """The first of two half maps is the map that the run is named after."""
+    """Name a run on two half maps after the first of them."""
     halves = options.half_maps
     if not halves or halves == ("auto",):
         if halves and not (options.input_map or options.emdb or options.rerun or options.relion_classes):
-            raise UsageError("--half-maps auto: give maps after -i, one of each pair of halves or beside one, or an "
-                             "entry with --emdb")
+            raise UsageError("--half-maps auto needs a map after -i, either a half map or a map beside its half maps, "
+                             "or an entry with --emdb")
         return options
     if len(halves) != 2:
-        raise UsageError(f"--half-maps takes two half maps, or auto, not {len(halves)} "
+        raise UsageError(f"--half-maps takes two half maps or auto, not {len(halves)} "
                          f"{'name' if len(halves) == 1 else 'names'}")
     if options.emdb or options.demo or options.rerun:
-        raise UsageError("--half-maps H1 H2 stand for the map themselves (their mean), or go with one map after -i: "
-                         "leave out all other inputs")
+        raise UsageError("--half-maps H1 H2 cannot be combined with --emdb, --demo or --rerun: give the half maps "
+                         "alone (the run is on their mean), or with one map after -i")
     if options.common_scale or options.relion_classes:
         raise UsageError("--half-maps H1 H2 belong to one map, not to several on one scale: use --half-maps auto")
     if len(options.input_map) > 1:
@@ -327,13 +336,14 @@ def _with_half_maps(options):
                          "several maps use --half-maps auto")
     if options.input_map:
         if options.input_map[0] in halves:
-            raise UsageError(f"{options.input_map[0]} is one of its own half maps: leave out -i to run on their mean")
+            raise UsageError(f"{options.input_map[0]} is also given as a half map: leave out -i to run on the mean of "
+                             "both half maps")
         return options
     return replace(options, input_map=(halves[0],))
 
 
 def check(options: Options) -> None:
-    """Raise UsageError for options that contradict each other; ranges are the business of Settings and Options."""
+    """Raise UsageError for options that contradict each other; Settings and Options check ranges."""
     if any(getattr(options, errand) is not None and getattr(options, errand) is not False for errand in ERRANDS):
         return
     sources = [option for name, option in SOURCES if getattr(options, name)]
@@ -342,7 +352,7 @@ def check(options: Options) -> None:
     if len(sources) > 1:
         raise UsageError(f"{' and '.join(sources)} cannot be given together: choose one input")
     if "class_density" in options.given and not options.relion_classes and not options.rerun:
-        raise UsageError("--class-density goes with --relion-classes")
+        raise UsageError("--class-density needs --relion-classes")
     for name in ("naive_normalisation", "tau", "tile_size_angstrom"):
         if options.reference_mask is not None and name in options.given:
             option = name.removesuffix("_angstrom").replace("_", "-")
@@ -360,7 +370,7 @@ def check(options: Options) -> None:
 
 
 def check_number(options: Options) -> None:
-    """Raise UsageError for options that do not fit the number of maps: also once directories and lists are known."""
+    """Raise UsageError for options that do not fit the number of maps; call again once directories are listed."""
     number = len(options.input_map) + len(options.emdb)
     if options.output_map is not None and (number > 1 or options.relion_classes):
         raise UsageError("-o/--output-map names the output of one map; leave it out for several")
@@ -370,11 +380,11 @@ def check_number(options: Options) -> None:
 
 
 def _check_states(options):
-    """Raise UsageError for options that do not go with states."""
+    """Raise UsageError for options that cannot be combined with states."""
     if options.states is None:
         for name in ("particles", "select"):
             if getattr(options, name):
-                raise UsageError(f"--{name} goes with --states")
+                raise UsageError(f"--{name} needs --states")
         return
     for name in ("demo", "rerun", "common_scale", "half_maps", "target_mask", "residues", "output_map"):
         if getattr(options, name):
@@ -385,7 +395,7 @@ def _check_states(options):
 
 
 def _check_many(options):
-    """Raise UsageError for ways to run many maps that contradict each other."""
+    """Raise UsageError for contradictory ways to run many maps."""
     ways = [option for option, there in (("--jobs", options.jobs > 1), ("--cluster", options.cluster is not None))
             if there]
     if len(ways) > 1:
@@ -393,18 +403,18 @@ def _check_many(options):
     if options.cluster == "slurm" and options.cluster_jobs is None:
         raise UsageError("--cluster slurm needs --cluster-jobs N, the number of SLURM jobs")
     if options.cluster_jobs is not None and options.cluster != "slurm":
-        raise UsageError("--cluster-jobs is for --cluster slurm")
+        raise UsageError("--cluster-jobs needs --cluster slurm")
     if options.array and options.cluster is not None:
         raise UsageError("--array and --cluster cannot be given together: a task of an array runs its maps itself")
     if options.resume and not options.json:
-        raise UsageError("--resume needs the records: leave --no-json out")
+        raise UsageError("--resume needs the records of finished maps: leave out --no-json")
     for option, there in (("--array", options.array), ("--resume", options.resume)):
         if there and (options.relion_classes or options.common_scale) and options.states is None:
-            raise UsageError(f"{option} is for independent maps: leave it out")
+            raise UsageError(f"{option} is for independent maps, not for maps on one scale: leave it out")
 
 
 def absolute(options: Options) -> Any:
-    """The same options with absolute names of files, for workers whose current directory is another."""
+    """The same options with absolute file names, for workers that have a different current directory."""
     changed = {}
     for action in build_parser()._actions:
         value = getattr(options, action.dest, None)

@@ -210,7 +210,7 @@ def test_every_field_has_an_option():
 
 @pytest.mark.parametrize("words, reason", [
     ("-i a --jobs 0", "--jobs 0"), ("-i a --jobs 2 --cluster tcp://h:1", "cannot be given together"),
-    ("-i a --cluster slurm", "--cluster-jobs N"), ("-i a --cluster-jobs 3", "is for --cluster slurm"),
+    ("-i a --cluster slurm", "--cluster-jobs N"), ("-i a --cluster-jobs 3", "needs --cluster slurm"),
     ("-i a --array --cluster tcp://h:1", "cannot be given together"), ("-i a --resume --no-json", "needs the records"),
     ("-i a b --common-scale --resume", "is for independent maps"),
     ("--relion-classes m.star --array", "is for independent maps"),
@@ -351,7 +351,7 @@ WRONG = [
     (["--rerun", "j", "--relion-classes", "s"], "--relion-classes and --rerun"),
     (["-i", "a", "b", "-o", "c"], "-o/--output-map"),
     (["-i", "a", "--common-scale"], "at least two maps"),
-    (["-i", "a", "--class-density", "own"], "goes with --relion-classes"),
+    (["-i", "a", "--class-density", "own"], "needs --relion-classes"),
     (["--show-completion", "cmd"], "--show-completion"),
 ]
 
