@@ -8,7 +8,7 @@ from occupy_jit.estimation.fourier.filters import filter_radially
 from occupy_jit.estimation.modification.modify import modified
 from occupy_jit.estimation.noise import half_maps
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
-from occupy_jit.kernels.grid.binned import values_between
+from occupy_jit.kernels.grid.binned import cell_shape, values_between
 from occupy_jit.modifications import requested
 from occupy_jit.settings import Settings
 from tests import simulated
@@ -75,16 +75,16 @@ def test_bits_do_not_depend_on_threads(made, halves, good):
 
 
 def test_local_noise_is_seen_where_it_is(made):
-    """Noise three times as strong on one side: the floor follows, and solvent reads alike on both."""
+    """Noise three times as strong on one side: the noise found follows, and solvent reads alike on both."""
     ramp = np.linspace(0.5, 1.5, made.map.shape[0])[:, None, None]
     one, two = ((made.signal + ramp * np.sqrt(2) * simulated.noise_like(made, seed)).astype(np.float32)
                 for seed in (1, 2))
     local = run(one, two, made)
     plain = estimate((one + two) / 2, voxel_size=made.voxel_size, with_confidence=False)
     low, high = slice(12, 24), slice(60, 72)
-    floor = everywhere(local.local_noise.floor, made)
+    noise = np.sqrt(everywhere(local.local_noise.variance, made))
     # one sample of noise, averaged over 10 Å
-    assert floor[high].mean() / floor[low].mean() == pytest.approx(ramp[high].mean() / ramp[low].mean(), rel=0.15)
+    assert noise[high].mean() / noise[low].mean() == pytest.approx(ramp[high].mean() / ramp[low].mean(), rel=0.15)
     solvent = made.distance > 10
     differ = [abs(np.median(r.scale[high][solvent[high]]) - np.median(r.scale[low][solvent[low]]))
               for r in (local, plain)]
@@ -164,6 +164,34 @@ def test_a_floor_that_lacks_nothing_stays():
     assert half_maps.with_common_part(floor, 1.0, 0.9) is floor
     more = half_maps.with_common_part(floor, 1.0, 1.25)
     np.testing.assert_allclose(np.square(more) - np.square(floor), 1.25 ** 2 - 1, rtol=1e-5)
+
+
+def test_the_floor_of_solvent_holds_where_there_is_no_content():
+    """Half of the box has content, half none; the floor of solvent is twice the one around each voxel."""
+    shape = (40, 40, 40)
+    maximum = np.full(shape, 1.0, np.float32)
+    maximum[:20] = 1.5
+    floor = np.full(cell_shape(shape), 1.0, np.float32)
+    for zero in (0, -3):
+        found = half_maps.solvent_floor_without_content(floor, maximum + np.float32(zero), zero, 2.0, voxel_size=5.0)
+        np.testing.assert_allclose(found[:5], 1, rtol=1e-5)  # three sigma of two voxels from the border
+        np.testing.assert_allclose(found[-5:], 2, rtol=1e-5)
+        assert (np.diff(found, axis=0) >= -1e-5).all()
+    unmeasured = half_maps.solvent_floor_without_content(np.zeros_like(floor), maximum, 0, 2.0, voxel_size=5.0)
+    assert (unmeasured == 0).all()  # content in a place where no noise is seen
+    lower = half_maps.solvent_floor_without_content(floor, maximum, 0, 0.5, voxel_size=5.0)
+    np.testing.assert_array_equal(lower, floor)
+
+
+def test_halo_of_halves_is_not_above_that_of_one_map(made, halves, uneven):
+    """Even where noise falls towards the rim, and occupancies are found as well."""
+    away = made.distance > 8
+    for mean, difference in (((halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2), uneven):
+        plain = estimate(mean, voxel_size=made.voxel_size, with_confidence=False)
+        found = estimate(mean, voxel_size=made.voxel_size, half_difference=difference.copy(), with_confidence=False)
+        # 1 % of it: the median that the floor is scaled to is one of a sample of voxels
+        assert found.scale[away].mean() < 1.01 * plain.scale[away].mean()
+        assert np.abs(made.medians(found.scale) - made.occupancies).max() < 0.13  # as from one map at this noise
 
 
 def test_other_grey_scales_are_told(made, halves):

@@ -33,6 +33,9 @@ EQUAL_SHARE = 0.02
 
 _MOSTLY_EQUAL = 0.5
 _LEAST_WEIGHT = 1e-3  # of the voxels around, where some are left out
+_NO_CONTENT = (1.1, 1.3)
+"""Mean sliding maximum around a place, in noise floors there, up to which there is nothing but noise, and from which on
+there is content. Noise alone gives 1; its mean over a window of 10 Å is known within a few per cent."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,16 @@ class HalfMapsFacts:
         return {name: value for name, value in asdict(self).items() if name not in unknown}
 
 
+def _window(voxel_size):
+    """Sigma of the Gaussian that local noise is averaged with, in voxels."""
+    return max(WINDOW_ANGSTROM / voxel_size, grids.LEAST_SIGMA)
+
+
 class _Average:
     """Gaussian average over the voxels where the halves differ: where they were masked there is no noise to see."""
 
     def __init__(self, volume: np.ndarray, known: Any, voxel_size: float) -> None:
-        self._sigma = max(WINDOW_ANGSTROM / voxel_size, grids.LEAST_SIGMA)
+        self._sigma = _window(voxel_size)
         self._weight = None
         if known is not None:
             self._weight = binned.smoothed_cells(kernels.pair_cells(volume, volume, kernels.KNOWN, known), self._sigma)
@@ -238,6 +246,40 @@ def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> n
     total = np.square(floor)
     total += np.float32(lacking)
     return np.sqrt(total, out=total)
+
+
+def solvent_floor_without_content(floor: np.ndarray, maximum: np.ndarray, zero: float, of_solvent: float,
+                                  voxel_size: float) -> np.ndarray:
+    """Local noise floor that is nowhere below the floor of solvent unless there is content.
+
+    Noise of reconstructions falls towards the rim of the box, over distances that are shorter than the window which
+    local noise is averaged over. Half of the noise above a floor that follows it remains as halo, so a floor that falls
+    towards the rim leaves more halo than one floor for all solvent. Low floors are for weak content: where the sliding
+    maximum is that of noise there is none, and the floor of solvent holds. It fades in between.
+
+    Parameters
+    ----------
+    floor : float32 array
+        Noise floor around each voxel, over cells.
+    maximum : (nz, ny, nx) float32 array
+        Sliding maximum of the map.
+    zero : float
+        Zero level.
+    of_solvent : float
+        Median of the sliding maximum over quiet solvent, above the zero level.
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    float32 array
+        Over cells; nowhere below `floor`.
+    """
+    around = binned.smoothed_cells(binned.cell_mean(maximum), _window(voxel_size))
+    around -= np.float32(zero)
+    nothing, content = (np.float32(limit) * floor for limit in _NO_CONTENT)
+    share = (content - around) / np.maximum(content - nothing, np.finfo(np.float32).tiny)
+    return floor + np.maximum(np.float32(of_solvent) - floor, 0) * np.clip(share, 0, 1)
 
 
 def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet, equal: float) -> HalfMapsFacts:

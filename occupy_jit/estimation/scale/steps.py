@@ -418,7 +418,7 @@ def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: S
     floor = inputs.settings.noise_floor if given else floor_measured
     locally = noise.local is not None and not given
     found, full_error, shown = searched.found, searched.error, None
-    around = _floor_around(noise, solvent, spread, floor_measured) if locally else None
+    around = _floor_around(inputs, solvent, noise, maximum, (floor_measured, spread)) if locally else None
     if inputs.masks.reference is not None:
         found, full_error, shown = reference.full_scale_in_mask(
             inputs, noise, floor if around is None else around, quiet, found)
@@ -436,12 +436,13 @@ def _floor_and_spread(quiet, maximum, zero):
     return max(quiet.median(maximum, zero), 0.0), quiet.mean_and_deviation(maximum, smooth=True)[1]
 
 
-def _floor_around(noise, solvent, spread, measured):
-    """Noise floor around each voxel; with what half maps have in common where there is solvent that shows it."""
-    floors = noise.local.floor
+def _floor_around(inputs, solvent, noise, maximum, of_solvent):
+    """Noise floor around each voxel; where half maps and solvent are known, with what solvent shows of it."""
+    floors, (measured, spread) = noise.local.floor, of_solvent
     if noise.half_maps is None or facts.solvent_is_missing(solvent, spread, measured):
         return floors
-    return half_maps.with_common_part(floors, max(solvent.quiet.median_of(floors), 0.0), measured)
+    floors = half_maps.with_common_part(floors, max(solvent.quiet.median_of(floors), 0.0), measured)
+    return half_maps.solvent_floor_without_content(floors, maximum, noise.zero, measured, inputs.voxel_size)
 
 
 def _with_errors(inputs, noise, searched, contrast):
