@@ -2,7 +2,7 @@
 
     python docs/example_data.py FOLDER       in a checkout, with the extras model and star
 
-A complex of four chains, A to D, in a box of 48 voxels: B is there in 60 % of the particles, C in a quarter. All is
+A complex of four chains, A to D, in a box of 48 voxels: B is there in 60% of the particles, C in a quarter. All is
 made from random numbers with fixed seeds, so that everybody gets the same.
 """
 

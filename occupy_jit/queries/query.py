@@ -1,7 +1,7 @@
 """What ``--select`` says, taken apart: whether it can be understood is known before any file is read.
 
     L17 > 0.8 and L28 < 0.2
-    state == 3 or not ("A/HEM201" >= .5)
+    state == 3 or not ("A/HEM201" >= 0.5)
 
 Standard library only; nothing is ever evaluated as code.
 """

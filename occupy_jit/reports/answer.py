@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from occupy_jit.reports.page.words import Seen, Sentence, sentence
 
 ERRORS = 2.0
-"""Standard errors within which two occupancies agree: an interval of 95 %."""
+"""Standard errors within which two occupancies agree: an interval of 95%."""
 
 HARDLY = 0.2
 """By which the far end of the interval of a part that is present may miss 1, and of an absent one 0."""
@@ -183,7 +183,7 @@ def in_words(answer: Answer, what: str = "part") -> Sentence:
     said = []
     if answer.absent:
         limit = max(1, math.ceil(100 * answer.limit - 1e-9))
-        said.append(f"{_some(answer.absent)} {_are(answer.absent)} absent (at most {limit} %).")
+        said.append(f"{_some(answer.absent)} {_are(answer.absent)} absent (at most {limit}%).")
     if answer.above:
         said.append(f"{_some(answer.above)} {_are(answer.above)} denser than full scale.")
     if answer.undecided:
@@ -221,18 +221,18 @@ def _partial(answer):
     if rest:
         number = sum(len(group.names) for group in rest)
         low, high = 100 * min(group.low for group in rest), 100 * max(group.high for group in rest)
-        clauses.append(f"{number} more in {low:.0f} to {high:.0f} %")
+        clauses.append(f"{number} more in {low:.0f} to {high:.0f}%")
     return clauses
 
 
 def _share(group):
-    return f"{100 * group.occupancy:.0f} ± {_error(group.error)} %"
+    return f"{100 * group.occupancy:.0f} ± {_error(group.error)}%"
 
 
 def _percent(part):
-    error = "no error known" if part.error is None else f"± {_error(part.error)} %"
+    error = "no error known" if part.error is None else f"± {_error(part.error)}%"
     value = "unknown" if not math.isfinite(part.occupancy) else f"{100 * part.occupancy:.0f}"
-    return f"{value} {error}" if part.error is not None else f"{value} %, {error}"
+    return f"{value} {error}" if part.error is not None else f"{value}%, {error}"
 
 
 def _error(error):
@@ -267,7 +267,7 @@ class Variation(NamedTuple):
 
 
 def variations(maps: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Variation]:
-    """Parts that differ between maps by more than their errors, at a family-wise error rate of 5 %.
+    """Parts that differ between maps by more than their errors, at a family-wise error rate of 5%.
 
     Parameters
     ----------
@@ -337,7 +337,7 @@ def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], 
 
 def _at(value):
     name, occupancy, error = value
-    return f"{100 * occupancy:.0f} ± {_error(error)} % in {name}"
+    return f"{100 * occupancy:.0f} ± {_error(error)}% in {name}"
 
 
 # of a run -------------------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         own = calls.get(row["call"])
         if own is None:
-            undecided.append(f"{row['part']} ({100 * max(row['low'], 0):.0f} to {100 * row['high']:.0f} %)")
+            undecided.append(f"{row['part']} ({100 * max(row['low'], 0):.0f} to {100 * row['high']:.0f}%)")
         else:
             own.append(row["part"])
     said = []

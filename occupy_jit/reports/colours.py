@@ -84,5 +84,5 @@ def text_on(colour: Any) -> Any:
     """Colour of text that is read best on a background #rrggbb: by relative luminance."""
     linear = [(int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    # the two contrasts (L + .05) / .05 and 1.05 / (L + .05) are equal here
+    # the two contrasts (L + 0.05) / 0.05 and 1.05 / (L + 0.05) are equal here
     return _DARK_TEXT if luminance > 0.179 else _LIGHT_TEXT

@@ -163,7 +163,7 @@ def test_ligands_of_states_are_read_from_the_means_of_their_volumes(tmp_path):
     assert list(rows[0])[:5] == ["state", *COLUMNS[:4]] and len(rows) == 8
     for row in rows:
         true = truth[0 if row["state"] == state["v0.mrc"] else 1][row["part"]]
-        # an interval of 95 %, here taken twice as wide: eight are looked at
+        # an interval of 95%, here taken twice as wide: eight are looked at
         width = float(row["high"]) - float(row["low"])
         assert float(row["low"]) - width / 2 <= true <= float(row["high"]) + width / 2, row
         assert row["call"] == "present" if true else not row["call"].startswith("present"), row

@@ -114,7 +114,7 @@ def test_a_fully_occupied_complex_has_next_to_no_weak_core(signal_to_noise):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("noise", ["good", "mid", "poor"])
 def test_the_share_of_a_protein_is_the_true_one(noise):
-    """Full chains: below 3 %; known occupancies: within 5 points of the truth in the same voxels."""
+    """Full chains: below 3%; known occupancies: within 5 points of the truth in the same voxels."""
     simulate = simulator().simulate
     for seed, occupancies in ((0, dict.fromkeys("AICJEKGL", 1.0)), (0, None)):
         made = simulate("rubisco", noise, occ_set=seed, occupancies=occupancies)

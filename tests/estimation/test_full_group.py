@@ -41,5 +41,5 @@ def test_of_many_small_parts_the_highest_do_not_set_the_scale_alone():
         full, weights = full_group(occupancy, np.full(120, 0.05), size)
         assert size[full].sum() > 0.03 * size.sum()
         values.append(weights @ occupancy)
-    # the highest of 60 lie at 1.19; those that 3 % of the mass reaches at about 1.13
+    # the highest of 60 lie at 1.19; those that 3% of the mass reaches at about 1.13
     assert np.mean(values) < 1.12 and np.std(values) < 0.05

@@ -261,7 +261,7 @@ def test_noise_over_cells_is_that_of_every_voxel(made, halves):
     """Against averages over 10 Å of what every voxel shows.
 
     A straight line over two voxels differs from a curve by at most an eighth of 2^2 times its second derivative, along
-    each axis; and where the Gaussians are cut off, .3 % of them, they hold different voxels.
+    each axis; and where the Gaussians are cut off, .3% of them, they hold different voxels.
     """
     from scipy.ndimage import gaussian_filter
 

@@ -112,7 +112,7 @@ def test_full_scale_is_a_quantile_above_zero():
 
 
 def test_full_scale_is_free_of_noise():
-    """Without noise it is the quantile itself; else the formula, and never less than what 5 % of signal leaves."""
+    """Without noise it is the quantile itself; else the formula, and never less than what 5% of signal leaves."""
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
     clean = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings())

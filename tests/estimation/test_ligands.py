@@ -203,7 +203,7 @@ def test_intervals_hold_the_truth_as_often_as_they_should(many):
 def test_what_is_absent_is_not_called_present_nor_the_other_way_round(many):
     absent = [row.call for row, true in many if true == 0]
     assert len(absent) > 20
-    # 1 % of these would be false: two in 40 happen in 6 % of cases, three in 1 %
+    # 1% of these would be false: two in 40 happen in 6% of cases, three in 1%
     assert sum(call == "present" for call in absent) <= 2
     assert sum(call == "absent" for call in absent) > 0.6 * len(absent)
     assert all(row.high < 0.25 for row, _ in many if row.call == "absent")
@@ -223,8 +223,8 @@ def test_the_detection_limit_is_where_19_of_20_are_seen():
     seen = {factor: [row.call == "present" for seed in range(10)
                      for row in fit(model, ligand_map(model, {n: factor * v for n, v in limits.items()}, mobile,
                                                       noise=0.8, seed=seed))[1].values()] for factor in (0.65, 1.0)}
-    # with .95, 40 throws give 33 or fewer in .3 % of cases; a limit that is 30 % too large would be seen in 99.8 %, one
-    # 30 % too small in half of them; at .65 of the limit half are seen
+    # with .95, 40 throws give 33 or fewer in .3% of cases; a limit that is 30% too large would be seen in 99.8%, one
+    # 30% too small in half of them; at .65 of the limit half are seen
     assert sum(seen[1.0]) >= 33
     assert sum(seen[0.65]) <= 30
 
@@ -323,7 +323,7 @@ def test_equal_copies_are_called_different_as_seldom_as_they_should():
     for _ in range(200):
         (found,), _ = compare_copies(rows_with(rng.normal(0.6, 0.1 / 1.96, 4)), ["HEM"] * 4)
         wrong += not found.equal
-    # errors that copies have in common are taken out: that makes the test sharper, by 6 % here; .05 of 200 is 10 +- 3
+    # errors that copies have in common are taken out: that makes the test sharper, by 6% here; .05 of 200 is 10 +- 3
     assert wrong <= 24
 
 

@@ -61,7 +61,7 @@ def test_parts_from_boxes_are_the_sums_of_their_structure_factors(case):
     transfer = np.exp(-150 * lattice.s**2 / 4)
     wanted = structure_factors(lattice, given, occupancy, transfer, offsets)
     scale = np.abs(wanted).max()
-    # left of it: the grid of the Gaussians (.4 %) and their ends
+    # left of it: the grid of the Gaussians (.4%) and their ends
     assert np.abs(design.on_grid(transfer, offsets, occupancy) - wanted).max() < 5e-3 * scale
     fit = design.fit(design.values(transfer, offsets), occupancy)
     kept = np.abs(fit - wanted[lattice.fit_index >= 0]) < 5e-3 * scale
@@ -83,7 +83,7 @@ def test_boxes_and_atoms_one_by_one_give_the_same_columns(case):
     transfer, offsets = np.exp(-150 * lattice.s**2 / 4), np.array([0.0, 30.0, -10.0])
     made = [Design(lattice, *given, boxes=n).values(transfer, offsets) for n in (3, 1, 0)]
     scale = np.abs(made[0]).max(0)
-    for other in made[1:]:  # B factors in levels (2 %), functions that end at 12 Å
+    for other in made[1:]:  # B factors in levels (2%), functions that end at 12 Å
         assert (np.abs(other - made[0]).max(0) < 0.03 * scale).all()
 
 

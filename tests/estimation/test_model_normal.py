@@ -90,5 +90,5 @@ def test_parts_sum_to_the_whole(case):  # noqa: F811
     # a part's column ends 2.25 details from it: where none has ended yet
     everywhere = np.diff(several.pattern.row_start) == 3
     assert everywhere.sum() > 300
-    # what grids of boxes of their own cannot hold is .4 % at the edge of the band
+    # what grids of boxes of their own cannot hold is .4% at the edge of the band
     assert np.abs(sums - alone)[everywhere].max() < 0.004 * np.abs(alone).max()

@@ -139,12 +139,12 @@ def test_residues_have_the_mean_of_their_part(simulated):
 @pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.03, 0.97])
 def test_voxels_that_are_of_another_size_are_told(simulated, factor):
-    """The header is wrong by 3 %: the size is told, and not taken."""
+    """The header is wrong by 3%: the size is told, and not taken."""
     model, volume, found = simulated
     assert not any("voxels" in sentence for sentence in found.warnings)
     other = occupancy_of_parts(volume, model, voxel_size=factor * VOXEL)
     (told,) = [sentence for sentence in other.warnings if "voxels seem to be" in sentence]
-    # twice .6 %, below which a size is not told from the one given
+    # twice .6%, below which a size is not told from the one given
     likely = float(re.search(r"seem to be ([\d.]+) Å", told)[1])
     assert abs(likely / VOXEL - 1) < 0.012 and f"not {factor * VOXEL:.4g} Å" in told and "--voxel-size" in told
 

@@ -73,9 +73,9 @@ def measured():
 def test_no_difference_is_made_up(measured):
     found = compare_targets(measured[:6], list("abcdef"), 0.03)
     assert len(found) == 75 and not any(row.significant for row in found)
-    # were the errors too small by half, 33 % of the p values would be below .05
+    # were the errors too small by half, 33% of the p values would be below .05
     assert np.mean([row.p < 0.05 for row in found]) < 0.2
-    # and were they too large by 3, hardly any difference would be larger than its error: 32 % ought to be
+    # and were they too large by 3, hardly any difference would be larger than its error: 32% ought to be
     assert np.mean([row.difference > row.se for row in found]) > 0.05
 
 

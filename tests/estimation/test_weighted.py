@@ -40,7 +40,7 @@ def test_the_error_is_that_of_repetition(alike):
         found = weighted_median([(values, np.ones(800), np.repeat(np.arange(40), 20))])
         medians.append(found.value)
         errors.append(found.error)
-    # the spread of 300 medians is known within 4 %, the mean error better; the interval's width is uneven by some more
+    # the spread of 300 medians is known within 4%, the mean error better; the interval's width is uneven by some more
     assert np.mean(errors) == pytest.approx(np.std(medians), rel=0.2)
     inside = np.abs(np.array(medians) - 1) < np.array(errors)
     assert 0.58 < inside.mean() < 0.78

@@ -31,8 +31,8 @@ def said(*rows, what="part"):
 def test_parts_are_grouped_by_what_they_are():
     assert said(("A", 0.8, 0.01), ("C", 1.0, 0.01, True), ("E", 0.19, 0.01), ("G", 0.6, 0.02), ("I", 0.802, 0.01),
                 ("J", 0.99, 0.01, True), ("K", 0.41, 0.01), ("L", 0.11, 0.01), ("M", 0.01, 0.02)) == (
-        "C and J are present in all particles; A and I in 80 ± 1 %; G in 60 ± 2 %; K in 41 ± 1 %; E in 19 ± 1 %; "
-        "L in 11 ± 1 %. M is absent (at most 5 %).")
+        "C and J are present in all particles; A and I in 80 ± 1%; G in 60 ± 2%; K in 41 ± 1%; E in 19 ± 1%; "
+        "L in 11 ± 1%. M is absent (at most 5%).")
 
 
 @pytest.mark.parametrize(("part", "wanted"), [
@@ -73,7 +73,7 @@ def test_136_parts_are_counted_and_the_lowest_named():
     text = said(*rows, ("x", 0.4, 0.3), ("y", 0.6, 0.2))
     assert text.startswith("94 of 136 parts are present in all particles; ")
     assert "w39" in text and "w0" not in text
-    assert re.search(r"\d+ more in \d+ to 90 %\. Undecided: x \(40 ± 30 %\) and y \(60 ± 20 %\)\.$", text)
+    assert re.search(r"\d+ more in \d+ to 90%\. Undecided: x \(40 ± 30%\) and y \(60 ± 20%\)\.$", text)
     assert len(text) < 400
 
 
@@ -81,7 +81,7 @@ def test_one_part_is_full_by_definition_and_many_full_parts_are_all():
     assert said(("A", 1.0, 0.01, True)) == "A is the only part and defines full scale, so its occupancy is 1."
     assert said(*((name, 1.0, 0.02) for name in "ABCD")) == "All 4 parts are present in all particles."
     assert said(("A", 0.5, 0.01), ("B", 0.3, 0.01)) == (
-        "A is present in 50 ± 1 % of the particles; B in 30 ± 1 %.")
+        "A is present in 50 ± 1% of the particles; B in 30 ± 1%.")
 
 
 def results(**more):
@@ -100,7 +100,7 @@ def test_masks_count_the_error_of_full_scale_and_need_a_scale():
     found = results(targets=[{"mask": "/a/arm.mrc", "occupancy": 0.5, "error": 0.04},
                              {"mask": "/a/leg.mrc", "occupancy": 0.96, "error": 0.01},
                              {"mask": "/a/out.mrc", "occupancy": None, "error": None}])
-    assert str(first_sentence(found, PLAIN)) == "leg is present in all particles; arm in 50 ± 4 %."
+    assert str(first_sentence(found, PLAIN)) == "leg is present in all particles; arm in 50 ± 4%."
     assert first_sentence(found, MEANINGLESS) == MEANINGLESS
 
 
@@ -118,8 +118,8 @@ def test_ligands_have_their_own_calls_and_are_no_parts():
                              {"part": "B/HEM1", "call": "absent", **ligand},
                              {"part": "B/HEM2", "call": "undecided", "low": 0.1, "high": 0.7}])
     assert str(first_sentence(found, PLAIN)) == (
-        "A is present in all particles; B in 70 ± 1 %. Ligands: A/HEM1 is present; B/HEM1 is absent. Undecided "
-        "ligands: B/HEM2 (10 to 70 %).")
+        "A is present in all particles; B in 70 ± 1%. Ligands: A/HEM1 is present; B/HEM1 is absent. Undecided "
+        "ligands: B/HEM2 (10 to 70%).")
 
 
 def test_flexibility_divides_what_is_weak():
@@ -136,13 +136,13 @@ def rows(**parts):
 def test_of_several_maps_the_parts_that_vary_are_named():
     maps = [("m1", 0.1, rows(A=(1.0, 0.02), B=(0.2, 0.02), C=(0.5, 0.2))),
             ("m2", 0.2, rows(A=(1.01, 0.02), B=(0.9, 0.03), C=(0.9, 0.2)))]
-    assert of_maps(maps) == "The part that varies between the 2 maps: B (20 ± 2 % in m1 to 90 ± 3 % in m2)."
+    assert of_maps(maps) == "The part that varies between the 2 maps: B (20 ± 2% in m1 to 90 ± 3% in m2)."
     assert of_maps([maps[0], maps[0]]) == "No part varies by more than its error between the 2 maps."
     assert of_maps(maps[:1]) == ""
 
 
 def test_noise_alone_seldom_makes_a_part_vary():
-    """At a family-wise error rate of 5 %, 200 families of noise have 10 ± 3 with a part that seems to vary."""
+    """At a family-wise error rate of 5%, 200 families of noise have 10 ± 3 with a part that seems to vary."""
     random = np.random.default_rng(3)
     wrong = 0
     for _ in range(200):

@@ -501,7 +501,7 @@ def test_an_index_of_maps_with_a_model_shows_the_parts_that_vary_first(tmp_path)
     entries = [entry("m1", *same, ("E", 0.1, 0.02)), entry("m2", *same, ("E", 0.9, 0.02)), entry("m3"),
                index.Entry("bad", problem="is no map")]
     html = index.render_index(entries).decode()
-    assert "The part that varies between the 2 maps: E (10 ± 2 % in m1 to 90 ± 2 % in m2)." in html
+    assert "The part that varies between the 2 maps: E (10 ± 2% in m1 to 90 ± 2% in m2)." in html
     assert "--common-scale" in html and "--states" in html and "And 7 more parts" in html
     assert html.count("low-pass ") == 3  # once for each map
     heads = re.findall(r"<th>(\w+)</th>", html)

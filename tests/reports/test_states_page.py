@@ -53,9 +53,9 @@ def test_leaves_of_a_merge_stand_side_by_side():
 
 def test_the_head_names_states_shares_and_undecided_parts():
     said = " ".join(words.sentences(record()))
-    assert said.startswith("3 states. State 1 (33 % of volumes): all parts present. State 2 (33 % of volumes): "
+    assert said.startswith("3 states. State 1 (33% of volumes): all parts present. State 2 (33% of volumes): "
                            "without D.")
-    assert "State 3 (33 % of volumes): without C, D; undecided B." in said
+    assert "State 3 (33% of volumes): without C, D; undecided B." in said
 
 
 def test_one_state_and_a_continuous_family_are_said_to_be_that():

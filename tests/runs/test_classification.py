@@ -608,7 +608,7 @@ def test_voxels_that_differ_by_noise_alone_are_not_told():
                                                  [limits[k] for k in (a, b)])
             told += any(d.voxels for d in found)
             assert union > 1000 and sum(d.voxels for d in found) < 1e-3 * union
-    # 15 pairs, each with a chance of 5 % at most: more than 3 have a chance below 1 %
+    # 15 pairs, each with a chance of 5% at most: more than 3 have a chance below 1%
     assert told <= 3
 
 

@@ -21,7 +21,7 @@ _MOST_TERMS, _TINY = 10_000, 1e-300
 def holm(p: Any) -> np.ndarray:
     """Corrected p values after Holm (1979, Scand. J. Stat. 6, 65).
 
-    Significant below 0.05 at a family-wise error rate of 5 %, whatever the dependence between the comparisons.
+    Significant below 0.05 at a family-wise error rate of 5%, whatever the dependence between the comparisons.
 
     Parameters
     ----------

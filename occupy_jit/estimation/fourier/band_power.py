@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _CLEAR = 0.45
-"""Frequency, in 1 / sigma, below which no alias may fall: of what lies there the Gaussian leaves exp(-2 (pi .45)^2),
-2 %."""
+"""Frequency, in 1 / sigma, below which no alias may fall: of what lies there the Gaussian leaves exp(-2 (pi 0.45)^2),
+2%."""
 
 _CELLS_AT_A_TIME = 8  # sections of cells
 

@@ -16,7 +16,7 @@ B_NODES = np.array([-60.0, -35.0, -15.0, 0.0, 15.0, 35.0, 60.0, 90.0, 125.0, 170
 B_MEAN, B_SPREAD = 35.0, 50.0
 """What is known of the B factor of a ligand beforehand: Å^2 beyond its surroundings."""
 SHIFT_SPREAD = 0.17
-"""Å along each axis, how far models of ligands usually are off: .3 Å."""
+"""Å along each axis, how far models of ligands usually are off: 0.3 Å."""
 _B_STEP = 5.0
 _NEIGHBOUR_SPREAD = 0.1
 """Of the density of each residue beside the ligand, as a share of it."""
@@ -146,7 +146,7 @@ class Posterior:
     occupancy : float
         Mean.
     low, high : float
-        Between them it is with 95 % probability, with half of the rest on either side.
+        Between them it is with 95% probability, with half of the rest on either side.
     b_factor, b_spread : float
         Mean and standard deviation of the B factor beyond the surroundings, Å^2.
     """

@@ -21,10 +21,10 @@ PRESENT, ABSENT, CANNOT_TELL = "present", "absent", "cannot tell"
 _SURE = 3.2
 """Standard errors above 0: of ligands that are not there the best of all B factors exceeds it in 2 to 5 of 1000."""
 _SURE_MOVED = 4.0  # the same of the best place among those within reach
-_POWER = 1.645  # standard errors: 95 % of normal deviates are above -1.645
+_POWER = 1.645  # standard errors: 95% of normal deviates are above -1.645
 _LEAST_RAW = 0.2
 """Share of what an occupancy would be as density above solvent, with nothing subtracted. Of ligands that are there it
-is at least .27 (in simulated maps of 2 to 4 Å). Where the map was set to 0 it is next to none; neighbours let the fit
+is at least 0.27 (in simulated maps of 2 to 4 Å). Where the map was set to 0 it is next to none; neighbours let the fit
 expect less than 0 there, so that something seems to be there."""
 _ABSENT_BELOW = 0.25
 """A ligand is called absent if its interval ends below this occupancy: most particles do not have it."""
@@ -126,7 +126,7 @@ class _Found(NamedTuple):
 
 
 def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str], scale: Scale) -> Ligands:
-    """Occupancy of every ligand with an interval that holds it with 95 % probability, and whether it is there.
+    """Occupancy of every ligand with an interval that holds it with 95% probability, and whether it is there.
 
     Parameters
     ----------

@@ -18,9 +18,9 @@ _SEARCH_SPREAD = 0.3
 _STEPS = 5
 _SETTLED = 0.01  # Å
 _SURE = 11.3
-"""Twice the gain of the logarithm of the likelihood that three free numbers exceed by chance in 1 % of cases."""
+"""Twice the gain of the logarithm of the likelihood that three free numbers exceed by chance in 1% of cases."""
 _LEAST_SCORE = 4.0  # below, no place can be told
-_RANGE = 2.6  # standard deviations: 99 %
+_RANGE = 2.6  # standard deviations: 99%
 _FORM = 0.06
 """Share of its density by which a ligand in its right place may differ: conformation, atoms of unequal B factors."""
 
@@ -70,7 +70,7 @@ class Place(NamedTuple):
 
 
 def look_around(box: LigandBox, data: np.ndarray, weighting: Weighting, offset: float) -> Place:
-    """Search the best place within .8 Å, from the derivatives of the ligand's column, step by step.
+    """Search the best place within 0.8 Å, from the derivatives of the ligand's column, step by step.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ CONTENT_SCALE = 0.15
 """Scale above which a voxel tells about the signal."""
 
 NOTHING_TO_EQUALISE = 10.0
-"""Noise over signal. Above it in every band, a part at scale .1 would be lifted by less than 5 %."""
+"""Noise over signal. Above it in every band, a part at scale 0.1 would be lifted by less than 5%."""
 
 SCALE_ERROR = 0.2
 """Standard deviation of the scale of the neighbourhood inside a part (e): without it the weakest parts lose, with more
@@ -126,7 +126,7 @@ class Bands:
         return bool(np.all(self.noise_over_signal > NOTHING_TO_EQUALISE))
 
     def most_telling(self) -> tuple[int, int]:
-        """The two bands that say most: the lowest, and the one in which scale .5 is lifted most nearly by 1.5."""
+        """The two bands that say most: the lowest, and the one in which scale 0.5 is lifted most nearly by 1.5."""
         others = [abs(float(self.factor(band, 0.5)) - 1.5) for band in range(1, BANDS)]
         return 0, 1 + int(np.argmin(others))
 

@@ -43,8 +43,8 @@ class LocalNoise:
     """Noise around each voxel, on the map's grid of cells (`occupy_jit.kernels.grid.binned`), each a float32 array.
 
     It is an average over 10 Å, so that cells of two voxels hold it: between them it follows straight lines, which
-    differ from it by at most an eighth of the square of a cell over that of the Gaussian, .7 % of the local changes
-    for voxels of 1.2 Å and 12 % at the coarsest, where the Gaussian is two voxels wide.
+    differ from it by at most an eighth of the square of a cell over that of the Gaussian, 0.7% of the local changes
+    for voxels of 1.2 Å and 12% at the coarsest, where the Gaussian is two voxels wide.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ most where parts are flexible."""
 _KEPT = 2.25
 """Details: columns are kept at the fit voxels within it of their part."""
 B_STEP = 0.3
-"""Levels of B factors of atoms, in squares of the detail: 5 Å^2 at 4 Å, an error of 2 % at the edge of the band."""
+"""Levels of B factors of atoms, in squares of the detail: 5 Å^2 at 4 Å, an error of 2% at the edge of the band."""
 
 
 class Design:

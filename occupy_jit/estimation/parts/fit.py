@@ -230,7 +230,7 @@ def explained_share(solution: Solution, model: AtomicModel) -> float:
     """
     explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
     if explained < _LEAST_EXPLAINED:
-        raise InputError(f"{_name(model)}: the model does not lie in the density: it explains {100 * explained:.1f} % "
+        raise InputError(f"{_name(model)}: the model does not lie in the density: it explains {100 * explained:.1f}% "
                          f"of the map at its atoms; {_ADVICE}, and check that it is the model of this map")
     return explained
 
@@ -426,7 +426,7 @@ def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing tha
         say("1 atom of the model lies outside the map and is left out" if atoms.n_outside == 1 else
             f"{atoms.n_outside} atoms of the model lie outside the map and are left out")
     if result.explained < _LITTLE_EXPLAINED:
-        say(f"the model explains only {100 * result.explained:.0f} % of the map at its atoms; check the fit")
+        say(f"the model explains only {100 * result.explained:.0f}% of the map at its atoms; check the fit")
     shift = float(np.linalg.norm(prepared.frame.shift))
     if prepared.frame.voxel_factor != 1:
         say(f"the model fits badly: {_other_size(prepared.frame, prepared.voxel_size)}")
@@ -439,7 +439,7 @@ def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing tha
     if prepared.uncovered > _MUCH_UNCOVERED:
         copies = max(model.assemblies.values(), default=1)
         help_ = f"; --assembly makes up to {copies} copies of it" if copies > 1 and model.copies == 1 else ""
-        say(f"{100 * prepared.uncovered:.0f} % of the density has no model: for a symmetric map give all "
+        say(f"{100 * prepared.uncovered:.0f}% of the density has no model: for a symmetric map give all "
             f"subunits{help_}")
     if result.full.sum() == 1 and len(result) > 1:
         say(f"{result.names[int(np.argmax(result.full))]} alone defines full scale")

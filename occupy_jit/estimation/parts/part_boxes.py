@@ -19,7 +19,7 @@ _MARGIN = 3.0
 """Details about the atoms of a part: how far its box reaches. It repeats beyond."""
 _BLUR = 10.0
 """Squares of the detail: B factor of the Gaussians that atoms are spread as, divided out afterwards. At 1.43 Å per
-voxel and 4 Å of detail what the grid cannot hold is .4 % at the edge of the band."""
+voxel and 4 Å of detail what the grid cannot hold is 0.4% at the edge of the band."""
 _LARGEST_GAIN = 8.0  # exponent
 
 

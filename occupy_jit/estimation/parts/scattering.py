@@ -11,11 +11,11 @@ from occupy_jit.files.models.reading import require_extra
 from occupy_jit.files.models.residue_names import NUCLEIC, OTHER, PROTEIN
 
 WIDTHS = (4.0, 30.0)
-"""In Å^2: a form factor is a1 exp(-4 s^2/4) + a2 exp(-30 s^2/4); below 0.4/Å that is within 1 % for C N O S P."""
+"""In Å^2: a form factor is a1 exp(-4 s^2/4) + a2 exp(-30 s^2/4); below 0.4/Å that is within 1% for C N O S P."""
 ICE_DENSITY = 0.07
 """Of amorphous ice, per Å^3, in the units of the form factors."""
 VOLUME = {PROTEIN: 17.0, NUCLEIC: 14.5, OTHER: 16.0}
-"""In Å^3 per atom that is no hydrogen: 1.209 and .958 Å^3 per dalton (Voss & Gerstein 2005, J. Mol. Biol. 346, 477)."""
+"""In Å^3 per atom other than hydrogen: 1.209 and 0.958 Å^3 per dalton (Voss & Gerstein 2005, J. Mol. Biol. 346, 477)."""
 TABLE_ENTRIES = 2048
 
 

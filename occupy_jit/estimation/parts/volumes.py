@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FIT_VOXEL = 4 / 2.8
 # Å, or voxels: detail of the fit. What it holds for each voxel of the boxes of the parts and of the whole, measured.
 _MODEL_DETAIL, _DETAIL_VOXELS = 4.0, 2.4
-# Of that, what is kept for the next map on the same grid: .31 to .66 measured.
+# Of that, what is kept for the next map on the same grid: 0.31 to 0.66 measured.
 _KEPT = 0.7
 _MODEL_LIBRARIES, _BYTES_PER_BOX_VOXEL, _BYTES_PER_ATOM_OF_RESIDUES, _BYTES_PER_BYTE = 60_000_000, 70, 14500, 16
 

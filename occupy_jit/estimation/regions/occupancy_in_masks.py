@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEAK = 0.025
 """How much of what a part is short of full occupancy its neighbours may bring into it: the ball and the low-pass carry
 them over. Root mean square over chains of proteins simulated without noise, all of whose neighbours are stronger or
-weaker (.008 to .037 of ``1 - occupancy``)."""
+weaker (0.008 to 0.037 of ``1 - occupancy``)."""
 
 
 def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STANDARD = 0.03
 """How far full scale is from what a fully occupied chain reads, relative, where there is no noise: the standard
-deviation over simulated molecules (.017 to .05)."""
+deviation over simulated molecules (0.017 to 0.05)."""
 
 
 def _octants(edge):

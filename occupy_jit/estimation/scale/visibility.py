@@ -36,7 +36,7 @@ twice this scale."""
 
 
 SPREAD_OF_FLOOR = 0.45
-"""Standard deviation of the sliding maximum of noise, over its median: .40 to .49 with voxels of 1.2 to 3 Å."""
+"""Standard deviation of the sliding maximum of noise, over its median: 0.40 to 0.49 with voxels of 1.2 to 3 Å."""
 
 _CONTENT = 0.5  # scale from which on noise is that of content
 

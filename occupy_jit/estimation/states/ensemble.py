@@ -193,7 +193,7 @@ def _warn(result):
         say(f"volumes of one state differ {growth:.1f} times as much as noise explains; errors are made as much larger")
     loose = np.flatnonzero(np.median(result.se, axis=0) > 0.25)
     if len(loose):
-        say(f"{len(loose)} parts are not determined (standard error above .25): "
+        say(f"{len(loose)} parts are not determined (standard error above 0.25): "
             + ", ".join(result.parts[p] for p in loose[:10]))
 
 

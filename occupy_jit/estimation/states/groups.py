@@ -2,12 +2,12 @@
 
 Notes
 -----
-Volume k has occupancy o_kp of part p, with the variance V_kp = (grow_p noise_kp)^2 + w^2, where w = .04 is how far
+Volume k has occupancy o_kp of part p, with the variance V_kp = (grow_p noise_kp)^2 + w^2, where w = 0.04 is how far
 occupancies of one state may scatter in themselves. Groups have weighted means. Two groups that differ by d_p, each
-known to a variance that adds up to v_p, are one state where no part differs by more than an impurity e = .07 (a tenth
+known to a variance that adds up to v_p, are one state where no part differs by more than an impurity e = 0.07 (a tenth
 of its volumes' particles from other states), and two states where some do, by anything up to 1:
 
-    log B = sum_p log( (1 - q) + q N(d_p; v_p + t^2) / N(d_p; v_p + e^2) ),    t = .7, q = .1
+    log B = sum_p log( (1 - q) + q N(d_p; v_p + t^2) / N(d_p; v_p + e^2) ),    t = 0.7, q = 0.1
 
 N is the density of a Gaussian of mean 0. A part that does not differ costs a tenth only, so that a state may be told
 by one small part of a hundred, and many parts that differ a little do not add up to a state. Groups are merged from

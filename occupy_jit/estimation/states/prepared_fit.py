@@ -11,7 +11,7 @@ voxel to voxel. Those of a whitened map are so nearly, those of one that is not 
 An occupancy is a sum over voxels, o_p = sum_x a_p(x) y(x) with sum_x a_p^2 = V_pp; noise of the power S(s), which is 1
 on average where it is white, makes its variance V_pp sum_s A_p(s) S(s), where A_p is the power of a_p on shells with
 sum 1. A is found once, on the mean; S is the power of the residual of each volume. On simulated volumes errors within
-a state are .91 to 1.04 of what this says, those of V alone 1.1 to 2.2 times that.
+a state are 0.91 to 1.04 of what this says, those of V alone 1.1 to 2.2 times that.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SE_OF_BLOCKS = 0.04
 """What the density that is called full may be off by, and what other blocks spill over: on simulated volumes of known
-occupancies .03 to .05."""
+occupancies 0.03 to 0.05."""
 _SHIFT_NOTICED, _FARTHEST_SHIFT = 0.5, 3.0  # details
 _BETTER_SHIFTED, _LEAST_SCORE = 1.15, 3.5
 _ATOMS = 1 / 17.5  # per Å^3, of protein

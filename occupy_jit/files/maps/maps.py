@@ -97,7 +97,7 @@ def check_same_grid(reference: Map, other: Map, path: str | None = None) -> None
     Raises
     ------
     InputError
-        Shape, voxel size (by more than 1 %) or position differ; the message gives both.
+        Shape, voxel size (by more than 1%) or position differ; the message gives both.
     """
     name = shown(path if path is not None else other.path or "the array")
     against = shown(reference.path or "the array")

@@ -29,7 +29,7 @@ def grid_start(header: Any, axis_order: tuple[int, int, int], voxel_size: float)
 
 
 def same_voxel_size(a: float, b: float) -> bool:
-    """True if two voxel sizes differ by at most 1 %."""
+    """True if two voxel sizes differ by at most 1%."""
     return abs(a - b) <= VOXEL_SIZE_TOLERANCE * min(a, b)
 
 

@@ -318,7 +318,7 @@ def _charts(data):
         out.append(_chart(
             "Solvent model", charts.density_histogram(data.histogram),
             "Densities of the low-passed map inside the sphere inscribed in the box, with the fitted solvent peak. "
-            "The scale itself does not depend on this fit. Up to 0.001 % of the voxels at either end are not shown.",
+            "The scale itself does not depend on this fit. Up to 0.001% of the voxels at either end are not shown.",
             '<b style="color:var(--hist)">■</b> voxels per bin (logarithmic) <b style="color:var(--model)">—</b> '
             "solvent model" + "".join(f'<span class="onphone">{charts.mark_in_words(*mark)}</span>'
                                        for mark in data.histogram.marks)))

@@ -52,7 +52,7 @@ def results(data: ReportData) -> list[tuple[str, str, str]]:
         low, middle, high = found["flexibility"]["b_factor_quantiles"].values()
         if middle is not None:
             rows.append(("relative B factor", words.whole(middle),
-                         f"Å², median of the occupied volume; {words.whole(low)} to {words.whole(high)} in 90 % of it"))
+                         f"Å², median of the occupied volume; {words.whole(low)} to {words.whole(high)} in 90% of it"))
     halves = found.get("half_maps")
     if halves:
         independence = ("independence of their noise unknown, for lack of solvent" if halves["independence"] is None

@@ -55,7 +55,7 @@ def some(names: Sequence[str], most: int) -> str:
 
 def percent(share: float | None) -> str:
     """A share of 1 as a percentage."""
-    return "unknown share" if share is None else f"{100 * share:.0f} %"
+    return "unknown share" if share is None else f"{100 * share:.0f}%"
 
 
 def shares_note(record: dict[str, Any]) -> str:
@@ -76,4 +76,4 @@ def methods(record: dict[str, Any], program: str) -> str:
              "that they differ by more than their errors.")
     return (f"Occupancies of {parts} {of_what} in {volumes} volumes were determined on one scale with {program}. "
             f"{found} A part is called present or absent in a state where its occupancy is above or below "
-            f"{record['threshold']:g} with a probability above 97.5 %, and undecided otherwise.")
+            f"{record['threshold']:g} with a probability above 97.5%, and undecided otherwise.")

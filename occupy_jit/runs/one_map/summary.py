@@ -270,8 +270,8 @@ def _tell_ligands(log, found, most):
     for copies in found.get("ligand_copies", ()):
         log.results([(f"copies of {copies['ligand']}", copies_in_words(copies))])
     if ligands:
-        log.say("brackets: 95 % interval of the occupancy; a ligand below its detection limit is missed in more than "
-                "5 % of cases")
+        log.say("brackets: 95% interval of the occupancy; a ligand below its detection limit is missed in more than "
+                "5% of cases")
 
 
 def _tell_flexibility(log, found):
@@ -280,7 +280,7 @@ def _tell_flexibility(log, found):
     used = [band for band in found["bands"] if band["used"]]
     if middle is not None:
         log.results([("relative B factor", f"{whole(middle)} Å^2 (median of the occupied volume), {whole(low)} to "
-                                           f"{whole(high)} in 90 % of it; from {len(used)} bands, "
+                                           f"{whole(high)} in 90% of it; from {len(used)} bands, "
                                            f"{used[0]['from_angstrom']:g} to {used[-1]['to_angstrom']:g} Å")])
     log.table("resolution bands used for flexibility, in the region of full scale",
               [("from, Å", "to, Å", "signal over noise", "used"),

@@ -202,7 +202,7 @@ def close(result: StatesResult, has_particles: bool, written: Sequence[tuple[str
         said = "The volumes are in one state: they differ by no more than noise explains."
     else:
         largest = sorted(range(n), key=lambda s: -made.share[s])[:_STATES_NAMED]
-        named = "; ".join(f"state {s + 1} ({100 * made.share[s]:.0f} % of the "
+        named = "; ".join(f"state {s + 1} ({100 * made.share[s]:.0f}% of the "
                           f"{'particles' if has_particles else 'volumes'}) {_composition(result.parts, made.call[s])}"
                           for s in largest)
         said = f"{n} states: {named}" + (f"; and {n - len(largest)} more." if n > len(largest) else ".")
@@ -221,7 +221,7 @@ def tell(result: StatesResult, has_particles: bool, log: RunLog) -> None:
         log.say("one state: volumes differ by no more than noise explains" if n == 1 else f"{n} states")
     share_of = "particles" if has_particles else "volumes"
     for s in range(min(n, _STATES_TOLD)):
-        log.say(f"  state {s + 1} ({100 * made.share[s]:.0f} +- {100 * made.se_share[s]:.0f} % of the {share_of}): "
+        log.say(f"  state {s + 1} ({100 * made.share[s]:.0f} ± {100 * made.se_share[s]:.0f}% of the {share_of}): "
                 + _composition(result.parts, made.call[s]))
     if n > _STATES_TOLD:
         log.say(f"  and {n - _STATES_TOLD} more")

@@ -213,7 +213,7 @@ def _prepare(mean, options, log):
     for remark in prepared.model.remarks:
         log.warning(remark)
     log.results([("parts", len(parts)), ("detail", prepared.detail, "Å"),
-                 ("explained", f"{100 * prepared.explained:.0f} % of the mean of the volumes at the model's atoms")],
+                 ("explained", f"{100 * prepared.explained:.0f}% of the mean of the volumes at the model's atoms")],
                 title="model")
     if prepared.n_outside:
         log.warning(f"{prepared.n_outside} atoms of the model lie outside of the volumes and are left out")

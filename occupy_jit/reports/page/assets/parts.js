@@ -114,7 +114,7 @@ function startParts(view) {
     if (part !== null) {
       const gain = view ? partGain(view.state.map, view.state.level) : 1;
       shown.textContent = `${META.parts[part].name}${alone ? " alone" : ""}`
-        + (gain > 1.05 ? `, at ${Math.round(100 / gain)} % of the level` : "");
+        + (gain > 1.05 ? `, at ${Math.round(100 / gain)}% of the level` : "");
     }
   };
   for (const choice of $$("input[name=partorder]")) choice.addEventListener("change", () => sort(choice.value === "chain"));

@@ -2,7 +2,7 @@
 
 const $ = selector => document.querySelector(selector), $$ = selector => [...document.querySelectorAll(selector)];
 const DATA = JSON.parse($("#data").textContent);
-const SURE = 1.96; // standard errors from the threshold: a probability of 97.5 %
+const SURE = 1.96; // standard errors from the threshold: a probability of 97.5%
 const SVG = "http://www.w3.org/2000/svg";
 
 function numbers(name) {
