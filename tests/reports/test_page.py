@@ -467,20 +467,38 @@ def test_the_histogram_leaves_no_room_for_single_voxels():
 
 
 def command_of(html):
-    return html_module.unescape(re.search(r'<pre id="command">(.*?)</pre>', html, re.DOTALL)[1])
+    """Text of the command, as the button copies it."""
+    text = re.search(r'<pre id="command">(.*?)</pre>', html, re.DOTALL)[1]
+    return html_module.unescape(re.sub(r"</?mark>", "", text))
 
 
-@pytest.mark.parametrize(("given", "shown", "shortened"), [
+@pytest.mark.parametrize(("given", "shown", "missing"), [
     ("maps/a map.mrc", "'maps/a map.mrc'", False), ("../x.mrc", "../x.mrc", False), ("$HOME.mrc", "'$HOME.mrc'", False),
-    ("/elsewhere/secret/x.mrc", "x.mrc", True), ("--output-map=/elsewhere/secret/y.mrc", "--output-map=y.mrc", True),
+    ("FOLDER/x.mrc", "FOLDER/x.mrc", False), ("/", "/", False),
+    ("/elsewhere/secret/x.mrc", "FOLDER/x.mrc", True), ("/elsewhere/secret/a & b.mrc", "'FOLDER/a & b.mrc'", True),
+    ("@/elsewhere/secret/list", "@FOLDER/list", True), ("/elsewhere/secret/maps/", "FOLDER/maps", True),
+    ("--output-map=/elsewhere/secret/y.mrc", "--output-map=FOLDER/y.mrc", True),
     ("--output-map=sub/y.mrc", "--output-map=sub/y.mrc", False)])
-def test_the_command_runs_as_it_was_given(given, shown, shortened):
+def test_the_command_runs_as_it_was_given(given, shown, missing):
     data = report_data(everything=False)
     data.record["command_line"] = ["/env/bin/OccuPy", "-i", given]
     html = page.render(data)[0].decode()
     assert command_of(html) == f"OccuPy -i {shown}"
-    assert ("complete the paths" in html) is shortened and "secret" not in html
+    assert ("<mark>FOLDER</mark>/" in html) is ("<mark>FOLDER</mark> by the folder of" in html) is missing
+    assert "secret" not in html
     assert command_of(page.render(data, show_paths=True)[0].decode()) == shlex.join(["OccuPy", "-i", given])
+
+
+def test_each_folder_that_is_not_shown_has_a_placeholder_of_its_own():
+    data = report_data(everything=False)
+    data.record["command_line"] = ["OccuPy", "-i", "/p/secret/x.mrc", "--model", "/q/secret/m.cif", "--half-maps",
+                                   "/p/secret/h1.mrc", "/p/secret/h2.mrc"]
+    html = page.render(data)[0].decode()
+    assert command_of(html) == ("OccuPy -i FOLDER1/x.mrc --model FOLDER2/m.cif --half-maps FOLDER1/h1.mrc "
+                                "FOLDER1/h2.mrc")
+    assert re.sub(r"<[^>]+>", "", html).count("FOLDER1 by the folder of x.mrc, h1.mrc, h2.mrc and FOLDER2 by the "
+                                              "folder of m.cif.") == 1
+    assert "secret" not in html
 
 
 def test_absolute_paths_below_the_working_directory_become_relative(tmp_path, monkeypatch):
@@ -488,7 +506,7 @@ def test_absolute_paths_below_the_working_directory_become_relative(tmp_path, mo
     data = report_data(everything=False)
     data.record["command_line"] = ["OccuPy", "-i", str(tmp_path / "in" / "x.mrc")]
     html = page.render(data)[0].decode()
-    assert command_of(html) == "OccuPy -i in/x.mrc" and "complete the paths" not in html
+    assert command_of(html) == "OccuPy -i in/x.mrc" and "by the folder of" not in html
 
 
 def test_an_index_of_maps_with_a_model_shows_the_parts_that_vary_first(tmp_path):

@@ -15,7 +15,7 @@ WIDTHS = (4.0, 30.0)
 ICE_DENSITY = 0.07
 """Of amorphous ice, per Å^3, in the units of the form factors."""
 VOLUME = {PROTEIN: 17.0, NUCLEIC: 14.5, OTHER: 16.0}
-"""In Å^3 per atom other than hydrogen: 1.209 and 0.958 Å^3 per dalton (Voss & Gerstein 2005, J. Mol. Biol. 346, 477)."""
+"""In Å^3 per atom but hydrogen: 1.209 and 0.958 Å^3 per dalton (Voss & Gerstein 2005, J. Mol. Biol. 346, 477)."""
 TABLE_ENTRIES = 2048
 
 

@@ -280,7 +280,7 @@ def _page(data, shown, summary, said, scaled, paths):
     grid = data.grid
     full = " × ".join(str(c.stop - c.start) for c in reversed(grid.crop))
     shape = " × ".join(map(str, reversed(data.box)))
-    command, shortened = tables.command(data, paths)
+    command, missing = tables.command(data, paths)
     return environment().get_template("report.html.j2").render(
         program=PROGRAM, name=data.name, links=data.links, css=asset("report.css"), script=script,
         script_hash=Markup(policy_hash(script)), sentence=said,
@@ -298,7 +298,8 @@ def _page(data, shown, summary, said, scaled, paths):
         profiles=tables.profiles(data), sites=sites.figures(data), results=tables.results(data),
         settings=tables.settings(data, paths),
         files=[(role, paths.word(path), digest) for role, path, digest in data.files],
-        command=command, shortened=shortened, record_file=_file(data, "record", paths),
+        command=command, missing=missing, record_file=_file(data, "record", paths),
+        log_file=_file(data, "log", paths),
         chimerax_file=_file(data, "ChimeraX script", paths),
         versions=", ".join(f"{name} {version}" for name, version in record["versions"].items()),
         timings=", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.get("timings", {}).items()),

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from occupy_jit.reports.page import charts, words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from occupy_jit.reports.page.data import ReportData
+
+# In place of folders that a report does not show.
+_FOLDER = "FOLDER"
 
 
 def tiles(data: ReportData, told: bool) -> list[tuple[str, str, str]]:
@@ -135,19 +141,38 @@ def profiles(data: ReportData) -> list[dict[str, Any]]:
             for one in data.profiles]
 
 
-def command(data: ReportData, paths: Paths) -> tuple[str, bool]:
-    """The command line, as a shell takes it, and whether folders were left out of it that it needs to run.
+def command(data: ReportData, paths: Paths) -> tuple[Markup, list[tuple[str, str]]]:
+    """The command line for a shell, with marked placeholders for folders that the report does not show.
 
-    A run that Python started has none.
+    Parameters
+    ----------
+    data : occupy_jit.reports.page.data.ReportData
+    paths : Paths
+
+    Returns
+    -------
+    command : Markup
+        Empty for a run from Python.
+    missing : list of (placeholder, names)
+        The names in each folder that the reader has to fill in.
     """
-    words_given = list(map(str, data.record["command_line"]))
-    told = [paths.argument(word) for word in words_given[1:]]
-    text = shlex.join([*map(os.path.basename, words_given[:1]), *(word for word, _ in told)])
-    return text, any(shortened for _, shortened in told)
+    given = list(map(str, data.record["command_line"]))
+    shown = [escape(shlex.quote(os.path.basename(word))) for word in given[:1]]
+    names: dict[str, list[str]] = {}
+    for before, folder, path in paths.arguments(given[1:]):
+        word = escape(shlex.quote(before + (f"{folder}/" if folder else "") + path))
+        if folder:
+            start, _, end = word.partition(f"{folder}/")
+            word = start + Markup("<mark>{}</mark>/").format(folder) + end
+            names.setdefault(folder, []).append(path)
+        shown.append(word)
+    return Markup(" ").join(shown), [(folder, ", ".join(inside)) for folder, inside in names.items()]
 
 
 class Paths:
-    """How paths are told. Reports are passed on, and paths tell of people and projects: only their last part is shown.
+    """How a report shows paths.
+
+    People share reports, and paths name people and projects: a report shows only the last part of a path.
 
     Parameters
     ----------
@@ -173,19 +198,38 @@ class Paths:
             return option + equals + os.path.basename(value)
         return os.path.basename(text.rstrip(os.sep)) or os.sep
 
-    def argument(self, text: str) -> tuple[str, bool]:
-        """A word of the command line as it runs in the same directory, and whether its folder had to be left out.
+    def arguments(self, words_given: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Words of the command line, for the directory of the run.
 
-        Relative paths stay as they were given, and absolute ones below the working directory become relative.
+        Relative paths stay unchanged, and absolute paths below the working directory become relative. Of all other
+        absolute paths only the last part is shown, after a placeholder for the folder.
+
+        Parameters
+        ----------
+        words_given : sequence of str
+
+        Returns
+        -------
+        list of (before, folder, path)
+            An option or @ in front of the path, a placeholder or "", and the path or word.
         """
-        option, equals, value = text.partition("=")
-        start, path = (option + equals, value) if text.startswith("--") and equals else ("", text)
+        split = [self._split(word) for word in words_given]
+        hidden = list(dict.fromkeys(folder for _, folder, _ in split if folder))
+        placeholders = {"": ""} | {folder: _FOLDER if len(hidden) == 1 else f"{_FOLDER}{number}"
+                                   for number, folder in enumerate(hidden, 1)}
+        return [(before, placeholders[folder], path) for before, folder, path in split]
+
+    def _split(self, text):
+        """A word as (before, folder, path); the folder is empty unless it has to be left out."""
+        before, path = re.fullmatch(r"(--[^=/]+=@?|@|)(.*)", text, re.DOTALL).groups()
         if self._whole or not os.path.isabs(path):
-            return text, False
+            return "", "", text
+        path = os.path.normpath(path)
         beside = os.path.relpath(path, os.getcwd())
         if beside.split(os.sep)[0] != os.pardir:
-            return start + beside, False
-        return start + (os.path.basename(path.rstrip(os.sep)) or os.sep), True
+            return before, "", beside
+        folder, name = os.path.split(path)
+        return (before, folder, name) if name else (before, "", path)
 
     def sentence(self, text: str) -> str:
         """A sentence: the folders of the run's files, of the user and of the process are taken out of it."""
