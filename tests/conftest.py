@@ -4,7 +4,9 @@ Without the variable they are not collected: on a machine without the folder the
 """
 
 import os
+import shutil
 import signal
+import tempfile
 
 from hypothesis import HealthCheck, settings
 
@@ -20,6 +22,19 @@ for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _usual)
+
+
+def pytest_configure(config):
+    """One directory of compiled kernels for all processes of a test run, unless the environment names one.
+
+    Compiling takes more than a minute: workers and the commands under test must not do it each for themselves.
+    """
+    if hasattr(config, "workerinput") or os.environ.get("OCCUPY_CACHE_DIR"):
+        return
+    directory = tempfile.mkdtemp(prefix="occupy-test-")
+    os.chmod(directory, 0o755)  # for tests that run as another user
+    os.environ["OCCUPY_CACHE_DIR"] = directory
+    config.add_cleanup(lambda: shutil.rmtree(directory, True))
 
 
 def pytest_collection_modifyitems(config, items):

@@ -34,6 +34,7 @@ EXAMPLES = int(os.environ.get("FUZZ_COMMANDS", "500"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 SOAK = int(os.environ.get("SOAK_MAPS", "60"))
 
+SLOW = pytest.mark.slow
 ALL = ("--amplify", "--attenuate-gamma", "2", "--save-all-maps")
 
 
@@ -125,7 +126,7 @@ def in_private_mount(size, where, *arguments):
     return ran
 
 
-@pytest.mark.parametrize("size", ["4k", "300k", "1000k", "2400k"])
+@pytest.mark.parametrize("size", ["300k", *(pytest.param(size, marks=SLOW) for size in ("4k", "1000k", "2400k"))])
 def test_disk_full(size, folder, tmp_path):
     """Wherever the disk fills up: one line, and the disk is as empty as it was."""
     ran = in_private_mount(size, str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path)
@@ -228,7 +229,8 @@ def duration(folder, whole, tmp_path_factory):
 
 @pytest.mark.parametrize(("number", "statuses"), [
     # before Python has begun, and while it ends, the system's own answer to the signal is as good: the negative ones
-    (signal.SIGTERM, {143, -15}), (signal.SIGINT, {130, -2, 1}), (signal.SIGKILL, {-9})])
+    (signal.SIGTERM, {143, -15}), pytest.param(signal.SIGINT, {130, -2, 1}, marks=SLOW),
+    pytest.param(signal.SIGKILL, {-9}, marks=SLOW)])
 def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_path):
     """Nothing incomplete ever has a final name, all files come together; signals that can be caught leave nothing."""
     moments = random.Random(int(number))
@@ -293,7 +295,7 @@ def test_signals_between_two_outputs(number, status, folder, tmp_path):
         assert interrupted(ran.stderr) and there == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGINT])
 def test_signals_while_kernels_are_compiled(number, folder, tmp_path):
     """A first run, which compiles in a thread, ends at once and in order."""
     with subprocess.Popen(command("-i", folder / "map.mrc", "--quiet", "--output-dir", tmp_path / "out"),
@@ -330,7 +332,7 @@ def test_a_number_of_threads_that_is_none(value, folder, whole, tmp_path):
     check_complete(tmp_path, whole)
 
 
-@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [*(pytest.param(some, marks=SLOW) for some in (">&-", "<&- >&-")), "<&- >&- 2>&-"])
 def test_closed_streams(closed, folder, whole, tmp_path):
     """The run does its work, and no file of it gets what is printed."""
     script = shlex.join(command("-i", folder / "map.mrc", *ALL, "--output-dir", tmp_path))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests import classification
-from tests.command import listing, particle, run, values, write
+from tests.command import listing, particle, run, run_here, values, write
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_what_are_no_halves_is_refused_in_one_line(halves, tmp_path):
                               (("--relion-classes", "run_it001_model.star", "--half-maps", one, two), 2),
                               (("--half-maps", one, two, "--save-error=yes"), 2),
                               (("--common-scale", "-i", two, "--half-maps", one, two), 2)):
-        ran = run(*arguments, "--output-dir", tmp_path / "out")
+        ran = run_here(*arguments, "--output-dir", tmp_path / "out")
         assert ran.returncode == status, (arguments, ran.stderr)
         said = [line for line in ran.stderr.splitlines() if line.startswith("OccuPy: ")]
         assert len(said) == 1 and "Traceback" not in ran.stderr, ran.stderr
@@ -111,9 +111,9 @@ def test_compressed_half_maps_are_found_by_name(beside, tmp_path):
 
 def test_half_maps_that_no_name_tells_are_asked_for(beside, tmp_path):
     """Two pairs lie beside the map, and neither has its name."""
-    ran = run("-i", beside / "other.mrc", "--half-maps", "auto", "--output-dir", tmp_path / "out")
+    ran = run_here("-i", beside / "other.mrc", "--half-maps", "auto", "--output-dir", tmp_path / "out")
     assert ran.returncode == 3 and "2 pairs are beside it" in ran.stderr and "H1 H2" in ran.stderr
-    ran = run("-i", tmp_path / "none.mrc", "--half-maps", "auto")
+    ran = run_here("-i", tmp_path / "none.mrc", "--half-maps", "auto")
     assert ran.returncode == 3
 
 
@@ -139,9 +139,9 @@ def test_other_grids_are_refused(halves, tmp_path):
     with mrcfile.open(shifted, "r+") as file:
         file.header.origin.x = 30.0
     for wrong in ("coarse_half2.mrc", "shifted_half2.mrc"):
-        ran = run("--half-maps", one, tmp_path / wrong, "--output-dir", tmp_path / "out")
+        ran = run_here("--half-maps", one, tmp_path / wrong, "--output-dir", tmp_path / "out")
         assert ran.returncode == 3 and wrong in ran.stderr and "Traceback" not in ran.stderr, ran.stderr
-        ran = run("-i", one, "--half-maps", tmp_path / wrong, two, "--output-dir", tmp_path / "out")
+        ran = run_here("-i", one, "--half-maps", tmp_path / wrong, two, "--output-dir", tmp_path / "out")
         assert ran.returncode == 3 and wrong in ran.stderr, ran.stderr
         assert not (tmp_path / "out").exists()
 
@@ -201,5 +201,5 @@ def test_a_class_without_half_maps_is_left_out_and_the_others_run(project, tmp_p
 
 def test_half_maps_of_several_maps_are_not_named_on_the_command_line(halves, tmp_path):
     one, two = names(halves)
-    ran = run("-i", one, two, "--common-scale", "--half-maps", one, two, "--output-dir", tmp_path / "out")
+    ran = run_here("-i", one, two, "--common-scale", "--half-maps", one, two, "--output-dir", tmp_path / "out")
     assert ran.returncode == 2 and "--half-maps auto" in ran.stderr and not (tmp_path / "out").exists()

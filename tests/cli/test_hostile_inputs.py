@@ -13,7 +13,7 @@ import pytest
 from occupy_jit.cli import main
 from occupy_jit.errors import InputError
 from occupy_jit.files import streams
-from tests.command import SECONDS, command, environment, particle, run, write
+from tests.command import SECONDS, command, environment, particle, run, run_here, write
 
 CIF = b"data_x\nloop_\n_atom_site.id\n_atom_site.Cartn_x\n"
 
@@ -141,7 +141,7 @@ def test_a_record_that_was_edited_is_checked_like_options(where, name, value, st
 
 def test_a_list_of_absent_maps_is_told_in_ten_lines(here, tmp_path):
     (tmp_path / "list").write_text("".join(f"absent{number}.mrc\n" for number in range(3000)))
-    ran = run("-i", f"@{tmp_path / 'list'}", "--output-dir", tmp_path / "out", cwd=here)
+    ran = run_here("-i", f"@{tmp_path / 'list'}", "--output-dir", tmp_path / "out", cwd=here)
     lines = ran.stderr.splitlines()
     assert ran.returncode == 3 and len(lines) == 11
     assert lines[10] == "OccuPy: error: and 2990 more maps that cannot be used"

@@ -94,8 +94,8 @@ answer(path=other.f.stats.cache_path, config=numba.config.CACHE_DIR)
 
 @pytest.mark.parametrize("variables, where", [
     ({"OCCUPY_CACHE_DIR": "{root}/a b/c"}, "a b/c"),
-    ({"XDG_CACHE_HOME": "{root}/xdg"}, "xdg/occupy_jit"),
-    ({"OCCUPY_CACHE_DIR": "{root}/one", "XDG_CACHE_HOME": "{root}/two"}, "one"),
+    pytest.param({"XDG_CACHE_HOME": "{root}/xdg"}, "xdg/occupy_jit", marks=pytest.mark.slow),
+    pytest.param({"OCCUPY_CACHE_DIR": "{root}/one", "XDG_CACHE_HOME": "{root}/two"}, "one", marks=pytest.mark.slow),
 ])
 def test_variables_name_the_directory(root, variables, where):
     answer = total(root, {name: value.format(root=root) for name, value in variables.items()})
@@ -138,6 +138,7 @@ def test_why_a_run_compiles(root):
     assert "those that are kept are of another version or for another processor" in (root / "why").read_text()
 
 
+@pytest.mark.slow
 def test_everything_read_only(root):
     package.environment(root)
     wrap = in_namespace(" && ".join(f"mount --bind {m} {m} && mount -o remount,ro,bind {m}"
@@ -205,6 +206,7 @@ def test_file_size_limit(root):
     assert len(answer["lines"]) == 1 and "could not be kept" in answer["lines"][0]
 
 
+@pytest.mark.slow
 def test_full_file_system(root):
     package.environment(root)
     (root / "small").mkdir()
@@ -274,6 +276,7 @@ def test_upgrade_of_a_called_kernel_in_another_file(root):
     assert new["misses"] == 1 and new["path"] != old["path"]
 
 
+@pytest.mark.slow
 def test_upgrade_while_running_is_not_mistaken_for_the_new_version(root):
     code = f"open({str(root / 'occupy_jit' / 'kernels' / 'inner' / 'callee.py')!r}, 'a').write('# newer')\n"
     assert total(root, code=code)["misses"] == 1
@@ -312,6 +315,7 @@ def test_entries_that_others_could_have_written_are_never_unpickled(warm_root, t
     assert (root / "mark").exists() == (spoil is None)
 
 
+@pytest.mark.slow
 def test_forms_of_one_function_do_not_share_an_entry(root):
     answer = package.run(root, """
 import numba
@@ -328,6 +332,7 @@ answer(equal=bool((a == b).all()), serial=count(tiny.fill.serial()), values=valu
     assert (answer["equal"], answer["serial"], answer["values"]) == (True, [0, 1], [2, 3, 2, 3])
 
 
+@pytest.mark.slow
 def test_root_makes_no_directory_in_the_home_of_a_user(root):
     if os.geteuid():
         pytest.skip("only root can")
