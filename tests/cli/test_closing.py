@@ -90,6 +90,7 @@ def test_maps_on_one_scale_close_once(folder):
     assert lines[2].startswith(f"  {folder}/common/classes_") and lines[2].endswith("opens in any browser")
 
 
+@pytest.mark.slow
 def test_with_a_model_the_parts_are_what_is_said(tmp_path):
     pytest.importorskip("scipy")
     pytest.importorskip("gemmi")

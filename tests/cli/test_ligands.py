@@ -146,6 +146,7 @@ def test_classes_tell_how_many_sites_are_filled_and_whether_together(tmp_path):
     assert "particles fill their sites together" in done.stdout
 
 
+@pytest.mark.slow
 def test_ligands_of_states_are_read_from_the_means_of_their_volumes(tmp_path):
     """Two states that differ in two ligands: the table says so, on the scale of the states."""
     model = with_ligands(0)

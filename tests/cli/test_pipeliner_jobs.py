@@ -125,6 +125,7 @@ def test_a_map_of_the_emdb(project):
         "scale_emd_11007.mrc", "out_emd_11007.map", "log_emd_11007.txt"}
 
 
+@pytest.mark.slow
 def test_states_of_volumes(project):
     pytest.importorskip("gemmi")
     pytest.importorskip("scipy")

@@ -73,6 +73,7 @@ def test_an_array_and_its_tables(slurm, maps):
     assert (maps / "array" / "occupy_summary.csv").read_text() == (maps / "one" / "occupy_summary.csv").read_text()
 
 
+@pytest.mark.slow
 def test_an_array_that_was_cut_short_is_submitted_again(slurm, maps):
     """At its time limit SLURM sends what scancel sends: SIGTERM, and SIGKILL some seconds later."""
     @in_time

@@ -77,7 +77,7 @@ def test_classes_that_are_alike_are_the_mean(made):
         assert np.allclose(data, mean, atol=1e-5 * np.abs(mean).max())
 
 
-@pytest.mark.parametrize("noise", [8, 30, 100])
+@pytest.mark.parametrize("noise", [30, *(pytest.param(noise, marks=pytest.mark.slow) for noise in (8, 100))])
 def test_a_class_of_noise_with_hardly_any_particles_spoils_nothing(made, noise, share=3e-4):
     """With the weights of their particles references are what they are without it."""
     complex_, maps, scales, mean, full, found = made

@@ -130,7 +130,7 @@ def test_halves_give_the_wider_low_pass_their_local_noise(coarse):
     assert found.confidence[coarse.distance <= 3].mean() > 0.5
 
 
-@pytest.mark.parametrize("signal_to_noise", [1.0, 1.5])
+@pytest.mark.parametrize("signal_to_noise", [pytest.param(1.0, marks=pytest.mark.slow), 1.5])
 def test_a_noisy_box_without_solvent_is_found_out_after_the_wider_low_pass(signal_to_noise, monkeypatch):
     """The middle of a complex alone: its quiet voxels are content, which the low-pass of the scale does not show."""
     made = simulated.complex_with_occupancies(signal_to_noise, seed=1, occupancies=(1,) * 7, box=44, voxel_size=3.0,

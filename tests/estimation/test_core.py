@@ -100,7 +100,7 @@ def test_flipping_the_map_changes_nothing():
     assert np.array_equal(turned.counts, straight.counts) and turned.weak_share == straight.weak_share
 
 
-@pytest.mark.parametrize("signal_to_noise", [6.0, 3.0])
+@pytest.mark.parametrize("signal_to_noise", [pytest.param(6.0, marks=pytest.mark.slow), 3.0])
 def test_a_fully_occupied_complex_has_next_to_no_weak_core(signal_to_noise):
     made = simulated.complex_with_occupancies(signal_to_noise, seed=5, occupancies=(1.0, 1.0, 1.0, 1.0))
     found = estimate(made.map, voxel_size=made.voxel_size)

@@ -239,7 +239,7 @@ def test_parts_of_the_neighbourhood_are_parts_of_the_whole():
 # With an estimate ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[5.0, 2.0])
+@pytest.fixture(scope="module", params=[5.0, pytest.param(2.0, marks=pytest.mark.slow)])
 def made(request):
     return simulated.complex_with_occupancies(request.param, seed=4, occupancies=(1.0, 0.6, 0.3), box=72)
 

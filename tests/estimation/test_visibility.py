@@ -21,7 +21,7 @@ def marked_share(found, alone):
     return np.count_nonzero(found.confidence[alone] > 0.5) / np.count_nonzero(alone)
 
 
-@pytest.mark.parametrize("level", [6.0, 3.0, 1.5])
+@pytest.mark.parametrize("level", [3.0, *(pytest.param(level, marks=pytest.mark.slow) for level in (6.0, 1.5))])
 def test_the_limit_is_where_confidence_marks_a_chain(level):
     def with_last_chain_at(occupancy):
         made = simulated.complex_with_occupancies(level, seed=1, occupancies=(1.0, 1.0, 1.0, 1.0, occupancy))

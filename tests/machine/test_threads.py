@@ -103,7 +103,7 @@ answer(seen=seen)
     assert answer["seen"] == [3, 1, 1, 3, 3, 1, 1, 1, 3]
 
 
-@pytest.mark.parametrize("layer", ["workqueue", None])
+@pytest.mark.parametrize("layer", [pytest.param("workqueue", marks=pytest.mark.slow), None])
 def test_host_threads(root, layer):
     # With workqueue numba aborts the process here unless calls wait for each other.
     answer = package.run(root, """

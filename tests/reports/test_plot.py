@@ -229,7 +229,7 @@ def texts_lie_apart(figure):
         assert all(low.y1 <= high.y0 + 1.5 for low, high in zip(boxes, boxes[1:], strict=False))
 
 
-@pytest.mark.parametrize("number", [1, 3, 40, 136, 700])
+@pytest.mark.parametrize("number", [1, 3, 40, 136, pytest.param(700, marks=pytest.mark.slow)])
 def test_every_part_has_a_bar_with_its_error(number, monkeypatch):
     rows = [{"part": f"=chain {i}\n$x^", "atoms": 100 * (i != 1), "occupancy": 1.2 - 0.001 * i, "se": 0.05 + 1e-4 * i,
              "full": i == 0, "scale_from_map": None if i == 2 else 0.5} for i in range(number)]
@@ -253,7 +253,8 @@ def test_every_part_has_a_bar_with_its_error(number, monkeypatch):
     texts_lie_apart(figure)
 
 
-@pytest.mark.parametrize("classes, parts", [(2, 3), (4, 136), (8, 136), (30, 136), (60, 500)])
+@pytest.mark.parametrize("classes, parts", [
+    (2, 3), (8, 136), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((4, 136), (30, 136), (60, 500)))])
 def test_every_part_of_every_class_is_shown_and_those_that_differ_first(classes, parts, monkeypatch):
     occupancy = np.random.default_rng(1).uniform(0, 1.1, (classes, parts))
     names = [f"part {k}" for k in range(parts)]

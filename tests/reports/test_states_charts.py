@@ -41,7 +41,8 @@ def inside_and_apart(figure, texts):
             assert across <= 1.5 or up <= 1.5, "texts cover each other"
 
 
-@pytest.mark.parametrize("size", [{}, {"states": 1}, {"volumes": 60, "states": 4}, MANY])
+@pytest.mark.parametrize("size", [{}, {"states": 1}, {"volumes": 60, "states": 4},
+                                  pytest.param(MANY, marks=pytest.mark.slow)])
 def test_a_heat_map_has_every_part_in_every_volume_and_state(size, monkeypatch):
     told = record(**size)
     told["occupancy"]["of_volumes"][0][1] = None  # not known
@@ -90,7 +91,8 @@ def branched(states, parts):
     return told
 
 
-@pytest.mark.parametrize("told", [record(), record(**MANY), branched(6, 9), branched(30, 20)],
+@pytest.mark.parametrize("told", [record(), record(**MANY), branched(6, 9),
+                                  pytest.param(branched(30, 20), marks=pytest.mark.slow)],
                          ids=["chain", "long chain", "branches", "many branches"])
 def test_a_graph_has_every_state_and_every_step(told, monkeypatch):
     from matplotlib.patches import Circle, FancyArrowPatch
