@@ -80,7 +80,8 @@ def _range(piece, text):
         return Range(chain)
     found = _RANGE.fullmatch(numbers.strip())
     if found is None:
-        raise UsageError(f"--parts {text}: {numbers or 'nothing'} is no range of residues; write FIRST-LAST (10-120)")
+        raise UsageError(f"--parts {text}: {numbers or 'nothing'} is not a range of residues; write FIRST-LAST "
+                         "(10-120)")
     first = (int(found[1]), found[2])
     last = first if found[3] is None else (int(found[3]), found[4])
     if last < first:

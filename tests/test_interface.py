@@ -118,7 +118,7 @@ InputError, UsageError = occupy_jit.errors.InputError, occupy_jit.errors.UsageEr
     (lambda: occupy_jit.Settings(kernel_size="four"), UsageError, "^kernel_size='four': must be a num"),
     (lambda: occupy_jit.Settings(separate_flexibility=True, naive_normalisation=True), UsageError,
      "^naive_normalisation: cannot be combined with separate_flexibility"),
-    (lambda: occupy_jit.estimate(np.ones((9, 9, 9))), ValueError, "an array does not know it"),
+    (lambda: occupy_jit.estimate(np.ones((9, 9, 9))), ValueError, "an array has no voxel size"),
     (lambda: occupy_jit.estimate(np.ones((9, 9, 9)), voxel_size="a"), ValueError, "not 'a'"),
     (lambda: occupy_jit.estimate([1, 2]), TypeError, "expected a numpy array"),
     (lambda: occupy_jit.estimate(), TypeError, "half_maps"),

@@ -43,7 +43,7 @@ def _current_shell():
     path = os.environ.get("SHELL", "")
     name = os.path.basename(path)
     if name not in SHELLS:
-        found = f"$SHELL is {path}, which is none of these" if path else "$SHELL is not set"
+        found = f"$SHELL is {path}, which is not supported" if path else "$SHELL is not set"
         raise UsageError(f"--install-completion: {found}; name one: {', '.join(SHELLS)}")
     return name
 
@@ -160,7 +160,7 @@ def _path(shell, name=PROGRAM):
 _ADVICE = {
     "bash": "It works in new shells where the package bash-completion is set up; otherwise add to ~/.bashrc:\n"
             "  source '{path}'",
-    "zsh": "Unless they are there, add these lines to ~/.zshrc and start a new shell:\n"
+    "zsh": "Add these lines to ~/.zshrc, unless they are there already, and start a new shell:\n"
            "  fpath=('{directory}' $fpath)\n  autoload -U compinit && compinit",
     "fish": "It works in new shells.",
     "tcsh": "Add this line to ~/.tcshrc and start a new shell:\n  source '{path}'",

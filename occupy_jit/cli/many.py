@@ -38,7 +38,8 @@ def with_maps(options: Options, console: Console) -> Options:
 
     found = expand(options.input_map)
     if found.ours:
-        console.say(f"{len(found.ours)} maps left alone that OccuPy has written, the first: {shown(found.ours[0])}")
+        console.say(f"{len(found.ours)} maps that OccuPy wrote are not used as inputs, the first: "
+                    f"{shown(found.ours[0])}")
     maps = found.maps
     if options.emdb:
         # of two halves the first stands for both
@@ -176,7 +177,7 @@ def _tell_all(batch, console):
     lines += [f"  {name:{width}}  {outcome.status}  {outcome.message.splitlines()[0]}"
               for name, outcome in zip(names, named, strict=True)]
     if len(outcomes) > _NAMED < len(failed):
-        lines.append(f"  and {len(failed) - _NAMED} more that failed")
+        lines.append(f"  and {len(failed) - _NAMED} more failed")
     if os.path.exists(batch.table_path):
         lines.append(f"wrote {shown(batch.table_path)}  table of maps")
     console.say("\n".join(lines))
@@ -189,7 +190,7 @@ def collect(directory: Any, console: Console) -> Any:
     found = array_task.collect(directory)
     table, index = array_task.write_collected(directory, found)
     for path in found.older:
-        console.write(f"OccuPy: warning: {shown(path)}: of another array; left out", aside=True)
+        console.write(f"OccuPy: warning: {shown(path)}: belongs to another array; left out", aside=True)
     done = sum(line["status"] == maps_table.DONE for line in found.rows)
     console.say(f"{done} of {len(found.rows)} maps done", f"wrote {shown(table)}  table of maps")
     if index is not None:

@@ -105,8 +105,8 @@ class _OneMap(_Job):
     def add_map_options(self) -> None:
         options = self.joboptions
         options["input_map"] = _map_option("Map", "The map, preferably unmasked: its solvent shows the noise.", True)
-        options["half_map_1"] = _map_option("First half map", "With both half maps the noise is measured everywhere, "
-                                                              "and errors are written. Optional.")
+        options["half_map_1"] = _map_option("First half map", "Two half maps measure the local noise and give "
+                                                              "errors. Optional.")
         options["half_map_2"] = _map_option("Second half map", "See the first.")
 
     def map_arguments(self) -> list[str]:
@@ -148,7 +148,7 @@ class LocalScaleJob(_OneMap):
     CATEGORY_LABEL = "Map Postprocessing"
     NAME, SHORT = "Local scale", "Local scale of a map: where is density missing in some particles?"
     LONG = ("Estimates a local scale between 0 and 1, a proxy for occupancy, from one map. With amplification weak "
-            "regions are brought to full contrast, each band of the spectrum only as far as its noise allows.")
+            "regions are brought to full contrast, each resolution band only as far as its noise allows.")
 
     def add_options(self) -> None:
         self.add_map_options()
@@ -158,11 +158,11 @@ class LocalScaleJob(_OneMap):
             help_text="Improves confidence and solvent model, never changes the scale. Optional.")
         options["resolution"] = FloatJobOption(
             label="Resolution of the worst content of interest (Å)", hard_min=0.1, step_value=0.5,
-            help_text="Sets low-pass and kernel. Without it both follow from the voxel size.")
-        options["amplify"] = BooleanJobOption(label="Write the map equalised?", default_value=True,
+            help_text="Sets the low-pass and the size of the ball. Default: from the voxel size.")
+        options["amplify"] = BooleanJobOption(label="Write the equalised map?", default_value=True,
                                               help_text="Partial occupancy is amplified in content, not in solvent.")
-        options["exclude_solvent"] = BooleanJobOption(label="Set solvent to 0 in it?", default_value=False,
-                                                      help_text="Otherwise solvent stays as it is.")
+        options["exclude_solvent"] = BooleanJobOption(label="Set solvent to 0?", default_value=False,
+                                                      help_text="Otherwise solvent is not changed.")
 
     def create_output_nodes(self) -> None:
         names = self.names
@@ -204,13 +204,13 @@ class OccupancyJob(_OneMap):
         options["model"] = InputNodeJobOption(label="Atomic model", node_type=NODE_ATOMCOORDS, pattern=_MODELS,
                                               help_text="mmCIF or PDB, fitted into the map.", is_required=True)
         options["parts"] = StringJobOption(
-            label="Parts cut out of the chains",
-            help_text="NAME=CHAIN:FIRST-LAST, several with blanks between. Optional.")
+            label="Parts defined by ranges of residues",
+            help_text="NAME=CHAIN:FIRST-LAST, separated by blanks. Optional.")
         options["reference_part"] = StringJobOption(
-            label="Parts that are fully occupied", help_text="Names with blanks between; without any those that agree "
+            label="Parts that are fully occupied", help_text="Names, separated by blanks. Default: those that agree "
             "with the fullest.")
         options["residues"] = BooleanJobOption(label="Also every residue?", default_value=False,
-                                               help_text="Takes longer; the model is coloured by them.")
+                                               help_text="Takes longer. ChimeraX then colours the model by residue.")
 
     def create_output_nodes(self) -> None:
         stem = self.names.stem
@@ -254,8 +254,8 @@ class StatesJob(_Job):
                                               help_text="Must contain all parts of all volumes. Without a model the "
                                               "program finds blocks that come and go together.")
         options["parts"] = StringJobOption(
-            label="Parts cut out of the chains",
-            help_text="NAME=CHAIN:FIRST-LAST, several with blanks between. Optional.")
+            label="Parts defined by ranges of residues",
+            help_text="NAME=CHAIN:FIRST-LAST, separated by blanks. Optional.")
 
     def create_output_nodes(self) -> None:
         """The number of states, and so their maps, is known only afterwards."""

@@ -105,7 +105,7 @@ def translate(argv: list[str], parser: Any) -> RelionCall:
         if label == "o":
             directory = values[0]
         elif flag in ("--output-dir", "--threads") and label not in ours:
-            raise UsageError(f"--{label}: RELION says this itself; leave the parameter out")
+            raise UsageError(f"--{label}: RELION sets this option itself; leave out the parameter")
         action = options.get(flag)
         if action is not None and action.nargs == 0 and len(values) == 1:
             flag, values = _switched(flag, values[0], options), []

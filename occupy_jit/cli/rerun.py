@@ -76,7 +76,7 @@ def _require_possible_names(name, values):
     for value in values:
         for text in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(text, str) and "\0" in text:
-                raise InputError(f"{name}: {shown(text)} in it is not a possible file name; correct it")
+                raise InputError(f"{name}: contains {shown(text)}, which is not a possible file name; correct it")
 
 
 def _numbers(version):
@@ -104,7 +104,7 @@ def _check_unchanged(digests):
 
     for path, digest in digests.items():
         if not os.path.exists(path):
-            raise InputError(f"{shown(path)}: the input of the recorded run does not exist any more; put it back")
+            raise InputError(f"{shown(path)}: the input of the recorded run no longer exists; restore it")
         if digest is not None and checksum_of(path, InputError) != digest:
-            raise InputError(f"{shown(path)}: has changed since the recorded run (its checksum differs); put the "
-                             "original back, or run it with -i")
+            raise InputError(f"{shown(path)}: has changed since the recorded run (its checksum differs); restore "
+                             "the original, or run it with -i")

@@ -101,7 +101,7 @@ def _run_map(settings, options, console):
         many.told_of_finished(len(finished), planned, console)
     outcomes += executor_for(options, console.say)(run_one, plans, console)
     if options.demo and not worst(outcomes):
-        console.say("The demo map is EMD-11007 (EMDB, CC0), made smaller. Next: OccuPy -i your_map.mrc --amplify "
+        console.say("The demo map is EMD-11007 (EMDB, CC0), reduced in size. Next: OccuPy -i your_map.mrc --amplify "
                     "--report")
     return worst(outcomes)
 
@@ -139,5 +139,5 @@ def _warm_up(console):
     warmup.load(console.say)
     console.detail(*warmup.remarks())
     console.say(f"kernels are ready after {time.perf_counter() - start:.1f} s; kept in "
-                f"{cache.kept_in() or 'memory only, as no directory can be written to'}")
+                f"{cache.kept_in() or 'memory only, because no directory is writable'}")
     return 0

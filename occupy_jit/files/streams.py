@@ -128,8 +128,8 @@ class Stream:
         while count := self._some(scratch, at_end=True):
             excess += count
             if excess > EXCESS_TOLERATED:
-                raise InputError(f"{shown(self.path)}: the {self.compression} data inflate to more than the header "
-                                 "promises; not a single map, or damaged: check where it comes from")
+                raise InputError(f"{shown(self.path)}: the {self.compression} data expand to more than the header "
+                                 "announces: the file is damaged, or not a single map; check its origin")
         return excess
 
     def read(self, count: int) -> bytes:
@@ -204,13 +204,18 @@ def read_text(path: str, what: str, largest: int, unpack: bool = False, pipe: bo
             if look is not None and not content.tell():
                 look(piece)
             if b"\0" in piece:
-                raise InputError(f"{name}: is no {what}: it holds binary data; check the name")
+                raise InputError(f"{name}: is not {_a(what)}: it contains binary data; check the name")
             if content.tell() + len(piece) > largest:
-                how = f"inflates to more than {largest >> 20} MB" if stream.compression else \
+                how = f"expands to more than {largest >> 20} MB" if stream.compression else \
                     f"is larger than {largest >> 20} MB"
-                raise InputError(f"{name}: {how}, which no {what} is; check the file")
+                raise InputError(f"{name}: {how}, too large for {_a(what)}; check the file")
             content.write(piece)
     return content.getvalue()
+
+
+def _a(what):
+    """A noun with its article."""
+    return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
 
 
 def _read_error(path, error, what="map"):
@@ -294,7 +299,7 @@ class _Pipe(io.RawIOBase):
         wait = select.poll()
         wait.register(self._descriptor, select.POLLIN)
         if not wait.poll(1000 * PIPE_SECONDS):
-            raise InputError(f"{shown(self._path)}: is a pipe that nothing came through for {PIPE_SECONDS:.0f} "
+            raise InputError(f"{shown(self._path)}: is a pipe that received no data for {PIPE_SECONDS:.0f} "
                              "seconds; write to it, or give a file")
         return os.readv(self._descriptor, [buffer])
 

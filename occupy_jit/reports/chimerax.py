@@ -93,7 +93,7 @@ def cannot_open(path: str, directory: str | None = None) -> str | None:
     """
     text = script_path(path, directory)
     if text.lower().endswith((*COMPRESSED_SUFFIXES, ".xz")):
-        return "ChimeraX opens maps only uncompressed (unpack it to see it there)"
+        return "ChimeraX opens only uncompressed maps (unpack it to see it there)"
     if not text.isprintable():
         return "the name contains characters that ChimeraX commands cannot contain (rename it)"
     if re.search(r'"(\s|;)', text):

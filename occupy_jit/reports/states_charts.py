@@ -223,7 +223,7 @@ def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
     taken = [(x - radius[key], y - radius[key], x + radius[key], y + radius[key] + _HIGH)
              for key, (x, y) in at.items() if key in radius]
     labelled = [_draw_edge(axes, edge, at, radius, taken, width) for edge in edges]
-    some = "" if all(labelled) else "; states_graph.csv says what every step adds"
+    some = "" if all(labelled) else "; states_graph.csv lists what every step adds"
     _head(figure, f"{len(states)} states", "from few parts on the left to many on the right; area: share of the "
           f"{record['shares_of']}{some}")
     _write(figure, target, version)

@@ -121,7 +121,7 @@ def _announcement(duration):
     if cache.kept_in() is not None:
         return f"compiling the kernels for this machine: takes {duration}, once"
     why = next((remark for remark in _remarks if remark.startswith("compiled kernels")),
-               "there is no directory to keep them in; set OCCUPY_CACHE_DIR to one that you can write to")
+               "there is no directory to keep them in; set OCCUPY_CACHE_DIR to a writable one")
     return f"compiling the kernels: takes {duration}, and so does every run: {why}"
 
 

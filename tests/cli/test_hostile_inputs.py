@@ -67,19 +67,19 @@ def test_lists_and_records_may_come_through_a_pipe(here, tmp_path):
 
 def test_a_pipe_that_is_silent_is_given_up(here, monkeypatch):
     monkeypatch.setattr(streams, "PIPE_SECONDS", 0.2)
-    with pytest.raises(InputError, match="is a pipe that nothing came through"):
+    with pytest.raises(InputError, match="is a pipe that received no data"):
         streams.read_text(str(here / "pipe"), "list", 100, pipe=True)
     with pytest.raises(InputError, match="is a pipe or a device"):
         streams.read_text("/dev/zero", "list", 100, pipe=True)
 
 
-@pytest.mark.parametrize("start, words", [(b"", "does not begin as an atomic model"), (CIF, "inflates to more than"),
+@pytest.mark.parametrize("start, words", [(b"", "does not begin as an atomic model"), (CIF, "expands to more than"),
                                           (CIF * (1 + (1 << 20) // len(CIF)), "binary data")],
                          ids=["zeros", "blanks", "zeros behind a start"])
 def test_what_inflates_without_end_is_refused_early(start, words, tmp_path):
     """400 MB in half a MB: neither time nor memory for them is spent."""
     pytest.importorskip("gemmi")
-    filling = b" " if words.startswith("inflates") else b"\0"
+    filling = b" " if words.startswith("expands") else b"\0"
     path = tmp_path / "model.cif.gz"
     with gzip.open(path, "wb", 1) as file:
         file.write(start)
@@ -97,7 +97,7 @@ def test_what_is_too_large_is_refused_and_not_cut(tmp_path):
     path = tmp_path / "list"
     path.write_bytes(b"a.mrc\n" * 1000)
     assert len(streams.read_text(str(path), "list", 6000)) == 6000
-    with pytest.raises(InputError, match="is larger than 0 MB, which no list is"):
+    with pytest.raises(InputError, match="is larger than 0 MB, too large for a list"):
         streams.read_text(str(path), "list", 5999)
     packed = tmp_path / "list.bz2"
     packed.write_bytes(bz2.compress(b"a.mrc\n" * 1000))

@@ -100,7 +100,7 @@ def test_a_killed_process_costs_nothing_but_time(maps):
             errors = parent.communicate(timeout=SECONDS)[1]
         assert parent.returncode == 3, errors
         assert _maps_and_tables(out) == _maps_and_tables(maps / "one")
-        return errors if "died over task" in errors else None
+        return errors if "died during task" in errors else None
 
     assert "it is tried once more" in errors
     assert sum("larger than a tenth" not in line for line in errors.splitlines()) == 2

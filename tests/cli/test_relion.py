@@ -33,7 +33,7 @@ def test_translation(text, expected):
 @pytest.mark.parametrize("text, words", [
     ("--o E/ --in_mics m.star", "micrographs"),
     ("--o E/ --in_3dref r.mrc --amplify maybe", "takes no value"),
-    ("--o E/ --in_3dref r.mrc --output_dir F/", "RELION says this itself"),
+    ("--o E/ --in_3dref r.mrc --output_dir F/", "RELION sets this option itself"),
     ("--o --in_3dref r.mrc", "directory of the job"),
     ("stray --o E/", "without a label"),
 ])

@@ -91,7 +91,7 @@ def test_counts_go_by_name_in_any_form(written):
                                  b"run_it025_class003,30\n")
     particles = read_particles([path], VOLUMES)
     assert particles.count.tolist() == [10, 20, 30] and particles.volume is None
-    with pytest.raises(InputError, match="does not tell the particles of .*class003"):
+    with pytest.raises(InputError, match="has no number of particles for .*class003"):
         read_particles([written("few.csv", b"run_it025_class002,20\nrun_it025_class001,1\n")], VOLUMES)
     for wrong, told in ((b"a,1\nb,x\n", "line 2"), (b"a,1\na,2\n", "twice"), (b"a,-1\n", "not a number of particles"),
                         (b"", "no rows")):

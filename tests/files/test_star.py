@@ -72,7 +72,7 @@ def test_numbers_that_make_no_sense_are_none(tmp_path):
     ("data_model_classes\nloop_\n_rlnReferenceImage\n_rlnClassDistribution\n", "lists no classes"),
     ("data_model_classes\nloop_\n_rlnReferenceImage\n_rlnClassDistribution\na.mrc 1 b.mrc\n", "not a proper STAR"),
     ("no star file at all", "not a proper STAR"),
-    (b"\0\1\2" * 1000, "is no STAR file"),
+    (b"\0\1\2" * 1000, "is not a STAR file"),
     ("", "is empty"),
     (" \n\n", "is empty"),
 ])

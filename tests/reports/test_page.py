@@ -92,8 +92,8 @@ def test_the_sentence(weak, verdicts, wanted, tone):
                     "region. Parts below 0.60 cannot be seen at this noise.", "unseen"),
     (0.999, 0.0, 0.3, "Nearly all of the core of this map is below half of its strongest region. Parts below 0.30 "
                       "cannot be seen at this noise.", "weak"),
-    (0.0, 0.9, None, "No weak part is seen in this map, but noise may hide some. The noise of this map is unknown, and "
-                     "with it how weak a part may be and still be seen.", "unseen"),
+    (0.0, 0.9, None, "No weak part is seen in this map, but noise may hide some. The noise of this map is unknown, "
+                     "so weak parts may be hidden.", "unseen"),
 ])
 def test_the_sentence_where_noise_hides_parts(surely, strong, limit, wanted, tone):
     said = words.sentence(core(surely + 0.05, strong, surely=surely), (), words.Seen(limit, True))

@@ -225,7 +225,7 @@ def test_a_scheduler_that_is_stopped_is_given_up(cluster, monkeypatch):
     assert next(results) == (0, 0)
     cluster.scheduler.send_signal(signal.SIGSTOP)
     begun = time.monotonic()
-    with pytest.raises(OccupyError, match="has not answered for 3 seconds.*--resume goes on"):
+    with pytest.raises(OccupyError, match="has not answered for 3 seconds.*--resume continues"):
         list(results)
     with pytest.raises(OccupyError, match="no dask scheduler answers there"):
         dask_workers.DaskWorkers(cluster.file)

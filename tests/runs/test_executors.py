@@ -128,7 +128,7 @@ def test_workers_that_cannot_be_used():
 
 def test_workers_that_die_while_they_start_are_not_started_for_ever():
     crew = FakeCrew([["a"], ["b"], ["c"], ["d"]], dies=lambda *a: True)
-    with pytest.raises(OccupyError, match="died while it started"):
+    with pytest.raises(OccupyError, match="died during its start"):
         list(distribute(double, range(3), crew))
     assert len(crew.did) == 2
 

@@ -157,7 +157,7 @@ def compare_parts(results: Sequence[PartsResult], classes: Sequence[str] | None 
         weights = np.isin(names, list(reference)) * results[0].atoms.astype(float)
         weights /= weights.sum()
     if np.count_nonzero(weights) == 1 and len(names) > 1:
-        warnings.append(f"occupancy 1 is {names[int(np.argmax(weights))]} alone, in every class")
+        warnings.append(f"{names[int(np.argmax(weights))]} alone defines occupancy 1, in every class")
     maps = [_on_one_scale(result, weights) for result in results]
     found = ClassParts(classes, names, results[0].atoms, *(np.array([getattr(m, name) for m in maps]) for name in
                                                             ("occupancy", "se", "offset")),

@@ -244,7 +244,7 @@ def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
     """Data, voxel size and the places where the first voxel may lie."""
     if isinstance(volume, np.ndarray):
         if voxel_size is None:
-            raise UsageError("voxel_size: an array has none of its own; give it in Å")
+            raise UsageError("voxel_size: an array has no voxel size; give it in Å")
         return volume, float(voxel_size), [np.zeros(3) if position is None else np.asarray(position, float)]
     voxel_size = volume.voxel_size if voxel_size is None else float(voxel_size)
     if position is not None:
@@ -324,14 +324,14 @@ def _refuse_frame(model, frame, detail, voxel_size):
     if frame.refused:
         where = "no shift helps: check that molecule, hand and orientation are right"
         if frame.best_score > 12 and np.linalg.norm(frame.shift) > detail:
-            where = "it would after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
+            where = "it would fit after a shift by " + ", ".join(f"{v:.1f}" for v in frame.shift) + " Å (x, y, z)"
         raise InputError(f"{_name(model)}: the model does not lie in the density (score {frame.score_here:.1f}, "
                          f"elsewhere up to {frame.score_elsewhere:.1f}); {where}; {_ADVICE}")
     if frame.too_far(detail):
         times = f"{frame.gain:.1f} times" if frame.gain < _MOST_TOLD else f"more than {_MOST_TOLD} times"
         how = "lies turned in the density" if frame.rotation > _SOME_TURN else "lies beside its density"
-        raise InputError(f"{_name(model)}: {how}: rotated by {frame.rotation:.1f} degrees and shifted its atoms move "
-                         f"by {frame.displacement:.1f} Å into {times} the density; {_ADVICE}")
+        raise InputError(f"{_name(model)}: {how}: a rotation by {frame.rotation:.1f} degrees and a shift, which move "
+                         f"its atoms by {frame.displacement:.1f} Å, give it {times} the density; {_ADVICE}")
 
 
 def _other_size(frame, voxel_size):

@@ -83,7 +83,7 @@ def _chosen(model, piece, text):
     if not (own & inside).any():
         numbers = [_number(r.number)[0] for r, o in zip(model.residues, own, strict=True) if o]
         raise InputError(f"{model_name(model)}: no residue is in a range of --parts {text}: chain {piece.chain} has "
-                         f"those from {min(numbers)} to {max(numbers)}, with gaps perhaps")
+                         f"residues {min(numbers)} to {max(numbers)}, possibly with gaps")
     return own & inside
 
 

@@ -178,7 +178,7 @@ def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, floa
         volume = volume.data  # pyright: ignore[reportAssignmentType]
     volume = as_volume(volume)
     if voxel_size is None:
-        raise ValueError("voxel_size: an array does not know it; give it in Å")
+        raise ValueError("voxel_size: an array has no voxel size; give it in Å")
     if not isinstance(voxel_size, numbers.Real) or not (math.isfinite(voxel_size) and voxel_size > 0):
         raise ValueError(f"voxel_size must be a positive number of Å, not {voxel_size!r}")
     return volume, float(voxel_size)

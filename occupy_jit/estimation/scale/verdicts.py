@@ -51,8 +51,8 @@ def _on_map(facts):
     if not facts.hot_voxels:
         return []
     number = "one voxel is" if facts.hot_voxels == 1 else f"{facts.hot_voxels} voxels are"
-    return [("hot-voxels", f"{number} isolated and far above all others, as no signal is: treated as artefacts, in "
-                           "the estimate and in the maps written, and replaced by the values around")]
+    return [("hot-voxels", f"{number} isolated and far above all others: they are treated as artefacts, and "
+                           "replaced by the values around them in the estimate and in all output maps")]
 
 
 def _on_definition(facts):

@@ -186,11 +186,12 @@ def _warn(result):
     """Sentences about what the user should know."""
     say = result.warnings.append
     if not result.reference.any():
-        say("no part is full in nearly all volumes: occupancy 1 is the fullest part of each volume by itself; name "
-            "parts that all have, if there are any, as the reference")
+        say("no part is full in nearly all volumes: occupancy 1 is the fullest part of each volume; if all volumes "
+            "contain some part, name it as the reference")
     growth = float(np.median(result.partition.growth))
     if growth > 1.5 and not result.is_continuous:
-        say(f"volumes of one state differ {growth:.1f} times as much as noise explains; errors are made as much larger")
+        say(f"volumes of one state differ {growth:.1f} times as much as noise explains; the errors are enlarged "
+            "accordingly")
     loose = np.flatnonzero(np.median(result.se, axis=0) > 0.25)
     if len(loose):
         say(f"{len(loose)} parts are not determined (standard error above 0.25): "

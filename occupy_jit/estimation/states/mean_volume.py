@@ -43,7 +43,7 @@ class MeanVolume:
         """
         scale = float(data.std()) if scale is None else scale
         if not scale > 0:
-            raise ValueError("a volume without contrast has no place in a mean")
+            raise ValueError("a volume without contrast cannot be part of a mean")
         own = (data - np.float32(level_of(data))) * np.float32(weight / scale)
         self._total = own.astype(float) if self._total is None else self._total + own
         self._weight += weight

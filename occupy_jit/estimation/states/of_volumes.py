@@ -110,7 +110,7 @@ def _blocks(volumes, voxel_size, say):
     opened = _opened(volumes[0])
     if voxel_size is None:
         if isinstance(opened, np.ndarray):
-            raise UsageError("voxel_size: an array has none of its own; give it in Å")
+            raise UsageError("voxel_size: an array has no voxel size; give it in Å")
         voxel_size = opened.voxel_size
     first = FirstPass(float(voxel_size))
     for k, volume in enumerate(volumes):

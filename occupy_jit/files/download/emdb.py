@@ -56,7 +56,7 @@ def number_of(text: str) -> int:
     """
     found = re.fullmatch(r"(?:EMDB?[-_ ]?)?(\d{4,6})", text.strip(), re.IGNORECASE | re.ASCII)
     if not found:
-        raise UsageError(f"{shown(text)}: is not the number of an EMDB entry; they look like 11007 or EMD-11007")
+        raise UsageError(f"{shown(text)}: is not the number of an EMDB entry; entries look like 11007 or EMD-11007")
     return int(found[1])
 
 
@@ -165,7 +165,7 @@ def _parsed(path):
             raise InputError(f"{shown(path)}: too large for the description of an entry")
         return ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{shown(path)}: is no description of an entry: {error}") from None
+        raise InputError(f"{shown(path)}: is not a description of an entry: {error}") from None
 
 
 def _described(path):

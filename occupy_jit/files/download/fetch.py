@@ -124,7 +124,7 @@ def _fetch(download, check, progress, say, sleep):
                 raise
             damaged = True
             if say is not None:
-                say(f"{download.url}: arrived damaged; fetching it again")
+                say(f"{download.url}: arrived damaged; downloading it again")
             continue
         os.replace(download.part, download.path)
         download.forget()
@@ -141,7 +141,7 @@ def require_safe(url: Any, what: str = "address") -> None:
     if not host or parts.scheme not in ("https", "http"):
         raise UsageError(f"{shown(url)}: the {what} must begin with https://")
     if parts.scheme == "http" and not _is_this_machine(host):
-        raise UsageError(f"{shown(url)}: without https anyone on the way could change what arrives; use an address "
+        raise UsageError(f"{shown(url)}: without https anyone on the way could change the data; use an address "
                          "that begins with https://")
 
 
@@ -167,8 +167,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _refused_redirect(url, target):
-    return OccupyError(f"{url}: sends on to {shown(target)}, which is refused, as it is not https; check the "
-                       "address, or fetch the file by hand")
+    return OccupyError(f"{url}: redirects to {shown(target)}, which is not https and is refused; check the "
+                       "address, or download the file yourself")
 
 
 @contextlib.contextmanager
@@ -184,7 +184,7 @@ def _alone(path, say):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if say is not None:
-                say(f"{shown(path)}: another process is fetching it; waiting")
+                say(f"{shown(path)}: another process is downloading it; waiting")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
@@ -276,7 +276,7 @@ class _Download:
             raise _Unfinished(f"the server is busy ({reason})", int(wait) if wait.isdigit() else None)
         if 300 <= code < 400:
             raise _refused_redirect(self.url, error.headers.get("Location", "nowhere"))
-        raise OccupyError(f"{self.url}: the server refuses ({reason}); fetch the file by hand, or try again later")
+        raise OccupyError(f"{self.url}: the server refuses ({reason}); download the file yourself, or try again later")
 
     def _no_connection(self, error):
         """What to do where there was no answer at all."""
@@ -328,8 +328,8 @@ class _Download:
             raise _Unfinished(f"the connection was cut after {done} of {total} bytes")
 
     def _page(self):
-        return (f"{self.url}: what arrives is not the file but something else, perhaps a page to log in at (a proxy?); "
-                "nothing was kept. Open the address in a browser to see")
+        return (f"{self.url}: the server sent something else than the file, perhaps the login page of a proxy; "
+                "nothing was kept. Open the address in a browser to check")
 
 
 def _range(response):

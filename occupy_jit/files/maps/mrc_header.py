@@ -126,7 +126,7 @@ def _check_single_volume(record, path):
     lost = ispg in (0, 1) and mz > 1 and nz > mz and nz % mz == 0 and (mx, my) == (nx, ny)
     if (declared and nz != mz) or lost:
         count = f"{nz // mz} volumes" if mz > 0 else "several volumes"
-        raise InputError(f"{name}: holds {count} (ISPG {ispg}, nz = {nz}, mz = {mz}); write each to a file of its own"
+        raise InputError(f"{name}: holds {count} (ISPG {ispg}, nz = {nz}, mz = {mz}); write each to its own file"
                          + ("" if declared else ", or set mz = nz in the header if it is one"))
     for axis, n in zip(("nx", "ny", "nz"), (nx, ny, nz), strict=True):
         if n < MIN_DIMENSION:

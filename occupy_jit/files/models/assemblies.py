@@ -89,17 +89,17 @@ def make(gemmi: Any, structure: Any, name: str, path: str, remarks: list[str]) -
     """
     named = {assembly.name: assembly for assembly in structure.assemblies}
     if name not in named:
-        there = "it names " + ", ".join(named) if named else "the file names none"
+        there = "it names " + ", ".join(named) if named else "the file defines none"
         raise InputError(f"{path}: has no assembly {name}, which --assembly names: {there}")
     assembly, model = named[name], structure[0]
     absent = _keep_what_is_there(assembly, model)
     copies = max(_operators(assembly).values(), default=0)
     if not copies:
         raise InputError(f"{path}: assembly {name} cannot be made: " + (
-            f"the model has none of its chains ({', '.join(absent[:10])})" if absent else "it names no operators")
+            f"the model has none of its chains ({', '.join(absent[:10])})" if absent else "it defines no operators")
             + "; leave out --assembly, or use the file as it was deposited")
     if absent:
-        remarks.append(f"assembly {name} names chains that the model does not have, without which it is made: "
+        remarks.append(f"assembly {name} is made without chains that the model lacks: "
                        + ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else ""))
     made = gemmi.make_assembly(assembly, model, gemmi.HowToNameCopiedChain.AddNumber)
     while len(structure) > 1:

@@ -196,8 +196,8 @@ def _name_chains(lines, remarks):
                 lines[i] = lines[i][:20] + code.encode() + lines[i][22:]
     if renamed:
         told = [name.replace(_BLANK, "_") for name in renamed]
-        remarks.append("several chains of the file have one name; TER or their numbers tell them apart, and from the "
-                       f"second on they are called {', '.join(told[:10])}"
+        remarks.append("several chains in the file have the same name; TER or residue numbers separate them, and the "
+                       f"second and later ones are called {', '.join(told[:10])}"
                        + (f" and {len(told) - 10} more" if len(told) > 10 else ""))
     return {code: name for (name, _), code in codes.items()}, long_names
 

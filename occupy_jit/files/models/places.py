@@ -112,7 +112,7 @@ def merged_parts(names: list[str], part: np.ndarray, xyz: np.ndarray, pairs: lis
     merged = [_one_name(members) for members in together]
     said = [name for name, members in zip(merged, together, strict=True) if len(members) > 1]
     if said:
-        remarks.append(f"at one place, so fitted as one part with their shares: {', '.join(said[:10])}"
+        remarks.append(f"at the same position, and fitted as one part, weighted by occupancy: {', '.join(said[:10])}"
                        + (f" and {len(said) - 10} more" if len(said) > 10 else ""))
     return merged, group
 

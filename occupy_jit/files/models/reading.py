@@ -275,10 +275,10 @@ def _leave_out_absent(keep, occupancy, remarks):
     if not absent.any():
         return occupancy
     if absent.sum() == keep.sum():
-        remarks.append("all atoms have occupancy 0, which then says nothing: they count as full")
+        remarks.append("all atoms have occupancy 0, which is ignored: they count as full")
         return np.ones_like(occupancy)
     keep &= ~absent
-    remarks.append(f"{np.count_nonzero(absent)} atoms of occupancy 0 are left out: nothing is there")
+    remarks.append(f"{np.count_nonzero(absent)} atoms of occupancy 0 are left out")
     return occupancy
 
 

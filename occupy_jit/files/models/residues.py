@@ -56,7 +56,7 @@ class Grouping:
         Of every residue; the chain may have got a new name.
     polymer : ndarray (residues,), bool
     alternate : ndarray (atoms,), str
-        As in the rows; atoms that are repeated at one place without a label get one.
+        As in the rows; atoms that are repeated at the same position without a label get one.
     """
 
     residue: np.ndarray
@@ -88,7 +88,7 @@ def group(rows: Rows, entities: dict[str, Any], remarks: list[str]) -> Grouping:
                     strict=True))
     of_run, labelled = _joined(rows, run, first, keys, alternate, remarks)
     if again + labelled:
-        remarks.append(f"{again + labelled} residues are repeated at one place without a label: they count as "
+        remarks.append(f"{again + labelled} residues are repeated at the same position without a label: they count as "
                        "alternates")
     if odd:
         remarks.append(f"some names of atoms are repeated without alternates in {_named([keys[run[i]] for i in odd])}:"
@@ -227,8 +227,8 @@ def _joined(rows, run, first, keys, alternate, remarks):
                 repeated.append(key)
             before.append([i])
     if repeated:
-        remarks.append(f"names of atoms are repeated without alternates in {_named(repeated)}: each time is taken for "
-                       "a molecule of its own")
+        remarks.append(f"names of atoms are repeated without alternates in {_named(repeated)}: each repetition is a "
+                       "separate molecule")
     return of_run, labelled
 
 
@@ -301,6 +301,6 @@ def _chains(keys, polymer, place, is_alternate, remarks):
         chains.append(current.get(chain, chain))
     if renamed:
         more = "" if len(renamed) <= 10 else f" and {len(renamed) - 10} more"
-        remarks.append("several chains of the file have one name; their numbers tell them apart, and from the second "
-                       f"on they are called {', '.join(renamed[:10])}{more}")
+        remarks.append("several chains in the file have the same name; residue numbers separate them, and the second "
+                       f"and later ones are called {', '.join(renamed[:10])}{more}")
     return chains

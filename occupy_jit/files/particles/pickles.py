@@ -68,8 +68,8 @@ def read_pickle(path: str) -> Any:
             raise InputError(f"{shown(path)}: is refused: it would run {error}, and only arrays and plain containers "
                              "are read from a pickle; save the labels with numpy.save") from None
         except Exception as error:  # a damaged program may fail in any way
-            raise InputError(f"{shown(path)}: is no pickle, or damaged ({type(error).__name__}); copy it again"
-                             ) from error
+            raise InputError(f"{shown(path)}: is not a pickle file, or is damaged ({type(error).__name__}); copy it "
+                             "again") from error
     if isinstance(found, np.ndarray) and found.dtype.hasobject:
         return found.tolist()
     return found

@@ -77,7 +77,7 @@ def read_particles(paths: Sequence[str], volumes: Sequence[str]) -> Particles:
     labels = [item for item in read if item[1] == "labels"]
     others = [item for item in read if item[1] != "labels"]
     if len(labels) > 1 or len(others) > 1:
-        raise UsageError("--particles takes one file, or the labels of cryoDRGN and the particles that they are of")
+        raise UsageError("--particles takes one file, or the labels of cryoDRGN followed by the file of its particles")
     if labels:
         return _labelled(labels[0], others[0] if others else None, volumes)
     path, kind, content = others[0]
@@ -149,7 +149,7 @@ def _counts(path):
         if not (np.isfinite(count) and count >= 0):
             raise InputError(f"{shown(path)}: line {number}: {row[1]} is not a number of particles")
         if name in found:
-            raise InputError(f"{shown(path)}: {name} is there twice")
+            raise InputError(f"{shown(path)}: {name} is listed twice")
         found[name] = count
     if not found:
         raise InputError(f"{shown(path)}: holds no rows of name and count")
@@ -171,7 +171,7 @@ def _by_name(path, counts, volumes):
                 found.append(where[key])
                 break
         else:
-            raise InputError(f"{shown(path)}: does not tell the particles of {shown(volume)}")
+            raise InputError(f"{shown(path)}: has no number of particles for {shown(volume)}")
     found = np.array(found, float)
     if not found.sum() > 0:
         raise InputError(f"{shown(path)}: all counts are 0")
@@ -246,11 +246,11 @@ def _labelled(labels, others, volumes):
         return found
     other, kind, content = others
     if kind not in ("star", "table"):
-        raise UsageError(f"--particles {shown(path)} {shown(other)}: with labels give the particles (.star or .cs) "
-                         "that they are of")
+        raise UsageError(f"--particles {shown(path)} {shown(other)}: after labels give the file of their particles "
+                         "(.star or .cs)")
     if len(content) != len(numbers):
         raise InputError(f"{shown(path)}: has {len(numbers)} labels, {shown(other)} {len(content)} particles; give the "
-                         "particles that the labels are of (cryoDRGN's --ind leaves some out)")
+                         "particles that were labelled (--ind of cryoDRGN leaves some out)")
     if kind == "star":
         found.star = content
     else:

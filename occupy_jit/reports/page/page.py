@@ -331,7 +331,7 @@ def _charts(data):
     if data.bands is not None:
         out.append(_chart(
             "Signal and noise by resolution", charts.band_power(data.bands),
-            "Power of the map at scale 1, and of its noise, in bands of resolution.",
+            "Power of the map at scale 1, and of its noise, in resolution bands.",
             '<b style="color:var(--model)">—</b> signal <b>- -</b> noise'))
         factors = [f'<b style="color:{colours.of_scale(scale)}">{charts.dash(k)[1]}</b> scale {scale:g}'
                    for k, scale in enumerate(data.bands.scales)]

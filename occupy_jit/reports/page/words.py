@@ -140,7 +140,7 @@ def hidden(seen: Seen) -> str:
     if not seen.noise_hides:
         return ""
     if seen.limit is None:
-        return "The noise of this map is unknown, and with it how weak a part may be and still be seen."
+        return "The noise of this map is unknown, so weak parts may be hidden."
     return f"Parts below {seen.limit:.2f} cannot be seen at this noise."
 
 

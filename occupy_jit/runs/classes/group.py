@@ -301,7 +301,7 @@ def _refuse_doubles(group):
             continue
         other = taken.setdefault(file_identity(entry.path), entry)
         if other is not entry:
-            raise UsageError(f"{shown(entry.path)}: {other.label} and {entry.label} are the same map; name it once")
+            raise UsageError(f"{shown(entry.path)}: {other.label} and {entry.label} are the same map; give it once")
 
 
 def _put_on_mean(entry):

@@ -141,7 +141,7 @@ def collect(directory: str) -> Collected:
         raise InputError(f"{shown(directory)}: no such directory; give the output directory of the array")
     paths = sorted(glob.glob(os.path.join(glob.escape(directory), f"{maps_table.NAME}_task*.json")))
     if not paths:
-        raise InputError(f"{shown(directory)}: no table of a task ({maps_table.NAME}_taskN.json) is there; give the "
+        raise InputError(f"{shown(directory)}: contains no table of a task ({maps_table.NAME}_taskN.json); give the "
                          "output directory of an array")
     arrays = {}
     for path in paths:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from occupy_jit.estimation.scale.result import Result
 
-CAPTION = ("Central XY slices. Local scale fades where confidence is low. At the edge of the content, where the scale "
-           "of every map falls off, it has the colour of what lies inside, and fades.")
+CAPTION = ("Central XY slices. The local scale fades where confidence is low. At the edge of the content, where the "
+           "scale of every map falls off, slices show the colour of the inside, faded.")
 
 
 def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndarray]], level: float) -> list[Panel]:

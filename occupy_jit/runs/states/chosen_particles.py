@@ -58,8 +58,8 @@ def write_particles(found: Findings, outputs: Outputs, options: Options, log: Ru
     if one_by_one:
         lost = int((~np.isin(particles.volume, place)).sum())
         if lost:
-            log.warning(f"{lost} of {len(particles.volume)} particles are of volumes that were left out, or of none: "
-                        "they are in no state")
+            log.warning(f"{lost} of {len(particles.volume)} particles belong to volumes that were left out, or to "
+                        "none, and are in no state")
         for s in range(result.n_states):
             start = os.path.join(options.output_dir, f"particles_state{s + 1}")
             paths, number = write_subset(particles, place[result.partition.label == s], start, outputs)

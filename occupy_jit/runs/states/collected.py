@@ -91,7 +91,7 @@ def _kept_means(directory, names, result):
 def _rows(directory):
     path = maps_table.table_paths(directory)["table as JSON"]
     if not os.path.exists(path):
-        raise InputError(f"{shown(directory)}: no table of maps ({os.path.basename(path)}) is there; give the output "
+        raise InputError(f"{shown(directory)}: contains no table of maps ({os.path.basename(path)}); give the output "
                          "directory of a run of many maps with --model")
     return maps_table.read_table(path)[0]
 
@@ -104,7 +104,8 @@ def _ensemble(rows, directory):
              for row in done]
     parts = list(dict.fromkeys(name for parts_of_map in found for name in parts_of_map))
     if not parts:
-        raise InputError(f"{shown(directory)}: the maps were run without --model: there are no parts to tell states by")
+        raise InputError(f"{shown(directory)}: the maps were run without --model: there are no parts that could "
+                         "define states")
     values = np.array([[parts_of_map.get(name, (None, None)) for name in parts] for parts_of_map in found], float)
     raw, error = values[..., 0], values[..., 1]
     there = np.isfinite(raw).all(0) & np.isfinite(error).all(0)

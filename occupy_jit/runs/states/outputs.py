@@ -226,7 +226,7 @@ def tell(result: StatesResult, has_particles: bool, log: RunLog) -> None:
     if n > _STATES_TOLD:
         log.say(f"  and {n - _STATES_TOLD} more")
     log.detail("shares are those of the volumes that were given, or of the particles that these stand for; latent "
-               "density is no population of molecules")
+               "density is not a population of molecules")
 
 
 def _composition(parts, calls):

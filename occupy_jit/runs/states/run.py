@@ -201,7 +201,7 @@ def _refuse_copies(volumes, mean, options):
     some = [mean_map.read_volume(path, options) for path in (volumes.paths[0], volumes.paths[-1])]
     same = [np.corrcoef(data.ravel(), mean.ravel())[0, 1] > 1 - 1e-9 for data in some]
     if all(same):
-        raise InputError("all volumes are the same map: there are no states to be found")
+        raise InputError("all volumes are the same map: there are no states to find")
 
 
 def _prepare(mean, options, log):
@@ -216,7 +216,7 @@ def _prepare(mean, options, log):
                  ("explained", f"{100 * prepared.explained:.0f}% of the mean of the volumes at the model's atoms")],
                 title="model")
     if prepared.n_outside:
-        log.warning(f"{prepared.n_outside} atoms of the model lie outside of the volumes and are left out")
+        log.warning(f"{prepared.n_outside} atoms of the model lie outside the volumes and are left out")
     return prepared, parts, reference
 
 

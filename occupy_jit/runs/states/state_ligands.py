@@ -52,7 +52,7 @@ class LigandsOfStates:
                                         reference=options.reference_part, b_factors=options.b_factors,
                                         preparation=self._kept)
         except InputError as error:
-            log.warning(f"ligands of state {state + 1} are not looked at: {error}")
+            log.warning(f"ligands of state {state + 1} are not examined: {error}")
             return
         # where no part is full in all states, those that are in this one
         same = self._result.reference if self._result.reference.any() else fitted.full

@@ -121,8 +121,8 @@ class DaskWorkers:
                               "dask worker ADDRESS")
 
     def _lost(self, why: str = "is gone") -> OccupyError:
-        return OccupyError(f"{shown(self._where)}: the dask scheduler {why}; every map that is finished is complete, "
-                           "and --resume goes on")
+        return OccupyError(f"{shown(self._where)}: the dask scheduler {why}; finished maps are complete, and "
+                           "--resume continues")
 
     def ahead(self, worker: str) -> int:
         """Number of tasks that a worker may hold: one with several threads would do two at the same time."""

@@ -128,10 +128,10 @@ class Assignments:
         self._waiting.extendleft(reversed(others))
         self._deaths[index] += 1
         if self._deaths[index] < _DEATHS:
-            self._say(f"worker {worker}: died over task {index + 1} of {len(self._tasks)}; it is tried once more")
+            self._say(f"worker {worker}: died during task {index + 1} of {len(self._tasks)}; it is tried once more")
             self._waiting.append(index)
         else:
-            yield index, Lost(f"{_DEATHS} workers died over it (killed, or out of memory)")
+            yield index, Lost(f"{_DEATHS} workers died during it (killed, or out of memory)")
 
 
 def _nothing() -> None:
@@ -142,5 +142,5 @@ def _refusal(answer: Answer) -> str | None:
     if answer.error is None:
         return answer.result
     if isinstance(answer.error, Dead):
-        return "died while it started"
+        return "died during its start"
     return f"cannot start: {type(answer.error).__name__}: {answer.error}"
