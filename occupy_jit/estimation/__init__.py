@@ -1,1 +1,1 @@
-"""What is computed, on arrays alone: no files, no options, no words for the terminal."""
+"""The computations, on arrays alone: no files, no options, no output for the terminal."""

@@ -1,12 +1,12 @@
-"""Classes on one density: what they differ in is occupancy, and not noise (manual: CLASSIFICATION).
+"""Classes on one density, so that they differ in occupancy and not in noise (manual: CLASSIFICATION).
 
-A class map of a 3D classification holds the noise of the very particles that are in it. Taken as a reference it
-attracts them again, more strongly than their composition moves them elsewhere. The mean of the classes has the same
-noise for all; multiplied, place by place, with the ratio of a class's scale to the mean scale it has the class's
-occupancy, from an estimate that averages over the ball.
+A class map of a 3D classification contains the noise of its own particles. As a reference it attracts them again, more
+strongly than their composition draws them to another class. The mean of the classes has the same noise for all;
+multiplied at each voxel by the ratio of the scale of a class to the mean scale, it has the occupancy of that class,
+estimated over the ball.
 
-Equal power in every shell is what keeps a class from attracting all particles: where references differ in power, the
-correlation with an average particle does, too.
+Equal power in every shell keeps a class from attracting all particles: if references differ in power, the
+correlations with an average particle differ, too.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 def mean_map(volumes: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray | None:
     """Mean of maps, or scales, of the classes.
 
-    The noise power of a class goes with one over its number of particles: weights that are shares of the particles make
-    the mean whose noise is least, that of the map of all particles.
+    The noise power of a class is inversely proportional to its number of particles: weights by shares of particles give
+    the mean with the least noise, which is the map of all particles.
 
     Parameters
     ----------
     volumes : iterable of (nz, ny, nx) float32 arrays
-        One at a time is in memory if it makes them as it goes.
+        Only one at a time is in memory if the iterable generates them.
     weights : sequence of float
         Not negative; they need not add up to 1.
 
@@ -53,9 +53,9 @@ def mean_map(volumes: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndar
 
 def classes_on_mean(mean: np.ndarray, scales: Sequence[np.ndarray], weights: Sequence[float], settings: Settings,
                     voxel_size: float, full_scale: float, thread_count: int | None = None) -> Iterator[np.ndarray]:
-    """The classes, one after the other, as the mean map with the occupancy of each, and with equal power.
+    """Yield each class as the mean map with the occupancy of the class, all with equal power.
 
-    Confidence and zero level are those of the mean map, where noise is least. Every shell of Fourier space is scaled
+    Confidence and zero level come from the mean map, which has the least noise. Every shell of Fourier space is scaled
     so that its power is the mean over the classes, weighted as the mean map is.
 
     Parameters
@@ -63,7 +63,7 @@ def classes_on_mean(mean: np.ndarray, scales: Sequence[np.ndarray], weights: Seq
     mean : (nz, ny, nx) float32 array
         From `mean_map`; it is not changed.
     scales : sequence of (nz, ny, nx) float32 arrays
-        Scale of every class on the common full scale. They are read three times: memory maps will do.
+        Scale of every class on the common full scale. They are read three times and can be memory maps.
     weights : sequence of float
         As for `mean_map`.
     settings : occupy_jit.settings.Settings

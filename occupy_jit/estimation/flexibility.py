@@ -1,8 +1,8 @@
-"""Occupancy and flexibility apart: both lower the scale, but flexibility lowers it more the finer the detail.
+"""Separation of occupancy and flexibility: both lower the scale, but flexibility lowers it more at finer detail.
 
-The power of the map is measured around each place in bands of resolution, beside that of the region which defines full
+The power of the map is measured locally in resolution bands, relative to the region which defines full
 scale. An occupancy of o multiplies every band by o^2, and a B factor that is larger by dB multiplies the band at s by
-exp(-dB s^2 / 2): the slope of the logarithm tells dB, and from dB follows what flexibility alone does to the scale.
+exp(-dB s^2 / 2): the slope of the logarithm gives dB, and dB gives the effect of flexibility on the scale.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import Result
 
 WINDOW_ANGSTROM = 9.0
-"""Sigma of the Gaussian that power is averaged with. Smaller ones are worse: too few independent samples."""
+"""Sigma of the Gaussian that averages the power. Smaller ones have too few independent samples."""
 
 CONTENT_SCALE = 0.2
-"""Scale above which a voxel tells of the flexibility of the content."""
+"""Scale above which a voxel counts for the flexibility of the content."""
 
 _SOFT = -25.0
-"""Relative B factor of the median of the content, Å^2, below which the region of full scale is a flexible one itself:
-nucleic acid beside protein makes as much."""
+"""Median relative B factor of the content, Å^2, below which the region of full scale is itself flexible:
+nucleic acid beside protein has the same effect."""
 
 _EDGE = 0.015  # width of the flanks of the bands, 1/Å
 _SIGNIFICANT = 3.0
@@ -70,12 +70,12 @@ class Band:
 
 @dataclass(frozen=True)
 class Flexibility:
-    """Occupancy and flexibility apart.
+    """Occupancy and flexibility, separated.
 
     Attributes
     ----------
     occupancy : (nz, ny, nx) float32 array
-        Scale without what flexibility takes from it, in [0, 1].
+        Scale corrected for flexibility, in [0, 1].
     b_factor : (nz, ny, nx) float32 array
         B factor relative to the region of full scale, Å^2.
     bands : tuple of Band
@@ -113,9 +113,9 @@ def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
     Raises
     ------
     InputError
-        If flexibility cannot be told: too few bands in which the reference shows signal.
+        If flexibility cannot be measured: too few bands in which the reference shows signal.
     ValueError
-        If nothing in the map sets full scale.
+        If no region of the map sets full scale.
     """
     weight = _reference_weight(result, reference_mask)
     bands, kept = [], []
@@ -125,7 +125,7 @@ def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
         band = _reference_band(power, noise, weight, low, high, difference is None)
         if not band.signal > _SIGNIFICANT * band.deviation:
             bands.append(band)
-            break  # finer ones are not asked: they would be noise that is uneven
+            break  # skip finer bands: they would be uneven noise
         bands.append(Band(**{**vars(band), "used": True}))
         kept.append((power, noise))
     if len(kept) < FEWEST:
@@ -138,12 +138,12 @@ def separate(volume: np.ndarray, difference: np.ndarray | None, result: Result,
 
 
 def verdicts(result: Result) -> list[tuple[Any, ...]]:
-    """What the user should know of flexibility: noise that is not known, a reference that is not rigid.
+    """Verdicts on flexibility: unknown noise, or a flexible reference.
 
     Parameters
     ----------
     result : occupy_jit.estimation.scale.result.Result
-        With its flexibility, or without.
+        With or without flexibility.
 
     Returns
     -------
@@ -195,9 +195,10 @@ def _mean(values, weight):
 
 
 def _powers(volume, difference, result, limits, thread_count):
-    """Of each band, as it is asked for: power of the signal around each cell, and that of the noise.
+    """Yield for each band the power of the signal around each cell, and that of the noise.
 
-    That is a number for one map. Of half maps all bands of their mean are first, so that one transform is held.
+    For one map the noise is a number. For half maps all bands of their mean come first, so that only one transform is
+    held.
     """
     if difference is None:
         for power, noise in _of_bands(volume, result, limits, result.quiet, thread_count):
@@ -213,14 +214,14 @@ def _powers(volume, difference, result, limits, thread_count):
 
 
 def _of_bands(volume, result, limits, quiet, thread_count):
-    """Smoothed power of each band, and its variance over what is quiet, as they are asked for."""
+    """Yield the smoothed power of each band and its variance over the quiet voxels."""
     spectrum = band_power.Spectrum(volume, result.voxel_size, _end(limits[-1][1]), thread_count)
     for low, high in limits:
         yield band_power.smoothed_power(spectrum, _transfer(low, high), _end(high), WINDOW_ANGSTROM, quiet)
 
 
 def _end(high):
-    """Frequency where the flank of a band reaches 0."""
+    """Frequency at which the flank of a band reaches 0."""
     return 1 / high + _EDGE / 2
 
 
@@ -239,11 +240,11 @@ def _samples(low, high):
 
 
 def _reference_band(power, noise, weight, low, high, of_map):
-    """What the reference shows in a band."""
+    """Power of the reference in a band."""
     c, v = _mean(power, weight), _mean(noise, weight)
     variance = (2 if of_map else 1) * v ** 2 / _samples(low, high)
     if of_map:
-        # what solvent tells of noise elsewhere
+        # noise elsewhere, as measured in solvent
         variance += (_VARIATION * v) ** 2 / _SIGNIFICANT ** 2
     return Band(low, high, mean_square_frequency(low, high), c, v, math.sqrt(variance))
 

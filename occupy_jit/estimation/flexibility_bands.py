@@ -1,4 +1,4 @@
-"""The bands of resolution that flexibility is read from. Standard library only: a plan asks before anything is read."""
+"""The resolution bands that measure flexibility. Standard library only: a plan needs them before it reads anything."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ LIMITS_ANGSTROM = (24.0, 12.0, 8.0, 6.0, 4.7, 3.8, 3.1)
 """Borders of the bands, from coarse to fine."""
 
 FEWEST = 3
-"""Bands without which a slope cannot be told from an offset."""
+"""Fewest bands that separate a slope from an offset."""
 
 FINEST_VOXELS = 2.15
-"""Resolution, in voxels, beyond which a map holds little: interpolation and the corners of Fourier space."""
+"""Resolution, in voxels, beyond which a map contains little: interpolation and the corners of Fourier space."""
 
 REMARK = ("relative to the region of full scale, which must be rigid and fully occupied. Unreliable for maps that were "
           "filtered or sharpened locally or processed by a network, for nucleic acid next to protein (an offset of 25 "
@@ -22,7 +22,7 @@ _TOLERANCE = 0.97
 
 
 def bands_of(voxel_size: float) -> list[tuple[Any, ...]]:
-    """Bands that a map of this voxel size can hold.
+    """Bands that a map of this voxel size can contain.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def bands_of(voxel_size: float) -> list[tuple[Any, ...]]:
     Raises
     ------
     InputError
-        If they are too few.
+        If there are too few.
     """
     finest = _TOLERANCE * FINEST_VOXELS * voxel_size
     bands = [(low, high) for low, high in zip(LIMITS_ANGSTROM, LIMITS_ANGSTROM[1:], strict=False) if high >= finest]

@@ -1,7 +1,7 @@
-"""Memory of a run, told before it: what each step holds, in volumes of the map's size. Standard library only.
+"""Prediction of the memory of a run: what each step holds, in volumes of the size of the map. Standard library only.
 
-The functions that keep the ledger lie beside the work: `occupy_jit.estimation.scale.volumes` for the steps of an
-estimate, and modules of the same name in other rooms.
+The functions that keep the ledger are beside the computations: `occupy_jit.estimation.scale.volumes` for the steps of
+an estimate, and modules of the same name in other folders.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from occupy_jit.settings import Settings
 
 @dataclass(frozen=True)
 class Outline:
-    """What the memory of a run depends on, known from the header of the map and the options.
+    """Everything that determines the memory of a run, from the header of the map and the options.
 
     Attributes
     ----------
@@ -26,13 +26,13 @@ class Outline:
     error : bool
         The standard error of the scale is written.
     solvent_definition, reference_mask, halves : bool
-        Whether they are given.
+        Whether these inputs are given.
     beside_halves : bool
-        The map is another than the mean of its half maps.
+        The map is not the mean of its half maps.
     of_group : bool
-        The map is one of several on one scale, whose differences are tested.
+        The map is one of several on one scale that are compared.
     model_halves : float
-        Volumes that are kept of the half maps for the fit of a model.
+        Volumes of the half maps that are kept for the fit of a model.
     """
 
     shape: tuple[int, int, int]
@@ -51,18 +51,18 @@ class Outline:
 
     @property
     def on_raw_map(self) -> bool:
-        """bool : The scale is measured on the map before its low-pass."""
+        """bool : The scale is measured on the map without a low-pass."""
         return self.settings.scale_mode == "resolution"
 
 
 @dataclass
 class Ledger:
-    """Volumes that are alive, and the most that ever were.
+    """Volumes that are held now, and the largest number so far.
 
     Attributes
     ----------
     held : dict of str to float
-        Name of what is held -> volumes.
+        Number of volumes by name.
     most : float
         Largest sum at any moment.
     """
@@ -76,14 +76,14 @@ class Ledger:
         return sum(self.held.values())
 
     def hold(self, name: str, volumes: float) -> None:
-        """Hold `volumes` more, or instead of what is held under that name."""
+        """Hold further `volumes`, or replace those of the same name."""
         self.held[name] = volumes
 
     def drop(self, *names: str) -> None:
-        """Free what is held under these names."""
+        """Free the volumes of these names."""
         for name in names:
             self.held.pop(name, None)
 
     def moment(self, working: float = 0.0) -> None:
-        """A moment at which `working` volumes live beside what is held."""
+        """Record a moment with `working` volumes beside those held."""
         self.most = max(self.most, self.total + working)

@@ -275,7 +275,7 @@ def modify(volume: np.ndarray, scale: np.ndarray, confidence: np.ndarray, zero: 
     strength : float
         Amount a or exponent g.
     limit : float
-        Scale below which nothing is changed.
+        Scale below which nothing changes.
     pivot : float
         Scale m that SIGMOID_GAMMA leaves as it is.
     exclude_solvent : bool

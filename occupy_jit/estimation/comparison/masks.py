@@ -1,8 +1,8 @@
-"""The occupancy of the same regions in several maps on one scale: how sure their differences are.
+"""Significance of differences in occupancy of the same regions between several maps on one scale.
 
-A region is a median over places of the same structure in all maps: how uneven that is moves the medians of all maps
-alike. By how much each block of space moves the median of either map is therefore subtracted between the maps before it
-is squared and summed.
+A region is a median over the same structure in all maps: uneven structure moves the medians of all maps
+alike. The contributions of each block of space to both medians are therefore subtracted between the maps before they
+are squared and summed.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from occupy_jit.estimation.comparison.multiple_testing import LEVEL, holm, two_sided
 
 FEWEST_WINDOWS = 2.5
-"""With fewer windows of 30 Å their spread says nothing: eight blocks around one corner, a place of 15 Å, are 2.4."""
+"""With fewer windows of 30 Å their spread is not informative: eight blocks around one corner, of 15 Å each, are 2.4."""
 
 
 class TargetDifference(NamedTuple):
@@ -52,7 +52,7 @@ def compare_targets(targets: Any, classes: Sequence[str], full_scale_error: floa
     Parameters
     ----------
     targets : sequence of list of dict
-        For each map what `occupy_jit.estimation.regions.occupancy_in_masks.occupancy_of_masks` returns, of the same
+        For each map, the result of `occupy_jit.estimation.regions.occupancy_in_masks.occupancy_of_masks` with the same
         masks, with one full scale.
     classes : sequence of str
         Names of the maps.
@@ -62,7 +62,7 @@ def compare_targets(targets: Any, classes: Sequence[str], full_scale_error: floa
     Returns
     -------
     list of TargetDifference
-        The surest first; regions without an occupancy in one of the maps are left out.
+        The most significant first; regions without an occupancy in one of the maps are left out.
     """
     rows = []
     for (i, first), (j, second) in combinations(enumerate(targets), 2):
@@ -86,12 +86,12 @@ def compare_targets(targets: Any, classes: Sequence[str], full_scale_error: floa
 
 
 def _error(one, two, of_full_scale):
-    """Standard error of a difference and its degrees of freedom; None where either region is too small for one.
+    """Standard error of a difference and its degrees of freedom; None if either region is too small for an error.
 
-    Noise of low resolution reaches from one block into the next. The sum of the squares of the blocks is therefore one
-    of products with the neighbours, too, which count half along each axis (Bartlett's window: as if the region were
-    divided into blocks of 30 Å in all ways). The median is taken of the same blocks, which takes a share off; that is
-    put back.
+    Noise of low resolution extends from one block into the next. The sum of squares of the blocks therefore includes
+    products with the neighbours, with a weight of one half along each axis (Bartlett's window: as if the region were
+    divided into blocks of 30 Å in all possible ways). The median of the same blocks lowers this sum by a known share,
+    which is added again.
     """
     first, second = one["in_blocks"], two["in_blocks"]
     if first is None or second is None:
@@ -114,7 +114,7 @@ def _error(one, two, of_full_scale):
 
 
 def _with_neighbours(grid, axis):
-    """The sum of every cell and half of either neighbour along an axis."""
+    """Sum of every cell and half of both neighbours along an axis."""
     out = grid.copy()
     before, after = [slice(None)] * grid.ndim, [slice(None)] * grid.ndim
     before[axis], after[axis] = slice(None, -1), slice(1, None)

@@ -1,7 +1,7 @@
-"""p values of many comparisons, corrected: so that the many do not make one of them look significant by chance.
+"""Corrected p values of many comparisons.
 
-Student's t is written out here, as scipy is an extra and target masks are compared without it; a test holds it to
-scipy's.
+Student's t is implemented here because scipy is an extra and comparisons of target masks do not need it; a test
+compares it with scipy's.
 """
 
 import math
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 LEVEL = 0.05
-"""Below it a corrected p value is called significant."""
+"""Corrected p values below this are significant."""
 
 SMALLEST = 1e-12
-"""Smallest p value that is told: nobody knows the tails beyond."""
+"""Smallest p value reported: smaller tails are unknown."""
 
 _MOST_TERMS, _TINY = 10_000, 1e-300
 
@@ -41,13 +41,13 @@ def holm(p: Any) -> np.ndarray:
 
 
 def two_sided(z: Any, freedom: Any) -> np.ndarray:
-    """Chance that a difference this many standard errors from 0, or farther, comes from noise.
+    """Probability that noise causes a difference of at least this many standard errors.
 
     Parameters
     ----------
     z : (n,) array
     freedom : (n,) array
-        Degrees of freedom behind each standard error; infinite where it is known.
+        Degrees of freedom of each standard error; infinite if the error is known.
 
     Returns
     -------
@@ -91,5 +91,5 @@ def _fraction(a, b, x):
 
 
 def _away(number):
-    """The number, or a tiny one in place of 0."""
+    """Return the number, or a tiny one instead of 0."""
     return number if abs(number) > _TINY else _TINY

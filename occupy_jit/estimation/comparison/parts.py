@@ -1,8 +1,8 @@
-"""The parts of one model in several maps, classes above all: on one scale, and how sure differences are.
+"""The parts of one model in several maps, mostly classes: occupancies on one scale and the significance of differences.
 
-Errors of the model are the same in all maps: they make occupancies wrong, but hardly differences. What the residual in
-each block of space adds to an occupancy is therefore kept for each map, and subtracted between maps block by block:
-what they share cancels, noise does not.
+Errors of the model are the same in all maps: they affect occupancies, but hardly differences. The contribution of the
+residual in each block of space to an occupancy is therefore kept for each map and subtracted between maps block by
+block: shared errors cancel, noise does not.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class ClassParts:
     offset, se_offset, cc : ndarray (classes, parts), float64
         As of a `PartsResult`.
     reference : ndarray (parts,), bool
-        What occupancy 1 is, in all maps: the mean of these.
+        The parts whose mean is occupancy 1, in all maps.
     differences : list of PartDifference
-        Every part in every pair of maps, the surest first; `more` is the map where there is more of it.
+        Every part in every pair of maps, the most significant first; `more` is the map with the higher occupancy.
     warnings : list of str
     level : float
-        Below it a corrected p value is called significant.
+        Corrected p values below this are significant.
     """
 
     classes: list
@@ -99,7 +99,7 @@ class ClassParts:
 
     @property
     def significant(self) -> list[PartDifference]:
-        """list of PartDifference : Those that chance does not explain."""
+        """list of PartDifference : The significant differences."""
         return [row for row in self.differences if row.significant]
 
 
@@ -107,9 +107,9 @@ def compare_parts(results: Sequence[PartsResult], classes: Sequence[str] | None 
                  ) -> ClassParts:
     """Put the parts of one model in several maps on one scale, and test the differences between the maps.
 
-    Occupancy 1 is the mean of the same parts in all maps: of those that are full in each of them and that do not differ
-    from each other between maps, if none are named. Each part is compared between all pairs of maps; p values are those
-    of Student's t, corrected for all these comparisons after Holm.
+    Occupancy 1 is the mean of the same parts in all maps: by default the parts that are full in each map and do not
+    differ between maps. Each part is compared between all pairs of maps; p values are those of Student's t, corrected
+    for all comparisons after Holm.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def compare_parts(results: Sequence[PartsResult], classes: Sequence[str] | None 
     Raises
     ------
     ValueError
-        Fewer than two maps, other parts in one than in another, or a reference part that there is not.
+        Fewer than two maps, different parts, or a reference part that does not exist.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def _on_one_scale(result, weights):
 
 
 def _common_reference(results, warnings):
-    """Weights of the parts that are full in all maps; of the fullest common ones where there are none."""
+    """Weights of the parts that are full in all maps, or else of the fullest common parts."""
     occupancy = np.array([r.occupancy for r in results])
     se = np.array([r.se for r in results])
     there = results[0].atoms > 0
@@ -206,7 +206,7 @@ def _common_reference(results, warnings):
 
 
 def _unchanging(results, weights):
-    """Leave parts out of the reference that differ between maps from the others in it, while most of it is left."""
+    """Leave out reference parts that differ between maps from the others, as long as most of them remain."""
     most = np.count_nonzero(weights)
     while np.count_nonzero(weights) > max(2, most / 2):
         tested = [_test(one, other, weights) for one, other in combinations(results, 2)]
@@ -215,7 +215,7 @@ def _unchanging(results, weights):
         corrected = holm(p.ravel()).reshape(p.shape).min(0)
         if not corrected.min() < LEVEL:
             break
-        # several may be certain beyond what a number holds: the one farthest from the others goes
+        # several probabilities may underflow: leave out the part farthest from the others
         farthest = np.max([np.abs(test.z[members]) for test in tested], axis=0)
         worst = members[np.argmax(np.where(corrected < LEVEL, farthest, -1))]
         weights = np.where(np.arange(len(weights)) == worst, 0.0, weights)
@@ -233,7 +233,7 @@ class _Test(NamedTuple):
 
 
 def _test(one, other, weights):
-    """Differences of all parts between two maps, and how sure they are."""
+    """Differences of all parts between two maps, with their significance."""
     scaled = [_on_one_scale(result, weights) for result in (one, other)]
     a, b = one.evidence, other.evidence
     together = a.grid == b.grid
@@ -288,5 +288,5 @@ def _warnings(results):
 
 
 def without_model(result: PartsResult) -> PartsResult:
-    """The same result without what is large and not needed for a comparison."""
+    """The same result without large arrays that a comparison does not need."""
     return replace(result, model=None, part_of_atom=None, residues=[], residue_of_table=None)

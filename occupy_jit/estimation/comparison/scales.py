@@ -1,10 +1,10 @@
-"""What several scale maps of one grid have in common and where they differ. Arrays only, no files.
+"""Comparison of several scale maps on one grid. Arrays only, no files.
 
-A difference counts where noise does not explain it. Both scales are maxima over the same structure at the same place,
-and full scale is common to all: what is left to make them differ is the noise of either map. As many voxels are
-looked at, how many standard errors are asked for is found from the differences themselves, so that of what is called
-different only a small share is by chance (the false discovery rate of Benjamini and Hochberg 1995, J. R. Stat. Soc. B
-57, 289, which holds for voxels that vary together).
+A difference counts if noise does not explain it. Both scales are maxima over the same structure at the same position,
+and full scale is common to all maps: only noise can make them differ. Because many voxels are compared, the required
+number of standard errors is found from the differences themselves, so that among the reported differences only a small
+share is due to chance (the false discovery rate of Benjamini and Hochberg 1995, J. R. Stat. Soc. B 57, 289, which also
+holds for correlated voxels).
 """
 
 import math
@@ -17,21 +17,21 @@ import numpy as np
 from occupy_jit.estimation.scale.contrast import maximum_with_noise, noise_share
 
 SLAB_VOXELS = 1 << 23
-"""Of all maps together, that are in memory at a time."""
+"""Voxels of all maps together that are in memory at a time."""
 
 LEAST_DIFFERENCE = 0.05
-"""No difference below this is worth telling, however sure it is."""
+"""Smaller differences are not reported, however significant they are."""
 
 FALSE_SHARE = 0.05
-"""Share of what is called different that may be so by chance; and the chance, over all pairs, that anything is called
-different in a pair in which nothing is."""
+"""Share of the reported differences that may be due to chance; also the probability, over all pairs, that anything is
+reported for a pair without differences."""
 
 _BIN, _LARGEST = 0.02, 12.0  # standard errors
 
 
 @dataclass(frozen=True)
 class NoiseOfScale:
-    """What noise makes of the scale of one map, where it is the same everywhere.
+    """Effect of uniform noise on the scale of one map.
 
     Attributes
     ----------
@@ -45,28 +45,28 @@ class NoiseOfScale:
     deviation: float
 
     def at(self, scale: np.ndarray) -> np.ndarray:
-        """Standard error of each scale that noise alone makes; see `occupy_jit.kernels.standard_error.scale_error`."""
+        """Standard error of each scale by noise alone; see `occupy_jit.kernels.standard_error.scale_error`."""
         share = noise_share(maximum_with_noise(scale, self.floor), self.floor) if self.floor > 0 else 0.0 * scale
         return (1 + share) * (1 - 0.3 * share) * self.deviation
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where the scale of one map exceeds that of another beyond the noise of both.
+    """Region in which the scale of one map exceeds that of another beyond the noise of both.
 
     Attributes
     ----------
     more, less : int
         Index of the map with the higher scale, and of the other.
     errors : float or None
-        How many standard errors a difference had to exceed; None if none is sure.
+        Number of standard errors that a difference had to exceed; None if no difference is significant.
     voxels : int
     share : float
         Of the union.
     smallest : float or None
         Smallest difference that counted.
     centre : (x, y, z) or None
-        Centre of mass of the difference, in voxels; None where there is none.
+        Centre of mass of the difference, in voxels; None without a difference.
     peak : float
         Largest difference.
     peak_error : float or None
@@ -88,7 +88,7 @@ class Difference:
 
 
 def least_errors(counts: np.ndarray, total: int, level: float) -> float | None:
-    """How many standard errors a difference must exceed so that at most a share of those that do are by chance.
+    """Number of standard errors that a difference must exceed so that at most a share of the rest is due to chance.
 
     Parameters
     ----------
@@ -114,14 +114,14 @@ def least_errors(counts: np.ndarray, total: int, level: float) -> float | None:
 def compare(scales: Sequence[np.ndarray], noises: Sequence[NoiseOfScale] | np.ndarray, occupied: np.ndarray,
             spread: np.ndarray | None = None, slab_voxels: int = SLAB_VOXELS
            ) -> tuple[np.ndarray, int, list[Difference]]:
-    """Compare scale maps pair by pair, and each with the union of all.
+    """Compare scale maps pair by pair, over the union of all.
 
-    The union is where any map is occupied: its scale above its own limit. Differences count there.
+    The union is the region in which any map has a scale above its own limit. Only differences there count.
 
     Parameters
     ----------
     scales : sequence of (nz, ny, nx) float32 arrays
-        Read slab by slab, twice: memory maps will do.
+        Read slab by slab, twice; they can be memory maps.
     noises : sequence of NoiseOfScale or (nz, ny, nx) float32 array
         Standard error of each by noise.
     occupied : (k,) array
@@ -129,16 +129,16 @@ def compare(scales: Sequence[np.ndarray], noises: Sequence[NoiseOfScale] | np.nd
     spread : (nz, ny, nx) float32 array, optional
         Filled with the standard deviation over the maps.
     slab_voxels : int
-        How much is looked at at a time; nothing depends on it.
+        Voxels handled at a time; the result does not depend on it.
 
     Returns
     -------
     means : (k,) array
-        Mean scale of each map in the union; NaN if that is empty.
+        Mean scale of each map in the union; NaN if the union is empty.
     union : int
         Its voxels.
     differences : list of Difference
-        Two for every pair, one for each direction.
+        Two for every pair, one per direction.
     """
     number = len(scales)
     pairs = [(a, b) for a in range(number) for b in range(a)]
@@ -164,15 +164,15 @@ def compare(scales: Sequence[np.ndarray], noises: Sequence[NoiseOfScale] | np.nd
 
 
 def _in_errors(difference, error):
-    """Difference in standard errors, at most what the bins hold; without noise any difference is sure."""
+    """Difference in standard errors, limited to the range of the bins; without noise any difference is significant."""
     unknown = np.where(difference > 0, _LARGEST, 0.0)
-    countable = error * _LARGEST > np.abs(difference)  # nothing else is divided: it may be too large for a number
+    countable = error * _LARGEST > np.abs(difference)  # avoid other divisions, which could overflow
     return np.minimum(np.divide(difference, error, out=unknown, where=countable), _LARGEST)
 
 
 @dataclass
 class _Piece:
-    """The union in a slab: places of its voxels, and of each map there the scale and its error."""
+    """The union in a slab: positions of its voxels, and the scale of each map there with its error."""
 
     start: int
     shape: tuple
@@ -205,7 +205,7 @@ def _pieces(scales, noises, occupied, slab_voxels, spread=None):
 
 
 class _Region:
-    """Where one map exceeds another, as the slabs come."""
+    """Region in which one map exceeds another, gathered slab by slab."""
 
     def __init__(self) -> None:
         self._moments = np.zeros(5)  # voxels; sums of the difference, and of it times z, y and x

@@ -1,12 +1,12 @@
-"""Power of a map around each place, band after band of resolution, from one forward transform.
+"""Local power of a map in resolution bands, from one forward transform.
 
-Only the coefficients that any of the bands needs are kept. What is asked of a band is its power smoothed with a
+Only the coefficients that any of the bands needs are kept. The result for a band is its power, smoothed with a
 wide Gaussian, on the grid of cells (`occupy_jit.kernels.grid.binned`):
 
-* Where that grid holds the square of the band, as far as the Gaussian leaves it, the band is transformed back to the
-  centres of the cells, an eighth of the points. With r points per Å and a band up to f, what the square holds beyond
-  r / 2 comes back at r - s; as it holds nothing beyond 2 f, nothing comes back below r - 2 f.
-* Else to all voxels, some sections at a time where nobody needs all of them at once.
+* If that grid can represent the square of the band after the Gaussian, the band is transformed back to the
+  centres of the cells, an eighth of the points. With r points per Å and a band up to f, content of the square beyond
+  r / 2 is aliased to r - s; because the square is 0 beyond 2 f, there are no aliases below r - 2 f.
+* Otherwise it is transformed back to all voxels, some sections at a time if possible.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 _CLEAR = 0.45
-"""Frequency, in 1 / sigma, below which no alias may fall: of what lies there the Gaussian leaves exp(-2 (pi 0.45)^2),
+"""Frequency, in 1 / sigma, below which no alias may fall: there the Gaussian leaves exp(-2 (pi 0.45)^2),
 2%."""
 
 _CELLS_AT_A_TIME = 8  # sections of cells
@@ -71,12 +71,12 @@ class Spectrum:
         self.coefficients = band[:kept]
 
     def held_by_cells(self, highest_frequency: float, sigma_angstrom: float) -> bool:
-        """Whether the grid of cells holds the smoothed square of a band."""
+        """Whether the grid of cells can represent the smoothed square of a band."""
         return (all(n % 2 == 0 for n in self.shape)
                 and 1 / (2 * self.voxel_size) >= 2 * highest_frequency + _CLEAR / sigma_angstrom)
 
     def band(self, transfer: Callable[..., Any], highest_frequency: float, on_cells: bool = False) -> Band:
-        """What a radial filter leaves of the map.
+        """The map after a radial filter.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Spectrum:
         highest_frequency : float
             1/Å, at most that of the spectrum; beyond it the factor is 0.
         on_cells : bool
-            At the centres of the cells, not at the voxels: of a box of even lengths, and a frequency below the
+            At the centres of the cells instead of the voxels: for a box of even lengths and a frequency below the
             Nyquist limit of the cells.
 
         Returns
@@ -132,7 +132,7 @@ class Spectrum:
 
 
 class Band:
-    """A band on its way back: z is done, x and y are where sections are asked for."""
+    """A band that is transformed back along z; x and y follow when sections are requested."""
 
     def __init__(self, columns: np.ndarray, axes: list[Axis], threads: int) -> None:
         self.columns, self.axes, self.threads = columns, axes, threads
@@ -145,7 +145,7 @@ class Band:
         return out
 
     def values(self) -> np.ndarray:
-        """The whole of it: float32 array."""
+        """The whole band: float32 array."""
         with pruned.Workers(self.threads) as workers:
             return self.sections(0, self.shape[0], workers)
 
@@ -163,7 +163,7 @@ class Band:
 
 def smoothed_power(spectrum: Spectrum, transfer: Callable[..., Any], highest_frequency: float, sigma_angstrom: float,
                    quiet: Quiet | None = None) -> tuple[np.ndarray, float | None]:
-    """Power of a band around each cell, and its variance over the quiet voxels.
+    """Local power of a band on cells, and its variance over the quiet voxels.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def smoothed_power(spectrum: Spectrum, transfer: Callable[..., Any], highest_fre
     sigma_angstrom : float
         Of the Gaussian.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet, optional
-        Without it no variance is asked for.
+        Without it there is no variance.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def smoothed_power(spectrum: Spectrum, transfer: Callable[..., Any], highest_fre
     variance : float or None
     """
     sigma = sigma_angstrom / spectrum.voxel_size
-    # what is quiet has to be known where the band is
+    # quiet voxels must be known on the grid of the band
     coarse = spectrum.held_by_cells(highest_frequency, sigma_angstrom) and (quiet is None or quiet.on_cells)
     band = spectrum.band(transfer, highest_frequency, coarse)
     if coarse:

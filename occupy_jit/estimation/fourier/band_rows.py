@@ -1,9 +1,9 @@
-"""Bands of a map, section by section and only in the rows that are asked for, from one transform of it.
+"""Bands of a map from one transform, section by section and only in the requested rows.
 
-Where a map is wanted in several bands, but only at its content, transforming back a whole volume for each band would
-mostly make voxels that nobody looks at. The transform is kept in memory; a band is
-transformed back along z for its own columns, along y for the sections that hold content, and along x, the
-most expensive axis, for the rows that do. What comes out is used at once, so that no volume of a band is held.
+If several bands of a map are needed only at its content, transforming back a whole volume for each band would
+mostly produce unused voxels. The transform is kept in memory; a band is
+transformed back along z for its own columns, along y for the sections with content, and along x, the
+most expensive axis, for the rows with content. Results are used at once, so that no volume of a band is held.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BandRows:
-    """Transform of a map, to be had back band by band.
+    """Transform of a map that can be transformed back band by band.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ class BandRows:
     voxel_size : float
         Å.
     highest_frequency : float
-        In 1/Å; what lies beyond is left out. The lower, the less memory and time.
+        In 1/Å; higher frequencies are left out. The lower, the less memory and time.
     workers : occupy_jit.estimation.fourier.pruned_transform.Workers
 
     Notes
     -----
-    Memory: 8 bytes for each coefficient that is kept, half of them, as the map is real. While a band is
-    transformed back, 8 bytes for each of its columns and each section that is asked for.
+    Memory: 8 bytes for each coefficient that is kept (half of them, because the map is real). While a band is
+    transformed back, 8 bytes for each of its columns and each requested section.
     """
 
     def __init__(self, volume: np.ndarray, voxel_size: float, highest_frequency: float, workers: Workers) -> None:
@@ -52,7 +52,7 @@ class BandRows:
 
     def each_section(self, transfer: Callable[..., Any], highest_frequency: float, first: int, rows: np.ndarray,
                      use: Callable[..., Any]) -> None:
-        """Transform a band back, and hand over its sections one by one, in no order and from several threads.
+        """Transform a band back and pass on its sections one by one, in any order and from several threads.
 
         Parameters
         ----------
@@ -61,9 +61,9 @@ class BandRows:
         highest_frequency : float
             In 1/Å; the band is taken as 0 beyond it.
         first : int
-            Section that `rows` begins with.
+            First section of `rows`.
         rows : (sections, ny) bool array
-            Rows that are wanted of each section. One without any is not handed over.
+            Requested rows of each section. Sections without any are skipped.
         use : callable
             ``use(z, which, values)`` with the index z of a section, those of its rows, and the rows themselves:
             (n,) int64 and (n, nx) float32 arrays.
@@ -81,7 +81,7 @@ class BandRows:
             part[:y_axis.low] = columns[index, :y_axis.low]
             part[n_y - y_axis.high:] = columns[index, y_axis.low:]
             np.fft.ifft(part, axis=0, out=part)
-            # whole half spectra: numpy transforms several rows at a time only where it has nothing to pad
+            # whole half spectra: numpy transforms several rows at a time only if it need not pad
             spectrum = np.zeros((which.size, n_x // 2 + 1), np.complex64)
             spectrum[:, :x_axis.low] = part[which]
             values = np.empty((which.size, n_x), np.float32)

@@ -1,9 +1,9 @@
 """Filters and spectra that depend on the distance to the origin of Fourier space only.
 
-A filter that keeps a low band needs only that band: every axis is transformed, cut to the band, and only what
-is left goes on to the next axis; back the same way. With the default low-pass, at a third of the Nyquist
-frequency, what lies between the two directions is a ninth of the map, and the transforms
-cost about half of the whole ones.
+A low-pass needs only its band: every axis is transformed, cut to the band, and only what
+remains passes to the next axis; the inverse works the same way. With the default low-pass, at a third of the Nyquist
+frequency, the data between both directions are a ninth of the map, and the transforms
+cost about half of full ones.
 
 The passes over the axes are in `pruned_transform`.
 """
@@ -32,15 +32,16 @@ def lowpass(volume: np.ndarray, resolution_angstrom: float, voxel_size: float, t
     volume : ndarray (z, y, x), real
     resolution_angstrom : float
         On an axis of n voxels the edge lies at Fourier index n voxel_size / resolution_angstrom.
-        At or below 2 `voxel_size` (the Nyquist limit) nothing is filtered, and a copy is returned.
+        At or below 2 `voxel_size` (the Nyquist limit) the map is not filtered, and a copy is returned.
     voxel_size : float
         In Å.
     threads : int, optional
-        By default as many as may run here (`occupy_jit.machine.threads`). The bits of the result do not depend on it.
+        By default as many as may run here (`occupy_jit.machine.threads`). The result does not depend on it, bit for
+        bit.
     out : ndarray (z, y, x), float32, C-contiguous, optional
-        Where to put the result. It may be `volume` itself.
+        Array for the result. It may be `volume` itself.
     gain : callable, optional
-        From frequencies in 1/Å to factors that the transform is multiplied with besides.
+        Function from frequencies in 1/Å to further factors of the transform.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def lowpass(volume: np.ndarray, resolution_angstrom: float, voxel_size: float, t
     UsageError
         If the resolution or the voxel size is not a positive number.
     TypeError, ValueError
-        If `volume` or `out` is not an array that can be used.
+        If `volume` or `out` is not a suitable array.
     """
     resolution = _positive(resolution_angstrom, "low-pass resolution")
     voxel_size = _positive(voxel_size, "voxel size")
@@ -68,14 +69,14 @@ def lowpass(volume: np.ndarray, resolution_angstrom: float, voxel_size: float, t
 
     def raised_cosine(frequency):
         edge = 0.5 + 0.5 * np.cos(np.pi * np.clip((frequency - start) / width, 0, 1))
-        edge[frequency == 0] = 1  # with a resolution near the size of the box the edge would reach the mean
+        edge[frequency == 0] = 1  # at a resolution near the size of the box the edge would reach the mean
         return edge if gain is None else edge * gain(frequency)
 
     return filter_radially(volume, raised_cosine, voxel_size, start + width, threads=threads, out=out)
 
 
 def highest_frequency_of(resolution_angstrom: float, voxel_size: float, shape: tuple[int, int, int]) -> float:
-    """Frequency in 1/Å beyond which `lowpass` leaves nothing of a map of this shape."""
+    """Frequency in 1/Å beyond which `lowpass` sets a map of this shape to 0."""
     if resolution_angstrom <= 2 * voxel_size:
         return np.inf
     return 1 / resolution_angstrom + 1 / (min(shape) * voxel_size)
@@ -90,11 +91,11 @@ def filter_radially(volume: np.ndarray, transfer: Callable[..., Any], voxel_size
     ----------
     volume : ndarray (z, y, x), real
     transfer : callable
-        From frequencies in 1/Å (float64 array) to real factors, elementwise. It may be called from several threads.
+        Function from frequencies in 1/Å (float64 array) to real factors, elementwise. Several threads may call it.
     voxel_size : float
         In Å.
     highest_frequency : float, optional
-        In 1/Å; beyond it the factor is taken as 0 without asking. The lower, the faster.
+        In 1/Å; beyond it the factor is 0. The lower, the faster.
     threads, out
         As in `lowpass`.
 
@@ -105,8 +106,8 @@ def filter_radially(volume: np.ndarray, transfer: Callable[..., Any], voxel_size
 
     Notes
     -----
-    Besides the input and the output the band is held: 8 bytes for each of its coefficients (half the
-    band of Fourier space, as the map is real), and some MB for each thread.
+    Beside the input and the output, memory holds the band: 8 bytes for each of its coefficients (half the
+    band of Fourier space, because the map is real), and some MB for each thread.
     """
     voxel_size = _positive(voxel_size, "voxel size")
     volume = as_volume(volume)
@@ -167,7 +168,8 @@ def radial_spectrum(volume: Any, voxel_size: float, threads: int | None = None) 
     whole = axes[2]
     step = 1 / (min(volume.shape) * voxel_size)
     shells = min(volume.shape) // 2 + 1
-    # All but the planes kx = 0 and kx = nx / 2 stand for two coefficients each: the half that is not held mirrors them.
+    # All but the planes kx = 0 and kx = nx / 2 stand for two coefficients each: the other half of Fourier space mirrors
+    # them.
     n_x = volume.shape[2]
     multiplicity = np.full(n_x // 2 + 1, 2.0)
     multiplicity[0] = 1
@@ -200,7 +202,7 @@ def radial_spectrum(volume: Any, voxel_size: float, threads: int | None = None) 
 
 def radial_cross_spectrum(first: np.ndarray, second: np.ndarray, voxel_size: float, highest_frequency: float = np.inf,
                           threads: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How two maps go together in shells of Fourier space.
+    """Cross power of two maps in shells of Fourier space.
 
     Parameters
     ----------
@@ -209,7 +211,7 @@ def radial_cross_spectrum(first: np.ndarray, second: np.ndarray, voxel_size: flo
     voxel_size : float
         In Å.
     highest_frequency : float
-        In 1/Å; shells beyond it are left out. The lower, the faster.
+        In 1/Å; higher shells are left out. The lower, the faster.
     threads : int, optional
         As in `lowpass`.
 

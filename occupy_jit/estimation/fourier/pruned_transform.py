@@ -1,6 +1,6 @@
-"""Fourier transforms of volumes, one axis after the other, that touch only the band of frequencies that is kept.
+"""Fourier transforms of volumes, axis by axis, that compute only a band of frequencies.
 
-Every axis is transformed, cut to the band, and only what is left goes on to the next axis; back the same way.
+Every axis is transformed, cut to the band, and only the rest passes to the next axis; the inverse works the same way.
 
 The transforms are numpy's: one-dimensional, row by row, so that the bits of a result depend neither on
 the number of threads nor on how the rows are grouped, and without importing another library for it
@@ -27,9 +27,9 @@ BLOCK_VOXELS = 1 << 17  # voxels handled per task: a few hundred kB, which stay 
 
 
 class Axis:
-    """What is kept of one axis: in the order of the transform, the first `low` and the last `high` coefficients.
+    """The part of one axis that is kept: the first `low` and the last `high` coefficients of the transform.
 
-    Of x, which is half an axis, `part` keeps some of the first only: `low` from `first` on.
+    For x, which is half an axis, `part` keeps a range only: `low` coefficients from `first` on.
     """
 
     first = 0
@@ -38,24 +38,24 @@ class Axis:
     def __init__(self, n: int, voxel_size: float, highest_frequency: float) -> None:
         self.n = n
         self.step = 1 / (n * voxel_size)
-        # the tolerance keeps a coefficient that lies on the limit but for rounding
+        # the tolerance keeps a coefficient that rounding moves beyond the limit
         self.top = int(min(n // 2, np.floor(highest_frequency / self.step * (1 + 1e-9))))
         self.low = self.top + 1
         self.high = min(self.top, n - self.low)
 
     def prefer_sums(self) -> Axis:
-        """Transform by sums where that is faster; returns the axis."""
+        """Use transforms by sums if they are faster; returns the axis."""
         if direct.is_faster(self.n, self.low):
             self.sums = direct.tables(self.n, self.low, self.high)
         return self
 
     @property
     def frequencies(self) -> np.ndarray:
-        """Of the indices 0 ... top, in 1/Å."""
+        """Frequencies of the indices 0 ... top, in 1/Å."""
         return (self.first + np.arange(self.low)) * self.step
 
     def part(self, first: int, last: int) -> Axis:
-        """The same axis, of which only the indices first ... last - 1 are kept."""
+        """The same axis with only the indices first ... last - 1."""
         part = copy.copy(self)
         part.first, part.low, part.high = first, last - first, 0
         return part
@@ -94,7 +94,7 @@ def transform_slices(volume: np.ndarray | Sections, axes: Sequence[Any], workers
 
 
 def transform_slices_back(band: np.ndarray, axes: list[Axis], out: np.ndarray, workers: Workers) -> None:
-    """The way back, with zeros outside of the band."""
+    """Inverse transform, with zeros outside the band."""
     n_z, n_y, n_x = out.shape
     _, y_axis, x_axis = axes
     rows = max(1, BLOCK_VOXELS // (n_y * n_x))
@@ -127,7 +127,7 @@ def for_each_column_plane(band: np.ndarray, axes: Sequence[Any], highest_frequen
     """Call along_z(slab, ky) for every ky >= 0 and return what it returned.
 
     `slab` is a contiguous copy (nz, 1 or 2, columns) of the planes of the band at ky and -ky, which share their
-    distances to the origin. What it holds afterwards is put back. Columns wholly beyond the highest frequency
+    distances to the origin. The function may change it in place. Columns wholly beyond the highest frequency
     are left out and set to 0.
     """
     _, y_axis, x_axis = axes
@@ -164,12 +164,12 @@ class Workers:
             self.pool.shutdown()
 
     def map(self, task: Callable[..., Any], items: range) -> list[Any]:
-        """Results of a task for every item, in their order."""
+        """Results of a task for every item, in order."""
         return list(map(task, items) if self.pool is None else self.pool.map(task, items))
 
 
 def keep_freed_memory() -> None:
-    """Stop the C library from handing back memory to the system after every row.
+    """Stop the C library from returning memory to the system after every row.
 
     numpy's transforms allocate and free a small buffer for every row. If that buffer lies at the top of the heap,
     glibc may return its pages at once and fault them in again for the next row, which made transforms

@@ -1,1 +1,1 @@
-"""Ligands and other small parts of a model: present, absent, or not to be told."""
+"""Ligands and other small parts of a model: present, absent or undecided."""

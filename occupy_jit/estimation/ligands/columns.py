@@ -1,6 +1,6 @@
-"""What the map says about single sites: its density there without the ligand, and the columns of all that may be there.
+"""Data for single sites: density of the map without the ligand, and columns of the ligand and its neighbours.
 
-Voxels within a detail of a ligand's atoms tell of it, whether other atoms are near or not.
+All voxels within one detail of the atoms of a ligand are used, whether other atoms are near or not.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 _VOXELS_WITHIN = 1.0  # details
 _NEIGHBOURS_WITHIN = 1.5  # details (6 Å)
-_NOISE_WITHIN = 2.0  # details: where the residual tells how noisy the place is
+_NOISE_WITHIN = 2.0  # details: range in which the residual measures the local noise
 _COLUMN_REACH = 2.25  # details
 _TYPICAL_WEIGHT = 60.0
-"""How many independent values of the residual near a site weigh as much as what is typical of the map."""
+"""Number of independent residual values near a site with the same weight as the typical noise of the map."""
 _TAKEN_UP = 1.06
-"""What the residual lacks of the noise: the fit, with its pseudo-atoms, has taken up some of it."""
+"""Noise that the residual lacks, because the fit with its pseudo-atoms absorbed it."""
 
 
 class FittedModel(NamedTuple):
-    """The fit of all parts, as the analysis of ligands needs it.
+    """The fit of all parts, for the analysis of ligands.
 
     Attributes
     ----------
     lattice : Lattice
     atoms : Atoms
     b_factors : ndarray (atoms,)
-        As they were fitted.
+        As fitted.
     design : Design
         Of the parts, and of pseudo-atoms after them.
     solution : Solution
     made : Preparation
-        What was made for a map before, on the same grid.
+        Results kept from an earlier map on the same grid.
     place : tuple
-        Which frame of the map, and whether the file's B factors are used: what is made depends on these, too.
+        The frame of the map, and whether the B factors of the file are used; kept results depend on both.
     """
 
     lattice: Lattice
@@ -59,12 +59,12 @@ class FittedModel(NamedTuple):
     place: tuple
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What depends on model, grid and choice of B factors alone: as `Preparation.once`."""
+        """Results that depend on model, grid and choice of B factors alone, as in `Preparation.once`."""
         return self.made.once((name, *self.place), make)
 
 
 class Surroundings:
-    """Voxels about all sites, the residual there, its noise, and the columns of what lies beside them.
+    """Voxels around all sites, the residual there, its noise, and the columns of the neighbours.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Surroundings:
         return len(self._sites)
 
     def _voxels(self):
-        """Voxels about all sites: which they are, [z, y, x], their numbers on the grid, and those of every site."""
+        """Voxels around all sites: indices [z, y, x], numbers on the grid, and the voxels of every site."""
         lattice, positions = self._fitted.lattice, self._fitted.atoms.positions
         reach = _VOXELS_WITHIN * lattice.detail
         own = np.concatenate([positions[site.atoms] for site in self._sites])
@@ -110,9 +110,9 @@ class Surroundings:
         return [_union(tree.query_ball_point(positions[site.atoms] * spacing, reach)) for site in self._sites]
 
     def _measure_noise(self, residual):
-        """Power of the residual in shells, and how much of it there is about each site beside what is typical.
+        """Power of the residual in shells, and its ratio around each site to the typical power.
 
-        Where half maps are known, noise is not less than their difference says.
+        With half maps, the noise is at least that of their difference.
         """
         lattice = self._fitted.lattice
         per_voxel = self.independent = float((lattice.in_shell * lattice.band**2).sum() / lattice.data.size)
@@ -135,7 +135,7 @@ class Surroundings:
             self.local.append((_TYPICAL_WEIGHT + here) / (_TYPICAL_WEIGHT + independent))
 
     def _find_neighbours(self, lattice):
-        """Columns, times their occupancies, of residues beside sites and of pseudo-atoms, on the voxels about sites."""
+        """Columns times occupancies of residues beside sites and of pseudo-atoms, on the voxels around sites."""
         fitted = self._fitted
         atoms, design = fitted.atoms, fitted.design
         of_model = fitted.once("residues beside ligands", lambda: self._beside_sites(
@@ -151,7 +151,7 @@ class Surroundings:
             self._columns += self._filtered(part_of, fine)
 
     def _beside_sites(self, lattice, given, part, column, ligands):
-        """Of some atoms those beside sites: their columns at every site, the part of each column, and the design.
+        """Columns at every site of the atoms beside it, the part of each column, and the design.
 
         `ligands` are the columns of the sites themselves.
         """
@@ -193,7 +193,7 @@ class Surroundings:
         return columns
 
     def _boxes(self):
-        """Transforms of every site: as it was fitted, and with the B factor of its surroundings throughout."""
+        """Transforms of every site: as fitted, and with the B factor of its surroundings for all atoms."""
         fitted = self._fitted
         atoms = fitted.atoms
         order = np.concatenate([site.atoms for site in self._sites])
@@ -203,14 +203,14 @@ class Surroundings:
                           fitted.design.kinds) for b in (fitted.b_factors[order], even)]
 
     def density(self, site: int) -> np.ndarray:
-        """The whitened map at the voxels of a site, less all that was fitted but the ligand."""
+        """The whitened map at the voxels of a site, less everything fitted except the ligand."""
         one, solution = self._sites[site], self._fitted.solution
         box = LigandBox(self._as_fitted.boxes[site], self, site)
         column = box.columns(solution.offset[one.part], gradients=False)[:, 0]
         return self._residual[self._near[site]] + solution.occupancy[one.part] * column
 
     def raw(self, site: int) -> float:
-        """Density of the map as it is at the atoms of a site, above solvent, as a share of that of the large part.
+        """Density of the map at the atoms of a site, above solvent, as a share of the density of the large part.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class Surroundings:
         return float(self._raw[one.atoms].mean()) / beside if beside > 0 else 1.0
 
     def ligand(self, site: int) -> LigandBox:
-        """`LigandBox` of a site, all of its atoms with the B factor of its surroundings."""
+        """`LigandBox` of a site, with the B factor of its surroundings for all atoms."""
         return LigandBox(self._even.boxes[site], self, site)
 
     def voxels_of(self, site: int) -> np.ndarray:
@@ -244,7 +244,7 @@ class Surroundings:
         return out
 
     def noise(self, site: int, box: LigandBox, b_factor: float) -> float:
-        """Variance of the noise that a column meets at its site; 1 for whitened noise."""
+        """Variance of the noise for a column at its site; 1 for whitened noise."""
         spectrum = box.spectrum(b_factor, len(self.power))
         return _TAKEN_UP * max(1.0, self.local[site] * float(spectrum @ self.power / spectrum.sum()))
 
@@ -254,7 +254,7 @@ def _union(found):
 
 
 class LigandBox:
-    """A ligand in a box of its own: its column at any B factor and shift.
+    """A ligand in its own box: its column at any B factor and shift.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ class LigandBox:
         Parameters
         ----------
         b_factor : float
-            Å^2, beyond that of the transform.
+            Å^2, added to that of the transform.
         shift : (z, y, x)
             Å.
         gradients : bool

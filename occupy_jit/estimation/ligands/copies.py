@@ -1,4 +1,4 @@
-"""Copies of one ligand compared with each other: equal within their errors, or which of them differ."""
+"""Comparison of the copies of one ligand: equal within their errors, or different."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.ligands.occupancy import LigandOccupancy
 
 _COMMON = 0.03
-"""Of the occupancy: what the method may be off by is the same in all copies, and taken out of their errors."""
+"""Of the occupancy: systematic errors are the same in all copies, and removed from their errors."""
 
 
 class Copies(NamedTuple):
-    """Ligands that are the same molecule.
+    """Copies of one molecule.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class Copies(NamedTuple):
     sites : tuple of int
         Rows of the table.
     occupancy, se : float
-        Mean, weighted with the errors, and its standard error.
+        Mean, weighted by the errors, and its standard error.
     p : float
-        Probability that equal copies scatter that much.
+        Probability that equal copies scatter this much.
     equal : bool
     differing : tuple of int
-        Rows without which the others are equal; empty if there is no such majority.
+        Rows that differ from the majority; empty if there is no majority.
     filled : float
         Sum of the occupancies.
     """
@@ -51,13 +51,13 @@ def compare_copies(rows: list[LigandOccupancy], kinds: list[str]) -> tuple[list[
     ----------
     rows : list of LigandOccupancy
     kinds : list of str
-        The same for copies; empty for what has none.
+        The same for copies; empty for ligands without copies.
 
     Returns
     -------
     list of Copies
     rows : list of LigandOccupancy
-        With the mean of the copies, and whether a row differs from the others.
+        With the mean of the copies, and whether each row differs from the others.
     """
     found, rows = [], list(rows)
     for kind in dict.fromkeys(kind for kind in kinds if kind):
@@ -83,7 +83,7 @@ def _compared(kind, sites, rows):
 
 
 def _agreement(occupancy, weights):
-    """Weighted mean, and how probable it is that equal copies scatter that much about it."""
+    """Weighted mean, and the probability that equal copies scatter this much around it."""
     from scipy.special import chdtrc
 
     mean = float(weights @ occupancy / weights.sum())
@@ -91,7 +91,7 @@ def _agreement(occupancy, weights):
 
 
 def _outliers(occupancy, weights):
-    """Copies without which the others agree; none if that would be half of them or more."""
+    """Copies that differ from the others; empty if these would be half of the copies or more."""
     left, out = list(range(len(occupancy))), []
     while len(left) > 1 and _agreement(occupancy[left], weights[left])[1] < LEVEL:
         total, product = weights[left].sum(), weights[left] @ occupancy[left]

@@ -1,9 +1,9 @@
-"""How many sites of a complex are filled in each class, and whether particles fill them independently of each other.
+"""Number of filled sites of a complex in each class, and whether particles fill sites independently.
 
 A class is a mean of its particles. The number of filled sites varies between classes at most as much as between
-particles (law of total variance): where it varies more than it could between particles that fill their sites
-independently, they do not. Where it does not, nothing is proved: classes that were not divided by their sites hide what
-varies inside of them.
+particles (law of total variance): if it varies more than it could between particles that fill their sites
+independently, they do not. Otherwise the question stays open: classes that do not differ in their sites hide the
+variation inside them.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ class Filling(NamedTuple):
     binomial : ndarray (sites + 1,)
         Probability of 0, 1, ... filled sites if each site is filled independently with the mean occupancy.
     observed : ndarray (sites + 1,)
-        Share of the particles in classes of as many filled sites, rounded.
+        Share of the particles in classes with this number of filled sites, rounded.
     variance : float
-        Of the number of filled sites between classes, less what errors of the occupancies add.
+        Of the number of filled sites between classes, less the contribution of errors.
     independent : float
-        The largest that it is between particles that fill their sites independently.
+        The largest variance between particles that fill their sites independently.
     together : bool
-        Whether it is larger than that beyond its error.
+        Whether the variance exceeds that by more than its error.
     """
 
     ligand: str
@@ -51,7 +51,7 @@ class Filling(NamedTuple):
 
 
 def filling(ligand: str, sites: Sequence[str], occupancy: np.ndarray, se: np.ndarray, share: np.ndarray) -> Filling:
-    """How many sites are filled in each class, against what is expected of independent sites.
+    """Compare the number of filled sites in each class with independent sites.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def filling(ligand: str, sites: Sequence[str], occupancy: np.ndarray, se: np.nda
     sites : sequence of str
     occupancy, se : ndarray (classes, sites)
     share : ndarray (classes,)
-        Of the particles; they are brought to a sum of 1.
+        Of the particles; normalised to a sum of 1.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def filling(ligand: str, sites: Sequence[str], occupancy: np.ndarray, se: np.nda
     of_site = np.clip(share @ occupancy, 0, 1)
     independent = float((of_site * (1 - of_site)).sum())
     variance = float(share @ (total - mean) ** 2 - (share * (1 - share)) @ error**2)
-    # of a sum of squares, the error is twice each deviation times its own error
+    # error of a sum of squares: twice each deviation times its error
     spread = float(np.sqrt((np.square(2 * share * (total - mean) * error)).sum()))
     observed = np.zeros(n + 1)
     np.add.at(observed, np.clip(np.rint(total), 0, n).astype(int), share)

@@ -1,4 +1,4 @@
-"""Ligands among the parts of a model: found, looked at, and told with the other parts as they were found."""
+"""Ligands among the parts of a model: their analysis, and their rows in the table of parts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def add_ligands(result: PartsResult, model: AtomicModel, fitted: FittedModel, full: float, weights: np.ndarray) -> None:
-    """Find the ligands of a model and what the map says of them; in the table of parts they then stand the same.
+    """Analyse the ligands of a model, and put the results into the table of parts.
 
     Parameters
     ----------
     result : occupy_jit.estimation.parts.result.PartsResult
-        Of all parts; it is added to.
+        Of all parts; changed in place.
     model : occupy_jit.files.models.reading.AtomicModel
     fitted : occupy_jit.estimation.ligands.columns.FittedModel
     full : float
@@ -45,7 +45,7 @@ def add_ligands(result: PartsResult, model: AtomicModel, fitted: FittedModel, fu
 
 
 def _tell_as_part(result, part, found, i):
-    """Put a ligand into the table of parts, and widen all that says how sure its occupancy is."""
+    """Put a ligand into the table of parts, with the larger error of its occupancy."""
     row = found.rows[i]
     change, se = row.occupancy - result.occupancy[part], (row.high - row.low) / 3.92
     wider = np.ones(len(result))

@@ -1,9 +1,9 @@
-"""The likelihood of the occupancy and B factor of one ligand, its place and its neighbours being uncertain.
+"""The likelihood of the occupancy and B factor of one ligand, with uncertain position and neighbours.
 
-Place and neighbours are averaged over: a shift d changes the column of a ligand by its derivatives times d, which for
-normally distributed d adds to the covariance of the map in proportion to the square of the occupancy, and so does the
-density of a neighbour that may be off by a share of itself. What is left is a function of two numbers, which is
-tabulated: no interval has to be symmetric, and B factors that the map does not exclude widen it as they should.
+Position and neighbours are averaged over: a shift d changes the column of a ligand by its derivatives times d, which
+for normally distributed d adds to the covariance of the map in proportion to the square of the occupancy, and so does
+the density of a neighbour with a relative error. What remains is a function of two numbers, which is tabulated:
+intervals may be asymmetric, and B factors that the map does not exclude widen them correctly.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 B_NODES = np.array([-60.0, -35.0, -15.0, 0.0, 15.0, 35.0, 60.0, 90.0, 125.0, 170.0, 220.0])
-"""Å^2, beyond the surroundings: where columns are made; between them the likelihood is interpolated."""
+"""Å^2, relative to the surroundings: B factors of the columns, between which the likelihood is interpolated."""
 B_MEAN, B_SPREAD = 35.0, 50.0
-"""What is known of the B factor of a ligand beforehand: Å^2 beyond its surroundings."""
+"""Prior of the B factor of a ligand: Å^2 relative to its surroundings."""
 SHIFT_SPREAD = 0.17
-"""Å along each axis, how far models of ligands usually are off: 0.3 Å."""
+"""Å along each axis: usual error of the position of ligands in models, 0.3 Å."""
 _B_STEP = 5.0
 _NEIGHBOUR_SPREAD = 0.1
-"""Of the density of each residue beside the ligand, as a share of it."""
+"""Relative error of the density of each residue beside the ligand."""
 _OCCUPANCIES = np.linspace(-0.8, 2.2, 301)
 
 
@@ -34,9 +34,9 @@ class Products:
     data : float
         Map by column.
     own_slopes, data_slopes : ndarray (3,)
-        The same with the derivatives of the column along z, y, x.
+        The same for the derivatives of the column along z, y, x.
     slopes : ndarray (3, 3)
-        Of the derivatives among each other.
+        Between the derivatives.
     """
 
     own: float
@@ -52,14 +52,14 @@ class Products:
 
 
 class Weighting:
-    """Inverse covariance of the map about a ligand: noise, and neighbours that may be off.
+    """Inverse covariance of the map around a ligand: noise and errors of the neighbours.
 
     Parameters
     ----------
     neighbours : ndarray (voxels, n)
         Their columns, times their occupancies.
     noise : float
-        Variance of the noise; 1 where it is as the whitening has it.
+        Variance of the noise; 1 if the whitening is exact.
     """
 
     def __init__(self, neighbours: np.ndarray, noise: float) -> None:
@@ -73,7 +73,7 @@ class Weighting:
             self._factor = dense.cho_factor(self._neighbours.T @ self._neighbours + noise * np.eye(n))
 
     def __call__(self, columns: np.ndarray) -> np.ndarray:
-        """The inverse times vectors: (voxels,) or (voxels, n)."""
+        """Product of the inverse and vectors: (voxels,) or (voxels, n)."""
         import scipy.linalg as dense
 
         if self._factor is None:
@@ -89,7 +89,7 @@ class Weighting:
 
 
 def log_likelihood(products: Products, occupancy: np.ndarray, spread: float = SHIFT_SPREAD) -> np.ndarray:
-    """Of occupancies at one B factor, shifts averaged over; 0 for an occupancy of 0.
+    """Log likelihood of occupancies at one B factor, averaged over shifts; 0 for an occupancy of 0.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def log_likelihood(products: Products, occupancy: np.ndarray, spread: float = SH
 
 
 def spline(nodes: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The natural cubic spline through values at nodes, as the matrix that takes them to its values at other places.
+    """Matrix from values at nodes to values of their natural cubic spline at other positions.
 
     Parameters
     ----------
@@ -139,16 +139,16 @@ def spline(nodes: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Posterior:
-    """What map and experience together say of occupancy and B factor.
+    """Posterior of occupancy and B factor.
 
     Attributes
     ----------
     occupancy : float
         Mean.
     low, high : float
-        Between them it is with 95% probability, with half of the rest on either side.
+        Interval that contains the occupancy with 95% probability, with equal tails.
     b_factor, b_spread : float
-        Mean and standard deviation of the B factor beyond the surroundings, Å^2.
+        Mean and standard deviation of the B factor relative to the surroundings, Å^2.
     """
 
     occupancy: float
@@ -165,9 +165,10 @@ def posterior(products: Sequence[Products], scale: float = 1.0, resolved: float 
     ----------
     products : sequence of Products
     scale : float
-        What an occupancy of 1 is, in units of the columns.
+        Value of an occupancy of 1, in units of the columns.
     resolved : float
-        Where the map does not tell B factors from occupancies, 0, their spread is small and common to all parts.
+        0 where the map does not separate B factors from occupancies: their spread is then small and common to all
+        parts.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Ligands one by one: how much of each is there, how sure that is, and whether it is there at all."""
+"""Single ligands: occupancy, interval, and whether the ligand is present."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 PRESENT, ABSENT, CANNOT_TELL = "present", "absent", "cannot tell"
 _SURE = 3.2
-"""Standard errors above 0: of ligands that are not there the best of all B factors exceeds it in 2 to 5 of 1000."""
-_SURE_MOVED = 4.0  # the same of the best place among those within reach
+"""Standard errors above 0: for 2 to 5 of 1000 absent ligands the best B factor exceeds it."""
+_SURE_MOVED = 4.0  # the same for the best position within reach
 _POWER = 1.645  # standard errors: 95% of normal deviates are above -1.645
 _LEAST_RAW = 0.2
-"""Share of what an occupancy would be as density above solvent, with nothing subtracted. Of ligands that are there it
-is at least 0.27 (in simulated maps of 2 to 4 Å). Where the map was set to 0 it is next to none; neighbours let the fit
-expect less than 0 there, so that something seems to be there."""
+"""Density above solvent, without subtraction, as a share of that predicted by the occupancy. For present ligands it
+is at least 0.27 (in simulated maps of 2 to 4 Å). Where the map was set to 0 it is close to 0; neighbours make the fit
+expect less than 0 there, so that a ligand seems to be present."""
 _ABSENT_BELOW = 0.25
-"""A ligand is called absent if its interval ends below this occupancy: most particles do not have it."""
+"""A ligand is called absent if its interval ends below this occupancy."""
 _OF_METHOD = 0.03
-"""Of the occupancy: form factors, displaced ice and the gain are not better known."""
-_TOLD_B = (-15.0, 125.0)  # Å^2 beyond the surroundings: where B factors of ligands are looked for
+"""Of the occupancy: uncertainty of form factors, displaced ice and the gain."""
+_TOLD_B = (-15.0, 125.0)  # Å^2 relative to the surroundings: range of the search for B factors
 
 
 class LigandOccupancy(NamedTuple):
@@ -60,21 +60,21 @@ class LigandOccupancy(NamedTuple):
 
 @dataclass
 class Ligands:
-    """All ligands of a model in one map. Iterating over it gives the rows, which pandas takes.
+    """All ligands of a model in one map. Iterating over it gives the rows, for example for pandas.
 
     Attributes
     ----------
     rows : list of LigandOccupancy
     copies : list of occupy_jit.estimation.ligands.copies.Copies
-        Ligands of which there are several.
+        Ligands with several copies.
     shifts : ndarray (ligands, 3)
-        By which each fits best, along x, y, z in Å; 0 where it fits as it is, or is not there.
+        Shift to the best fit, along x, y, z in Å; 0 for ligands that fit as they are, or are absent.
     residues : list of ndarray
-        Of each ligand in the model.
+        Residues of each ligand in the model.
     part : ndarray (ligands,), int
-        As which it was fitted; -1 if inside of a chain.
+        Part as which it was fitted; -1 inside a chain.
     b_factor, se_b_factor : ndarray (ligands,)
-        B factor relative to that of the full parts, Å^2; in the table only of ligands that are there.
+        B factor relative to that of the full parts, Å^2; the table has it for present ligands only.
     """
 
     rows: list
@@ -93,7 +93,7 @@ class Ligands:
 
 
 class Scale(NamedTuple):
-    """What occupancies are relative to.
+    """Reference of the occupancies.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Scale(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What the map says of one ligand."""
+    """Result for one ligand."""
 
     posterior: Any
     score: float
@@ -126,7 +126,7 @@ class _Found(NamedTuple):
 
 
 def occupancy_of_ligands(fitted: FittedModel, sites: list[Site], names: list[str], scale: Scale) -> Ligands:
-    """Occupancy of every ligand with an interval that holds it with 95% probability, and whether it is there.
+    """Occupancy of every ligand with a 95% interval, and whether it is present.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _b_factor(site, found, scale, offset):
 
 
 def _look_at(surroundings, site, parent, scale, fitted):
-    """Everything about one site."""
+    """Result for one site."""
     offset, resolved = float(fitted.solution.offset[parent]), fitted.lattice.resolved
     box, data = surroundings.ligand(site), surroundings.density(site)
     noise = surroundings.noise(site, box, offset + B_MEAN * resolved)
@@ -209,14 +209,14 @@ def _row(site, found, names, scale, offset):
 
 
 def _widened(told, share):
-    """Ends of the interval when full scale and method are off by a share of the occupancy, too."""
+    """Ends of the interval with relative errors of full scale and of the method."""
     more = 1.96 * share * abs(told.occupancy)
     return (told.occupancy - float(np.hypot(told.occupancy - told.low, more)),
             told.occupancy + float(np.hypot(told.high - told.occupancy, more)))
 
 
 def _remark(found, present):
-    """What else a reader should know."""
+    """Remark on a site."""
     said = []
     if present and found.place.moved:
         said.append(f"fits better displaced by {np.linalg.norm(found.place.shift):.1f} Å")

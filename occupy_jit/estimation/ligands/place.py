@@ -1,4 +1,4 @@
-"""Whether a ligand fits better a little aside, and whether the density looks like it at all."""
+"""Whether a ligand fits better after a small shift, and whether the density resembles it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 _FARTHEST = 0.8  # Å
 _SEARCH_SPREAD = 0.3
-"""Å along each axis: what is known of the shift beforehand, while it is looked for."""
+"""Å along each axis: prior of the shift during the search."""
 _STEPS = 5
 _SETTLED = 0.01  # Å
 _SURE = 11.3
 """Twice the gain of the logarithm of the likelihood that three free numbers exceed by chance in 1% of cases."""
-_LEAST_SCORE = 4.0  # below, no place can be told
+_LEAST_SCORE = 4.0  # below it, no position can be determined
 _RANGE = 2.6  # standard deviations: 99%
 _FORM = 0.06
-"""Share of its density by which a ligand in its right place may differ: conformation, atoms of unequal B factors."""
+"""Relative difference in density allowed for a correctly placed ligand: conformation, unequal B factors."""
 
 
 class Place(NamedTuple):
-    """Where a ligand fits best.
+    """Position of the best fit of a ligand.
 
     Attributes
     ----------
     shift : ndarray (3,)
-        From the model, along z, y, x in Å; 0 if there is too little density to tell.
+        From the model, along z, y, x in Å; 0 if there is too little density.
     moved : bool
-        Whether it fits better there by more than chance explains.
+        Whether the improvement of the fit is significant.
     """
 
     shift: np.ndarray
@@ -41,12 +41,12 @@ class Place(NamedTuple):
 
     @property
     def used(self) -> np.ndarray:
-        """ndarray (3,) : The shift at which the occupancy is found: small ones are left to its uncertainty."""
+        """ndarray (3,) : The shift for the measurement of the occupancy; small shifts count as uncertainty."""
         return self.shift if self.moved else np.zeros(3)
 
     def resemblance(self, box: LigandBox, data: np.ndarray, weighting: Weighting, b_factor: float, occupancy: float
                    ) -> tuple[float, float, float]:
-        """Correlation of density and ligand, and the range expected of one of that occupancy with that noise.
+        """Correlation of density and ligand, and the range expected for this occupancy in this noise.
 
         Returns
         -------
@@ -59,7 +59,7 @@ class Place(NamedTuple):
         square = float(data @ weighting(data))
         signal = occupancy**2 * own
         independent = box.independent * len(data)
-        # what shifts within their uncertainty may leave, and other errors of form, is no noise but expected as well
+        # residuals of shifts within their uncertainty, and other errors of shape, are expected, too
         unlike = float((moves * weighting(moves)).sum()) + _FORM**2 * signal * np.sqrt(independent)
         expected = independent + unlike
         spread = _RANGE * np.sqrt(2 * (expected + unlike))
@@ -70,7 +70,7 @@ class Place(NamedTuple):
 
 
 def look_around(box: LigandBox, data: np.ndarray, weighting: Weighting, offset: float) -> Place:
-    """Search the best place within 0.8 Å, from the derivatives of the ligand's column, step by step.
+    """Search the best position within 0.8 Å, step by step, with the derivatives of the column.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def look_around(box: LigandBox, data: np.ndarray, weighting: Weighting, offset: 
                 return Place(shift, False)
         occupancy = products.data / products.own
         slope = occupancy * (products.data_slopes - occupancy * products.own_slopes) - shift / _SEARCH_SPREAD**2
-        # the occupancy follows: what the derivatives have in common with the column is taken out of them
+        # the occupancy follows the shift: remove the component of the derivatives along the column
         free = products.slopes - np.outer(products.own_slopes, products.own_slopes) / products.own
         step = np.linalg.solve(occupancy**2 * free + np.eye(3) / _SEARCH_SPREAD**2, slope)
         moved = shift + step

@@ -1,4 +1,4 @@
-"""Which parts of a model are looked at as ligands."""
+"""Selection of the parts of a model that are analysed as ligands."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _MOST_ATOMS, _MOST_ATOMS_OF_POLYMER = 250, 100
 _FEWEST_ATOMS = 4
 _SURROUNDINGS = 6.0  # Å
 _NOT_MODIFIED = ("UNK", "MSE", "N", "DN")
-"""Of what stands in polymers but is not standard: unknown residues, and those that are put there for phasing."""
+"""Non-standard residues in polymers that are not ligands: unknown residues, and those used for phasing."""
 
 
 @dataclass
 class Site:
-    """One ligand, cofactor, glycan, lipid, modified residue or small part that the user names.
+    """A ligand, cofactor, glycan, lipid, modified residue or small part named by the user.
 
     Attributes
     ----------
     name : str
     kind : str
-        Of copies of one ligand it is the same: the names of the residues. Empty if it is a part that the user names.
+        Names of the residues, the same for copies of one ligand. Empty for a part named by the user.
     atoms : ndarray (n,), int
-        Of those that are fitted.
+        Indices into the fitted atoms.
     residues : ndarray, int
         Of the model.
     part : int
-        As which it was fitted, or with which.
+        Part as which, or with which, it was fitted.
     parent : int
         The large part beside it.
     b_factor : float
-        Of the atoms about it as they were fitted, Å^2.
+        Of the surrounding atoms, as fitted, Å^2.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Site:
 
 def find_sites(model: AtomicModel, names: list[str], atoms: Atoms, b_factors: np.ndarray, spacing: np.ndarray
               ) -> list[Site]:
-    """All ligands of a model that are not too large, and small parts that the user names.
+    """All ligands of a model that are not too large, and small parts named by the user.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ def find_sites(model: AtomicModel, names: list[str], atoms: Atoms, b_factors: np
         Of the parts.
     atoms : Atoms
     b_factors : ndarray (atoms,)
-        As they were fitted.
+        As fitted.
     spacing : ndarray (3,)
         Å.
 
     Returns
     -------
     list of Site
-        Empty, too, if there is nothing else in the model that they could be compared with.
+        Also empty if the model has no large part for comparison.
     """
     from scipy.spatial import cKDTree
 
@@ -100,7 +100,7 @@ class _Atoms(NamedTuple):
 
 
 def has_ligands(model: AtomicModel, names: list[str], part: np.ndarray) -> bool:
-    """Whether a model holds anything that is looked at as a ligand.
+    """Whether a model contains ligands to analyse.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _is_ligand(model, residues):
 
 
 def _small_parts(model, names, atoms):
-    """Name, part and atoms of parts that are ligands, or small pieces of chains."""
+    """Name, part and atoms of parts that are ligands or short pieces of chains."""
     order = np.argsort(atoms.part, kind="stable")
     bounds = np.searchsorted(atoms.part[order], np.arange(len(names) + 1))
     found = []
@@ -133,7 +133,7 @@ def _small_parts(model, names, atoms):
 
 
 def _modified_residues(model, names, atoms):
-    """The same of modified residues inside of polymers; their part is the chain."""
+    """The same for modified residues inside polymers; their part is the chain."""
     modified = [i for i, r in enumerate(model.residues) if r.polymer and _is_modified(r.name)]
     order = np.argsort(atoms.residue, kind="stable")
     bounds = np.searchsorted(atoms.residue[order], np.arange(len(model.residues) + 1))

@@ -1,4 +1,4 @@
-"""What the bands of a map gain, some sections of the map at a time."""
+"""Changes of a map by its resolution bands, some sections at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.modification.equalise import Bands
     from occupy_jit.estimation.scale.result import Result
 
-_PARTS = 4  # what is needed besides a map, for each part of it, stays small; each costs a transform along z
+_PARTS = 4  # small parts need little memory; each costs a transform along z
 
 
 def changes(volume: np.ndarray, result: Result, bands: Bands, tables: np.ndarray, changing: np.ndarray, limit: float,
             thread_count: int | None = None) -> Iterator[tuple[Any, np.ndarray]]:
-    """Parts of the box along z, and of each the sum_j (f_j - 1) B_j in all rows in which there is any confidence.
+    """Yield parts of the box along z, with sum_j (f_j - 1) B_j in all rows with any confidence.
 
     Parameters
     ----------
@@ -32,16 +32,16 @@ def changes(volume: np.ndarray, result: Result, bands: Bands, tables: np.ndarray
     tables : (bands, noise variances, scales) float32 array
         Factors minus 1, see `occupy_jit.estimation.modification.equalise.gains`.
     changing : (n,) int array
-        Bands that count.
+        Bands that change.
     limit : float
-        Scale below which nothing is changed.
+        Scale below which nothing changes.
     thread_count : int, optional
 
     Yields
     ------
     part : slice
     change : (sections, ny, nx) float32 array
-        Overwritten by the next. Where there is no confidence it may hold anything.
+        Overwritten by the next part. Undefined where the confidence is 0.
     """
     n_z = volume.shape[0]
     rows = np.array([section.any(axis=1) for section in result.confidence])
@@ -67,7 +67,7 @@ def changes(volume: np.ndarray, result: Result, bands: Bands, tables: np.ndarray
 
 
 def _add_bands(total, transform, changing, bands, rows, start, result, tables, limit):  # noqa: PLR0913 (the inner loop of `changes`, on what that shares)
-    """Add what the bands change in the sections from `start` on."""
+    """Add the changes of the bands in the sections from `start` on."""
     stop = start + len(total)
     scale, noise = scale_in_force(result, bands, start, stop), None
     if bands.noise_variance is not None:

@@ -1,15 +1,15 @@
-"""Equalising without amplifying noise: what should be equal everywhere is the power in every band of the spectrum.
+"""Equalising without amplifying noise: the power of every resolution band is made equal everywhere.
 
 Where a part of the map has the scale S, its signal has S^2 of the power P that it has at scale 1, but the noise N is
-the same: dividing by S would lift the noise above that of the full parts. In a band of the spectrum with P and N,
+the same: dividing by S would raise the noise above that of the full parts. In a band with P and N,
 
     f(S) = sqrt(((1 + e^2) P + N) / ((S^2 + e^2) P + N))
 
-gives the part the power, signal and noise together, that full parts have. The scale is uncertain by e, mostly because
-strong parts reach into weak ones: E[S^2] is S^2 + e^2, and a weak part that is lifted by what its scale happens to be
-from place to place agrees less with the truth than before. Without noise f is 1/S where S is far above e, without
+gives the part the same power as full parts, signal and noise together. The scale has the error e, mostly because
+strong parts spread into weak ones: E[S^2] is S^2 + e^2, and a weak part that is amplified by its local estimate
+of the scale agrees less with the truth than before. Without noise f is 1/S where S is far above e, without
 signal 1, and f(1) = 1 always. Any other factor above 1 is a power of 1/S, and becomes the same power of this one;
-factors below 1 amplify nothing and stay as they are.
+factors below 1 do not amplify and are not changed.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Settings
 
 BANDS = 8
-"""Of equal width, from 0 to the Nyquist frequency. With 4 the result is worse, with 16 no better."""
+"""Number of bands, of equal width from 0 to the Nyquist frequency. 4 are worse, 16 are no better."""
 
 CONTENT_SCALE = 0.15
-"""Scale above which a voxel tells about the signal."""
+"""Scale above which a voxel counts for the signal."""
 
 NOTHING_TO_EQUALISE = 10.0
-"""Noise over signal. Above it in every band, a part at scale 0.1 would be lifted by less than 5%."""
+"""Ratio of noise to signal. Above it in every band, a part at scale 0.1 would be amplified by less than 5%."""
 
 SCALE_ERROR = 0.2
-"""Standard deviation of the scale of the neighbourhood inside a part (e): without it the weakest parts lose, with more
-the map as a whole."""
+"""Standard deviation of the scale of the neighbourhood inside a part (e): a smaller value is worse for the weakest
+parts, a larger one for the map as a whole."""
 
 _INTERVALS = 1024  # of the tables
-_LEAST_SCALE = 0.01  # below it factors are those at it
-_NEGLIGIBLE = 0.02  # what a band changes, as a share of the amplitude of full parts: less is not worth a transform
+_LEAST_SCALE = 0.01  # factors are constant below it
+_NEGLIGIBLE = 0.02  # smallest change by a band that is worth a transform, as a share of the amplitude of full parts
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Signal and noise of a map in bands of its spectrum.
+    """Signal and noise of a map in resolution bands.
 
     Attributes
     ----------
@@ -67,13 +67,13 @@ class Bands:
     voxel_size : float
         Å.
     frequency, signal_spectrum, noise_spectrum : (shells,) float64 arrays
-        The same in shells, at frequencies in 1/Å; the signal's may fall below 0 where it is lost in the noise.
+        The same in shells, at frequencies in 1/Å; the signal may be below 0 where noise dominates.
     noise_variance : (nz, ny, nx) float32 array or `Sections`, or None
-        Local variance of the noise relative to `noise`; None where it is the same everywhere.
+        Local variance of the noise relative to `noise`; None if it is uniform.
     reading : float
-        What the scale of the neighbourhood reads of the scale itself, on average over the power of the content.
+        Mean ratio of the scale of the neighbourhood to the scale, weighted by the power of the content.
     neighbourhood : occupy_jit.estimation.modification.neighbourhood.Neighbourhood or None
-        That of the map they were measured on.
+        Of the map in which the bands were measured.
     """
 
     signal: np.ndarray
@@ -88,12 +88,12 @@ class Bands:
 
     @property
     def edges(self) -> np.ndarray:
-        """(BANDS + 1,) float64 array : Frequencies in 1/Å between which the bands lie, at half of their flanks."""
+        """(BANDS + 1,) float64 array : Limits of the bands in 1/Å, in the middle of their flanks."""
         return np.linspace(0, 0.5 / self.voxel_size, BANDS + 1)
 
     @property
     def noise_over_signal(self) -> np.ndarray:
-        """(BANDS,) float64 array : Infinite where there is no signal."""
+        """(BANDS,) float64 array : Noise over signal, infinite without signal."""
         with np.errstate(divide="ignore"):
             return np.where(self.signal > 0, self.noise / np.where(self.signal > 0, self.signal, 1), np.inf)
 
@@ -108,54 +108,54 @@ class Bands:
         return np.sqrt(((1 + uncertain) * signal + noise) / ((np.square(scale) + uncertain) * signal + noise))
 
     def range_text(self, band: int) -> str:
-        """The resolutions of a band, for people."""
+        """The resolutions of a band as text."""
         low, high = self.edges[band:band + 2]
         return f"{'infinity' if band == 0 else f'{1 / low:.3g}'} to {1 / high:.3g} Å"
 
     def response(self, band: int, frequency: np.ndarray) -> np.ndarray:
-        """How much of each frequency belongs to a band: cos^2 flanks, which add up to 1 over the bands."""
+        """Share of each frequency that belongs to a band: cos^2 flanks, which add up to 1 over the bands."""
         return response(band, frequency, self.voxel_size)
 
     def highest_frequency(self, band: int) -> float:
-        """Beyond which a band is 0; the last one holds all that lies beyond the Nyquist frequency."""
+        """Frequency beyond which a band is 0; the last band includes everything beyond the Nyquist frequency."""
         return np.inf if band == BANDS - 1 else (band + 1.25) * 0.5 / self.voxel_size / BANDS
 
     @property
     def hopeless(self) -> bool:
-        """bool : Whether noise outweighs the signal so far in every band that nothing can be equalised."""
+        """bool : Whether noise exceeds the signal in every band by so much that nothing can be equalised."""
         return bool(np.all(self.noise_over_signal > NOTHING_TO_EQUALISE))
 
     def most_telling(self) -> tuple[int, int]:
-        """The two bands that say most: the lowest, and the one in which scale 0.5 is lifted most nearly by 1.5."""
+        """The two most informative bands: the lowest, and the one whose factor for scale 0.5 is closest to 1.5."""
         others = [abs(float(self.factor(band, 0.5)) - 1.5) for band in range(1, BANDS)]
         return 0, 1 + int(np.argmin(others))
 
 
 def applies(result: Result, settings: Settings, kind: Modification) -> bool:
-    """Whether a modification is done band by band: it amplifies, plain factors are not asked for, noise is known."""
+    """Whether a modification works band by band: it amplifies, without plain factors, and the noise is known."""
     return kind.amplifies and not settings.plain_factors and not result.noise_unknown
 
 
 def wanted(settings: Settings) -> bool:
-    """Whether a modification that `settings` ask for is done band by band, where the noise is known."""
+    """Whether a modification in `settings` works band by band, provided that the noise is known."""
     return any(kind.amplifies for kind in requested(settings)) and not settings.plain_factors
 
 
 def prepare(volume: np.ndarray, result: Result, noise: np.ndarray | None = None, thread_count: int | None = None
            ) -> Bands | None:
-    """Signal and noise in bands of the spectrum, for modifications that amplify.
+    """Signal and noise in resolution bands, for modifications that amplify.
 
     Parameters
     ----------
     volume, result, thread_count
         As for `measure`.
     noise : (nz, ny, nx) float32 array, optional
-        From half maps: then it, and the local noise of `result`, are what the bands go by.
+        From half maps; the bands then use it and the local noise of `result`.
 
     Returns
     -------
     Bands or None
-        None where the noise is not known.
+        None if the noise is unknown.
     """
     if result.noise_unknown:
         return None
@@ -164,7 +164,7 @@ def prepare(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
 
 
 def verdicts(result: Result) -> list[Any]:
-    """What the user should know of equalising, where bands were wanted: list of (code, sentence)."""
+    """Verdicts on equalising, if bands were requested: list of (code, sentence)."""
     if not result.facts.bands_wanted:
         return []
     if result.bands is None:
@@ -199,8 +199,8 @@ def measure(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
     result : occupy_jit.estimation.scale.result.Result
         With confidence.
     noise : (nz, ny, nx) float32 array, optional
-        A sample of the noise in the map, content included (half the difference of half maps). Without it
-        the noise is that of the quiet voxels.
+        A sample of the noise in the map, also inside content (half the difference of half maps). Without it
+        the noise comes from the quiet voxels.
     noise_variance : float32 array, optional
         Local variance of the noise, of each voxel or over cells of two, in any unit: `noise` in the bands is then that
         of its mean over the content.
@@ -213,7 +213,7 @@ def measure(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
     Notes
     -----
     The noise: power of the map over the quiet voxels, divided by their share. The signal: power of the map times a soft
-    mask of its content, divided by the mean square of the mask, less the noise; to have it at scale 1, divided by the
+    mask of its content, divided by the mean square of the mask, less the noise, and, for scale 1, divided by the
     mean square of the scale under the mask.
     """
     volume = as_volume(volume)
@@ -242,7 +242,7 @@ def measure(volume: np.ndarray, result: Result, noise: np.ndarray | None = None,
 
 
 def _reading(result, neighbourhood):
-    """Mean of the neighbourhood's scale over that of the scale, where there is confidence, weighted by its square."""
+    """Ratio of the mean scale of the neighbourhood to the mean scale, over confident voxels, weighted by its square."""
     sums = np.zeros(2)
     for first in range(0, result.scale.shape[0], SECTIONS):
         part = slice(first, first + SECTIONS)
@@ -255,7 +255,7 @@ def _reading(result, neighbourhood):
 
 
 def _content(result):
-    """Confidence where the scale is not among the lowest, softened so that its edge adds nothing to the spectrum."""
+    """Confidence without the lowest scales, softened so that its edge does not change the spectrum."""
     shape, sigma = result.scale.shape, max(grids.SOFTENING_ANGSTROM / result.voxel_size, 0.5)
 
     def hard(part):
@@ -272,7 +272,7 @@ def _content(result):
 
 
 def _of_cells(values, shape):
-    """What is known over cells as a volume that is made section by section; a volume as it is."""
+    """Values over cells as a volume that is made section by section; a volume is returned unchanged."""
     if values.shape == shape:
         return values
     return Sections(shape, lambda first, last: binned.values_between(values, shape, binned.sections(first, last), True))
@@ -289,7 +289,7 @@ def _times(mask, volume, zero=0.0):
 
 
 def _mean_squares(mask, scale):
-    """Mean over the box of the squared mask, and under the mask of the squared scale."""
+    """Mean of the squared mask over the box, and of the squared scale under the mask."""
     squares = []
     for z in range(len(mask)):
         m = mask[z:z + 1]
@@ -304,19 +304,20 @@ def _weighted_mean(mask, values):
 
 
 def _in_bands(spectrum, frequency, voxel_size):
-    """Mean of a spectrum over each band: shells count by their surface and by the square of the band's share."""
+    """Mean of a spectrum over each band: shells are weighted by their surface and by the square of their share in the
+    band."""
     weights = np.array([frequency ** 2 * response(band, frequency, voxel_size) ** 2 for band in range(BANDS)])
     total = weights.sum(axis=1)
     return (weights @ spectrum) / np.where(total > 0, total, 1)
 
 
 def gains(bands: Bands, kind: Modification, settings: Settings) -> np.ndarray:
-    """Tables for the kernel: the factor of each band, minus 1, at evenly spaced scales.
+    """Tables for the kernel: factor of each band, minus 1, at evenly spaced scales.
 
     Returns
     -------
     (BANDS, noise variances, scales) float32 array
-        One noise variance where it is the same everywhere.
+        One noise variance if the noise is uniform.
     """
     scale = np.maximum(np.linspace(0, 1, _INTERVALS + 1), _LEAST_SCALE)
     plain = plain_factor(scale, kind, settings)
@@ -378,7 +379,7 @@ def equalised(volume: np.ndarray, result: Result, settings: Settings, kind: Modi
 
 
 def changing_bands(bands: Bands, tables: np.ndarray, limit: float) -> np.ndarray:
-    """Bands that change by an amplitude worth mentioning at any scale from `limit` on: (n,) int array."""
+    """Bands that change the amplitude noticeably at any scale from `limit` on: (n,) int array."""
     scale = np.linspace(0, 1, _INTERVALS + 1)
     volumes = np.diff(np.arange(BANDS + 1.0) ** 3)
     amplitude = np.sqrt(volumes[:, None] * (bands.signal[:, None] * np.square(scale) + bands.noise[:, None]))
@@ -388,7 +389,7 @@ def changing_bands(bands: Bands, tables: np.ndarray, limit: float) -> np.ndarray
 
 def applied_factor(result: Result, settings: Settings, kind: Modification, bands: Bands, band: int, scale: np.ndarray,
                    out: np.ndarray | None = None) -> np.ndarray:
-    """What a band of a voxel's height above the zero level is multiplied with: ``1 + c (f_j - 1)``, or c f_j.
+    """Factor of a band of the height above the zero level: ``1 + c (f_j - 1)``, or c f_j.
 
     Parameters
     ----------

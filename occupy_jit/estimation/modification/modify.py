@@ -1,4 +1,4 @@
-"""Modified maps: a map, its scale and its confidence in, a map out (section names as in the manual)."""
+"""Modified maps, from a map, its scale and its confidence (section names as in the manual)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANKS = 4096
 
 
 def _factor(kind):
-    """The kernel's number for the factor of a kind."""
+    """Number of a kind of factor in the kernel."""
     return getattr(voxelwise, kind.factor)
 
 
@@ -44,7 +44,7 @@ def modified(volume: np.ndarray, result: Result, settings: Settings, kind: Modif
     settings : occupy_jit.settings.Settings
     kind : occupy_jit.modifications.Modification
     noise : (nz, ny, nx) float32 array, optional
-        From `solvent_noise`: refills what f < 1 takes away.
+        From `solvent_noise`: replaces density that f < 1 removes.
     out : array, optional
     thread_count : int, optional
 
@@ -74,7 +74,7 @@ def modified(volume: np.ndarray, result: Result, settings: Settings, kind: Modif
 
 
 def match_histogram(volume: Any, reference: Any, out: Any = None) -> np.ndarray:
-    """Map the values of `volume` monotonically so that they are distributed as those of `reference`.
+    """Transform the values of `volume` monotonically to the distribution of `reference`.
 
     The quantile functions of the two are sampled at evenly spaced ranks and at the extremes.
 
@@ -84,12 +84,12 @@ def match_histogram(volume: Any, reference: Any, out: Any = None) -> np.ndarray:
     """
     out = np.empty_like(volume) if out is None else out
     fractions = np.linspace(0, 1, _RANKS + 1)
-    # the tails hold the content: sample them more finely than the bulk
+    # the tails contain the content: sample them more finely than the bulk
     tail = np.geomspace(1e-7, 1 / _RANKS, 64)
     fractions = np.unique(np.concatenate([fractions, tail, 1 - tail]))
     have = _quantiles(volume, fractions)
     want = _quantiles(reference, fractions)
-    # a value that many voxels share (excluded solvent) becomes the mean of what its ranks have in the reference
+    # a value shared by many voxels (excluded solvent) becomes the mean of the reference over its ranks
     have, first = np.unique(have, return_index=True)
     share = np.gradient(fractions)
     want = np.add.reduceat(want * share, first) / np.add.reduceat(share, first)
@@ -107,8 +107,8 @@ def _quantiles(volume, fractions):
 def solvent_noise(volume: np.ndarray, quiet: Quiet, voxel_size: float, thread_count: int | None = None) -> np.ndarray:
     """Noise like that of the solvent: around 0, with the same standard deviation and radial spectrum.
 
-    The spectrum is that of the map where it is quiet, and 0 elsewhere. White noise with a fixed seed is given that
-    spectrum, so the same map gets the same noise every time.
+    The spectrum is that of the quiet voxels, with 0 elsewhere. White noise with a fixed seed receives this
+    spectrum, so the same map always gives the same noise.
 
     Parameters
     ----------
@@ -134,13 +134,13 @@ def solvent_noise(volume: np.ndarray, quiet: Quiet, voxel_size: float, thread_co
 
 
 def applied_factor(result: Result, settings: Settings, kind: Modification, out: Any = None) -> np.ndarray:
-    """What plain factors multiply a height above the zero level with: ``1 + c (f(S) - 1)``, or c f(S) without solvent.
+    """Plain factors of the height above the zero level: ``1 + c (f(S) - 1)``, or c f(S) without solvent.
 
     Returns
     -------
     (nz, ny, nx) float32 array
     """
-    # a height of 1 above a zero level of 0 is multiplied with just that
+    # for a height of 1 above a zero level of 0 the result is the factor itself
     out = np.empty_like(result.scale) if out is None else out
     out.fill(1)
     return voxelwise.modify(out, result.scale, result.confidence, 0.0, _factor(kind), kind.strength,
@@ -148,9 +148,9 @@ def applied_factor(result: Result, settings: Settings, kind: Modification, out: 
 
 
 def subtraction_mask(result: Any, settings: Settings, kinds: Any) -> np.ndarray:
-    """Soft mask, in [0, 1], of what attenuation or the sigmoid removes, for particle subtraction.
+    """Soft mask, in [0, 1], of the density that attenuation or the sigmoid removes, for particle subtraction.
 
-    The largest share that any of `kinds` takes away: ``c max(0, 1 - f(S))``, at the scale that the modification uses.
+    The largest share that any of `kinds` removes: ``c max(0, 1 - f(S))``, at the scale that the modification uses.
 
     Returns
     -------

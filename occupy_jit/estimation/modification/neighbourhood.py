@@ -1,4 +1,4 @@
-"""The scale of the neighbourhood: what a part of the map reads, without what the ball made of it."""
+"""The scale of the neighbourhood: the scale of a part without the spread by the ball."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import Result
 
 SECTIONS = 16
-"""Worked on at a time, so that no volumes are needed besides the result."""
+"""Sections handled at a time, so that no volumes are needed beside the result."""
 
 
 class Neighbourhood:
-    """Scale of the neighbourhood: what a part reads, without what the ball made of it.
+    """Scale of the neighbourhood: the scale of a part without the spread by the ball.
 
-    ``G(C^3) / G(C^2)``, C the closing of the scale: the sliding minimum, over the same ball, of what is a sliding
-    maximum, so that a strong part does not reach over into a weak one. G is a Gaussian as wide as the ball's radius: no
-    facets of balls are left to be imprinted on the map. Weighted by its power, the scale stays that of
-    the content up to its edge, where a plain mean would fall to that of solvent and amplify most.
+    ``G(C^3) / G(C^2)``, where C is the closing of the scale: the sliding minimum, over the same ball, of a sliding
+    maximum, so that a strong part does not spread into a weak one. G is a Gaussian as wide as the radius of the ball,
+    which leaves no facets of balls in the map. Weighted by its power, the scale stays that of the content up to its
+    edge, where a plain mean would fall to the scale of solvent and amplify most.
 
-    Of large maps it is held on the grid of cells (`occupy_jit.kernels.grid.binned`), where that holds what the Gaussian
-    leaves, and follows straight lines in between.
+    For large maps it is stored on the grid of cells (`occupy_jit.kernels.grid.binned`), if that can represent the
+    result of the Gaussian, with linear interpolation.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ class Neighbourhood:
 
 
 def smoothing_voxels(ball: Ball) -> float:
-    """Sigma of the Gaussian of the neighbourhood's scale."""
+    """Sigma of the Gaussian of the scale of the neighbourhood."""
     return max(ball.radius, 0.5)
 
 
 def scale_in_force(result: Result, bands: Bands, first: int = 0, last: int | None = None) -> np.ndarray:
-    """The scale that factors are taken at: that of the neighbourhood, on the average level of the scale itself."""
+    """The scale for the factors: that of the neighbourhood, at the mean level of the scale itself."""
     neighbourhood = bands.neighbourhood or Neighbourhood(result.scale, result.ball)
     scale = neighbourhood.sections(first, last)
     scale /= np.float32(bands.reading)

@@ -1,4 +1,4 @@
-"""Volumes that live while maps are modified. Standard library only."""
+"""Volumes in memory while maps are modified. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Scale of the neighbourhood, columns of a band and what bands change, in the quarter of the content that is worked on.
 _BAND_PARTS = 0.4
-# Up to this size the C library keeps a block that was freed.
+# Up to this size the C library keeps a freed block.
 _KEPT_BLOCK = 30_000_000
 # Closing of the scale where it is done by sections: as many at a time, of some volumes.
 _CLOSED_SECTIONS = 3 * (16 + 2 * 14)
@@ -28,9 +28,9 @@ def modify(run: Outline, ledger: Ledger, spends_confidence: bool, keeps_power: b
     ledger : occupy_jit.estimation.ledger.Ledger
         After the estimate.
     spends_confidence : bool
-        The modified map takes the place of the confidence.
+        The modified map replaces the confidence.
     keeps_power : bool
-        The power that tells quiet voxels is needed afterwards, too.
+        The power that defines quiet voxels is still needed afterwards.
     """
     settings, modifications = run.settings, requested(run.settings)
     out = 0 if spends_confidence else 1
@@ -45,12 +45,12 @@ def modify(run: Outline, ledger: Ledger, spends_confidence: bool, keeps_power: b
         _bands(run, ledger)
     held = ledger.held["power"]
     if not keeps_power:
-        ledger.drop("power")  # nobody else asks for it any more
+        ledger.drop("power")  # no later step needs it
     ledger.moment(out)
     if settings.match_histogram:
         ledger.moment(out + 1 + freed)
     if settings.lowpass_amplified_angstrom is not None:
-        # what is kept of Fourier space
+        # the part of Fourier space that is kept
         ledger.moment(out + min(1.0, 2 * run.voxel_size / settings.lowpass_amplified_angstrom) ** 2)
     if by_bands:
         # half the transform of the masked map before; all of it now, and a part of the box
@@ -73,12 +73,12 @@ def _bands(run, ledger):
 
 
 def removed(ledger: Any, spends_confidence: Any, keeps_power: Any) -> None:
-    """What one modification removes and what all do, beside the modified map: the subtraction mask."""
+    """The subtraction mask: removals by one modification and by all, beside the modified map."""
     ledger.moment((0 if spends_confidence else 1) + 2 - (0 if keeps_power else ledger.held["power"]))
 
 
 def shown_scale(run: Outline, ledger: Ledger, spends_confidence: bool, keeps_power: bool) -> None:
-    """The scale of the neighbourhood as a map of its own."""
+    """The scale of the neighbourhood as a separate map."""
     if any(kind.amplifies for kind in requested(run.settings)) and not run.settings.plain_factors:
         ledger.moment(_neighbourhood(run) + (0 if spends_confidence else 1) + 1
                       - (0 if keeps_power else ledger.held["power"]))

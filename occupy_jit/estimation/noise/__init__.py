@@ -1,1 +1,1 @@
-"""Noise at every place: from half maps, also those of another map, or from solvent nearby."""
+"""Local noise: from half maps, also those of another map, or from solvent nearby."""

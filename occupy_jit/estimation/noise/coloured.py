@@ -1,4 +1,4 @@
-"""Noise of a given spectrum, the same every time."""
+"""Reproducible noise with a given spectrum."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from occupy_jit.estimation.fourier import filters
 
 
 def coloured_noise(sample: np.ndarray, voxel_size: float, seed: int, thread_count: int | None = None) -> np.ndarray:
-    """White noise of a fixed seed that is given the radial spectrum of a sample.
+    """White noise with a fixed seed and the radial spectrum of a sample.
 
     Parameters
     ----------
     sample : (nz, ny, nx) float32 array
-        Noise, 0 where it is not known. Overwritten.
+        Noise, 0 where it is unknown. Overwritten.
     voxel_size : float
         Å.
     seed : int

@@ -1,8 +1,8 @@
-"""Noise that all of a region has in common, which the blocks of the region cannot show by how they differ.
+"""Noise that a whole region shares, which differences between its blocks cannot show.
 
-Noise of reconstructions reaches far: it is strongest at low resolution, where its waves are longer than a block of
-15 Å, or than the region. How alike the noise of blocks is at each distance is measured on a lattice of blocks, in half
-of the difference of half maps everywhere, or else in the quiet voxels of the map.
+Noise of reconstructions is correlated over long distances: it is strongest at low resolution, with waves longer than a
+block of 15 Å, or than the region. The correlation of blocks at each distance is measured on a lattice of blocks, in
+half of the difference of half maps, or else in the quiet voxels of the map.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class CommonNoise:
     noise : (nz, ny, nx) float32 array, or occupy_jit.estimation.sections.Sections
         A sample of the noise of the low-passed map, around 0.
     edge : int
-        Of the blocks in voxels; they begin at the box's first voxel.
+        Of the blocks in voxels; they begin at the first voxel of the box.
     known : callable, optional
-        From a section's number to which of its voxels hold noise alone, (ny, nx) array of bool; all of them if None.
+        From the number of a section to a mask of the voxels with noise alone, (ny, nx) array of bool; all voxels if
+        None.
     """
 
     def __init__(self, noise: np.ndarray, edge: int, known: Callable[..., Any] | None = None) -> None:
@@ -54,11 +55,11 @@ class CommonNoise:
         return np.fft.irfftn(np.square(np.abs(spectrum)), self._padded, (0, 1, 2))
 
     def variance(self, blocks: np.ndarray, weights: np.ndarray) -> float:
-        """Variance of the mean over a region that differences between its blocks cannot show.
+        """Part of the variance of the mean over a region that differences between its blocks cannot show.
 
-        The mean covariance of different blocks of the region, weighted with both weights: with V the variance and K the
-        mean covariance of blocks, the variance of a mean over n blocks is ``V / n + (1 - 1/n) K``, and how they differ
-        shows ``(V - K) / n``.
+        This is the mean covariance of different blocks of the region, weighted by both weights: with V the variance and
+        K the mean covariance of blocks, the variance of a mean over n blocks is ``V / n + (1 - 1/n) K``, and their
+        differences show ``(V - K) / n``.
 
         Parameters
         ----------
@@ -85,7 +86,7 @@ def _in_blocks(section, edge):
 
 
 def of_solvent(lowpassed: np.ndarray, zero: float, quiet: Quiet, edge: int) -> CommonNoise:
-    """The common noise that one map shows in its quiet voxels.
+    """Common noise from the quiet voxels of one map.
 
     Parameters
     ----------

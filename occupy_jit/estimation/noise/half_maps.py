@@ -1,6 +1,6 @@
-"""Two half maps: the local noise, and a check that they belong together.
+"""Local noise from two half maps, and a check that they belong together.
 
-Half of their difference is a sample of the very noise of their mean, also inside content, where there is
+Half of their difference is a sample of the noise of their mean, also inside content, where there is
 no solvent to measure it.
 """
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 WINDOW_ANGSTROM = 10.0
-"""Sigma of the Gaussian that local noise is averaged with; at least `grids.LEAST_SIGMA` voxels."""
+"""Sigma of the Gaussian that averages local noise; at least `grids.LEAST_SIGMA` voxels."""
 
 _IDENTICAL = 1e-8
 _LEAST_CORRELATION, _LEAST_OVERALL = 0.5, -0.1
 _RATIOS = (0.8, 1.25)
 _INDEPENDENCE = (0.8, 1.3)
 EQUAL_SHARE = 0.02
-"""Share of equal voxels above which the halves were masked alike: those voxels tell nothing of noise."""
+"""Share of equal voxels above which the half maps were masked alike: equal voxels are not informative."""
 
 _MOSTLY_EQUAL = 0.5
-_LEAST_WEIGHT = 1e-3  # of the voxels around, where some are left out
+_LEAST_WEIGHT = 1e-3  # share of the surrounding voxels, if some are left out
 _NO_CONTENT = (1.1, 1.3)
-"""Mean sliding maximum around a place, in noise floors there, up to which there is nothing but noise, and from which on
-there is content. Noise alone gives 1; its mean over a window of 10 Å is known within a few per cent."""
+"""Local mean of the sliding maximum, in units of the local noise floor, up to which there is only noise, and from which
+on there is content. Noise alone gives 1; its mean over a window of 10 Å is known within a few percent."""
 
 
 @dataclass(frozen=True)
 class LocalNoise:
     """Noise around each voxel, on the map's grid of cells (`occupy_jit.kernels.grid.binned`), each a float32 array.
 
-    It is an average over 10 Å, so that cells of two voxels hold it: between them it follows straight lines, which
-    differ from it by at most an eighth of the square of a cell over that of the Gaussian, 0.7% of the local changes
+    It is an average over 10 Å, so that cells of two voxels represent it; linear interpolation between them
+    differs by at most an eighth of the square of a cell over that of the Gaussian, 0.7% of the local changes
     for voxels of 1.2 Å and 12% at the coarsest, where the Gaussian is two voxels wide.
 
     Attributes
@@ -53,7 +53,7 @@ class LocalNoise:
     variance : array
         Of the low-passed map.
     maximum_variance : array or None
-        Of its sliding maximum, where half maps tell it.
+        Of its sliding maximum, if measured with half maps.
     """
 
     floor: np.ndarray
@@ -70,9 +70,9 @@ class HalfMaps:
     difference : (nz, ny, nx) float32 array
         Half of their difference.
     mean : (nz, ny, nx) float32 array or None
-        Their mean, where the map that is estimated is another one.
+        Their mean, if another map is estimated.
     factor : float
-        What the second was multiplied with.
+        Factor applied to the second half map.
     """
 
     difference: np.ndarray
@@ -82,20 +82,20 @@ class HalfMaps:
 
 @dataclass(frozen=True)
 class HalfMapsFacts:
-    """How well two half maps go together.
+    """Agreement of two half maps.
 
     Attributes
     ----------
     correlation, ratio : float
         Of both in content.
     independence : float or None
-        Power of their difference in solvent, 1 where their noise is independent; None where no solvent shows it.
+        Power of their difference in solvent, 1 if their noise is independent; None without solvent.
     equal_share : float
-        Share of the inscribed sphere where both are equal.
+        Share of the inscribed sphere in which both are equal.
     map_correlation, map_flattened : float or None
-        Correlation with the map that was made of them, and the share of solvent that was flattened in that map only.
+        Correlation with the map made from them, and the share of solvent that was flattened in that map only.
     second_multiplied_with : float
-        What brought the second half map to the grey scale of the first.
+        Factor that brings the second half map to the grey scale of the first.
     """
 
     correlation: float
@@ -107,18 +107,18 @@ class HalfMapsFacts:
     second_multiplied_with: float = 1.0
 
     def as_record(self) -> dict:
-        """dict : What the JSON record holds of them."""
+        """dict : Entries of the JSON record."""
         unknown = () if self.map_correlation is not None else ("map_correlation", "map_flattened")
         return {name: value for name, value in asdict(self).items() if name not in unknown}
 
 
 def _window(voxel_size):
-    """Sigma of the Gaussian that local noise is averaged with, in voxels."""
+    """Sigma of the Gaussian that averages local noise, in voxels."""
     return max(WINDOW_ANGSTROM / voxel_size, grids.LEAST_SIGMA)
 
 
 class _Average:
-    """Gaussian average over the voxels where the halves differ: where they were masked there is no noise to see."""
+    """Gaussian average over the voxels in which the half maps differ: masked voxels show no noise."""
 
     def __init__(self, volume: np.ndarray, known: Any, voxel_size: float) -> None:
         self._sigma = _window(voxel_size)
@@ -128,7 +128,7 @@ class _Average:
             np.maximum(self._weight, np.float32(_LEAST_WEIGHT), out=self._weight)
 
     def __call__(self, means: np.ndarray) -> np.ndarray:
-        """Average of means over cells, which are overwritten."""
+        """Average of means over cells; overwrites its input."""
         binned.smoothed_cells(means, self._sigma)
         if self._weight is not None:
             means /= self._weight
@@ -136,11 +136,11 @@ class _Average:
 
 
 def join_half_maps(one: np.ndarray, two: np.ndarray) -> float:
-    """Make two half maps their mean and half of their difference, on the grey scale of the first.
+    """Replace two half maps by their mean and half of their difference, on the grey scale of the first.
 
-    Halves whose structure differs by more than a quarter in strength are not of one grey scale, and the second is
-    brought to that of the first: the difference would be content, not noise. Strength is the standard deviation of
-    means over 4 voxels an axis, in which there is little noise.
+    If the structure of the half maps differs by more than a quarter in strength, they have different grey scales, and
+    the second is scaled to the first: otherwise the difference would be content, not noise. Strength is the standard
+    deviation of means over 4 voxels along each axis, which contain little noise.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def join_half_maps(one: np.ndarray, two: np.ndarray) -> float:
     Returns
     -------
     float
-        What the second was multiplied with; 1 where they were of one grey scale.
+        Factor applied to the second half map; 1 if both had one grey scale.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_si
     voxel_size : float
         Å.
     known : (nz, ny, nx) array of bool, optional
-        Where the halves differ, if they were masked alike.
+        Voxels in which the half maps differ, if they were masked alike.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_si
     floor, apart = np.empty_like(variance), np.empty_like(variance)
     n_z, halo = shape[0], ball.size // 2
     buffers = None
-    # some sections at a time: there is never a volume of the maxima of noise and of either half
+    # some sections at a time: there is never a whole volume of the maxima
     for of_cells, voxels in binned.sections_of_cells(n_z, grids.sections_at_a_time(n_z) // 2):
         first, last = max(0, voxels.start - halo), min(n_z, voxels.stop + halo)
         if buffers is None or len(buffers[0]) < last - first:
@@ -210,7 +210,7 @@ def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_si
         def of_pair(kind, out, one=one, two=two, inner=inner, within=within, of_cells=of_cells):
             kernels.pair_cells(one[inner], two[inner], kind, within, of_cells, n_z, out[of_cells])
 
-        # two maxima of pure noise, up and down; their mean is twice as well known as either
+        # two maxima of pure noise, upwards and downwards; their mean has half the variance
         sliding_maximum(noise, ball.radius, ball.size, out=one)
         sliding_maximum(kernels.combine(mean, noise, 0, -1, work), ball.radius, ball.size, out=two)
         of_pair(kernels.HALF_SUM, floor)
@@ -221,10 +221,11 @@ def local_noise(source: np.ndarray, difference: np.ndarray, ball: Ball, voxel_si
 
 
 def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> np.ndarray:
-    """Local noise floor with what both half maps have in common where there should be nothing.
+    """Local noise floor with features of solvent that both half maps share.
 
-    Ripples of reconstruction around content are the same in both halves, and so is noise that they share. The sliding
-    maximum in quiet solvent shows it: variances add, so what the floor there lacks is added to it everywhere.
+    Ripples of the reconstruction around content are the same in both half maps, and so is shared noise. The sliding
+    maximum in quiet solvent shows them: variances add, so the excess of its square over that of the floor is added
+    everywhere.
 
     Parameters
     ----------
@@ -238,7 +239,7 @@ def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> n
     Returns
     -------
     float32 array
-        `floor` itself where it lacks nothing.
+        `floor` itself if there is no excess.
     """
     lacking = measured ** 2 - in_solvent ** 2
     if lacking <= 0:
@@ -250,12 +251,12 @@ def with_common_part(floor: np.ndarray, in_solvent: float, measured: float) -> n
 
 def solvent_floor_without_content(floor: np.ndarray, maximum: np.ndarray, zero: float, of_solvent: float,
                                   voxel_size: float) -> np.ndarray:
-    """Local noise floor that is nowhere below the floor of solvent unless there is content.
+    """Local noise floor that is nowhere below the floor of solvent except in content.
 
-    Noise of reconstructions falls towards the rim of the box, over distances that are shorter than the window which
-    local noise is averaged over. Half of the noise above a floor that follows it remains as halo, so a floor that falls
-    towards the rim leaves more halo than one floor for all solvent. Low floors are for weak content: where the sliding
-    maximum is that of noise there is none, and the floor of solvent holds. It fades in between.
+    Noise of reconstructions falls towards the edge of the box, over distances shorter than the window that
+    averages local noise. Half of the noise above a floor that follows it remains as halo, so a floor that falls
+    towards the edge leaves more halo than one floor for all solvent. Low floors are for weak content: where the sliding
+    maximum is that of noise there is no content, and the floor of solvent applies, with a gradual transition.
 
     Parameters
     ----------
@@ -283,7 +284,7 @@ def solvent_floor_without_content(floor: np.ndarray, maximum: np.ndarray, zero: 
 
 
 def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet, equal: float) -> HalfMapsFacts:
-    """Whether two maps are half maps of one, and how well they go together.
+    """Check that two maps are half maps of one map, and measure their agreement.
 
     Parameters
     ----------
@@ -303,7 +304,7 @@ def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet,
     Raises
     ------
     InputError
-        If they are the same map twice, or not two halves of one map.
+        If they are identical, or not two half maps of one map.
     """
     sums = kernels.pair_sums(source, difference, zero, quiet.power, quiet.threshold)
     product, first, second, noise, solvent, differing, power = sums
@@ -313,8 +314,8 @@ def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet,
         raise InputError("nothing in the half maps stands out from solvent: they are not two halves of one map, or "
                          "the box is too small to contain both content and solvent")
     correlation = product / np.sqrt(first * second)
-    # of all voxels: that of independent noise alone is 0; content of inverted contrast is in the difference, and the
-    # mean shows none
+    # of all voxels: for independent noise it is 0; content of inverted contrast is in the difference, and the
+    # mean does not show it
     overall = (power - differing) / (power + differing)
     if overall < _LEAST_OVERALL:
         correlation = overall
@@ -325,7 +326,7 @@ def judge(source: np.ndarray, difference: np.ndarray, zero: float, quiet: Quiet,
 
 
 def verdicts(facts: HalfMapsFacts) -> list[tuple[Any, ...]]:
-    """What the user should know about half maps.
+    """Verdicts on half maps.
 
     Parameters
     ----------
@@ -359,7 +360,7 @@ def verdicts(facts: HalfMapsFacts) -> list[tuple[Any, ...]]:
 
 
 def verdict_on_factor(facts: HalfMapsFacts) -> list[Any]:
-    """A verdict where the second half map was brought to the grey scale of the first: list of (code, sentence)."""
+    """Verdict if the second half map was scaled to the first: list of (code, sentence)."""
     factor = facts.second_multiplied_with
     if factor == 1:
         return []

@@ -1,4 +1,4 @@
-"""A map that was made from two half maps and then sharpened or masked: its scale is estimated from the half maps.
+"""Scale of a map that was made from two half maps and then sharpened or masked, estimated from the half maps.
 
 Only the half maps show the noise, so the scale is estimated on their mean. They are first scaled to the
 spectrum of the map, shell by shell, and to its zero level, so that levels and noise agree with the map.
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.5, 0.9
-"""Between the map and the mean of the halves, low-passed, in content: below the first they do not belong together,
-below the second the map was changed in other ways than by filters of its spectrum."""
+"""Correlations of the low-passed map and the mean of the half maps in content: below the first they do not belong
+together, below the second the map was changed by more than a filter of its spectrum."""
 
 _FLATTENED = 0.5  # of the quiet voxels
 _MASKED = 0.05  # of all voxels
 
 
 class Gain(NamedTuple):
-    """What each shell of Fourier space of the halves is multiplied with.
+    """Factors for the shells of Fourier space of the half maps.
 
     Attributes
     ----------
@@ -50,9 +50,9 @@ def gain(volume: np.ndarray, mean: np.ndarray, voxel_size: float, highest_freque
          threads: int | None = None) -> Gain:
     """Factor of each shell that brings the mean of the halves to the map.
 
-    The least squares one, ``sum Re(F_map conj F_mean) / sum |F_mean|^2``; that of the shell of the mean, which the zero
-    level takes care of, is that of the next. Where the map was flattened the mean is taken to be, too: noise that is in
-    one of them only would lower the factor in all shells in which there is much noise.
+    This is the least-squares factor, ``sum Re(F_map conj F_mean) / sum |F_mean|^2``; the shell of the mean, which the
+    zero level replaces, has the factor of the next shell. Where the map was flattened the mean is flattened, too: noise
+    in only one of them would lower the factor in all noisy shells.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def gain(volume: np.ndarray, mean: np.ndarray, voxel_size: float, highest_freque
     voxel_size : float
         Å.
     highest_frequency : float
-        1/Å, up to which it is needed.
+        Upper limit of the factors, 1/Å.
     threads : int, optional
 
     Returns
@@ -78,7 +78,7 @@ def gain(volume: np.ndarray, mean: np.ndarray, voxel_size: float, highest_freque
 
 
 def _flattened_alike(volume, value, mean):
-    """The mean of the halves with its level in solvent wherever the map has the value of flattened solvent."""
+    """The mean of the half maps, set to its solvent level wherever the map has the value of flattened solvent."""
     total, number = 0.0, 0
     for section, of_mean in zip(volume, mean, strict=True):
         flat = of_mean[section == value]
@@ -88,7 +88,7 @@ def _flattened_alike(volume, value, mean):
 
 
 def zero_level(volume: np.ndarray, quiet: Quiet, known: np.ndarray | None = None) -> tuple[float, float]:
-    """Zero level of the map: its mean over the quiet voxels of the halves, without those where it was flattened.
+    """Zero level of the map: its mean over the quiet voxels of the half maps, without flattened voxels.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def zero_level(volume: np.ndarray, quiet: Quiet, known: np.ndarray | None = None
     Returns
     -------
     zero : float
-        The flattened value where nothing else is quiet.
+        The flattened value if there are no other quiet voxels.
     flattened : float
-        Share of the quiet voxels that were flattened in the map, and not in the halves.
+        Share of the quiet voxels that were flattened in the map but not in the half maps.
     """
     value, _, _ = most_frequent_value(even_sample(volume)[0])
     total, number, flat, only = 0.0, 0, 0, 0
@@ -152,7 +152,7 @@ def require_agreement(agreement: float) -> None:
 
 
 def verdicts(agreement: float, flattened: float) -> list[tuple[Any, ...]]:
-    """What the user should know where the map is not the mean of the halves, or was flattened.
+    """Verdicts if the map is not the mean of the half maps, or was flattened.
 
     Parameters
     ----------

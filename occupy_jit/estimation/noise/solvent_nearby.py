@@ -1,8 +1,8 @@
-"""Noise around each voxel, from one map: that of the quiet voxels nearby.
+"""Local noise of one map, from the quiet voxels nearby.
 
-Noise of real maps is not the same everywhere: it falls towards the rim of the box, where fewer orientations meet. What
-solvent near a place shows is closer to the noise there than the mean over all solvent, though not that inside content,
-which half maps alone tell.
+Noise of real maps is not uniform: it falls towards the edge of the box, where fewer orientations meet. The noise of
+solvent nearby is closer to the local noise than the mean over all solvent, though it is not the noise inside content,
+which only half maps show.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 WINDOW_ANGSTROM = 20.0
-"""Sigma of the Gaussian that solvent is averaged with."""
+"""Sigma of the Gaussian that averages over solvent."""
 
 _WIDER = 1.6
 _TIMES = 4
-_LEAST_WEIGHT = 0.02  # of the window in solvent: below it the next wider one is asked
-_ENOUGH = 0.2  # of the quiet voxels whose whole ball is quiet: below it all of them are taken
-_FINE = 4.0  # sigma in voxels from which on a grid of half as many points an axis holds the average
+_LEAST_WEIGHT = 0.02  # share of the window in solvent, below which the next wider window is used
+_ENOUGH = 0.2  # share of the quiet voxels with an entirely quiet ball, below which all quiet voxels are used
+_FINE = 4.0  # smallest sigma in voxels for a grid of half as many points along each axis
 
 
 def nearby_noise(source: np.ndarray, maximum: Any, zero: float, quiet: Quiet, ball: Ball, voxel_size: float
                 ) -> LocalNoise:
     """Noise floor and noise around each voxel.
 
-    Averages of the sliding maximum and of the square of the map over quiet voxels whose whole ball is quiet, so that no
-    content reaches into it, weighted with a Gaussian of 20 Å; where hardly any solvent lies in that, with ones 1.6
-    times as wide each, and at last over all solvent. The floor is scaled by what the median of the maximum is of its
-    mean over all quiet voxels: the median is what a floor for the whole map would be.
+    Averages of the sliding maximum and of the square of the map over quiet voxels with an entirely quiet ball, so that
+    no content contributes, weighted by a Gaussian of 20 Å; where it contains hardly any solvent, by Gaussians each 1.6
+    times as wide, and finally over all solvent. The floor is scaled by the ratio of the median of the maximum to its
+    mean over all quiet voxels: a floor for the whole map is this median.
 
     Parameters
     ----------
     source, maximum : (nz, ny, nx) float32 arrays
-        The map that the sliding maximum is taken from, and that.
+        The map and its sliding maximum.
     zero : float
         Zero level.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
@@ -53,7 +53,7 @@ def nearby_noise(source: np.ndarray, maximum: Any, zero: float, quiet: Quiet, ba
     Returns
     -------
     LocalNoise
-        Without the variance of the maximum, which solvent does not tell.
+        Without the variance of the maximum.
     """
     mask = np.array([quiet.section(z) for z in range(source.shape[0])], np.float32)
     wholly = _wholly(mask, ball)
@@ -72,7 +72,7 @@ def nearby_noise(source: np.ndarray, maximum: Any, zero: float, quiet: Quiet, ba
 
 
 def _wholly(mask, ball):
-    """Where the whole ball lies in the mask."""
+    """Voxels whose whole ball lies in the mask."""
     outside = sliding_maximum(np.subtract(1, mask), ball.radius, ball.size)
     return np.subtract(1, outside, out=outside)
 
@@ -80,13 +80,13 @@ def _wholly(mask, ball):
 class _Average:
     """Mean over the voxels of a mask near each voxel.
 
-    On ever coarser grids as long as they hold the Gaussian: what is averaged over so many voxels varies slowly.
+    Computed on ever coarser grids, as long as they represent the Gaussian: wide averages vary slowly.
     """
 
     def __init__(self, mask: np.ndarray, sigma: float) -> None:
         self._mask, self._sigma = mask, sigma
         self._shapes = []
-        shape, self._done = mask.shape, 0.0  # variance that means over cells have, in points of their grid
+        shape, self._done = mask.shape, 0.0  # variance of means over cells, in points of their grid
         while self._sigma >= _FINE:
             self._shapes.append(shape)
             shape, self._sigma = binned.cell_shape(shape), self._sigma / 2
@@ -99,7 +99,7 @@ class _Average:
         return volume
 
     def __call__(self, volume: np.ndarray) -> np.ndarray:
-        """Mean of a volume, which is overwritten: a new one."""
+        """Mean of a volume as a new volume; overwrites its input."""
         volume *= self._mask
         values = self._coarse(volume)
         total = self._weight.sum(dtype=np.float64)

@@ -1,1 +1,1 @@
-"""Occupancy of the parts of an atomic model, fitted together to the map, with errors."""
+"""Occupancy of the parts of an atomic model, fitted jointly to the map, with errors."""

@@ -1,4 +1,4 @@
-"""The atoms that are fitted, and what is known of the parts they make up."""
+"""The fitted atoms and their parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SURROUNDINGS = 6.0  # Å
 
 @dataclass
 class Atoms:
-    """Atoms that are fitted: those of the model inside the box; and where side chains may be that it lacks.
+    """Fitted atoms: those of the model inside the box, and possible positions of absent side chains.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class Atoms:
     part, residue : ndarray (atoms,), int
     kinds : list of (element, kind)
     absent : ndarray (n, 3), float64
-        Mean places of absent side-chain atoms, in voxels [z, y, x].
+        Mean positions of absent side-chain atoms, in voxels [z, y, x].
     scatter : ndarray (n,), float64
-        Å, rms, about them.
+        Å, rms, around these.
     n_outside : int
-        Atoms of the model outside of the box.
+        Atoms of the model outside the box.
     """
 
     positions: np.ndarray
@@ -54,7 +54,7 @@ class Atoms:
     n_outside: int = 0
 
     def b_of(self, use_file: bool) -> np.ndarray:
-        """B factors beyond that of the map: those of the file, or none."""
+        """B factors relative to that of the map: those of the file, or 0."""
         if not use_file:
             return np.zeros(len(self.part))
         return np.clip(self.b_factor - np.percentile(self.b_factor, _B_PERCENTILE), 0, _B_LARGEST)
@@ -87,9 +87,9 @@ def collect_atoms(model: AtomicModel, part: np.ndarray, to_voxels: Callable[...,
 
 
 def share_b_factors(atoms: Atoms, spacing: np.ndarray, parts: Parts, tree: Any) -> None:
-    """Give the atoms of small parts the mean B factor of those about them.
+    """Give the atoms of small parts the mean B factor of the surrounding atoms.
 
-    What a file says of ligands is the least sure of its B factors, and what the map says of them must not depend on it.
+    B factors of ligands in files are unreliable, and the result must not depend on them.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def share_b_factors(atoms: Atoms, spacing: np.ndarray, parts: Parts, tree: Any) 
 
 
 def describe_parts(atoms: Atoms, spacing: np.ndarray, n_parts: int) -> tuple[Any, Any, np.ndarray]:
-    """Sizes of the parts, which are small, and the large part beside every small one.
+    """Sizes of the parts, which of them are small, and the large part beside every small one.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def describe_parts(atoms: Atoms, spacing: np.ndarray, n_parts: int) -> tuple[Any
     tree : scipy.spatial.cKDTree
         Of the atoms of large parts, in Å.
     owner : ndarray
-        Part of each of those.
+        Part of each of these atoms.
     """
     from scipy.spatial import cKDTree
 

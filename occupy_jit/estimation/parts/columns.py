@@ -1,4 +1,4 @@
-"""The design of the least squares: one column per part and its derivative in the B factor, made for every filter."""
+"""The design of the least-squares fit: for each part a column and its derivative by the B factor, for any filter."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.parts.fit_grid import Lattice
 
 REACH = 3.0
-"""Details (12 Å at 4 Å): the function about an atom ends there. Shorter ones lose their negative surround, which weighs
-most where parts are flexible."""
+"""In details (12 Å at 4 Å): reach of the function of an atom. A shorter reach loses its negative surround, which
+matters most where parts are flexible."""
 _KEPT = 2.25
-"""Details: columns are kept at the fit voxels within it of their part."""
+"""In details: columns are kept at the fit voxels within this distance of their part."""
 B_STEP = 0.3
 """Levels of B factors of atoms, in squares of the detail: 5 Å^2 at 4 Å, an error of 2% at the edge of the band."""
 
@@ -36,18 +36,18 @@ class Design:
     types : ndarray (atoms,), int32
         Index into `kinds`.
     b_factors : ndarray (atoms,), float64
-        Beyond that of the map, Å^2.
+        Relative to that of the map, Å^2.
     column : ndarray (atoms,), int
-        To which column each atom belongs.
+        Column of each atom.
     owner : ndarray (columns,), int
-        Which B factor offset holds for the column.
+        Index of the B factor offset for each column.
     kinds : list of (element, kind)
         Of the types.
     reach : float
-        Å, of the functions about atoms of columns without boxes.
+        Å, reach of the functions of atoms in columns without boxes.
     boxes : int or PartBoxes
-        How many columns, the first, are made by Fourier transforms in boxes of their own: what has many atoms. The
-        others are summed up atom by atom.
+        Number of columns, the first ones, that are computed by Fourier transforms in their own boxes: those with many
+        atoms. The others are summed atom by atom.
     """
 
     def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,  # noqa: PLR0913 (each array of the atoms by itself)
@@ -77,7 +77,7 @@ class Design:
         self.pair_start, self.pair_other = kernels.neighbours(self.pattern)
 
     def _set_up_rows(self, types, b_factors, column):
-        """Radial functions of the atoms of columns without boxes: of which type, B factor and offset each is."""
+        """Radial functions of the atoms in columns without boxes: type, B factor and offset of each."""
         self.direct = slice(int(self.atom_start[len(self.boxes)]), len(self.positions))
         step = B_STEP * self.lattice.detail**2
         level = np.rint(b_factors[self.direct] / step).astype(np.int64)
@@ -93,7 +93,7 @@ class Design:
 
     def with_carbons(self, positions: np.ndarray, amplitudes: np.ndarray, group: np.ndarray, owners: np.ndarray
                     ) -> Design:
-        """This design with one more column per group of pseudo-atoms.
+        """This design with a further column per group of pseudo-atoms.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Design:
             In carbons.
         group : ndarray (n,), int
         owners : ndarray (groups,), int
-            The part whose offset holds for each group.
+            The part whose offset applies to each group.
         """
         kinds = [*self.kinds, ("C", PROTEIN)]
         n = len(positions)
@@ -152,13 +152,13 @@ class Design:
         return grid
 
     def ice_of_nucleic_acid(self, transfer: Any, offsets: Any, occupancy: Any) -> Any:
-        """What the ice that nucleic acid displaces adds to the fit: (voxels,), float64."""
+        """Contribution to the fit of the ice displaced by nucleic acid: (voxels,), float64."""
         grid = np.zeros(self.lattice.data.shape, np.float32)
         self.boxes.add_to(grid, transfer, offsets, occupancy, only_ice=True)
         return -grid[self.lattice.fit_index >= 0].astype(np.float64)
 
     def fit(self, values: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-        """The matrix times the occupancies."""
+        """Product of the matrix and the occupancies."""
         return kernels.combine(self.pattern, values, np.stack([occupancy, np.zeros_like(occupancy)], 1))
 
     def products(self, values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Standard errors: noise and model error seen by the scatter over space, and what the method may be off by."""
+"""Standard errors: noise and errors of the model from the scatter over space, and systematic errors of the method."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.parts.fit_grid import Lattice
     from occupy_jit.estimation.parts.gauss_newton import Parts, State, Step
 
-_OF_FORM_FACTORS = 0.01  # of the occupancy: as well as two Gaussians stand for them
-_ICE_ERROR = 0.08  # of the contrast of nucleic acid: a share of the ice it displaces
-_UNTOLD_OFFSET = 60.0  # Å^2: how far offsets scatter that are held at 0 where they are not resolved
+_OF_FORM_FACTORS = 0.01  # of the occupancy: accuracy of two Gaussians
+_ICE_ERROR = 0.08  # of the contrast of nucleic acid, as a share of the displaced ice
+_UNTOLD_OFFSET = 60.0  # Å^2: scatter of offsets that are fixed at 0 where they are not resolved
 _SOLVENT = 1.45  # details from the atoms
 _ENOUGH_SOLVENT = 0.2  # of the number of fit voxels
-_PER_OFFSET = 4e-4  # per Å^2 of difference in B factor, of the occupancy: a blur is not exactly a Gaussian
+_PER_OFFSET = 4e-4  # of the occupancy, per Å^2 of difference in B factor: blur is not exactly Gaussian
 
 
 @dataclass
@@ -33,14 +33,14 @@ class Solution:
     occupancy : ndarray (columns,)
     offset : ndarray (parts,)
     covariance : ndarray (2 parts, 2 parts)
-        Of both for the parts, rows scaled so that each variance is the larger of the formula's and the sandwich's.
+        Of both for the parts, scaled so that each variance is the larger of those by the formula and by the sandwich.
     y, fit : ndarray (voxels,)
     state : State
     of_ice : ndarray (parts,)
-        What the uncertain contrast of nucleic acid may change.
+        Error by the uncertain contrast of nucleic acid.
     step : Step
     influence : ndarray (blocks, parts)
-        What the residual in each block of space adds to each occupancy; the sum over blocks is 0.
+        Contribution of the residual in each block of space to each occupancy; the sum over blocks is 0.
     """
 
     occupancy: np.ndarray
@@ -74,10 +74,10 @@ def solve_with_errors(design: Design, lattice: Lattice, state: State, parts: Par
 
 
 def _spectrum_of_noise(lattice, state, residual):
-    """Power of noise and model error in each shell, per coefficient and voxel.
+    """Power of noise and errors of the model in each shell, per coefficient and voxel.
 
-    That of the residual, or of solvent where that is more: waves longer than the parts are fitted by them and are
-    missing in the residual.
+    This is the power of the residual, or of solvent if larger: the parts absorb waves longer than themselves, which are
+    then missing in the residual.
     """
     left = lattice.spread(residual)
     power = lattice.power(left, left) / lattice.in_shell / lattice.n_fit
@@ -92,11 +92,11 @@ def _spectrum_of_noise(lattice, state, residual):
 
 
 def _in_coloured_noise(design, lattice, step, spectrum, n):
-    """Variance of the occupancies in noise of this spectrum, where the map is not whitened.
+    """Variance of the occupancies in noise of this spectrum, if the map is not whitened.
 
-    The formula of least squares holds for white noise only. An occupancy is a sum of the map times weights, its row of
-    the covariance times the columns; its variance is the power of those weights times that of the noise, over Fourier
-    space.
+    The formula of least squares is valid for white noise only. An occupancy is a weighted sum over the map; the weights
+    are its row of the covariance times the columns. Its variance is the power of these weights times that of the noise,
+    over Fourier space.
     """
     variance = np.empty(n)
     for part in range(n):
@@ -110,7 +110,7 @@ def _in_coloured_noise(design, lattice, step, spectrum, n):
 
 
 def _of_untold_offsets(lattice, step, n):
-    """What offsets may change in each occupancy that the map does not resolve; 0 for the offsets."""
+    """Error of each occupancy by offsets that the map does not resolve; 0 for the offsets."""
     main = step.normal.main
     own = np.arange(n)
     rate = main[own, own + n] / np.maximum(main[own, own], 1e-30)
@@ -118,7 +118,7 @@ def _of_untold_offsets(lattice, step, n):
 
 
 def _of_ice(design, lattice, state, step, n):
-    """By how much occupancies change with the ice that nucleic acid displaces, times what that may be off by."""
+    """Change of the occupancies by the error of the ice displaced by nucleic acid."""
     if not design.mixed:
         return np.zeros(n)
     transfer = state.gain * state.whitening * lattice.band
@@ -129,7 +129,7 @@ def _of_ice(design, lattice, state, step, n):
 
 
 def change_with(design: Design, solution: Solution, difference: np.ndarray, n: int) -> np.ndarray:
-    """By how much the occupancies of the parts change with the map, one step from the solution.
+    """Change of the occupancies for a change of the map, one step from the solution.
 
     Parameters
     ----------
@@ -150,20 +150,20 @@ def change_with(design: Design, solution: Solution, difference: np.ndarray, n: i
 
 
 def block_scores(design: Design, lattice: Lattice, step: Step, residual: np.ndarray, n: int) -> np.ndarray:
-    """Products of the residual with the columns of parts and offsets, over every block of space: (blocks, m)."""
+    """Products of the residual and the columns of parts and offsets over every block of space: (blocks, m)."""
     scores = project_in_blocks(design.pattern, step.values, residual, lattice.block, lattice.n_blocks)
     return np.concatenate([scores[:, :n, 0], np.asarray(scores[:, :, 1] @ step.share)], 1)
 
 
 def _larger(formula, sandwich):
-    """The sandwich, its rows and columns scaled so that no variance is smaller than that of the formula, (m,) array."""
+    """The sandwich covariance, scaled so that no variance is smaller than that of the formula, (m,) array."""
     factor = np.sqrt(np.maximum(formula / np.maximum(np.diag(sandwich), 1e-30), 1))
     return sandwich * factor[:, None] * factor[None, :]
 
 
 def relative_to_full(occupancy: np.ndarray, covariance: np.ndarray, weights: np.ndarray
                     ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Occupancies divided by full scale, and their covariance: full scale varies with the parts that define it."""
+    """Occupancies divided by full scale, and their covariance, including that of full scale."""
     reference = float(weights @ occupancy)
     gradient = np.eye(len(occupancy)) / reference - np.outer(occupancy / reference**2, weights)
     return occupancy / reference, gradient @ covariance @ gradient.T, reference
@@ -171,7 +171,7 @@ def relative_to_full(occupancy: np.ndarray, covariance: np.ndarray, weights: np.
 
 def standard_errors(occupancy: np.ndarray, covariance: np.ndarray, offset: np.ndarray, reference_offset: float,
                     of_ice: np.ndarray) -> np.ndarray:
-    """Square root of the sum of the squares of all that is uncertain."""
+    """Square root of the sum of squares of all errors."""
     of_blur = _PER_OFFSET * np.abs(offset - reference_offset) * np.abs(occupancy)
     variance = np.maximum(np.diag(covariance), 0) + (_OF_FORM_FACTORS * occupancy) ** 2 + of_blur**2 + of_ice**2
     return np.sqrt(variance)
@@ -179,15 +179,15 @@ def standard_errors(occupancy: np.ndarray, covariance: np.ndarray, offset: np.nd
 
 def difference_error(difference: np.ndarray, variance: np.ndarray, blurred: Any,
                      of_ice: Any) -> np.ndarray:
-    """Standard errors of the differences between two maps: what the method may be off by in both alike cancels.
+    """Standard errors of the differences between two maps: systematic errors common to both cancel.
 
     Parameters
     ----------
     difference : ndarray (parts,)
     variance : ndarray (parts,)
-        By noise, and by what errors of the model do not have in common.
+        By noise, and by errors of the model that the maps do not share.
     blurred, of_ice : pair of ndarray (parts,)
-        Offset times occupancy, and what the contrast of nucleic acid may change, in either map.
+        Offset times occupancy, and the error by the contrast of nucleic acid, in each map.
     """
     of_blur = _PER_OFFSET * (blurred[0] - blurred[1])
     return np.sqrt(variance + (_OF_FORM_FACTORS * difference) ** 2 + of_blur**2 + (of_ice[0] - of_ice[1]) ** 2)

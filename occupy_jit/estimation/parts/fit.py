@@ -1,4 +1,4 @@
-"""Occupancies of the parts of a model in a map: the steps in their order, as the manual has them."""
+"""Occupancies of the parts of a model in a map: the steps in the order of the manual."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MOST_OUTSIDE = 0.5
 _TRIAL_TURNS, _GROUP_TURNS, _MOST_TURNS, _SETTLED = 3, 2, 10, 0.003
 _PSEUDO_ATOM_ROUNDS = 2
 _MUCH_UNCOVERED = 0.3
-_MOST_TOLD = 10  # times the density: beyond that a ratio says nothing
+_MOST_TOLD = 10  # times the density: larger ratios are not informative
 _SOME_TURN = 1.0  # degrees
 _FEWEST_ATOMS = 30
 _ADVICE = "fit it into the map first (ChimeraX: fitmap #2 inMap #1)"
@@ -60,7 +60,7 @@ class _Prepared(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A model fitted to a map: what more is asked of the fit begins here.
+    """A model fitted to a map: the start of further analyses.
 
     Attributes
     ----------
@@ -101,21 +101,21 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
     residues : bool
         Also every residue.
     b_factors : {"auto", "flat", "model"}
-        Whether those of the file are used: auto takes what explains more.
+        Whether to use those of the file; auto uses whichever explains more.
     half_maps : pair of arrays or maps (z, y, x), optional
         Half maps of the map. The result then also has the occupancies from each, and the error by noise alone.
     half_difference, half_mean : ndarray (z, y, x), optional
         Half of their difference instead of them, and their mean if that is not the map, as `estimate` takes them.
     voxel_size : float, optional
-        In Å; of an array it is needed.
+        In Å; required for an array.
     position : (x, y, z), optional
-        Of the first voxel in the model's frame, Å. Of a `Map` that of its header.
+        Of the first voxel in the frame of the model, Å; for a `Map` by default from its header.
     progress : callable, optional
         Called with a sentence before every step.
     thread_count : int, optional
-        Threads to use; those that the machine and numba allow if None. The result does not depend on it.
+        Number of threads; by default all that the machine and numba allow. The result does not depend on it.
     preparation : Preparation, optional
-        Keeps what maps on one grid have in common, for the next of them with the same `structure`, which is then to be
+        Keeps common results of maps on one grid, for the next map with the same `structure`, which must then be
         an `AtomicModel`. The result does not depend on it.
 
     Returns
@@ -125,8 +125,8 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
     Raises
     ------
     InputError
-        The model does not lie in the map, or the half maps are not its halves.
-        A part is named that the model does not have.
+        The model does not lie in the map, or the half maps do not belong to it.
+        The model lacks a named part.
     UsageError
         A part cannot be understood, or the extra is not installed.
 
@@ -148,7 +148,7 @@ def occupancy_of_parts(volume: Map | np.ndarray, structure: AtomicModel | str | 
 
 
 def _occupancies(place, model, parts, reference, residues, b_factors, half_maps, say, made):  # noqa: PLR0913 (what `occupancy_of_parts` hands on)
-    """The fit, its errors and its table, on the threads in force."""
+    """The fit, its errors and its table, on the current number of threads."""
     made.begin(model, (tuple(parts), place[0].shape, tuple(np.broadcast_to(place[1], 3).tolist())))
     names, part, wanted = made.once(("selected", tuple(reference)), lambda: select_parts(model, parts, reference))
     halves = coarse_halves(place[0].shape, place[1], *half_maps)
@@ -191,7 +191,7 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
         Called with a sentence before every step.
     halves : CoarseHalves, optional
     made : Preparation, optional
-        What was made for a map before, on the same grid.
+        Results kept from an earlier map on the same grid.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
     Raises
     ------
     InputError
-        The model does not lie in the map, or the half maps are not its halves.
+        The model does not lie in the map, or the half maps do not belong to it.
     """
     made = made or Preparation(keep=False)
     say("model: where it lies in the map")
@@ -221,12 +221,12 @@ def fit_map(place: tuple[Any, ...], model: AtomicModel, part: np.ndarray, b_fact
 
 
 def explained_share(solution: Solution, model: AtomicModel) -> float:
-    """Share of the whitened map that the solution explains at the atoms.
+    """Share of the whitened map at the atoms that the solution explains.
 
     Raises
     ------
     InputError
-        It is so little that the model cannot be that of the map.
+        The share is so small that the model cannot belong to the map.
     """
     explained = 1 - float(((solution.y - solution.fit) ** 2).mean() / (solution.y**2).mean())
     if explained < _LEAST_EXPLAINED:
@@ -236,12 +236,12 @@ def explained_share(solution: Solution, model: AtomicModel) -> float:
 
 
 def _counted(say, what):
-    """For `run_turns`: says which turn it is."""
+    """Progress of `run_turns`."""
     return lambda number, last: say(f"model: {what}, turn {number} of at most {last}")
 
 
 def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
-    """Data, voxel size and the places where the first voxel may lie."""
+    """Data, voxel size and possible positions of the first voxel."""
     if isinstance(volume, np.ndarray):
         if voxel_size is None:
             raise UsageError("voxel_size: an array has no voxel size; give it in Å")
@@ -256,7 +256,7 @@ def map_of(volume: Any, voxel_size: Any, position: Any) -> tuple[Any, ...]:
 
 
 class _Lying(NamedTuple):
-    """A model in a frame of maps on one grid."""
+    """A model placed in maps on one grid."""
 
     atoms: Atoms
     registration: registration.Registration
@@ -271,7 +271,7 @@ def _lying(model, part, origin, shape, spacing, detail):  # noqa: PLR0913 (the m
 
 
 def _best_frame(data, voxel_size, frames, model, part, made):  # noqa: PLR0913 (the map, and the model in it)
-    """Try the frames that the header allows; refuse a model that lies in none of them."""
+    """Try the frames that the header allows, and refuse a model that fits none of them."""
     if len(model) < _FEWEST_ATOMS:
         raise InputError(f"{_name(model)}: {len(model)} atoms are too few for a fit; at least {_FEWEST_ATOMS} are "
                          "needed")
@@ -309,7 +309,7 @@ def _best_frame(data, voxel_size, frames, model, part, made):  # noqa: PLR0913 (
 
 
 def _grid_about(atoms, coarse, spacing, detail, n_parts):
-    """The grid that is fitted, the atoms on it, and what is known of the parts."""
+    """The grid of the fit, the atoms on it, and the known properties of the parts."""
     lattice = make_lattice(coarse, spacing, atoms.positions, detail)
     atoms = replace(atoms, positions=atoms.positions - lattice.corner, absent=atoms.absent - lattice.corner)
     described = describe_parts(atoms, lattice.spacing, n_parts)
@@ -335,7 +335,7 @@ def _refuse_frame(model, frame, detail, voxel_size):
 
 
 def _other_size(frame, voxel_size):
-    """What is said where the model fits another size of voxels."""
+    """Message for a model that fits another voxel size."""
     used = float(np.mean(voxel_size))
     likely = f"{used * frame.voxel_factor:.3g}"
     return (f"voxels seem to be {likely} Å, not {used:.4g} Å, by the size of the model: use --voxel-size {likely} "
@@ -343,7 +343,7 @@ def _other_size(frame, voxel_size):
 
 
 def _choose_b_factors(prepared, known, b_factors, tell, made):
-    """A few turns without and with the file's B factors; what leaves less unexplained goes on."""
+    """Run a few turns without and with the B factors of the file, and continue with the better."""
     lattice, atoms = prepared.lattice, prepared.atoms
     choices = {"auto": (False, True), "flat": (False,), "model": (True,)}[b_factors]
     if np.ptp(atoms.b_factor) < 1:
@@ -401,7 +401,7 @@ def _result(model, names, part, lattice, known, solution, wanted, design):  # no
 
 
 def _evidence(solution, lattice, n, value):
-    """What a comparison with other maps needs, at a full scale of 1."""
+    """Data for comparisons with other maps, at a full scale of 1."""
     grid = (lattice.data.shape, tuple(map(int, lattice.corner)), lattice.n_fit,
             tuple(round(float(step), 6) for step in lattice.spacing))
     return Evidence(solution.covariance[:n, :n] / value**2, solution.step.covariance[:n, :n] / value**2,
@@ -418,7 +418,7 @@ def _add_residues(result, model, names, found):
 
 
 def _warn(result, model, prepared):  # noqa: C901 (a sentence for each thing that may be odd)
-    """Sentences about what the user should know."""
+    """Add warnings for the user."""
     say = result.warnings.append
     result.warnings.extend(model.remarks)
     atoms = prepared.atoms

@@ -15,17 +15,17 @@ FINEST_DETAIL = 4.0
 _VOXELS_PER_DETAIL = 2.8
 _LEAST_VOXELS = 2.4
 MASK_RADIUS = 0.6
-"""Of the detail: fit voxels lie within it of an atom."""
+"""In details: largest distance of fit voxels from an atom."""
 _COARSEST = 7.5  # details (30 Å)
 _EDGE = 0.4  # width of the band's upper edge, in 1/detail
 _RESOLVED, _UNRESOLVED = 6.0, 9.0
-"""Å. Up to the first detail, shells tell gain, whitening and offsets apart; from the second on they do not."""
+"""Å. Up to the first detail, shells separate gain, whitening and offsets; from the second on they do not."""
 _GUARD = 4.0
 _BLOCK = 3.0
 
 
 def detail_used(voxel_size: Any) -> float:
-    """Finest detail that is fitted, in Å: 4, or what a map of these voxels holds."""
+    """Finest fitted detail, in Å: 4, or the finest in a map of these voxels."""
     return max(FINEST_DETAIL, _LEAST_VOXELS * float(np.max(voxel_size)))
 
 
@@ -69,7 +69,7 @@ def soft_step(s: np.ndarray, centre: float, width: float) -> np.ndarray:
 
 @dataclass
 class Lattice:
-    """Everything about the grid that stays fixed during a fit.
+    """The fixed properties of the grid during a fit.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Lattice:
         Number of a fit voxel, else -1.
     n_fit : int
     block : ndarray (n_fit,), int32
-        Which cube of 3 details a fit voxel lies in.
+        Cube of 3 details that contains each fit voxel.
     n_blocks : int
     s : ndarray (shells,), float64
         Frequencies of the radial tables, 1/Å.
@@ -95,13 +95,13 @@ class Lattice:
     transform : ndarray, complex64
         Of `data`.
     resolved : float
-        1 where the detail tells gain, whitening and offsets apart, 0 where it is too coarse for that.
+        1 if the detail separates gain, whitening and offsets, 0 if it is too coarse.
     cut : callable
         Cuts the same box out of another coarse map.
     noise : ndarray, complex64, or None
         Transform of half of the difference of half maps.
     place, shell, in_shell
-        Of every coefficient its place in the radial tables, the nearest shell, and how many lie in each.
+        For every coefficient its position in the radial tables and the nearest shell; number of coefficients per shell.
     """
 
     data: np.ndarray
@@ -135,7 +135,7 @@ class Lattice:
         Parameters
         ----------
         coarse : ndarray (z, y, x), float32
-            On the coarse grid that this one is a part of.
+            On the coarse grid of which this one is a part.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class Lattice:
         return replace(self, data=data, transform=fft.rfftn(data, workers=threads_allowed()), noise=None)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """Fit voxels put into the grid, 0 elsewhere, and transformed."""
+        """Transform of the grid with the values of the fit voxels, 0 elsewhere."""
         import scipy.fft as fft
 
         grid = np.zeros(self.data.shape, np.float32)
@@ -172,14 +172,14 @@ class Lattice:
 
 
 def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray, detail: float) -> Lattice:
-    """Cut the surroundings of the atoms out of the coarse map and set up shells, mask and blocks.
+    """Cut the surroundings of the atoms out of the coarse map, and set up shells, mask and blocks.
 
     Parameters
     ----------
     coarse, spacing
         From `fourier_crop`.
     positions : ndarray (atoms, 3), float64
-        In voxels [z, y, x] of the coarse map; atoms inside of it.
+        In voxels [z, y, x] of the coarse map; only atoms inside it.
     detail : float
         Å.
 
@@ -223,10 +223,10 @@ def make_lattice(coarse: np.ndarray, spacing: np.ndarray, positions: np.ndarray,
 
 
 def _cutter(coarse, spacing, positions, detail):
-    """Function that cuts the box of the atoms, with a margin that fades out, from a map, and the box's first voxel.
+    """Function that cuts the box of the atoms, with a fading margin, out of a map, and the first voxel of the box.
 
-    Where that is not much smaller than the map, the whole of it. What a map adds everywhere is taken out first: it
-    must not become a step where the box fades out.
+    If the box is not much smaller than the map, the whole map is used. The mean is subtracted first, because it
+    must not become a step at the fading margin.
     """
     import scipy.fft as fft
 

@@ -3,11 +3,12 @@
 import numpy as np
 
 _SUPPORT = 0.03
-"""Share of the atoms that must reach a level before it is full: of many small parts the highest is an accident."""
+"""Share of the atoms that must reach a level before it counts as full: the highest of many small parts is an
+accident."""
 
 
 def full_group(occupancy: np.ndarray, se: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The parts that agree with the highest level that is well determined, and their weights in full scale.
+    """The parts that agree with the highest well-determined level, and their weights in full scale.
 
     Parameters
     ----------

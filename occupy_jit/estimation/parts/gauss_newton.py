@@ -1,4 +1,4 @@
-"""The turns of the fit: occupancies and offsets at a gain and a whitening, then gain and whitening at those."""
+"""The turns of the fit: occupancies and offsets for given gain and whitening, then gain and whitening for these."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.parts.fit_grid import Lattice
     from occupy_jit.estimation.parts.normal import Normal
 
-SMALL_PART = 80  # atoms: smaller parts have no offset of their own to speak of
+SMALL_PART = 80  # atoms: smaller parts hardly have their own offset
 _SMOOTHING = 0.01  # 1/Å
 _FIRST_SPREAD = 60.0  # Å^2, of the offsets
 _SMALL_SPREAD = 25.0
@@ -28,7 +28,7 @@ WHITENING_TURNS = 4
 
 @dataclass
 class State:
-    """What the turns change.
+    """State that the turns change.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class State:
     spread : float
         Of the offsets, Å^2.
     turns : int
-        Done so far.
+        Number of finished turns.
     unexplained : float
         Share of the whitened map's power at the fit voxels.
     """
@@ -56,7 +56,7 @@ class State:
 
 @dataclass
 class Parts:
-    """What is known of the parts beforehand.
+    """Prior knowledge of the parts.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class Parts:
         Atoms.
     small : ndarray (parts,), bool
     parent : ndarray (parts,), int
-        To whose offset that of a small part is drawn.
+        Part whose offset is the prior mean for a small part.
     expected : ndarray (parts,), optional
-        Å^2, what all offsets are drawn to instead: those of a map that tells more.
+        Å^2, prior means of all offsets instead: those of a better map.
     """
 
     size: np.ndarray
@@ -78,7 +78,7 @@ class Parts:
         return len(self.size)
 
     def drawn_to(self, offset: np.ndarray) -> np.ndarray:
-        """What each offset is drawn to, where they are these now: (parts,)."""
+        """Prior mean of each offset, given the present offsets: (parts,)."""
         return np.where(self.small, offset[self.parent], 0) if self.expected is None else self.expected
 
 
@@ -90,7 +90,7 @@ def smooth_shells(values: np.ndarray, lattice: Lattice) -> np.ndarray:
 
 
 def _held(values, lattice):
-    """Constant beyond the shells that are fitted."""
+    """Constant beyond the fitted shells."""
     inside = np.flatnonzero(lattice.band > 0.3)
     values[:inside[0]] = values[inside[0]]
     values[inside[-1]:] = values[inside[-1]]
@@ -98,7 +98,7 @@ def _held(values, lattice):
 
 
 def first_state(design: Design, lattice: Lattice, n_parts: int) -> State:
-    """All parts full, the gain and the whitening that fit those."""
+    """Start: all parts full, with the corresponding gain and whitening."""
     masked = lattice.spread(lattice.data[lattice.fit_index >= 0])
     power = lattice.power(masked, masked)
     power = smooth_shells(power, lattice) / smooth_shells(lattice.in_shell, lattice) / lattice.n_fit
@@ -122,14 +122,14 @@ def new_spectra(state: State, lattice: Lattice, y: np.ndarray, fit: np.ndarray, 
         power = smooth_shells(left, lattice) / smooth_shells(lattice.in_shell, lattice) / lattice.n_fit
         power = _held(power / np.maximum(lattice.band, 0.3) ** 2, lattice)
         power = np.maximum(power, 1e-12 * power.max())
-        # Where nothing is resolved the residual is not whitened, only brought to variance 1.
+        # At coarse detail the residual is not whitened, only scaled to variance 1.
         mean = (left.sum() / lattice.in_shell.sum() / lattice.n_fit if lattice.resolved < 1 else 1.0)
         whitening = whitening / np.sqrt(power**lattice.resolved * mean ** (1 - lattice.resolved))
     return replace(state, gain=gain, whitening=whitening)
 
 
 def _two_parameters(gain, weights, lattice):
-    """The gain, drawn to a scale and a B factor by as much as shells are not resolved."""
+    """The gain, restrained to a scale and a B factor as far as shells are not resolved."""
     if lattice.resolved == 1:
         return gain
     square = lattice.s**2
@@ -143,7 +143,7 @@ def _two_parameters(gain, weights, lattice):
 
 
 def offset_prior(parts: Parts, spread: float, resolved: float = 1.0) -> np.ndarray:
-    """Weights 1/variance of the offsets. Their spread goes to 0 where the map does not resolve what they change."""
+    """Weights 1/variance of the offsets. Their spread approaches 0 if the map does not resolve their effect."""
     return np.where(parts.small, _SMALL_SPREAD, spread) ** -2.0 / max(resolved, 1e-3) ** 2
 
 
@@ -176,37 +176,36 @@ def solve_once(design: Design, lattice: Lattice, y: np.ndarray, state: State, pa
 
 
 def told_by_map(variance: np.ndarray, prior: float) -> np.ndarray:
-    """Share of each offset that the map tells; the prior tells the rest (MacKay 1992).
+    """Share of each offset that the map determines; the prior determines the rest (MacKay 1992).
 
     Parameters
     ----------
     variance : ndarray (parts,)
         Of the offsets, after the fit.
     prior : float
-        Their standard deviation before it, Å^2.
+        Their prior standard deviation, Å^2.
 
     Returns
     -------
     ndarray (parts,)
-        0 to 1. An offset is that share of what the map alone says, so that sum of offsets / sum of shares is their
-        mean, weighted with 1 / (variance in the map + prior variance).
+        0 to 1. An offset is this share of its value by the map alone, so that sum of offsets / sum of shares is their
+        mean, weighted by 1 / (variance in the map + prior variance).
     """
     return np.clip(1 - variance / prior**2, 0, 1)
 
 
 def spread_of_offsets(offset: np.ndarray, told: np.ndarray) -> float:
-    """Standard deviation of the offsets before the fit, of the greatest evidence: MacKay's fixed point.
+    """Prior standard deviation of the offsets with the greatest evidence: MacKay's fixed point.
 
-    The mean of square and variance after the fit has the same fixed point but comes near it too slowly where the map
-    tells little of the single offset: parts that do not differ would keep offsets that errors of the model are fitted
-    with.
+    The mean of square and variance after the fit has the same fixed point, but approaches it too slowly if the map
+    hardly determines single offsets: equal parts would keep offsets that fit errors of the model.
     """
     return float(np.clip(np.sqrt((offset**2).sum() / max(told.sum(), 1.0)), _LEAST_SPREAD, _MOST_SPREAD))
 
 
 @dataclass
 class Step:
-    """What a Gauss-Newton step leaves behind.
+    """Result of a Gauss-Newton step.
 
     Attributes
     ----------
@@ -216,7 +215,7 @@ class Step:
     fit : ndarray (voxels,)
         Of the linearised model after the step.
     values, share
-        The matrix: columns, and how derivatives make up those of offsets.
+        The matrix: columns, and the shares of derivatives in those of the offsets.
     prior : ndarray (m,)
     """
 
@@ -229,7 +228,7 @@ class Step:
 
 
 def turn(design: Design, lattice: Lattice, state: State, parts: Parts) -> tuple[State, float]:
-    """One turn; returns the new state and by how much the parts changed."""
+    """One turn; returns the new state and the change of the parts."""
     n = len(parts)
     y = lattice.at_fit_voxels(state.whitening * lattice.band)
     before = state
@@ -259,7 +258,7 @@ def turn(design: Design, lattice: Lattice, state: State, parts: Parts) -> tuple[
 
 def run_turns(design: Design, lattice: Lattice, state: State, parts: Parts, number: int, until: float = 0.0,
               tell: Callable[..., Any] | None = None) -> State:
-    """Several turns, fewer when the parts change by less than `until` (and the whitening stands).
+    """Several turns, until the parts change by less than `until` (and the whitening is stable).
 
     `tell` is called before each, with its number and that of the last one.
     """

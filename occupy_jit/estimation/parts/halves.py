@@ -1,4 +1,4 @@
-"""What two half maps say of the parts of a model: either's answer, the noise, and whether the errors hold."""
+"""Parts of a model in two half maps: both results, the noise, and a check of the errors."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _SURE = 3.09  # normal deviate that chance exceeds once in a thousand times
 
 @dataclass
 class PartHalves:
-    """What either half map says, and the noise that shows in their difference.
+    """Results in both half maps, and the noise in their difference.
 
     Attributes
     ----------
     occupancy : ndarray (2, parts), float64
-        Of either half, relative to its own full scale; gain, whitening and all else as for the whole map.
+        Of each half map, relative to its own full scale; gain, whitening and offsets are those of the whole map.
     se_noise : ndarray (parts,), float64
-        Standard error of the whole map's occupancies by noise alone: what the error of the model adds is not in it.
+        Standard error of the occupancies in the whole map by noise alone, without errors of the model.
     disagreement : float
-        Half the difference of the answers in standard errors: root mean square over parts, correlations considered. It
+        Half the difference of the results in standard errors: root mean square over parts, with correlations. It
         is noise alone, so it should not exceed 1.
     most : float
-        Above it, it does so by more than chance (once in a thousand times).
+        Limit of `disagreement` that chance exceeds once in a thousand times.
     """
 
     occupancy: np.ndarray
@@ -56,7 +56,7 @@ class CoarseHalves(NamedTuple):
     difference : ndarray (z, y, x)
         Half of it.
     mean : ndarray (z, y, x) or None
-        Where the map is not their mean itself.
+        If the map is not their mean.
     """
 
     difference: np.ndarray
@@ -76,15 +76,15 @@ def coarse_halves(shape: tuple[int, ...], voxel_size: float | tuple[Any, ...],
         Å.
     half_maps : pair of arrays or maps, optional
     half_difference, half_mean : ndarray (z, y, x), optional
-        Half of their difference instead, and their mean if that is not the map, on the grid of the map or at the
+        Half of their difference instead, and their mean if the map is another, on the grid of the map or at the
         detail used already.
 
     Raises
     ------
     InputError
-        They are the same map twice.
+        They are identical.
     UsageError
-        They are not two, or of another box.
+        There are not two, or their box differs.
     """
     if half_maps is not None:
         half_mean, half_difference = _joined(shape, half_maps)
@@ -112,7 +112,7 @@ def _joined(shape, half_maps):
 def noise_of(halves: CoarseHalves, lattice: Lattice) -> np.ndarray:
     """Transform of the noise of the map on the lattice.
 
-    Where the map was made of the halves, sharpened or masked, they are brought to it shell by shell.
+    If the map was made from the half maps, sharpened or masked, they are scaled to it shell by shell.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def noise_of(halves: CoarseHalves, lattice: Lattice) -> np.ndarray:
 
 def judge_halves(lattice: Lattice, design: Design, solution: Solution, result: PartsResult, weights: np.ndarray
                 ) -> PartHalves:
-    """What the halves say beside the solution for the whole map.
+    """Results in the half maps beside the solution for the whole map.
 
     Parameters
     ----------

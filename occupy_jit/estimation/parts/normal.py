@@ -64,7 +64,7 @@ class Normal:
 
 
 def _safe(matrix):
-    """What rounding, or a part without voxels, takes from positive definite is put back."""
+    """Restore positive definiteness lost by rounding, or by a part without voxels."""
     diagonal = np.diag(matrix)
     return matrix + np.diag(np.full(len(matrix), 1e-9) * np.maximum(diagonal, diagonal.max() * 1e-6))
 
@@ -109,9 +109,9 @@ def assemble(design: Design, products: np.ndarray, share: Any, n_parts: int, pri
 
 
 def derivative_shares(design: Design, occupancy: np.ndarray, n_parts: int) -> Any:
-    """How the derivatives of columns make up those of the offsets: sparse (columns, n_parts).
+    """Shares of the derivatives of columns in those of the offsets: sparse (columns, n_parts).
 
-    Parts that are all but absent keep a little, so that their derivatives are not 0.
+    Nearly absent parts keep a small share, so that their derivatives are not 0.
     """
     import scipy.sparse as sparse
 

@@ -1,4 +1,4 @@
-"""Columns of parts from Fourier transforms, each in a box of its own."""
+"""Columns of parts from Fourier transforms, each in its own box."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from occupy_jit.kernels.model.columns import Pattern
 
 _MARGIN = 3.0
-"""Details about the atoms of a part: how far its box reaches. It repeats beyond."""
+"""In details: margin of the box around the atoms of a part. The box is periodic."""
 _BLUR = 10.0
-"""Squares of the detail: B factor of the Gaussians that atoms are spread as, divided out afterwards. At 1.43 Å per
-voxel and 4 Å of detail what the grid cannot hold is 0.4% at the edge of the band."""
+"""In squares of the detail: B factor of the Gaussians that represent atoms, divided out afterwards. At 1.43 Å per
+voxel and 4 Å of detail the error of the grid is 0.4% at the edge of the band."""
 _LARGEST_GAIN = 8.0  # exponent
 
 
@@ -39,7 +39,7 @@ class PartBoxes:
         First atom of every part.
     kinds : list of (element, kind)
     apart : kind, optional
-        The ice that this kind displaces is kept by itself, too.
+        The ice displaced by this kind is also kept separately.
     """
 
     def __init__(self, lattice: Lattice, positions: np.ndarray, weights: np.ndarray, types: np.ndarray,  # noqa: PLR0913 (each array of the atoms by itself)
@@ -61,7 +61,7 @@ class PartBoxes:
         return len(self.boxes)
 
     def _transformed(self, positions, amplitudes, b_factors, classes, apart):
-        """Corner, shape, squares of frequencies, transform, and that of the ice kept apart, of one part."""
+        """Corner, shape, squares of frequencies, transform, and transform of the separate ice, of one part."""
         import scipy.fft as fft
 
         lattice = self.lattice
@@ -129,7 +129,7 @@ class PartBoxes:
             return fft.irfftn(filtered[0], shape)
 
         parts = [k for k in range(len(self)) if self.boxes[k] and not (only_ice and self.boxes[k][4] is None)]
-        # few at a time: the boxes of all parts together may be much more than the map
+        # few at a time: all boxes together may be much larger than the map
         with ThreadPoolExecutor(threads_allowed()) as pool:
             for first in range(0, len(parts), 8):
                 some = parts[first:first + 8]

@@ -1,8 +1,8 @@
-"""What fits of one model to maps on one grid have in common: made for the first of them, kept for the others.
+"""Common results of fits of one model to maps on one grid: computed for the first map, kept for the others.
 
-Where atoms lie, the grid about them, the columns of the parts and what is beside ligands depend on the model and on the
-grid, not on what the map holds. Kept, they are the very same arrays that each fit would make for itself: the results of
-a fit do not depend on what was kept, to the last bit.
+Positions of atoms, their grid, the columns of the parts and the surroundings of ligands depend on the model and on the
+grid, not on the density. The kept arrays are identical to those that each fit would compute: the results of
+a fit are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 
 class Preparation:
-    """Keeps what was made for a model and a grid, until another model or grid comes.
+    """Keeps results for a model and a grid, until another model or grid follows.
 
     Parameters
     ----------
     keep : bool
-        False for a single map: everything is made where it is asked for, and freed when it has been used.
+        False for a single map: everything is computed when needed, and freed after use.
 
     Examples
     --------
@@ -34,20 +34,20 @@ class Preparation:
         self._made: dict[Any, Any] = {}
 
     def begin(self, model: object, about: object) -> None:
-        """Forget what was made for another model, or about anything else.
+        """Forget results for another model or grid.
 
         Parameters
         ----------
         model : AtomicModel
             The same object is the same model.
         about : object
-            All else that what is kept depends on; equal values are the same.
+            Everything else that determines the results; compared by value.
         """
         if model is not self._model or about != self._about:
             self._model, self._about, self._made = model, about, {}
 
     def once(self, name: object, make: Callable[[], Any]) -> Any:
-        """What was made under a name; it is made now if it is not there."""
+        """Result of a name, computed now if it is missing."""
         if name in self._made:
             return self._made[name]
         made = make()

@@ -1,4 +1,4 @@
-"""Whether the model lies in the density: over all shifts, and over rotations that a person would not notice."""
+"""Whether the model lies in the density: search over all shifts and over small rotations."""
 
 from dataclasses import dataclass
 
@@ -11,37 +11,37 @@ from occupy_jit.kernels.model.atoms import density_at, spread_atoms
 _LEAST_SCORE = 8.0
 _OVER_ELSEWHERE = 1.5
 _ANGLES = (6.0, 12.0, 18.0)  # degrees
-_COARSE = 2.5  # details: what rotations are searched at
+_COARSE = 2.5  # details: resolution of the search for rotations
 _MOST_ATOMS = 2000
 _BETTER = 1.25
 _NOTICED, _TOO_FAR = 0.2, 0.5  # details, rms
-_SIZES = np.linspace(0.85, 1.15, 31)  # of a voxel, relative: a wrong calibration, or that of another microscope
+_SIZES = np.linspace(0.85, 1.15, 31)  # relative range of voxel sizes, for wrong calibrations
 _SIZE_NOTICED, _SIZE_NOTICED_OF_DETAIL, _SIZE_BETTER = 0.006, 0.03, 1.1
 
 
 @dataclass
 class Frame:
-    """How a model lies in a map.
+    """Placement of a model in a map.
 
     Attributes
     ----------
     score_here, score_elsewhere : float
-        Correlation with the whitened map within a detail of no shift, and farther than three from it; in standard
-        deviations over all shifts.
+        Largest correlation with the whitened map for shifts of less than one detail, and of more than three; in
+        standard deviations over all shifts.
     best_score : float
         Over all shifts.
     shift : ndarray (3,)
         Best shift of the model along x, y, z in Å.
     rotation : float
-        Degrees by which the model would fit better, 0 if as it is.
+        Rotation to the best fit, degrees.
     displacement : float
-        Å, rms, of the atoms by that rotation and shift.
+        Displacement of the atoms by rotation and shift, Å, rms.
     gain : float
-        By what factor the density at the atoms would rise.
+        Factor by which the density at the atoms would rise.
     voxel_factor : float
-        Voxel size that the model fits best with, over the one that is used; 1 if that is no better.
+        Voxel size with the best fit, relative to the one in use; 1 if no other is better.
     origin : ndarray (3,) or None
-        Where the first voxel of the map lies in the frame of the model, along x, y, z in Å.
+        Position of the first voxel of the map in the frame of the model, along x, y, z in Å.
     """
 
     score_here: float
@@ -61,16 +61,16 @@ class Frame:
 
     @property
     def rotated(self) -> bool:
-        """Whether it lies there turned away from where it belongs."""
+        """Whether the model is rotated from its position in the density."""
         return self.gain > _BETTER
 
     def too_far(self, detail: float) -> bool:
-        """Whether by more than what the fit bears."""
+        """Whether the displacement is too large for the fit."""
         return self.rotated and self.displacement > _TOO_FAR * detail
 
 
 class Registration:
-    """A model to be compared with maps of one grid as it is, shifted and rotated.
+    """A model for comparison with maps on one grid: as it is, shifted and rotated.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Registration:
         self._far: np.ndarray | None = None
 
     def frame(self, coarse: np.ndarray) -> Frame:
-        """How the model lies in a map.
+        """Placement of the model in a map.
 
         Parameters
         ----------
@@ -124,14 +124,14 @@ class Registration:
         if not frame.refused:
             _try_rotations(frame, observed, *about)
         factor, gain, scaled = _try_voxel_sizes(observed, *about)
-        # What turns the model is no other size of voxels, whatever that would do to the density.
+        # a rotation does not point to another voxel size, whatever its effect on the density
         if (gain > _SIZE_BETTER and (frame.rotation < _ANGLES[0] / 2 or gain > frame.gain)
                 and not self._frame_of(observed, self._of_atoms(scaled)).refused):
             frame.voxel_factor = factor
         return frame
 
     def _of_atoms(self, positions):
-        """Whitened transform of the model, its atoms at these places."""
+        """Whitened transform of the model with its atoms at these positions."""
         return self._whitened(_atoms_as_gaussians(self._shape, self._spacing, positions, self._weights, self._detail))
 
     def _whitened(self, grid):
@@ -153,7 +153,7 @@ class Registration:
                      best[::-1])
 
     def uncovered_share(self, coarse: np.ndarray) -> float:
-        """Volume of density as high as half of what it is at the atoms, but farther than 1.5 details from them.
+        """Volume of density above half of that at the atoms, farther than 1.5 details from them.
 
         Parameters
         ----------
@@ -209,7 +209,8 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
         return float(weight @ density_at(grid, moved(pose) / spacing))
 
     def moved(pose):
-        # rotations are measured by the way that an atom at the radius of gyration goes, so that all six are lengths
+        # rotations are measured by the path of an atom at the radius of gyration, so that all six parameters are
+        # lengths
         return (xyz - centre) @ rotation_matrix(pose[:3] / size).T + centre + pose[3:]
 
     axes = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) != (0, 0, 0)])
@@ -230,19 +231,19 @@ def _try_rotations(frame, observed, s, shape, spacing, positions, weights, detai
 
 
 def _try_voxel_sizes(observed, s, shape, spacing, positions, weights, detail):
-    """Scale the model, which is to scale the voxels the other way round: about the first voxel, or about itself.
+    """Scale the model, the inverse of scaling the voxels: about the first voxel, or about its own centre.
 
-    The first is what a wrong size in the header does to a model that lay in the map, the second what it does to a model
-    that was then fitted into the map as it was.
+    The first is the effect of a wrong size in the header on a model that lay in the map, the second on a model
+    that was fitted into the map with the wrong size.
 
     Returns
     -------
     factor : float
-        The best size of voxels over that of `spacing`.
+        The best voxel size relative to `spacing`.
     gain : float
-        By what factor the density at the atoms rises; 1 where the size is the one given.
+        Factor by which the density at the atoms rises; 1 for the given size.
     positions : ndarray (atoms, 3)
-        Of the atoms scaled and shifted so.
+        Of the scaled and shifted atoms.
     """
     import scipy.fft as fft
     from scipy.optimize import minimize
@@ -275,7 +276,7 @@ def _try_voxel_sizes(observed, s, shape, spacing, positions, weights, detail):
 
 
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:
-    """Rotation about a vector by its length in radians (Rodrigues)."""
+    """Rotation around a vector by its length in radians (Rodrigues)."""
     angle = np.linalg.norm(vector)
     if angle == 0:
         return np.eye(3)

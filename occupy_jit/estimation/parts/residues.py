@@ -1,4 +1,4 @@
-"""Occupancy of every residue, at the gain, whitening and offsets that the parts were fitted with."""
+"""Occupancy of every residue, with the gain, whitening and offsets of the fit of the parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _REACH = 1.75  # details (7 Å)
 _STEP = 0.3  # standard deviation of the difference of neighbours in the chain
 _FROM_PART = 0.5  # and of a residue from its part
-_AT_A_TIME = 2000  # residues whose errors are found between two words about progress
+_AT_A_TIME = 2000  # residues between two reports of progress
 _EXACT, _MOST_STEPS = 1e-9, 5000
 
 
@@ -35,7 +35,7 @@ class ResidueOccupancies:
     Attributes
     ----------
     index : ndarray (n,), int
-        Into the model's residues.
+        Into the residues of the model.
     part : ndarray (n,), int
     occupancy, se, cc : ndarray (n,), float64
     """
@@ -49,7 +49,7 @@ class ResidueOccupancies:
 
 def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution: Solution, design: Design,  # noqa: PLR0913 (the fit of the parts, and the residues)
                  reference: float, residues: list[Residue], say: Callable[[str], object]) -> ResidueOccupancies:
-    """Joint least squares of all residues, each drawn to its neighbours in the chain and to its part.
+    """Joint least-squares fit of all residues, each restrained to its neighbours in the chain and to its part.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution
         Full scale.
     residues : list of Residue
     say : callable
-        Told what is done.
+        Called with a sentence before every step.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def fit_residues(lattice: Lattice, atoms: Atoms, b_factors: np.ndarray, solution
 def _solved(matrix, right, guess):
     """Solution of a sparse positive definite system: conjugate gradients, preconditioned by the diagonal.
 
-    A factorisation fills up where a map resolves little, and takes time with the third power of the residues. The prior
+    A factorisation is not sparse at coarse detail, and its time grows with the third power of the residues. The prior
     of every residue keeps the number of steps bounded.
 
     Parameters
@@ -141,7 +141,7 @@ def _solved(matrix, right, guess):
 
 
 def _of_pseudo_atoms(design, lattice, state, n_parts):
-    """What the pseudo-atoms explain."""
+    """Contribution of the pseudo-atoms."""
     if design.n_columns == n_parts:
         return 0.0
     values = design.values(state.gain * state.whitening * lattice.band, state.offset)
@@ -176,7 +176,7 @@ def _scatter(design, lattice, values, residual):
 
 
 def _lift(occupancy, of_part, part, voxels):
-    """Factor that makes the mean over each part that of the part: columns of residues end earlier."""
+    """Factor that brings the mean over each part to the occupancy of the part: columns of residues are shorter."""
     total = np.bincount(part, voxels * occupancy)
     mean = total / np.maximum(np.bincount(part, voxels), 1)
     factor = np.ones(len(mean))
@@ -188,7 +188,7 @@ def _lift(occupancy, of_part, part, voxels):
 
 
 def _errors(matrix, meat, say):
-    """Standard errors from the inverse of each residue's block of neighbours, the larger of formula and sandwich."""
+    """Standard errors from the inverse of the neighbour block of each residue, the larger of formula and sandwich."""
     for sparse in (matrix, meat):
         sparse.sum_duplicates()
         sparse.sort_indices()
@@ -203,7 +203,7 @@ def _errors(matrix, meat, say):
 
 
 def correlations(pattern: Pattern, y: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """Correlation of map and fit over the fit voxels of every column; 0 where there is none."""
+    """Correlation of map and fit over the fit voxels of every column; 0 without voxels."""
     n = len(pattern.column_start) - 1
     of = np.repeat(np.arange(n), np.diff(pattern.column_start))
     a, b = y[pattern.voxel], fit[pattern.voxel]

@@ -1,9 +1,9 @@
-"""Where the side-chain atoms are that a model leaves out.
+"""Expected positions of side-chain atoms that a model lacks.
 
-Builders cut side chains whose density they do not see well; most of it is in the map all the same. Where an atom is on
-average, seen from the backbone, and how far it scatters about that, is tabulated. Put there as blurred mass they would
-stand in their neighbours' way, whose density they do not share; density that is found where one of them may be is
-taken for it at a lower level than elsewhere.
+Model builders truncate side chains with poor density; most of this density is in the map nevertheless. The mean
+position of an atom relative to the backbone, and its scatter, are tabulated. Blurred mass at these positions would
+overlap with neighbours; instead, density at a possible position is accepted as a side chain at a lower level than
+elsewhere.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ and carbonyl carbon, z normal to their plane: over the 7562 amino acids of the d
 
 
 def missing_side_chains(model: AtomicModel) -> tuple[np.ndarray, np.ndarray]:
-    """Atoms that amino acids of the model should have and lack.
+    """Atoms that amino acids of the model lack.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def missing_side_chains(model: AtomicModel) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     xyz : ndarray (n, 3), float64
-        Where they are on average.
+        Mean positions.
     scatter : ndarray (n,), float64
-        Root mean square distance from there in Å.
+        Root mean square distance from these in Å.
     """
     means = {name: _tabulated(text) for name, text in _MEAN.items()}
     wanted = np.array([r.polymer and residue_kind(r.name).name in means for r in model.residues], bool)
@@ -81,7 +81,8 @@ def missing_side_chains(model: AtomicModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tabulated(text):
-    """Mean place and scatter of every atom of one kind of residue; B is 8 pi^2 times the mean square along one axis."""
+    """Mean position and scatter of every atom of one kind of residue; B is 8 pi^2 times the mean square along one
+    axis."""
     rows = [row.split() for row in text.split(", ")]
     return {name: (np.array([float(v) for v in numbers[:3]]), np.sqrt(3 * float(numbers[3]) / (8 * np.pi**2)))
             for name, *numbers in rows}

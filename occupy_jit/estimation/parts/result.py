@@ -1,4 +1,4 @@
-"""What is found out about the parts of a model."""
+"""Results for the parts of a model."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class ResidueOccupancy(NamedTuple):
 
 @dataclass
 class Evidence:
-    """Data for the error of a difference to another map of the same model.
+    """Data for the error of a difference from another map of the same model.
 
     Attributes
     ----------
     covariance, formula : ndarray (parts, parts)
-        Of the occupancies before they are divided by full scale, which is 1 here: the larger of both, as for the
-        standard errors, and that of the formula alone.
+        Of the occupancies at a full scale of 1: the larger of both, as for the
+        standard errors, and by the formula alone.
     influence : ndarray (blocks, parts), float32
-        What the residual in each block of space adds to each occupancy.
+        Contribution of the residual in each block of space to each occupancy.
     residual : ndarray (voxels,), float32
         Of the whitened map.
     of_ice : ndarray (parts,)
-        What the uncertain contrast of nucleic acid may change.
+        Error by the uncertain contrast of nucleic acid.
     grid : tuple
-        Of two maps that have the same, blocks and voxels are the same.
+        Blocks and voxels of two maps are the same if their grids are equal.
     """
 
     covariance: np.ndarray
@@ -84,18 +84,18 @@ class PartsResult:
     full : ndarray (parts,), bool
         Which parts make up full scale.
     covariance : ndarray (parts, parts), float64
-        Of the occupancies, without what the method's choices may be off by.
+        Of the occupancies, without systematic errors of the method.
     explained : float
         Share of the whitened map that the model explains at its atoms.
     pseudo_atoms : int
-        Carbons put where density has no model.
+        Number of carbons placed in density without a model.
     b_factors : {"flat", "model"}
         Which explains more.
     detail : float
         Å, finest detail used.
     density : float
-        What full scale is in the map's units: density per unit of scattering at the lowest frequencies. Between maps
-        of one kind (classes, volumes) occupancies times it are on one scale.
+        Full scale in units of the map: density per unit of scattering at the lowest frequencies. Between maps
+        of one kind (classes, volumes), occupancies multiplied by it are on one scale.
     frame : Frame
     halves : PartHalves or None
         What either half map says, and the noise.
@@ -108,7 +108,7 @@ class PartsResult:
     evidence : Evidence
         For `compare_parts`.
     ligands : occupy_jit.estimation.ligands.occupancy.Ligands or None
-        None where the model has none. Occupancies of ligands are these in the other attributes, too.
+        None without ligands. The other attributes hold the same occupancies of ligands.
     """
 
     names: list
@@ -144,7 +144,7 @@ class PartsResult:
                                 float(self.offset[i]), float(self.se_offset[i]), float(self.cc[i]), bool(self.full[i]))
 
     def of_atoms(self) -> np.ndarray:
-        """Occupancy of every atom of the model: its residue's where residues were fitted, else its part's."""
+        """Occupancy of every atom of the model: that of its residue if residues were fitted, or else of its part."""
         values = self.occupancy[self.part_of_atom]
         if self.residues:
             of_residue = np.full(len(self.model.residues), np.nan)

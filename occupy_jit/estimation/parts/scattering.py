@@ -1,4 +1,4 @@
-"""What an atom contributes to a map: its electron form factor less the ice that it displaces, as a radial function.
+"""Contribution of an atom to a map: its electron form factor less the ice that it displaces, as a radial function.
 
 The method section of the manual, "Occupancy of the parts of a model", has the formulas.
 """
@@ -20,7 +20,7 @@ TABLE_ENTRIES = 2048
 
 
 def form_factor(element: str) -> np.ndarray:
-    """Weights of the two Gaussians that stand for an element's tabulated electron form factor below 0.4/Å.
+    """Weights of the two Gaussians that approximate the tabulated electron form factor of an element below 0.4/Å.
 
     Least squares; gemmi's table (c4322: Peng et al. 1996, Acta Cryst. A52, 257).
     """
@@ -55,8 +55,8 @@ def scattering_curves(types: list[tuple[str, int]], s: np.ndarray) -> tuple[np.n
 class RadialTransform:
     """From curves over frequency to tables over the squared distance: inverse Fourier transform of radial functions.
 
-    The functions are taken to 0 over the last third of the reach. What that takes from their integral is given back
-    as a wide bump, so that the mean of the map stays what the filter makes it.
+    The functions fade to 0 over the last third of the reach. The loss of their integral is restored
+    as a wide bump, so that the mean of the filtered map does not change.
     """
 
     def __init__(self, s: np.ndarray, reach: float, entries: int = TABLE_ENTRIES) -> None:

@@ -1,4 +1,4 @@
-"""Which atoms make up a part: chains and ligands, or what the user cuts out of them."""
+"""The atoms of each part: chains, ligands, and ranges of residues chosen by the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def chains_and_ligands(model: AtomicModel) -> tuple[list[str], np.ndarray]:
-    """One part per polymer chain and per ligand; what stands at one place is one part.
+    """One part per polymer chain and per ligand; molecules at the same position form one part.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def chains_and_ligands(model: AtomicModel) -> tuple[list[str], np.ndarray]:
 
 
 def cut_out(model: AtomicModel, names: Any, part: Any, wanted: Sequence[str]) -> tuple[Any, Any]:
-    """Parts that the user names, cut out of the chains; what is left of a chain stays a part.
+    """Parts chosen by the user; the rest of each chain remains a part.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def cut_out(model: AtomicModel, names: Any, part: Any, wanted: Sequence[str]) ->
     UsageError
         A selection cannot be read, or two name the same residue.
     InputError
-        The model does not hold what one names.
+        The model lacks a selected chain or residue.
     """
     names, of_residue = list(names), np.zeros(len(model.residues), int)
     of_residue[model.residue] = part
@@ -92,7 +92,7 @@ def _some(names):
 
 
 def model_name(model: Any) -> Any:
-    """What a model is called in messages."""
+    """Name of a model in messages."""
     return "the model" if model.path is None else shown(model.path)
 
 
@@ -102,7 +102,7 @@ def _number(text):
 
 
 def reference_parts(names: list[str], reference: Any, model: AtomicModel) -> list[Any] | None:
-    """Indices of the parts that the user calls fully occupied; None if they are to be found."""
+    """Indices of the fully occupied parts named by the user; None without names."""
     if not reference:
         return None
     unknown = [name for name in reference if name not in names]
@@ -114,13 +114,13 @@ def reference_parts(names: list[str], reference: Any, model: AtomicModel) -> lis
 
 def select_parts(model: AtomicModel, parts: Sequence[str], reference: Sequence[str]
                 ) -> Any:
-    """All parts of a model, as the user wants them.
+    """All parts of a model, by the choices of the user.
 
     Parameters
     ----------
     model : AtomicModel
     parts, reference : sequence of str
-        What to cut out, and names of fully occupied parts; both may be empty.
+        Selected ranges, and names of fully occupied parts; both may be empty.
 
     Returns
     -------

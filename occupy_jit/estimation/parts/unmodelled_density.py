@@ -1,4 +1,4 @@
-"""Density beside the model that no part of it explains: found in the residual, and fitted along with the parts."""
+"""Density near the model that no part explains: found in the residual, and fitted along with the parts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _LEAST_SCORE = 3.5  # standard deviations of the matched filter
 _EXPECTED_SCORE = 2.5
-"""Where a side-chain atom may be that the model lacks: about 15 times as likely as elsewhere, which for a carbon of 2.7
-standard deviations is worth ln(15) / 2.7 of them."""
+"""At possible positions of absent side-chain atoms: about 15 times as likely as elsewhere, which for a carbon of 2.7
+standard deviations lowers the threshold by ln(15) / 2.7."""
 _NEAREST, _FARTHEST = 0.4, 1.5  # details (1.6 and 6 Å): from the atoms of the model
 _APART = 0.55  # details (2.2 Å)
 _MOST = 0.3  # per atom
@@ -28,7 +28,7 @@ _NEIGHBOURS = [(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0
 
 
 def carbon_curve(lattice: Lattice) -> np.ndarray:
-    """Scattering of the carbon that a pseudo-atom is made of: (1, shells)."""
+    """Scattering of the carbon of a pseudo-atom: (1, shells)."""
     atom, ice = scattering_curves([("C", PROTEIN)], lattice.s)
     return atom - ice
 
@@ -58,7 +58,7 @@ def find_pseudo_atoms(residual: np.ndarray, lattice: Lattice, state: State, dist
     voxels : ndarray (n, 3), int
         [z, y, x], best first.
     amplitude : ndarray (n,)
-        In carbons, half of what the filter says: the other half is left to the fit of their groups.
+        In carbons, half of the result of the filter: the fit of their groups finds the rest.
     """
     import scipy.fft as fft
 
@@ -99,7 +99,8 @@ def _is_peak(score, voxels):
 
 
 def _expected(voxels, atoms, lattice):
-    """Whether an absent side-chain atom may be there: within 1.5 times its scatter, and half a detail, of its place."""
+    """Whether an absent side-chain atom may be here: within 1.5 times its scatter, and half a detail, of its
+    position."""
     from scipy.spatial import cKDTree
 
     if not len(atoms.absent):
@@ -112,7 +113,7 @@ def _expected(voxels, atoms, lattice):
 
 
 def _far_apart(points, least):
-    """Take points in their order, leaving out those nearer than `least` to one taken."""
+    """Take points in order, without those closer than `least` to an earlier one."""
     from scipy.spatial import cKDTree
 
     taken = np.ones(len(points), bool)

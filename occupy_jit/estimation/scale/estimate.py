@@ -157,7 +157,7 @@ def _consistent(inputs):
 
 
 def _bands(inputs, result):
-    """Signal and noise in bands of the spectrum; None where the noise is not known."""
+    """Signal and noise in bands of the spectrum; None if the noise is unknown."""
     noise = inputs.difference
     if result.half_gain is not None:
         noise = filters.filter_radially(noise, result.half_gain, inputs.voxel_size, threads=inputs.thread_count,

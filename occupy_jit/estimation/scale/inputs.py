@@ -123,7 +123,7 @@ class Inputs:
 
     @property
     def beside_halves(self) -> bool:
-        """bool : The map is another than the mean of its half maps."""
+        """bool : The map is not the mean of its half maps."""
         return self.half_maps is not None and self.half_maps.mean is not None
 
     @property

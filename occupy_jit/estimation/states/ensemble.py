@@ -183,7 +183,7 @@ def analyse(ensemble: Ensemble, number: int | None = None, particles: np.ndarray
 
 
 def _warn(result):
-    """Sentences about what the user should know."""
+    """Add warnings for the user."""
     say = result.warnings.append
     if not result.reference.any():
         say("no part is full in nearly all volumes: occupancy 1 is the fullest part of each volume; if all volumes "

@@ -29,7 +29,7 @@ def smoothed_power(volume: np.ndarray, centre: float, sigma: float, out: np.ndar
         Of the Gaussian, in voxels. It is cut off at int(3 sigma + 0.5) voxels, at least 1, and normalised to sum 1.
         Outside of the box the nearest voxel repeats.
     out : ndarray (z, y, x), float32, C-contiguous, optional
-        Where to put the result. It may be `volume` itself.
+        Array for the result. It may be `volume` itself.
 
     Returns
     -------

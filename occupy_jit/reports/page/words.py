@@ -77,7 +77,7 @@ class Seen:
     Attributes
     ----------
     limit : float or None
-        None where the noise is not known.
+        None if the noise is unknown.
     noise_hides : bool
         Whether noise hides weaker parts, or may do so.
     """
