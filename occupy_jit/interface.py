@@ -152,11 +152,11 @@ def estimate(volume: MapLike | None = None, settings: Settings | None = None, *,
     half_maps : pair of the same, optional
         The two half maps of `volume`, which are not changed: noise is then known at every place.
     masks : Masks, optional
-        What marks solvent, and what marks a part that is fully occupied.
+        Masks that mark solvent, and a part that is fully occupied.
     wanted : Wanted, optional
-        Which volumes the result should hold beside the scale; confidence and low-passed map if left out.
+        Volumes of the result beside the scale; by default confidence and low-passed map.
     full_scale : float or FullScale, optional
-        A full scale in units of the map that several maps have in common; it is not searched for then.
+        A full scale in units of the map, common to several maps, instead of a search.
     thread_count : int, optional
         Never changes the result.
     **former

@@ -181,7 +181,7 @@ def test_chains_of_one_letter_end_at_ter_or_where_numbers_come_again(tmp_path, t
     assert sum(line.startswith("TER") for line in lines) == 2 * ter
     model = read_lines(tmp_path, lines)
     assert parts_of(model) == {"A": 48, "A/HEM201": 8, "A2": 48, "A2/HEM201": 8}
-    assert told(model, "one name", "A2")
+    assert told(model, "same name", "A2")
     # the deposited order: ligands at the end, and there all in one go
     ordered = [line for line in lines if not line.startswith(("HETATM", "END"))]
     ordered += [line for line in lines if line.startswith("HETATM")] + ["END"]
@@ -357,7 +357,7 @@ def test_repeated_atoms_without_labels_at_one_place_are_alternates(tmp_path):
             if row["label_atom_id"] in ("CB", "OG") else [row] for row in rows))
 
     model = read_changed(tmp_path, unlabelled)
-    assert parts_of(model) == FULL and told(model, "one place without a label")
+    assert parts_of(model) == FULL and told(model, "same position without a label")
 
 
 # Assemblies -----------------------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def test_an_assembly_is_made_without_what_the_model_lacks(tmp_path):
     assert read_model(path).assemblies == {"1": 2}
     model = read_model(path, assembly="1")
     assert model.copies == 2 and sorted(parts_of(model).values()) == [8] * 4 + [48] * 4
-    assert told(model, "does not have", "W1, W2")
+    assert told(model, "the model lacks", "W1, W2")
 
 
 def test_operators_add_up_over_rows_and_authors_names_will_do(tmp_path):

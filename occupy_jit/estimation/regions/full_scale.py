@@ -1,11 +1,11 @@
-"""Full scale of regions: what a fully occupied region reads.
+"""Full scale of regions: the measured level of a fully occupied region.
 
-Full scale of the map is the tau-quantile of the strongest cube. A region is read by another statistic, a median over
-peaks, and the ratio of the two grows as voxels become coarse and the ball has few of them: whole chains of simulated
-proteins read 1.01 to 1.03 of full scale with voxels of 0.9 to 1.7 Å, 1.10 with 2.2 Å and 1.15 with 2.5 and 3 Å, which
-is ``0.975 + 1.6 (1 - tau)``. The same ratio in the strongest cube of the map at hand says the same, with own errors.
-Their geometric mean is better than either: chains at full occupancy of such maps then read 1 within 0.040, root mean
-square, at medium noise, and with either alone within 0.048 and 0.041 (at 1.2 Å 0.019, 0.034 and 0.049).
+Full scale of the map is the tau-quantile of the strongest cube. A region is measured by another statistic, a median
+over peaks, and the ratio of both grows at coarse voxels, when the ball has few of them: whole chains of simulated
+proteins have 1.01 to 1.03 of full scale with voxels of 0.9 to 1.7 Å, 1.10 with 2.2 Å and 1.15 with 2.5 and 3 Å, which
+is ``0.975 + 1.6 (1 - tau)``. The ratio in the strongest cube of the map is another estimate, with its own errors. Their
+geometric mean is better than either: chains at full occupancy of such maps then have 1 within 0.040, root mean square,
+at medium noise, and with either alone within 0.048 and 0.041 (at 1.2 Å 0.019, 0.034 and 0.049).
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import Result
 
 OF_STRONGEST_CUBE = 0.975
-"""What a whole chain at full occupancy reads, as a share of what the strongest cube of a map reads."""
+"""Level of a whole chain at full occupancy, as a share of the level of the strongest cube."""
 
 RATIO = (0.975, 1.6)
 """Ratio of the median over peaks to the tau-quantile: value and slope in ``1 - tau``."""
 
 
 BEST_OF_NOISY = 0.7
-"""How much noise lifts the strongest of many noisy cubes, relative, in squares of the noise over full scale.
+"""Relative rise of the strongest of many noisy cubes, in squares of the noise over full scale.
 
 With noise of its spectrum added, up to twice the variance, full scale of simulated proteins grows by 0.02 (voxels
-of 1.2 Å, noise 0.17 of full scale) and 0.035 (2.2 Å, 0.22), and their chains read as much too little.
+of 1.2 Å, noise 0.17 of full scale) and 0.035 (2.2 Å, 0.22), and occupancies of their chains are too low by as much.
 """
 
 
 def full_scale_of_regions(result: Result, reader: Reader) -> float:
-    """What a fully occupied region of a map reads.
+    """Level of a fully occupied region of a map.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def full_scale_of_regions(result: Result, reader: Reader) -> float:
     Returns
     -------
     float
-        Above the zero level, in units of the map. Where a reference mask set full scale, that: it was read as a
+        Above the zero level, in units of the map. If a reference mask set full scale, that value: it was measured as a
         region.
     """
     if result.reference is not None:
@@ -69,7 +69,7 @@ def full_scale_of_regions(result: Result, reader: Reader) -> float:
 
 
 def _strongest_cube(result, tau):
-    """First voxel of the strongest cube, and full scale as it alone would set it."""
+    """First voxel of the strongest cube, and full scale by this cube alone."""
     corner = result.full_scale_corner
     if corner is not None and result.tau == tau:
         return corner, result.full_scale

@@ -1,8 +1,8 @@
-"""Occupancy of regions, with an error: of masks, and at the atoms of a model.
+"""Occupancy of regions, with its error: inside masks, and at the atoms of a model.
 
-The mean of the scale over a mask is the wrong number: the rim of a mask is no content, and the wider the mask the less
-it reads. Where the map itself reaches half of its sliding maximum, on peaks, the scale belongs to the
-place where it is read, and the median over the peaks in a mask hardly depends on the mask's width.
+The mean of the scale over a mask is the wrong number: the rim of a mask is not content, and the wider the mask, the
+lower the mean. On peaks, where the map itself reaches half of its sliding maximum, the scale belongs to the voxel
+itself, and the median over the peaks in a mask hardly depends on the width of the mask.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import Result
 
 LEAK = 0.025
-"""How much of what a part is short of full occupancy its neighbours may bring into it: the ball and the low-pass carry
-them over. Root mean square over chains of proteins simulated without noise, all of whose neighbours are stronger or
+"""Share of its missing occupancy that neighbours may spread into a part: the ball and the low-pass carry
+density over. Root mean square over chains of proteins simulated without noise, all of whose neighbours are stronger or
 weaker (0.008 to 0.037 of ``1 - occupancy``)."""
 
 
 def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
     """Occupancy inside each mask and its standard error, without the error of full scale.
 
-    The contrast inside the mask (`occupy_jit.estimation.regions.reading`) over what a fully occupied region reads
-    (`occupy_jit.estimation.regions.full_scale`), then limited to 0 and 1. The
+    The contrast inside the mask (`occupy_jit.estimation.regions.reading`) over that of a fully occupied region
+    (`occupy_jit.estimation.regions.full_scale`), limited to 0 to 1. The
     error includes leakage from neighbours (`LEAK`). The error of full scale is the same for all masks of a
     map: see `occupy_jit.estimation.scale.errors.relative_error_of_full_scale`.
 
@@ -38,14 +38,14 @@ def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
     result : occupy_jit.estimation.scale.result.Result
         With the low-passed map.
     masks : iterable of (name, (nz, ny, nx) array)
-        Soft or binary, in [0, 1]; they may overlap. Each is looked at once and not kept.
+        Soft or binary, in [0, 1]; they may overlap. Each is used once and not kept.
 
     Returns
     -------
     list of dict
-        mask; occupancy (None without a peak in the mask); error (None if it is too small for one); blocks, how many
-        independent ones there are; voxels, the sum of the mask; in_blocks: of each block, named by its place (z, y, x)
-        among the blocks, its share of the mask and by how much it moves the occupancy, for
+        mask; occupancy (None without a peak in the mask); error (None if the mask is too small); blocks, the number of
+        independent blocks; voxels, the sum of the mask; in_blocks: for each block, by its position (z, y, x)
+        among the blocks, its share of the mask and its contribution to the occupancy, for
         `occupy_jit.estimation.comparison.masks.compare_targets`; None without an error.
 
     Raises
@@ -77,13 +77,13 @@ def _relative(median: Median, full: float) -> Median:
 
 
 def with_leak(median: Median) -> Median:
-    """The same median with an error that holds what stronger neighbours bring into a part of lower occupancy."""
+    """The same median with an error that includes leakage from stronger neighbours into a part of lower occupancy."""
     if median.error is None:
         return median
     return median._replace(error=math.hypot(median.error, LEAK * (1 - min(max(median.value, 0.0), 1.0))))
 
 
 def in_words(median: Median) -> dict[str, Any]:
-    """Occupancy, error and blocks of a median, as tables hold them: None for what is not there, limited to 0 and 1."""
+    """Occupancy, error and blocks of a median for tables: None if missing, limited to 0 to 1."""
     occupancy = None if math.isnan(median.value) else min(max(median.value, 0.0), 1.0)
     return {"occupancy": occupancy, "error": median.error, "blocks": median.blocks}

@@ -1,4 +1,4 @@
-"""What a region reads, without what noise adds to it, and the error of that."""
+"""Level of a region without the contribution of noise, with its error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 DEPTH_ANGSTROM, DEPTH_POWER = 2.0, 2
-"""Standard deviation of the Gaussian that tells how deep in its mask a voxel lies, and the power of that depth that the
-voxel weighs with. The rim of a mask is no content; in noise it has peaks of its own."""
+"""Standard deviation of the Gaussian that measures the depth of a voxel in its mask, and the power of the depth in the
+weight of the voxel. The rim of a mask is not content; noise has peaks there."""
 
 
 class Reader:
-    """Reads regions of one map.
+    """Measures regions of one map.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class Reader:
         return common_noise.of_solvent(of.volume, of.zero, of.quiet, self._edge)
 
     def read(self, mask: np.ndarray) -> Median:
-        """The level of the map in a region without what noise adds to it, above the zero level.
+        """Level of the map in a region above the zero level, without the contribution of noise.
 
-        The median of the sliding maximum over the peaks in the mask, weighted with the mask and with the square of
-        its mean nearby (Gaussian, 2 Å). The maximum is that over the ball inside of the mask, so that no neighbour
-        is read.
+        The median of the sliding maximum over the peaks in the mask, weighted by the mask and by the square of
+        its local mean (Gaussian, 2 Å). The maximum is taken over the ball inside the mask, so that no neighbour
+        contributes.
 
         Parameters
         ----------
@@ -61,8 +61,8 @@ class Reader:
         Returns
         -------
         occupy_jit.estimation.regions.weighted_median.Median
-            In units of the map. The error is that of the median, from blocks of 15 Å, and of the noise that all blocks
-            have in common, as noise is taken out of the reading.
+            In units of the map. The error includes that of the median, from blocks of 15 Å, and the noise that all
+            blocks share, after the correction for noise.
         """
         values, weights, blocks, floor = self._samples(mask)
         found = weighted_median([(values, weights, blocks)])
@@ -78,9 +78,9 @@ class Reader:
         return found._replace(value=level, error=own, in_blocks=moved)
 
     def _error(self, reading, error, level, floor):
-        """How far the level moves when the reading moves by its error to either side, root mean square.
+        """Change of the level when the reading changes by its error to either side, root mean square.
 
-        A reading below that of noise alone may have been that: it is no surer of being 0.
+        A reading below that of noise alone counts as that of noise: its error is not smaller.
         """
         above = self._response.level(max(reading, self._response.of_noise * floor) + error, floor)
         below = self._response.level(reading - error, floor)
@@ -105,13 +105,13 @@ class Reader:
         return values, weights, self._in_map(blocks, mask.shape, box), floor
 
     def _in_map(self, blocks, shape, box):
-        """Numbers of blocks of a box as those of the map."""
+        """Block numbers in the map for blocks of a box."""
         local = np.unravel_index(blocks, tuple(-(-n // self._edge) for n in shape))
         first = [part.start // self._edge for part in box]
         return np.ravel_multi_index(tuple(i + k for i, k in zip(local, first, strict=True)), self._along)
 
     def places(self, median: Median) -> dict[Any, Any] | None:
-        """What is known of each block of a median, by its place (z, y, x) among the blocks; None without an error."""
+        """Data of each block of a median, by its position (z, y, x) among the blocks; None without an error."""
         if median.in_blocks is None:
             return None
         along = np.transpose(np.unravel_index(list(median.in_blocks), self._along)).tolist()
@@ -119,7 +119,7 @@ class Reader:
 
 
 def reader_of(result: Result, thread_count: int | None = None) -> Reader:
-    """A reader of the map of a result.
+    """Reader for the map of a result.
 
     Parameters
     ----------

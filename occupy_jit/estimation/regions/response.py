@@ -1,10 +1,10 @@
-"""What a region reads at every occupancy in the noise of a map, measured on the map itself.
+"""Level of a region as a function of its occupancy, in the noise of a map, measured on the map itself.
 
-A region is read as a median of the sliding maximum over its peaks. Noise lifts that: the maximum is taken over noise,
-and noise chooses the peaks, the more so the weaker the region is. How much depends on how content and noise are
-distributed; it is measured. D in the strongest content is s + n; with n' a draw of noise like n, ``t D + sqrt(1 - t^2)
-n'`` is ``t s`` in noise of just the same strength, and what that reads is what content of t times the occupancy reads.
-The curve over t, turned round, takes noise out of what any region reads.
+The level of a region is the median of the sliding maximum over its peaks. Noise raises it: it raises the maximum and
+selects the peaks, the more so the weaker the region is. The size of the effect depends on the distributions of content
+and noise, so it is measured. D in the strongest content is s + n; with n' a draw of noise like n, ``t D + sqrt(1 - t^2)
+n'`` is ``t s`` in noise of the same strength, and has the level of content of t times the occupancy. The inverse of
+this curve over t corrects the level of any region for noise.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
-"""Of the occupancy of the strongest content: where the curve is measured. Between them it is straight."""
+"""Shares of the occupancy of the strongest content at which the curve is measured, with linear interpolation."""
 
 _SEED = 20261128
-_WINDOW_ANGSTROM = 6.0  # sigma of the Gaussian that tells how strong the surroundings of a place are
+_WINDOW_ANGSTROM = 6.0  # sigma of the Gaussian that averages the strength of the surroundings
 _STRONG = 0.75  # of the strongest surroundings
-_CONTENT = 0.25  # of what the fullest surroundings hold
+_CONTENT = 0.25  # of the content of the fullest surroundings
 _FULLEST = 0.995  # quantile over the sphere
 
 
 @dataclass(frozen=True)
 class ReadMap:
-    """What regions are read in.
+    """A map in which regions are measured.
 
     Attributes
     ----------
@@ -46,10 +46,10 @@ class ReadMap:
     zero : float
         Zero level.
     floor : float or float32 array
-        Noise floor above it, of voxels or over cells of two.
+        Noise floor above it, for voxels or cells of two voxels.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
     difference : (nz, ny, nx) float32 array or None
-        Half of the difference of half maps, filtered as the map.
+        Half of the difference of half maps, with the same filter as the map.
     ball : occupy_jit.estimation.scale.ball.Ball
     voxel_size : float
         Å.
@@ -68,19 +68,19 @@ class ReadMap:
         return np.asarray(sliding_maximum(volume, self.ball.radius, self.ball.size))
 
     def floor_in(self, where: tuple[slice, ...]) -> float | np.ndarray:
-        """Noise floor in a box: one number, or an array."""
+        """Noise floor in a box: a number or an array."""
         return part_of(self.floor, self.volume.shape, where) if np.ndim(self.floor) else self.floor
 
 
 class Response(NamedTuple):
-    """What regions read, and what they would read without noise.
+    """Levels of regions with and without noise.
 
     Attributes
     ----------
     of_noise : float
-        What noise alone reads, in units of the noise floor.
+        Level of noise alone, in units of the noise floor.
     readings, levels : (n,) float64 arrays
-        Both ascending, in units of what noise alone reads.
+        Both ascending, in units of the level of noise alone.
     """
 
     of_noise: float
@@ -88,12 +88,12 @@ class Response(NamedTuple):
     levels: np.ndarray
 
     def level(self, reading: float, floor: float) -> float:
-        """What a region would read without noise.
+        """Level of a region without noise.
 
         Parameters
         ----------
         reading, floor : float
-            Its reading, and the noise floor there, above the zero level.
+            Level of the region, and the local noise floor, above the zero level.
 
         Returns
         -------
@@ -153,20 +153,20 @@ def measure_response(of: ReadMap, thread_count: int | None = None) -> Response:
 
 
 def _draw(of, thread_count):
-    """Noise like that of the map; None if there is none to be seen."""
+    """Noise like that of the map; None if it is unknown."""
     sample = of.difference.copy() if of.difference is not None else of.quiet.alone(of.volume, of.zero)
     noise = coloured_noise(sample, of.voxel_size, _SEED, thread_count)
     return noise if noise.any() else None
 
 
 def _at(share, content, noise, of):
-    """Content at a share of its occupancy in noise that is as strong as before, and its sliding maximum."""
+    """Content at a share of its occupancy in noise of unchanged strength, and its sliding maximum."""
     volume = np.float32(share) * content + np.float32(math.sqrt(1 - share**2)) * noise
     return volume, of.maximum(volume)
 
 
 def _reading(volume, maximum, where=None):
-    """Median of the sliding maximum over the peaks: where the map reaches half of it; 0 without any."""
+    """Median of the sliding maximum over the peaks, where the map reaches half of it; 0 without peaks."""
     peak = (volume > np.float32(0.5) * maximum) & (maximum > 0)
     if where is not None:
         peak &= where
@@ -174,10 +174,10 @@ def _reading(volume, maximum, where=None):
 
 
 def strongest_content(of: ReadMap) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Where the map is about as strong as anywhere.
+    """The strongest content of the map.
 
-    How strong it is around a place is the mean of the sliding maximum over the peaks nearby, weighted with their height
-    and a Gaussian of 6 Å. It is not asked where there is hardly anything within that.
+    The strength around a voxel is the mean of the sliding maximum over the peaks nearby, weighted by their height
+    and a Gaussian of 6 Å. Voxels with hardly any content within this range are left out.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def strongest_content(of: ReadMap) -> tuple[np.ndarray, tuple[slice, ...]]:
     Returns
     -------
     strong : (mz, my, mx) array of bool
-        In a box around all of it, with room for the ball.
+        In a box around it, with a margin for the ball.
     box : tuple of slice
     """
     sigma = max(_WINDOW_ANGSTROM / of.voxel_size, 1.0)
@@ -206,13 +206,13 @@ def strongest_content(of: ReadMap) -> tuple[np.ndarray, tuple[slice, ...]]:
 
 
 def cut_to(mask: np.ndarray, margin: int, multiple: int = 1) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """A mask in the smallest box around what it marks.
+    """A mask in the smallest box around its marked voxels.
 
     Parameters
     ----------
     mask : (nz, ny, nx) array
     margin : int
-        Voxels around that, as far as the mask reaches.
+        Voxels around that, within the mask.
     multiple : int
         The first voxels of the box are multiples of this.
 
@@ -220,7 +220,7 @@ def cut_to(mask: np.ndarray, margin: int, multiple: int = 1) -> tuple[np.ndarray
     -------
     part : array
     box : tuple of slice
-        All of the mask if it marks nothing.
+        The whole mask if it marks nothing.
     """
     box = []
     for axis in range(3):

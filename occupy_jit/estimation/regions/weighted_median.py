@@ -1,4 +1,4 @@
-"""Weighted quantiles, and the error of a median of values that are alike nearby."""
+"""Weighted quantiles, and the error of a median of locally correlated values."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ BLOCK_ANGSTROM = 15.0
 """Edge of the cubes of space that count as independent of each other."""
 
 FEWEST_BLOCKS = 3.0
-"""With fewer independent cubes their spread says nothing."""
+"""With fewer independent cubes their spread is not informative."""
 
 
 class Median(NamedTuple):
@@ -25,7 +25,7 @@ class Median(NamedTuple):
     blocks : float
         Number of independent blocks, ``(sum W)^2 / sum W^2`` with W the weight of each.
     in_blocks : dict or None
-        Of each block, named by its integer: its share of the weight, and by how much it moves the median.
+        For each block, by number: its share of the weight and its contribution to the median.
     """
 
     value: float
@@ -40,7 +40,7 @@ def block_edge(voxel_size: float) -> int:
 
 
 class _Sorted:
-    """Values in ascending order with the share of the weight that lies below the middle of each."""
+    """Values in ascending order, with the share of the weight below the middle of each."""
 
     def __init__(self, values: np.ndarray, weights: np.ndarray) -> None:
         order = np.argsort(values, kind="stable")
@@ -56,8 +56,8 @@ class _Sorted:
 def weighted_median(samples: Sequence[tuple[Any, ...]]) -> Median:
     """Median over a region, and its standard error from the spread between blocks of space.
 
-    More than half of the weight below the median in one block and less in another shows how much the share below moves
-    from place to place, by noise and by structure alike; the quantiles that far on either side of the middle are as far
+    The share of the weight below the median varies between blocks
+    by noise and by structure alike; the quantiles this far on both sides of the middle are as far
     apart as twice the error (as for a simple random sample; Woodruff 1952, JASA 47, 635).
 
     Parameters

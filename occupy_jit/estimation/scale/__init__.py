@@ -1,1 +1,1 @@
-"""The local scale: from a map to the sliding maximum, full scale, noise floor, scale, confidence and their errors."""
+"""The local scale: sliding maximum, full scale, noise floor, scale, confidence and their errors."""

@@ -1,4 +1,4 @@
-"""The ball that the sliding maximum runs over, and the low-pass that it follows from."""
+"""The ball of the sliding maximum, and the low-pass that determines it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Settings
 
 LOWPASS_VOXELS = 6.0
-"""Default low-pass resolution, in voxels, where that lies within `LOWPASS_ANGSTROM`."""
+"""Default low-pass resolution, in voxels, if it lies within `LOWPASS_ANGSTROM`."""
 
 LOWPASS_ANGSTROM = (6.0, 9.0)
-"""Limits of the default low-pass, Å: the scale of a molecule must not depend on how finely its map is sampled. Below
-6 Å single side chains define full scale, above 9 Å neighbouring chains bleed into each other."""
+"""Limits of the default low-pass, Å: the scale of a molecule must not depend on the sampling of its map. Below
+6 Å single side chains define full scale, above 9 Å neighbouring chains spread into each other."""
 
 LEAST_VOXELS = 3.0
-"""Voxels that the default low-pass has at least: below it the maximum misses too much between the samples."""
+"""Smallest default low-pass in voxels: below it the maximum misses too much between the samples."""
 
 EVIDENCE_NOISE = 0.15
-"""Noise floor, relative to full scale, up to which the low-pass of the scale serves the confidence, too: at six voxels
-this is where a finer low-pass no longer follows content better."""
+"""Noise floor, relative to full scale, up to which confidence uses the low-pass of the scale: at six voxels
+a finer low-pass no longer follows content better from there on."""
 
 EVIDENCE_VOXELS = (6.0, 7.0)
-"""A low-pass of fewer voxels may be widened for the confidence, up to so many: there peaks of noise are as narrow as
-the ball, and no smoothing of the maximum afterwards makes up for it."""
+"""A low-pass of fewer voxels may be widened to this for the confidence: its peaks of noise are as narrow as
+the ball, and smoothing the maximum afterwards cannot replace the filter."""
 
 _EVIDENCE_POWER = 1.4  # the noise floor falls with the resolution of the low-pass to the power of -0.7
-_DECIMALS = 2  # of the default in Å, so that the value in the log can be typed back
+_DECIMALS = 2  # of the default in Å, so that the value in the log can be given as an option
 _SIZES = (3, 9)
-# 5.9999 voxels of low-pass are meant to be 6: a radius may differ by what rounding the low-pass makes of it
+# 5.9999 voxels of low-pass are meant to be 6: tolerance of the radius for rounding of the low-pass
 _ROUNDING, _ROUNDING_ANGSTROM = 1e-3, 0.003
 
 
@@ -74,19 +74,19 @@ def default_lowpass(voxel_size: float) -> float:
 
 
 def evidence_lowpass(lowpass_angstrom: float, voxel_size: float, relative_floor: float) -> float | None:
-    """Resolution of the low-pass that the confidence is judged after, where it should be wider than for the scale.
+    """Resolution of the low-pass for the confidence, if it should be wider than for the scale.
 
     Parameters
     ----------
     lowpass_angstrom, voxel_size : float
         Å.
     relative_floor : float
-        Noise floor divided by full scale, after the low-pass of the scale.
+        Noise floor relative to full scale, after the low-pass of the scale.
 
     Returns
     -------
     float or None
-        Å; None where the low-pass of the scale serves.
+        Å; None if the low-pass of the scale suffices.
     """
     if not may_widen(lowpass_angstrom, voxel_size) or relative_floor <= EVIDENCE_NOISE:
         return None
@@ -103,7 +103,7 @@ def choose_ball(lowpass_angstrom: float, voxel_size: float, size: int | None = N
                ) -> Ball:
     """Ball for a low-pass resolution.
 
-    Diameter ``2 floor(d / 2p) + 1`` voxels, at least 3 and at most 9, or what a low-pass of 6 Å takes at fine voxels,
+    Diameter ``2 floor(d / 2p) + 1`` voxels, at least 3 and at most 9 (or that for a low-pass of 6 Å at fine voxels),
     and radius d / 2p, at most half the diameter. A given size without a radius means the ball of that diameter, a given
     radius without a size the whole ball of that radius.
 

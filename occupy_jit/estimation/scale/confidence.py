@@ -1,15 +1,15 @@
-"""How sure it is, voxel by voxel, that there is content and not solvent.
+"""Confidence: the degree of certainty that a voxel is content and not solvent.
 
 The evidence is the grey closing of the low-passed map (the sliding maximum, and its sliding minimum over the
-same ball): closed, content is an even plateau with sharp sides, where the map itself crosses zero
-between any two atoms. It is capped a few noise spreads above the noise floor, so that a strong
-neighbour counts no more than a weak one and does not bleed far, and averaged with a Gaussian, because content
-comes in pieces far larger than the ball. What remains is compared with the spread of the same quantity over
-quiet solvent. Where the scale is so low that solvent next to content could have it, confidence is
-withdrawn: there amplification would be largest and mean least.
+same ball): after closing, content is an even plateau with sharp sides, whereas the map itself crosses zero
+between any two atoms. The evidence is capped a few standard deviations above the noise floor, so that a strong
+neighbour counts no more than a weak one and does not spread far, and averaged with a Gaussian, because content
+forms regions far larger than the ball. The result is compared with the spread of the same quantity over
+quiet solvent. Where the scale is so low that solvent next to content can reach it, confidence is
+0: amplification would be strongest there, and least meaningful.
 
 Against simulated maps with known occupancies this covers the true volume better, at every noise level,
-than the excess of the density histogram over a solvent model, which sees single voxels.
+than the excess of the density histogram over a solvent model, which considers single voxels.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 # Cap, smoothing, ramp and gate were chosen for the overlap of the confidence with simulated content, from poor to good
 # maps: ``python -m bench.calibrate`` prints that overlap for values around them.
 CAP = 4.0
-"""Where the evidence stops to count, in spreads of M' over quiet solvent above the noise floor."""
+"""Cap of the evidence, in standard deviations of M' over quiet solvent above the noise floor."""
 
 SMOOTHING_ANGSTROM = 4.5
 RAMP = (2.0, 3.0)
-"""Evidence at which confidence starts and is complete, in spreads of the evidence over quiet solvent."""
+"""Evidence at which confidence starts and is complete, in standard deviations of the evidence over quiet solvent."""
 
 GATE = (0.07, 0.15)
 """Scale at which confidence starts and is complete."""
 
 STRICT_GATE = (0.15, 0.30)
-"""The same where content is amplified and solvent set to 0: a rim of amplified solvent around the content, which
-drowns in the solvent that is kept otherwise, would be most of what is left of it."""
+"""The same if content is amplified and solvent set to 0: a rim of amplified solvent around the content, which
+is invisible among the solvent otherwise, would be most of the remaining solvent."""
 
 # A flattened solvent has no spread at all: these shares of full scale and of the cap stand in for it.
 _LEAST_SPREAD = 0.01
@@ -53,7 +53,7 @@ _LEAST_NOISE = 0.1  # of that in solvent
 
 
 def least_floor(floor: float, full: float) -> float:
-    """Lowest noise that heights are measured in where it is known locally: hardly any noise is hardly any evidence.
+    """Smallest unit of heights if the noise is known locally: hardly any noise is hardly any evidence.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def least_floor(floor: float, full: float) -> float:
 
 
 def cap_level(floor: float, spread: float, full: float) -> float:
-    """Level above zero at which the evidence is capped.
+    """Level above the zero level at which the evidence is capped.
 
     Parameters
     ----------
@@ -77,18 +77,18 @@ def cap_level(floor: float, spread: float, full: float) -> float:
 
 
 class Ramp(NamedTuple):
-    """How evidence becomes confidence.
+    """Conversion of evidence into confidence.
 
     Attributes
     ----------
     floor, cap : float
-        Noise floor, and where the evidence stops to count.
+        Noise floor, and cap of the evidence.
     gate : (float, float)
         Scale at which confidence starts and is complete.
     hedge : float
         The confidence is raised to this power.
     solvent_is_given : bool
-        A solvent definition marks the solvent: all of it is solvent, whatever stands there.
+        A solvent definition marks the solvent: everything in it counts as solvent.
     """
 
     floor: float
@@ -105,11 +105,11 @@ def confidence(depth: np.ndarray, scale: np.ndarray, ramp: Ramp, quiet: Quiet, b
     Parameters
     ----------
     depth : (nz, ny, nx) float32 array
-        ``-min(M', cap)``; overwritten, the confidence is returned in it.
+        ``-min(M', cap)``; overwritten by the confidence, which is returned.
     scale : (nz, ny, nx) float32 array
     ramp : Ramp
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
-        The voxels that evidence is judged by.
+        The solvent voxels for comparison.
     ball : occupy_jit.estimation.scale.ball.Ball
     voxel_size : float
         Å.
@@ -133,7 +133,7 @@ def confidence(depth: np.ndarray, scale: np.ndarray, ramp: Ramp, quiet: Quiet, b
     centre = quiet.median(evidence)
     start, complete = (centre - deviations * spread for deviations in RAMP)
     if ramp.solvent_is_given:
-        # Artefacts have long tails: no more of what is known to be solvent may pass than of normally distributed noise.
+        # Artefacts have long tails: no larger share of known solvent may pass than of normally distributed noise.
         tails = quiet.quantile(evidence, [0.5 * math.erfc(deviations / math.sqrt(2)) for deviations in RAMP])
         start, complete = min(start, tails[0]), min(complete, tails[1])
         complete = min(complete, start - _LEAST_EVIDENCE_SPREAD * (cap - floor))
@@ -141,7 +141,7 @@ def confidence(depth: np.ndarray, scale: np.ndarray, ramp: Ramp, quiet: Quiet, b
 
 
 def _closed_on_cells(depth, ball):
-    """Sliding maximum of `depth`, averaged over cells as it is made: there is never a volume of it."""
+    """Sliding maximum of `depth`, averaged over cells while it is computed, without a volume of its own."""
     n_z = len(depth)
     out = np.empty(binned.cell_shape(depth.shape), np.float32)
     pieces = list(binned.sections_of_cells(n_z, grids.sections_at_a_time(n_z) // 2))

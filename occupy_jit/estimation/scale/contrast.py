@@ -1,4 +1,4 @@
-"""The contrast without noise: what the sliding maximum would be if the map had none.
+"""The contrast without noise: the sliding maximum that a noise-free map would have.
 
 The maximum of content that would be m, in noise whose own maximum would be f, is about
 ``M' = (m + sqrt(m^2 + 4 f^2)) / 2``: f where there is no content, and m + f^2 / m where there is much more of it. The

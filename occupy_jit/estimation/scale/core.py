@@ -1,13 +1,13 @@
-"""How much of the core of a map is how strong: what one sentence about a map can rest on.
+"""The core of a map and the distribution of its scale, the basis of the sentence about a map.
 
-Every surface has a rim where the scale falls to 0, as wide as the ball that the scale is a maximum over. It says
-nothing about occupancy, and there is much of it: without this care a third of a fully occupied complex would
-seem to be weak. The core is what is left of the confident content when a rim of one ball's radius is taken off. Inside
-the core the scale still falls into every groove between atoms; it is therefore averaged over a neighbourhood as
-large as the ball, weighted by itself: what is between atoms counts little.
+Every surface has a rim where the scale falls to 0, as wide as the ball of the sliding maximum. It says
+nothing about occupancy, and it is large: with it a third of a fully occupied complex would
+seem to be weak. The core is the confident content without a rim of one ball radius. Inside
+the core the scale still falls in every groove between atoms; it is therefore averaged over a neighbourhood as
+large as the ball, weighted by itself, so that gaps between atoms count little.
 
 In simulated maps the share of the core below half is at most 0.042 where everything is fully occupied. Parts that noise
-hides are not in the core, and what is weak but seen has a wider rim that is not: the share is then a lower limit.
+hides are not in the core, and visible weak parts lose a wider rim: the share is then a lower limit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BINS = 40
 """Of the histogram of the scale, from 0 to 1."""
 
 WEAK, STRONG = 0.5, 0.8
-"""Scale below which a voxel of the core is weak, and from which on it is strong."""
+"""Scale below which a voxel of the core is weak, and scale from which on it is strong."""
 
 SURELY_WEAK = 0.45
 """Scale below which a voxel of the core is weak beyond doubt. The averaged scale varies by some 0.1 at equal occupancy:
@@ -75,26 +75,26 @@ class Core:
 
     @property
     def empty(self) -> bool:
-        """bool : Whether nothing of the map is deeper than one radius of the ball."""
+        """bool : Whether no content is deeper than one radius of the ball."""
         return not self.counts.sum()
 
 
 def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_size: float) -> Core:
-    """The core of a map, and how much of it is how strong.
+    """The core of a map, and the distribution of its scale.
 
     Parameters
     ----------
     scale, confidence : (nz, ny, nx) float32 array
         In [0, 1]; not changed.
     ball : occupy_jit.estimation.scale.ball.Ball
-        That the scale was measured with.
+        Ball of the sliding maximum.
     voxel_size : float
         Å.
 
     Returns
     -------
     Core
-        With shares and median of 0 if it is empty.
+        With shares and a median of 0 if it is empty.
     """
     sigma = SMOOTHING_RADII * ball.radius
     part = _around(confidence, ball.size + math.ceil(4 * sigma))
@@ -109,11 +109,11 @@ def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_si
 
 
 def _median(pieces, number):
-    """As `np.median` of all pieces, without a copy of them: only values near the median are sorted."""
+    """As `np.median` of all pieces, without copying them: only values near the median are sorted."""
     counts = sum(np.histogram(values, _FINE_BINS, (0.0, 1.0))[0] for values in pieces)
     below = np.concatenate([[0], np.cumsum(counts)])
     first, last = (int(np.searchsorted(below, rank, side="right")) - 1 for rank in ((number - 1) // 2, number // 2))
-    # a bin more on either side, as a value at the edge of a bin may be counted in the next
+    # a further bin on both sides, because a value at the edge of a bin may be counted in the next
     low, high = max(first - 1, 0) / _FINE_BINS, min(last + 2, _FINE_BINS) / _FINE_BINS
     low, high = (-np.inf if low == 0 else low), (np.inf if high == 1 else high)
     before = sum(int(np.count_nonzero(values < low)) for values in pieces)
@@ -148,7 +148,7 @@ def _around(confidence, margin):
 
 
 def core_mask(confidence: np.ndarray, ball: Ball) -> Any:
-    """Confident content without a rim of the ball's radius.
+    """Confident content without a rim of one ball radius.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def self_weighted(scale: np.ndarray, sigma: float) -> np.ndarray:
     Returns
     -------
     (nz, ny, nx) float32 array
-        0 where the scale is 0 all around.
+        0 where the surrounding scale is 0.
     """
     sigma = max(float(sigma), _LEAST_SIGMA)
     squares = np.square(scale, dtype=np.float32)

@@ -1,7 +1,7 @@
 """Standard errors: of full scale, and of the scale at each voxel.
 
-Three things make the scale uncertain: noise in the sliding maximum, the maximum of equally occupied content that
-differs from place to place, and full scale, which all voxels have in common.
+The scale has three errors: noise in the sliding maximum, the variation of the maximum
+at equal occupancy, and the error of full scale, which all voxels share.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.result import FullScale, Result
 
 STANDARD = 0.03
-"""How far full scale is from what a fully occupied chain reads, relative, where there is no noise: the standard
+"""Relative difference between full scale and the level of a fully occupied chain, without noise: the standard
 deviation over simulated molecules (0.017 to 0.05)."""
 
 
@@ -35,21 +35,21 @@ def _octants(edge):
 def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> float:
     """Standard error of full scale from the cube that defines it.
 
-    Each eighth of the cube is left out in turn, and the quantile, free of noise, taken of the rest: a jackknife that
-    sees both noise and how uneven the content is.
+    Each eighth of the cube is left out in turn, and the noise-free quantile taken of the rest: a jackknife that
+    includes both noise and uneven content.
 
     Parameters
     ----------
     volume : (nz, ny, nx) float32 array
-        The map that the sliding maximum is taken from.
+        The input of the sliding maximum.
     noise : float
-        Its standard deviation in solvent, or that in the cube where it is known there.
+        Its standard deviation in solvent, or in the cube if it is known there.
     found : occupy_jit.estimation.scale.result.FullScale
 
     Returns
     -------
     float
-        In units of the map; 0 where there is no cube (full scale given, or the naive one) or it has no eighths.
+        In units of the map; 0 without a cube (given or naive full scale), or if the cube has no eighths.
     """
     if found.corner is None or found.tile < 2:
         return 0.0
@@ -67,21 +67,21 @@ def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> floa
 
 
 def _where(found, mask=None):
-    """What selects the voxels that define full scale: those of the reference mask, or else of the cube."""
+    """Selection of the voxels that define full scale: those of the reference mask, or else of the cube."""
     if mask is not None:
         return np.asarray(mask) > 0
     return tuple(slice(start, start + found.tile) for start in found.corner)
 
 
 def defining_values(volume: np.ndarray, found: FullScale, mask: Any = None) -> np.ndarray | None:
-    """Values of a map where full scale is defined, (1, 1, n) array; None if it was given or is the naive one."""
+    """Values of a map in the voxels that define full scale, (1, 1, n) array; None for a given or naive full scale."""
     if found.corner is None and mask is None:
         return None
     return volume[_where(found, mask)].reshape(1, 1, -1)
 
 
 def relative_error_of_full_scale(result: Result) -> float:
-    """Relative standard error of full scale: what a fully occupied region may read beside 1.
+    """Relative standard error of full scale.
 
     Parameters
     ----------
@@ -96,19 +96,19 @@ def relative_error_of_full_scale(result: Result) -> float:
 
 def structural_variation(searched: SearchedFullScale, contrast: Contrast, variance: float | np.ndarray, of_map: bool,
                          mask: np.ndarray | None = None) -> float:
-    """Square of the relative spread of the noise-free maximum among content of one occupancy: what sets full scale.
+    """Square of the relative spread of the noise-free maximum at equal occupancy, in the content that sets full scale.
 
-    The variance over the best cube, or the reference mask, weighted with the map, less what noise makes of it, over the
-    square of the mean.
+    The variance over the best cube, or the reference mask, weighted by the map, less the contribution of noise, over
+    the square of the mean.
 
     Parameters
     ----------
     searched : occupy_jit.estimation.scale.steps.SearchedFullScale
-        With the values of the map there: the map itself may have been overwritten with its maximum.
+        With the values of the map there, because the maximum may have overwritten the map.
     contrast : occupy_jit.estimation.scale.steps.Contrast
         The sliding maximum and its levels.
     variance : float or float32 array
-        As for `occupy_jit.kernels.standard_error.scale_error`, which tells what noise makes.
+        As for `occupy_jit.kernels.standard_error.scale_error`, which gives the contribution of noise.
     of_map : bool
         The variance is that of the map.
     mask : (nz, ny, nx) array, optional

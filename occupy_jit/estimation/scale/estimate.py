@@ -1,4 +1,4 @@
-"""From a map to scale, confidence and what was measured on the way. Arrays only, no files."""
+"""From a map to scale, confidence and further results. Arrays only, no files."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def estimate(volume: np.ndarray | None = None, settings: Settings | None = None,
     Parameters
     ----------
     volume : (nz, ny, nx) array, or a map from `occupy_jit.read_map`
-        Real, finite. It may be left out where half maps are given: the map is then their mean.
+        Real and finite. Optional with half maps: the map is then their mean.
     settings : Settings, optional
     voxel_size : float, optional
-        Å. Needed for a bare array; a map knows its own.
+        Å. Required for an array; by default that of a map.
     half_maps : pair of (nz, ny, nx) arrays or maps, optional
-        The two half maps of `volume`, which are not changed: noise is then known at every place, and the scale is
+        The two half maps of `volume`, which are not changed: they measure the local noise, and the scale is
         measured on their mean, brought to the spectrum and the zero level of `volume`.
     masks : Masks, optional
-        What marks solvent, and what marks a part that is fully occupied.
+        Masks that mark solvent, and a part that is fully occupied.
     wanted : Wanted, optional
-        Which volumes the result should hold beside the scale; confidence and low-passed map if left out.
+        Volumes of the result beside the scale; by default confidence and low-passed map.
     full_scale : float or FullScale, optional
-        A full scale in units of the map that several maps have in common; it is not searched for then.
+        A full scale in units of the map, common to several maps, instead of a search.
     thread_count : int, optional
         Never changes the result.
     **former
@@ -69,10 +69,10 @@ def estimate(volume: np.ndarray | None = None, settings: Settings | None = None,
     Raises
     ------
     TypeError, ValueError
-        If `volume` is not a 3-D array of real numbers, or `settings` are none, or no voxel size is known; if full scale
-        is both given and to be measured in a mask; if flexibility is to be separated without what that needs.
+        If `volume` is not a 3-D array of real numbers, `settings` are not Settings, or the voxel size is unknown; if
+        full scale is both given and to be measured in a mask; if the inputs do not allow the separation of flexibility.
     InputError
-        If the map is constant or not finite, the reference mask holds too little, the half maps are no halves of one
+        If the map is constant or not finite, the reference mask is too small, the half maps do not belong to one
         map, or flexibility cannot be separated.
     """
     room = Room()
@@ -114,7 +114,7 @@ def run_estimate(inputs: Inputs) -> Result:
         contrast = steps.measure_contrast(inputs, solvent, noise, searched)
         evidence = steps.gather_evidence(inputs, lowpassed, solvent, noise, contrast)
         noise = replace(noise, source=None, maximum=None)
-        spare = None if inputs.wanted.lowpass else lowpassed.volume  # nobody needs it any more
+        spare = None if inputs.wanted.lowpass else lowpassed.volume  # no longer needed
         scale = steps.make_scale(inputs, solvent, noise, contrast, spare)
         contrast = replace(contrast, maximum=None)
         confidence = steps.find_confidence(evidence, scale, spare)
@@ -129,11 +129,11 @@ def run_estimate(inputs: Inputs) -> Result:
 
 
 LEAST_EDGE = 8
-"""Voxels along an axis below which there is no room for content and solvent."""
+"""Fewest voxels along an axis for content and solvent."""
 
 
 def _without_hot_voxels(inputs):
-    """The inputs with a map that is large enough, and that hot voxels do not lead astray."""
+    """The inputs with a sufficiently large map without hot voxels."""
     if min(inputs.volume.shape) < LEAST_EDGE:
         shape = " x ".join(str(n) for n in inputs.volume.shape)
         raise InputError(f"the map has {shape} voxels: at least {LEAST_EDGE} along each axis are needed")
@@ -145,7 +145,7 @@ def _without_hot_voxels(inputs):
 
 
 def _consistent(inputs):
-    """The inputs, if they go together."""
+    """The inputs, if they are compatible."""
     if inputs.masks.reference is not None and inputs.full_scale is not None:
         raise ValueError("full_scale and reference_mask: each sets full scale, give one of them")
     if not inputs.settings.separate_flexibility:
@@ -166,12 +166,12 @@ def _bands(inputs, result):
 
 
 def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
-    """What was found, but for bands, flexibility and verdicts."""
+    """The result without bands, flexibility and verdicts."""
     scale, confidence, evidence = volumes
     kept, full, found = inputs.wanted.lowpass, contrast.full, contrast.found
     given = inputs.settings.noise_floor not in (None, LOCAL)
     flat = facts.is_flattened(lowpassed.repeated_share)
-    # the maximum shows what solvent holds only if the ball is as wide as the finest detail of the low-pass
+    # the maximum reveals content in quiet voxels only if the ball is as wide as the finest detail of the low-pass
     wide = 2 * inputs.ball.radius * inputs.voxel_size > 0.99 * inputs.lowpass_angstrom
     scale_noise = contrast.spread / full
     missing = facts.solvent_is_missing(solvent, scale_noise * full, contrast.floor if wide and not given else 0.0)
@@ -182,7 +182,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
     if contrast.is_local:
         local = replace(local, floor=contrast.floors)
     if missing and halves is not None:
-        halves = replace(halves, independence=None)  # no solvent says how much they should differ by
+        halves = replace(halves, independence=None)  # without solvent the expected difference is unknown
     return Result(
         scale=scale, confidence=confidence, lowpass=lowpassed.volume if kept else None, full_scale=full,
         zero=noise.zero, floor=contrast.floor, noise=solvent.noise, scale_noise=scale_noise,
@@ -207,18 +207,18 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
 
 
 def _visibility(inputs, noise, contrast, scale, spread, flat, missing):
-    """From which scale on a part can be seen, in the noise of content where that is known."""
+    """The visibility limit, for the noise of content if that is known."""
     if contrast.is_local:
         floor = 0.0 if flat else contrast.floor / contrast.full
         spread = spread_in_content(spread, floor, noise.local.floor / contrast.full, scale)
-    # the quiet voxels show the noise, or half maps do
+    # the noise is known from the quiet voxels or from half maps
     known = not missing and (noise.half_maps is not None or not flat)
     return visibility(spread, steps.gate(inputs.settings), known)
 
 
 def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_size: Any = None, masks: Any = None,
                        room: Room | None = None, thread_count: int | None = None) -> FullScale:
-    """Full scale alone, as `estimate` finds it: what several maps on one scale are asked for first.
+    """Full scale alone, as in `estimate`: the first step for several maps on one scale.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def measure_full_scale(volume: Any, settings: Settings | None = None, *, voxel_s
 
 
 def run_full_scale(inputs: Inputs) -> FullScale:
-    """Full scale from checked inputs: the first steps of `run_estimate`, and the contrast where a mask sets it."""
+    """Full scale from checked inputs: the first steps of `run_estimate`, and the contrast if a mask sets full scale."""
     inputs = _without_hot_voxels(inputs)
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
@@ -272,7 +272,7 @@ class _FormerKeywords:
                       DeprecationWarning, stacklevel=3)
 
     def translated(self, masks: Any, wanted: Any, full_scale: Any) -> tuple[Any, Any, Any, Any]:
-        """Masks, wanted volumes, full scale and room, with what was given by former keywords."""
+        """Masks, wanted volumes, full scale and room, including former keywords."""
         old = self._given
         masks = masks or Masks(old["solvent_mask"], old["reference_mask"])
         wanted = wanted or Wanted(old["with_confidence"], old["keep_lowpass"], old["with_error"],
@@ -282,7 +282,7 @@ class _FormerKeywords:
         return masks, wanted, full_scale, Room(old["overwrite"], old["overwrite_halves"], old["value_range"])
 
     def half_maps(self) -> Any:
-        """The half maps as they were given joined."""
+        """Half maps that were given already joined."""
         difference, mean = self._given["half_difference"], self._given["half_mean"]
         if difference is None:
             if mean is not None:

@@ -1,4 +1,4 @@
-"""Facts about a map that its estimate shows: whether there is solvent, content, and levels that can be used."""
+"""Facts about a map from its estimate: whether there is solvent and content, and usable levels."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.model import SolventModel
 
 _FEWEST_QUIET = 0.15
-# The four limits that follow were read from simulated maps; ``python -m bench.calibrate`` prints what they lie between.
+# The next four limits come from simulated maps; ``python -m bench.calibrate`` prints the values that they separate.
 NOISE_LIMIT = 0.31
 """Noise in solvent, as a share of the tau-quantile of the best region: above it noise dominates."""
 
 NARROW_PEAK, UNEVEN_MAXIMUM = 0.85, 1.08
-"""Quiet voxels that hold content vary more than the solvent peak is wide, and the sliding maximum over them varies by
-more than its own height above zero: width of the peak in deviations of the quiet voxels, and deviation of the
-sliding maximum in heights. Either tells, the second only if the ball is as wide as the finest detail that the
-low-pass leaves, and not always: it lies above all maps with solvent."""
+"""Quiet voxels with content vary by more than the width of the solvent peak, and the sliding maximum over them varies
+by more than its own height above zero: width of the peak in deviations of the quiet voxels, and deviation of the
+sliding maximum in heights. Either is sufficient, the second only if the ball is as wide as the finest detail that the
+low-pass leaves; its limit lies above all maps with solvent."""
 
 NARROW_PEAK_OF_FEW = 0.7
-"""The same width after the wider low-pass of the confidence: few independent values are left, and fits vary more."""
+"""The same width after the wider low-pass of the confidence: with fewer independent values fits vary more."""
 
 LEAST_DARK_SHARE = 3e-4
-"""Share of the voxels more than 4 sigma below the mean of the solvent peak: above it something there is dark."""
+"""Share of voxels more than 4 sigma below the mean of the solvent peak, above which there is dark content."""
 
 
 def usable_levels(full: float, quantile: float, floor: float, floor_given: bool
                  ) -> tuple[float, float, IgnoredFloor | None]:
-    """Full scale and noise floor that can be used.
+    """Usable full scale and noise floor.
 
-    In a map without content the best region is noise, and the noise floor reaches its quantile: no scale above it
-    exists then, and the plain ratio to that quantile, noise included, is what can still be said.
+    In a map without content the strongest region is noise, and the noise floor reaches its quantile: no scale above it
+    exists then, and the scale is the plain ratio to that quantile, noise included.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def usable_levels(full: float, quantile: float, floor: float, floor_given: bool
     -------
     full, floor : float
     ignored : IgnoredFloor or None
-        The floor that could not be used.
+        The unusable floor.
     """
     if not full > 0:
         full = quantile = max(abs(full), float(np.finfo(np.float32).tiny) * 1e6)
@@ -73,7 +73,7 @@ def content_is_dark(model: SolventModel) -> bool:
     Parameters
     ----------
     model : occupy_jit.estimation.solvent.model.SolventModel
-        Of the whole inscribed sphere: the solvent's side of a mask has no content to look at.
+        Of the whole inscribed sphere, because the solvent side of a mask has no content.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def content_is_dark(model: SolventModel) -> bool:
 
 
 def solvent_is_missing(solvent: Solvent, spread: float, floor: float) -> bool:
-    """Whether the voxels taken for solvent are content, for want of solvent.
+    """Whether the quiet voxels are content because solvent is missing.
 
     Parameters
     ----------
     solvent : occupy_jit.estimation.scale.steps.Solvent
     spread, floor : float
         Standard deviation of the sliding maximum over the quiet voxels, and the noise floor, in units of the map; a
-        floor of 0 says nothing, as one does that was given.
+        given floor, or a floor of 0, is not informative.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Full scale and what solvent reads: what turns the sliding maximum into a scale.
+"""Full scale, and the level of solvent, which turn the sliding maximum into a scale.
 
 Measured on the map itself, without a mask and without the solvent model.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SOLVENT_DEVIATIONS = 4.0
 
-# Of the variance in the full-scale cube so much at least is taken for signal: in a map of noise alone the two are
+# Smallest share of signal in the variance of the full-scale cube: in a map of noise alone the variances are
 # equal but for chance.
 _LEAST_SIGNAL = 0.05
 
@@ -37,7 +37,7 @@ class NoiseLevel(NamedTuple):
     zero, deviation : float
         Mean and standard deviation over the quiet voxels.
     variance : float32 array or None
-        Of the noise around each voxel, where it is known, or over cells of two voxels.
+        Of the local noise, if known, for voxels or cells of two voxels.
     """
 
     zero: float
@@ -50,22 +50,22 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
     """Value at full scale, above the zero level.
 
     The largest tau-quantile over every cube of edge ``settings.tile_size_angstrom`` inside the inscribed sphere, less
-    what noise adds to it; tau is the fixed point of ``tau^n_v + tau = 1``: the chance that the largest of n_v draws
-    lies above the tau-quantile is then tau itself, so that over- and under-estimation balance.
+    the contribution of noise; tau is the fixed point of ``tau^n_v + tau = 1``: the probability that the largest of n_v
+    draws lies above the tau-quantile is then tau itself, so that over- and underestimates balance.
 
     Parameters
     ----------
     volume : (nz, ny, nx) float32 array
-        The map that the sliding maximum is taken from.
+        The input of the sliding maximum.
     noise : NoiseLevel
-        Of the map. Where the noise around each voxel is known, the noise in the cube is taken out.
+        Of the map. If the local noise is known, that in the cube is subtracted.
     ball : occupy_jit.estimation.scale.ball.Ball
     voxel_size : float
         Å.
     settings : occupy_jit.settings.Settings
-        Its tau, edge of the cube, and whether normalisation is naive count.
+        Uses tau, the edge of the cube, and naive normalisation.
     known : float, optional
-        Full scale that is not searched.
+        Full scale instead of a search.
 
     Returns
     -------
@@ -90,10 +90,10 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
 
 
 def without_noise(quantile: float, cube: np.ndarray, zero: float, noise: float) -> float:
-    """Quantile of a cube as it would be without the noise in it.
+    """Quantile of a cube without its noise.
 
-    Were signal and noise Gaussian there, the quantile would stand ``z sqrt(signal variance + noise variance)``
-    above the mean of the cube; this takes the noise variance out. Without noise nothing changes.
+    For Gaussian signal and noise the quantile is ``z sqrt(signal variance + noise variance)``
+    above the mean of the cube; the noise variance is removed. Without noise nothing changes.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def without_noise(quantile: float, cube: np.ndarray, zero: float, noise: float) 
 
 
 def solvent_limit(floor: float, spread: float, subtracted: float, full: float) -> float:
-    """Scale that empty solvent hardly ever reaches: that of four standard deviations above the noise floor.
+    """Scale that empty solvent hardly ever reaches, at four standard deviations above the noise floor.
 
     Parameters
     ----------
     floor, spread : float
         Median (the noise floor as measured) and standard deviation of the sliding maximum in solvent, above zero.
     subtracted : float
-        Noise floor that the scale is reckoned from.
+        Noise floor that is subtracted for the scale.
     full : float
         Full scale.
 

@@ -1,10 +1,10 @@
-"""Hot voxels: a few that are far above, or below, all others, and alone.
+"""Hot voxels: isolated voxels far above or below all others.
 
-A map is low-passed, by the optics, by the masks of its reconstruction and by its own resolution: no signal in it is one
-voxel wide. A voxel (or two or three in a row) that stands out of its neighbours as far as out of the whole map comes
+The optics, the masks of the reconstruction and the resolution low-pass a map: no signal is one
+voxel wide. A voxel (or two or three in a row) that differs from its neighbours as much as from the whole map comes
 from a faulty pixel, a damaged file or a division by zero, and the low-pass of the estimate would spread it over a ball.
 
-Without a kernel: maps are looked at while kernels are loaded, in a thread of their own.
+No kernel is used, because a separate thread checks maps while kernels are loaded.
 """
 
 import itertools
@@ -12,11 +12,11 @@ import itertools
 import numpy as np
 
 _FAR = 8.0
-"""Times what one voxel in a thousand exceeds, from the median."""
+"""In multiples of the deviation from the median that one voxel in a thousand exceeds."""
 
 _ALONE, _ALONE_WIDE = 4.0, 20.0
-"""Times the voxels around, where it is one voxel across, and up to three. Of a map sampled at its resolution limit a
-point has half of its height one voxel away, a sixteenth two voxels away."""
+"""In multiples of the surrounding voxels, for one voxel across and for up to three. In a map sampled at its resolution
+limit a point has half of its height one voxel away, a sixteenth two voxels away."""
 
 _WIDE = 3
 _SAMPLE = 40_000
@@ -26,7 +26,7 @@ _AROUND = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)
 
 
 def repair(volume: np.ndarray) -> int:
-    """Give hot voxels the median of those around them, in place.
+    """Replace hot voxels by the median of their surroundings, in place.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def repair(volume: np.ndarray) -> int:
     Returns
     -------
     int
-        How many there were.
+        Number of hot voxels.
     """
     found = 0
-    for _ in range(_ROUNDS):  # beside what is far away the next is seen only when that is gone
+    for _ in range(_ROUNDS):  # beside an extreme voxel, the next is found only after its removal
         values = _found(volume)
         if not values:
             break
@@ -49,7 +49,7 @@ def repair(volume: np.ndarray) -> int:
 
 
 def without_hot_voxels(volume: np.ndarray, may_overwrite: bool = False) -> tuple[np.ndarray, int]:
-    """The volume without hot voxels, a copy if it has any and must not be overwritten, and how many it had."""
+    """The volume without hot voxels (a copy if necessary), and their number."""
     if not _found(volume):
         return volume, 0
     volume = volume if may_overwrite else volume.copy()
@@ -57,7 +57,7 @@ def without_hot_voxels(volume: np.ndarray, may_overwrite: bool = False) -> tuple
 
 
 def _found(volume):
-    """Place of every hot voxel -> median of the voxels around it that are not."""
+    """Position of every hot voxel -> median of the other voxels around it."""
     stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
     sample = volume[::stride, ::stride, ::stride]
     centre = float(np.median(sample))
@@ -70,7 +70,7 @@ def _found(volume):
         for y, x in zip(*np.nonzero(np.abs(section - np.float32(centre)) > limit), strict=True):
             far[z, int(y), int(x)] = abs(float(section[y, x]) - centre)
             if len(far) > _MOST:
-                return {}  # these are not a few
+                return {}  # too many for hot voxels
     found = {}
     for group in _groups(far):
         around = {place for voxel in group for place in _neighbours(voxel, volume.shape)} - far.keys()

@@ -1,4 +1,4 @@
-"""What an estimate is made from: the map and all that comes with it, checked once, and what follows from that alone."""
+"""Inputs of an estimate: the map and everything that comes with it, checked once, with derived properties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Masks:
     Attributes
     ----------
     solvent : (nz, ny, nx) array, optional
-        Marks what is not solvent. Confidence and solvent model are judged by the solvent's side of it; the scale does
+        Marks content. Confidence and solvent model use the solvent side of it; the scale does
         not depend on it.
     reference : (nz, ny, nx) array, optional
         Marks a part that is fully occupied: full scale is measured there.
@@ -44,7 +44,7 @@ class Masks:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which volumes the result should hold beside the scale.
+    """Requested volumes beside the scale.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Wanted:
     error : bool
         Standard error of the scale at each voxel.
     noise_error : bool
-        The part of it that comes from noise, which is what two maps of one structure differ by.
+        The part of it by noise, in which two maps of one structure differ.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Room:
     ----------
     volume, half_maps : bool
     value_range : (low, high), optional
-        Smallest and largest value of the map, where they are known and finite: nobody has to look for them again.
+        Smallest and largest value of the map, if known and finite, to save a search.
     """
 
     volume: bool = False
@@ -85,7 +85,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A map and all that an estimate goes by.
+    """A map and all other inputs of an estimate.
 
     Attributes
     ----------
@@ -98,11 +98,11 @@ class Inputs:
     masks : Masks
     wanted : Wanted
     full_scale : FullScale or None
-        Common to several maps: it is not searched for.
+        Common to several maps, instead of a search.
     room : Room
     thread_count : int or None
     hot_voxels : int
-        How many `occupy_jit.estimation.scale.hot_voxels.repair` has replaced already.
+        Number of voxels that `occupy_jit.estimation.scale.hot_voxels.repair` has replaced.
     """
 
     volume: np.ndarray
@@ -118,7 +118,7 @@ class Inputs:
 
     @property
     def on_raw_map(self) -> bool:
-        """bool : The scale is measured on the map before its low-pass, so that lost resolution counts."""
+        """bool : The scale is measured without a low-pass, so that lost resolution counts."""
         return self.settings.scale_mode == "resolution"
 
     @property
@@ -148,13 +148,13 @@ class Inputs:
 
     @property
     def ball(self) -> Ball:
-        """Ball : What the sliding maximum runs over."""
+        """Ball : The ball of the sliding maximum."""
         return choose_ball(self.lowpass_angstrom, self.voxel_size, self.settings.kernel_size,
                            self.settings.kernel_radius)
 
     @property
     def bands_wanted(self) -> bool:
-        """bool : Signal and noise are to be measured in bands of the spectrum."""
+        """bool : Whether to measure signal and noise in resolution bands."""
         return self.wanted.confidence and not self.room.volume and equalise.wanted(self.settings)
 
     @property
@@ -164,12 +164,12 @@ class Inputs:
 
 
 def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, float]:
-    """A map or an array as a volume of the kernels, and its voxel size.
+    """A map or an array as a volume for the kernels, and its voxel size.
 
     Raises
     ------
     TypeError, ValueError
-        It is no 3-D array of real numbers, or no voxel size is known.
+        It is not a 3-D array of real numbers, or the voxel size is unknown.
     """
     if volume is None:
         raise TypeError("volume: give a map, or half_maps whose mean is the map")
@@ -192,7 +192,7 @@ def checked_settings(settings: Settings) -> Settings:
 
 
 def joined(half_maps: Any, voxel_size: Any) -> tuple[HalfMaps, np.ndarray, float | None]:
-    """Half maps as given, joined: `HalfMaps` as they are, a pair of maps or arrays by copies of them.
+    """Joined half maps: `HalfMaps` unchanged, or copies of a pair of maps or arrays.
 
     Returns
     -------

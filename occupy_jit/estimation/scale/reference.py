@@ -1,7 +1,7 @@
-"""Full scale from a region that is known to be fully occupied: no cube is searched, and no quantile chosen.
+"""Full scale from a region that is known to be fully occupied, without a search or a quantile.
 
-Full scale is what the reference reads, so that its occupancy is 1 by the very measure that other regions are judged
-with.
+Full scale is the level of the reference, so that its occupancy is 1 by the same measure as for other
+regions.
 """
 
 from __future__ import annotations
