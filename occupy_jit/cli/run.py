@@ -52,9 +52,8 @@ def run(settings: Settings, options: Options, console: Console) -> int:
     if not options.dry_run and options.jobs == 1 and options.cluster is None:
         from occupy_jit.runs.plan.memory import wanted
 
-        # the confidence is wanted always
         bare = not (options.rerun or options.relion_classes or options.common_scale or options.demo
-                    or any(wanted(settings, options)[1:]))
+                    or any(wanted(settings, options)))
         warmup.start(console.say, rest=bool(options.half_maps), bare=bare)
     if options.rerun:
         from occupy_jit.cli.rerun import repeated

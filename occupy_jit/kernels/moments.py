@@ -14,11 +14,12 @@ import numpy as np
 
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.grid.binned import selection
-from occupy_jit.kernels.grid.sphere import left_out, sphere_row
+from occupy_jit.kernels.grid.sphere import left_out, sphere_row, taken
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 # Columns of the table with one row per slice. The last three disregard which voxels are selected.
 _COUNT, _TOTAL, _SQUARES, _LOWEST, _HIGHEST, _ODD, _COLUMNS = range(7)
+_LANES = 16  # sums that are kept side by side along a row
 
 
 def volume_range(volume: np.ndarray, inside: bool = False) -> tuple[float, float, int]:
@@ -131,11 +132,9 @@ def sums_above(volume: np.ndarray, threshold: float) -> tuple[int, float, float]
     largest : float
     """
     volume = as_volume(volume)
-    everything = _survey(volume, volume, np.inf, False, False)
-    below = _survey(volume, volume, threshold, True, False)
-    count = int(everything[:, _COUNT].sum() - below[:, _COUNT].sum())
-    total = float(everything[:, _TOTAL].sum() - below[:, _TOTAL].sum()) if count else 0.0
-    return count, total, _extremes(everything)[1]
+    table = np.zeros((len(volume), 3))
+    launch(_sum_slices_above, volume, np.float32(threshold), table)
+    return int(table[:, 0].sum()), float(table[:, 1].sum()), float(table[:, 2].max(initial=-np.inf))
 
 
 def mean_inside(volume: np.ndarray, thin: bool = False) -> float:
@@ -162,6 +161,74 @@ def _extremes(table):
     return float(table[:, _LOWEST].min(initial=np.inf)), float(table[:, _HIGHEST].max(initial=-np.inf))
 
 
+# Methods of arrays may raise, and a kernel that may takes longer to load than to run.
+@kernel
+def _sum(lanes):
+    total = np.float64(0)
+    for value in lanes:
+        total += value
+    return total
+
+
+@kernel
+def _lowest(lanes):
+    lowest = np.inf
+    for value in lanes:
+        lowest = value if value < lowest else lowest
+    return lowest
+
+
+@kernel(parallel=True)
+def _sum_slices_above(volume, threshold, table):
+    for z in numba.prange(len(volume)):
+        # lanes of their own, so that the compiler may go through several voxels at once
+        count, total, highest = np.zeros(_LANES, np.int64), np.zeros(_LANES), np.full(_LANES, -np.inf, np.float32)
+        for y in range(volume.shape[1]):
+            line = volume[z, y]
+            for x in range(0, len(line) // _LANES * _LANES, _LANES):
+                for k in range(_LANES):
+                    value = line[x + k]
+                    above = value > threshold
+                    count[k] += above
+                    total[k] += value if above else np.float32(0)
+                    highest[k] = value if value > highest[k] else highest[k]
+            for x in range(len(line) // _LANES * _LANES, len(line)):
+                value = line[x]
+                if value > threshold:
+                    count[0] += 1
+                    total[0] += value
+                highest[0] = value if value > highest[0] else highest[0]
+        table[z, 0], table[z, 1], table[z, 2] = _sum(count), _sum(total), -_lowest(-highest)
+
+
+@kernel
+def _survey_rows(section, shift, row_of_table):
+    """One row of the table of `_survey`, of all voxels; false if it has to be done again, as a value is not finite."""
+    total, squares = np.zeros(_LANES), np.zeros(_LANES)
+    lowest, highest = np.full(_LANES, np.inf, np.float32), np.full(_LANES, -np.inf, np.float32)
+    for y in range(section.shape[0]):
+        line = section[y]
+        whole = len(line) // _LANES * _LANES
+        for x in range(0, whole, _LANES):
+            for k in range(_LANES):
+                value = line[x + k]
+                lowest[k] = value if value < lowest[k] else lowest[k]
+                highest[k] = value if value > highest[k] else highest[k]
+                deviation = np.float64(value) - shift
+                total[k] += deviation
+                squares[k] += deviation * deviation
+        for x in range(whole, len(line)):
+            value = line[x]
+            lowest[0] = value if value < lowest[0] else lowest[0]
+            highest[0] = value if value > highest[0] else highest[0]
+            deviation = np.float64(value) - shift
+            total[0] += deviation
+            squares[0] += deviation * deviation
+    row_of_table[_COUNT], row_of_table[_TOTAL], row_of_table[_SQUARES] = section.size, _sum(total), _sum(squares)
+    row_of_table[_LOWEST], row_of_table[_HIGHEST], row_of_table[_ODD] = _lowest(lowest), -_lowest(-highest), 0
+    return abs(row_of_table[_TOTAL]) < np.inf  # infinite and NaN values leave their mark on the sum
+
+
 @kernel
 def _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, row_of_table):
     """One row of the table of `_survey`."""
@@ -169,6 +236,7 @@ def _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, row
     number, odd = 0, 0
     total, squares = 0.0, 0.0
     lowest, highest = np.inf, -np.inf
+    columns, before = taken(n_x, thin)
     for y in range(n_y):
         if thin and (left_out(z, n_z) or left_out(y, n_y)):
             continue
@@ -176,9 +244,8 @@ def _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, row
         if inside:
             begin, end = sphere_row(z, y, n_z, n_y, n_x)
         selector = where[at[0][z], at[1][y]]
-        for x in range(begin, end):
-            if thin and left_out(x, n_x):
-                continue
+        for j in range(before[begin], before[max(begin, end)]):
+            x = columns[j]
             value = np.float64(volume[z, y, x])
             if abs(value) < np.inf:
                 lowest = value if value < lowest else lowest
@@ -197,5 +264,8 @@ def _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, row
 
 @kernel(parallel=True)
 def _survey_slices(volume, where, at, limit, selects, inside, thin, shift, table):
+    everything = not (selects or inside or thin)
     for z in numba.prange(len(volume)):
+        if everything and _survey_rows(volume[z], shift, table[z]):
+            continue
         _survey_slice(volume, where, at, limit, selects, inside, thin, shift, z, table[z])

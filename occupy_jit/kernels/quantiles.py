@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from occupy_jit.kernels.grid.arguments import as_volume, require_volume
 from occupy_jit.kernels.grid.binned import selection
-from occupy_jit.kernels.grid.sphere import left_out, sphere_row
+from occupy_jit.kernels.grid.sphere import left_out, sphere_row, taken
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.moments import mean_inside
 
@@ -276,6 +276,7 @@ def _count_slices(volume, where, at, limit, selects, inside, thin, edges, factor
         per_bin = bins / (high - low)
     else:
         low, high, per_bin = 0.0, 0.0, 0.0
+    columns, before = taken(n_x, thin)
     for z in range(first, n_z, step):
         if thin and left_out(z, n_z):
             continue
@@ -286,9 +287,8 @@ def _count_slices(volume, where, at, limit, selects, inside, thin, edges, factor
             if inside:
                 begin, end = sphere_row(z, y, n_z, n_y, n_x)
             selector = where[at[0][z], at[1][y]]
-            for x in range(begin, end):
-                if thin and left_out(x, n_x):
-                    continue
+            for j in range(before[begin], before[max(begin, end)]):
+                x = columns[j]
                 if selects and not selector[at[2][x]] <= limit:
                     continue
                 value = volume[z, y, x]

@@ -12,7 +12,7 @@ from numba.extending import overload
 
 from occupy_jit.kernels.contrast import noise_free
 from occupy_jit.kernels.grid.arguments import as_volume, require_volume
-from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between
+from occupy_jit.kernels.grid.binned import cell_shape, value_row, weights_between, weights_in
 from occupy_jit.kernels.grid.fields import field, field_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
@@ -100,6 +100,22 @@ def _confidence_between_cells(evidence, lower, of_lower, of_upper, scale, low, h
         for y in range(n_y):
             value_row(evidence, z, y, lower, of_lower, of_upper, scratch, row)
             _confidence_block(row, scale[z, y], low, high, gate_low, gate_high, hedge, out[z, y])
+
+
+@kernel(parallel=True)
+def _doubt_between_cells(evidence, lower, of_lower, of_upper, scale, corner, low, high, gate_low, gate_high, out):
+    n_z, n_y, n_x = out.shape
+    one, half = np.float32(1), np.float32(0.5)
+    for z in prange(n_z):
+        scratch = np.empty(evidence.shape[2], np.float32)
+        row, sure = np.empty(n_x, np.float32), np.empty(n_x, np.float32)
+        for y in range(n_y):
+            value_row(evidence, z, y, lower, of_lower, of_upper, scratch, row)
+            _confidence_block(row, scale[corner[0] + z, corner[1] + y, corner[2]:corner[2] + n_x], low, high, gate_low,
+                              gate_high, one, sure)
+            line = out[z, y]
+            for x in range(n_x):
+                line[x] = np.float32(0) if sure[x] > half else one
 
 
 @kernel
@@ -245,6 +261,35 @@ def confidence_from_evidence(evidence: np.ndarray, scale: np.ndarray, low: float
         launch(_confidence_between_cells, evidence, *weights_between(scale.shape), scale, *ramps, out)
     else:
         raise ValueError(f"evidence: shape {evidence.shape} does not go with the scale's {scale.shape}")
+    return out
+
+
+def doubt_between_cells(evidence: np.ndarray, scale: np.ndarray, ramps: tuple[float, float, float, float],
+                        region: tuple[slice, slice, slice]) -> np.ndarray:
+    """Where `confidence_from_evidence` on cells is at most one half, in a region.
+
+    Parameters
+    ----------
+    evidence : (cz, cy, cx) float32 array
+        On the grid of cells of `scale`.
+    scale : (nz, ny, nx) float32 array
+    ramps : (low, high, gate_low, gate_high)
+        Evidence of none and of full confidence, and scales between which the confidence rises.
+    region : (slice, slice, slice)
+        Voxels along z, y and x, with start and stop.
+
+    Returns
+    -------
+    (z, y, x) float32 array
+        1 there, 0 elsewhere.
+    """
+    scale, evidence = as_volume(scale, "scale"), as_volume(evidence, "evidence")
+    if evidence.shape != cell_shape(scale.shape):
+        raise ValueError(f"evidence: shape {evidence.shape} does not go with the scale's {scale.shape}")
+    out = np.empty([along.stop - along.start for along in region], np.float32)
+    if out.size:
+        launch(_doubt_between_cells, evidence, *weights_in(scale.shape, region), scale,
+               tuple(along.start for along in region), *(np.float32(value) for value in ramps), out)
     return out
 
 

@@ -132,7 +132,10 @@ def _run_everything(rest, bare):
     from occupy_jit.estimation.modification import modify
     from occupy_jit.estimation.scale.estimate import estimate
     from occupy_jit.estimation.scale.inputs import Wanted
+    from occupy_jit.kernels.grid import binned
+    from occupy_jit.kernels.moments import sums_above
     from occupy_jit.kernels.shared_density import shared_density
+    from occupy_jit.kernels.voxelwise import confidence_from_evidence
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
 
@@ -141,36 +144,38 @@ def _run_everything(rest, bare):
     ripple = np.sin(z * 7.1 + np.sin(y * 5.3) * 3 + np.cos(x * 9.7) * 2)
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
     volume = (blob + 0.05 * ripple).astype(np.float32)
+    sums_above(volume, 0.0)
     if bare:
-        result = estimate(volume, Settings(), voxel_size=1.0, wanted=Wanted(confidence=True, lowpass=False))
-        _run_on_cells(volume, result)
+        _run_cores(volume, estimate(volume, Settings(), voxel_size=1.0, wanted=Wanted(lowpass=False)))
         return
     settings = Settings(amplify=True, attenuate_gamma=2.0)
     result = estimate(volume, settings, voxel_size=1.0)
     for kind in requested(settings):  # band by band, and by plain factors
         modify.modified(volume, result, settings, kind)
     filters.lowpass(np.pad(volume, ((0, 1), (0, 1), (0, 1))), 6.0, 1.0)  # axes of prime length
-    _run_on_cells(volume, result)
+    power = _run_cores(volume, result)
+    confidence_from_evidence(power, result.scale, 0.0, 1.0)
+    for alone in (False, True):
+        binned.values_between(power, volume.shape, alone=alone)
     if rest:
         _run_rest(volume, result, settings)
     shared_density(volume, result.scale, result.scale, result.confidence, result.zero, -0.5)
 
 
-def _run_on_cells(volume, result):
-    """What large maps have on cells, and the core."""
+def _run_cores(volume, result):
+    """What large maps have on cells, and the cores of small and large maps; returns values on cells."""
     import numpy as np
 
-    from occupy_jit.estimation.scale.core import measure_core
+    from occupy_jit.estimation.scale.confidence import Content
+    from occupy_jit.estimation.scale.core import measure_core, measure_core_on_cells
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
     from occupy_jit.kernels.grid import binned
-    from occupy_jit.kernels.voxelwise import confidence_from_evidence
 
     power = binned.smoothed_cells(binned.cell_power(volume, 0.0), binned.SIGMA_OF_CELL + 1)
     Quiet(power, np.inf, volume.shape).survey(volume)
-    confidence_from_evidence(power, result.scale, 0.0, 1.0)
-    for alone in (False, True):
-        binned.values_between(power, volume.shape, alone=alone)
     measure_core(result.scale, result.confidence, result.ball, 1.0)
+    measure_core_on_cells(result.scale, Content(power, float(power.max()), float(power.min())), result.ball, 1.0)
+    return power
 
 
 def _run_rest(volume, result, settings):

@@ -1,14 +1,16 @@
 """The core of a map: which voxels, how they are averaged, and that the shares are true."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from occupy_jit import estimate
+from occupy_jit import Wanted, estimate
 from occupy_jit.estimation.scale.ball import Ball
-from occupy_jit.estimation.scale.core import BINS, SMOOTHING_RADII, core_mask, measure_core, self_weighted
+from occupy_jit.estimation.scale.core import BINS, SMOOTHING_RADII, core_mask, core_of, measure_core, self_weighted
 from tests import naive, simulated
 from tests.data_folder import simulator
 
@@ -108,6 +110,55 @@ def test_a_fully_occupied_complex_has_next_to_no_weak_core(signal_to_noise):
     assert core.weak_share < 0.03
     # the rim is what this is about: with it many voxels are weak
     assert (found.scale[found.confidence > 0.5] < 0.5).mean() > 0.15
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A complex in a box so large that content is judged on cells."""
+    made = simulated.complex_with_occupancies(3.0, seed=6, box=104, occupancies=(1.0, 0.8, 0.5, 0.3))
+    return made, estimate(made.map, voxel_size=made.voxel_size)
+
+
+def test_the_core_on_cells_is_the_one_of_voxels(large):
+    made, found = large
+    assert found.content is not None
+    on_cells = core_of(found)
+    on_voxels = measure_core(found.scale, found.confidence, found.ball, made.voxel_size)
+    assert on_voxels.weak_share > 0.1 and on_voxels.strong_share > 0.1
+    assert on_cells.volume_angstrom3 == pytest.approx(on_voxels.volume_angstrom3, rel=0.02)
+    for name in ("weak_share", "surely_weak_share", "strong_share", "median"):
+        # a cell reaches half a voxel further in each direction, and the averaged scale changes by 0.05 a voxel here
+        assert getattr(on_cells, name) == pytest.approx(getattr(on_voxels, name), abs=0.025)
+    assert on_cells.counts.sum() * made.voxel_size ** 3 == pytest.approx(on_cells.volume_angstrom3)
+
+
+def test_the_core_on_cells_counts_the_voxels_of_a_naive_erosion(large):
+    _, found = large
+    shape = found.scale.shape
+    sure = 1 - found.content.doubt(found.scale, tuple(slice(0, n) for n in shape))
+    core = core_of(found)
+    assert core.counts.sum() == np.count_nonzero(core_mask(sure, found.ball))
+
+
+def test_what_else_is_wanted_does_not_change_the_core(large):
+    made, found = large
+    alone = estimate(made.map, voxel_size=made.voxel_size, wanted=Wanted(confidence=False, lowpass=False, core=True))
+    assert alone.confidence is None and np.array_equal(alone.scale, found.scale)
+    # the depth is averaged as it is made, or from a volume of it
+    assert np.allclose(alone.content.evidence, found.content.evidence, atol=1e-5)
+    one, other = core_of(alone), core_of(found)
+    assert one.volume_angstrom3 == pytest.approx(other.volume_angstrom3, rel=1e-3)
+    assert one.weak_share == pytest.approx(other.weak_share, abs=1e-3)
+    # on cells whatever the scale is, which the confidence of a voxel goes by as well
+    assert found.facts.confidence_share <= alone.facts.confidence_share < 2 * found.facts.confidence_share
+    assert [code for code, _ in alone.verdicts] == [code for code, _ in found.verdicts]
+
+
+def test_a_result_without_content_has_no_core(large):
+    _, found = large
+    assert core_of(dataclasses.replace(found, content=None, confidence=None)) is None
+    empty = dataclasses.replace(found, content=found.content._replace(start=-np.inf, complete=-np.inf))
+    assert core_of(empty).empty
 
 
 @pytest.mark.test_data

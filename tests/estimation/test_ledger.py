@@ -21,7 +21,7 @@ def test_the_largest_moment_counts():
 
 def test_steps_that_tell_their_memory_are_steps_of_the_estimate():
     named = {step.__name__ for step in volumes.STEPS}
-    of_spine = {"low_pass", "find_solvent", "measure_noise", "measure_contrast", "find_confidence"}
+    of_spine = {"low_pass", "find_solvent", "measure_noise", "measure_contrast", "find_content", "find_confidence"}
     assert of_spine <= named and all(callable(getattr(steps, name)) for name in of_spine)
 
 

@@ -11,11 +11,14 @@ from occupy_jit.kernels.grid.binned import (
     between,
     cell_count,
     cell_mean,
+    cell_mean_of_box,
     cell_of,
     cell_power,
     cell_shape,
     sections,
+    sections_of_cells,
     values_between,
+    voxels_of,
 )
 from tests import naive
 
@@ -48,6 +51,33 @@ def test_agrees_with_the_means_written_out(shape, centre, seed):
         wanted = naive.cell_mean(of)
         assert found.shape == cell_shape(shape) == wanted.shape
         assert np.abs(found - wanted).max() <= 8 * EPSILON * np.abs(of).max()
+
+
+@settings(deadline=None, max_examples=40)
+@given(shapes, st.floats(-2, 2, width=32), st.floats(-1, 2, width=32), st.data())
+def test_a_box_of_cells_with_a_cap_is_that_part_of_the_means_written_out(shape, centre, cap, data):
+    volume = noise(shape, 1)
+    box = []
+    for n in cell_shape(shape):
+        start = data.draw(st.integers(0, n))
+        box.append(slice(start, data.draw(st.integers(start, n))))
+    capped = np.minimum(volume - np.float32(centre), np.float32(cap))
+    found = cell_mean(volume, centre=centre, cap=cap, box=tuple(box))
+    assert np.abs(found - naive.cell_mean(capped)[tuple(box)]).max(initial=0) <= 8 * EPSILON * np.abs(capped).max()
+    assert np.array_equal(cell_power(volume, centre, tuple(box)), cell_power(volume, centre)[tuple(box)])
+    part = volume[tuple(voxels_of(n, cells) for n, cells in zip(shape, box, strict=True))]
+    assert np.array_equal(cell_mean_of_box(part, tuple(box), shape), cell_mean(volume)[tuple(box)])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 9), st.data())
+def test_going_through_some_planes_of_cells_meets_each_of_their_voxels_once(n, at_a_time, data):
+    start = data.draw(st.integers(0, cell_count(n) - 1))
+    planes = slice(start, data.draw(st.integers(start, cell_count(n))))
+    met = list(sections_of_cells(n, at_a_time, planes))
+    wanted = np.flatnonzero((cell_of(n) >= planes.start) & (cell_of(n) < planes.stop))
+    assert [i for _, voxels in met for i in range(voxels.start, voxels.stop)] == wanted.tolist()
+    assert [i for cells, _ in met for i in range(cells.start, cells.stop)] == list(range(planes.start, planes.stop))
 
 
 @pytest.mark.parametrize("shape", [(9, 10, 11), (3, 40, 5), (8, 7, 14), (1, 2, 3)])

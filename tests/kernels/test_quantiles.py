@@ -247,6 +247,18 @@ def test_inside_compiled_code():
         caller(volume.astype(np.float64))
 
 
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 50])
+def test_rows_of_any_length_are_summed_whole(width):
+    volume = noise((3, 4, width), 2)
+    wide = volume.astype(np.float64)
+    found = moments(volume)
+    assert (found.minimum, found.maximum, found.non_finite) == (volume.min(), volume.max(), 0)
+    assert abs(found.mean - wide.mean()) <= 1e-13 and abs(found.deviation - wide.std()) <= 1e-12
+    chosen = volume[volume > 0.25]
+    count, total, largest = sums_above(volume, 0.25)
+    assert (count, largest) == (chosen.size, volume.max()) and abs(total - chosen.sum(dtype=np.float64)) <= 1e-12
+
+
 @settings(deadline=None, max_examples=30)
 @given(arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)),
        st.floats(0, 1, width=32))
@@ -254,7 +266,7 @@ def test_sums_above_are_those_of_numpy(volume, threshold):
     count, total, largest = sums_above(volume, threshold)
     chosen = volume[volume > np.float32(threshold)]
     assert count == chosen.size
-    # differences of float64 sums of values of at most 1
+    # float64 sums of values of at most 1
     assert abs(total - chosen.sum(dtype=np.float64)) <= 1e-12 * volume.size
     assert largest == volume.max()
 

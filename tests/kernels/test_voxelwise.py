@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from occupy_jit.kernels import voxelwise as kernels
+from occupy_jit.kernels.grid.binned import cell_shape
 from tests import naive
 
 pytestmark = pytest.mark.kernel
@@ -101,6 +102,27 @@ def test_confidence_is_monotone_and_bounded(data):
                                                 (0.1, 0.3), hedge).reshape(-1)
     order = np.argsort(np.abs(evidence.reshape(-1)))
     assert np.all(np.diff(by_scale[order]) >= 0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_doubt_is_where_confidence_is_at_most_one_half(data):
+    shape = data.draw(SHAPES)
+    scale = data.draw(hnp.arrays(np.float32, shape, elements=UNIT))
+    evidence = data.draw(hnp.arrays(np.float32, cell_shape(shape), elements=st.floats(-3, 3, width=32)))
+    sure = kernels.confidence_from_evidence(evidence, scale, 1.0, -1.0, (0.1, 0.3))
+    region = []
+    for n in shape:
+        start = data.draw(st.integers(0, n))
+        region.append(slice(start, data.draw(st.integers(start, n))))
+    found = kernels.doubt_between_cells(evidence, scale, (1.0, -1.0, 0.1, 0.3), tuple(region))
+    assert found.dtype == np.float32 and np.array_equal(found, sure[tuple(region)] <= 0.5)
+
+
+def test_doubt_is_refused_on_another_grid():
+    with pytest.raises(ValueError, match="does not go with"):
+        kernels.doubt_between_cells(np.zeros((3, 3, 3), np.float32), np.zeros((4, 4, 4), np.float32), (1, 0, 0.1, 0.2),
+                                    (slice(0, 4),) * 3)
 
 
 @settings(deadline=None, max_examples=100)

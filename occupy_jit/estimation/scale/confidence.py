@@ -24,7 +24,7 @@ from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 from occupy_jit.kernels.sliding_sections import maxima_of_sections
-from occupy_jit.kernels.voxelwise import confidence_from_evidence
+from occupy_jit.kernels.voxelwise import confidence_from_evidence, doubt_between_cells
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
@@ -121,23 +121,94 @@ def confidence(depth: np.ndarray, scale: np.ndarray, ramp: Ramp, quiet: Quiet, b
     (nz, ny, nx) float32 array
         In [0, 1].
     """
-    floor, cap = ramp.floor, ramp.cap
-    sigma = max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
+    sigma = _smoothing(voxel_size)
     if quiet.on_cells:
         evidence = binned.smoothed_cells(_closed_on_cells(depth, ball), sigma)
     else:
         evidence = smooth(sliding_maximum(depth, ball.radius, ball.size, out=buffer), sigma, out=depth)
-    # `evidence` carries the sign of `depth`: the more negative, the more content
+    start, complete = _start_and_complete(evidence, ramp, quiet)
+    return confidence_from_evidence(evidence, scale, start, complete, ramp.gate, ramp.hedge, out=depth)
+
+
+def _smoothing(voxel_size):
+    """Sigma of the Gaussian that evidence is averaged with, in voxels."""
+    return max(SMOOTHING_ANGSTROM / voxel_size, 1.0)
+
+
+def _start_and_complete(evidence, ramp, quiet):
+    """Evidence at which confidence starts and is complete. It has the sign of the depth: lower means more content."""
+    least = _LEAST_EVIDENCE_SPREAD * (ramp.cap - ramp.floor)
     _, spread, _ = quiet.mean_and_deviation(evidence, smooth=True)
-    spread = max(spread, _LEAST_EVIDENCE_SPREAD * (cap - floor))
-    centre = quiet.median(evidence)
+    spread, centre = max(spread, least), quiet.median(evidence)
     start, complete = (centre - deviations * spread for deviations in RAMP)
     if ramp.solvent_is_given:
         # Artefacts have long tails: no larger share of known solvent may pass than of normally distributed noise.
         tails = quiet.quantile(evidence, [0.5 * math.erfc(deviations / math.sqrt(2)) for deviations in RAMP])
         start, complete = min(start, tails[0]), min(complete, tails[1])
-        complete = min(complete, start - _LEAST_EVIDENCE_SPREAD * (cap - floor))
-    return confidence_from_evidence(evidence, scale, start, complete, ramp.gate, ramp.hedge, out=depth)
+        complete = min(complete, start - least)
+    return start, complete
+
+
+class Content(NamedTuple):
+    """Evidence for content on the grid of cells (`occupy_jit.kernels.grid.binned`) of a large map.
+
+    It shows where a map has content without a volume of confidence.
+
+    Attributes
+    ----------
+    evidence : (cz, cy, cx) float32 array
+        Lower values mean more content.
+    start, complete : float
+        Evidence at which confidence starts and is complete; `start` is the higher one.
+    """
+
+    evidence: np.ndarray
+    start: float
+    complete: float
+
+    @property
+    def sure(self) -> np.ndarray:
+        """(cz, cy, cx) array of bool : Cells with a confidence above one half, whatever their scale."""
+        return self.evidence < 0.5 * (self.start + self.complete)
+
+    def doubt(self, scale: np.ndarray, region: tuple[slice, slice, slice]) -> np.ndarray:
+        """Where the voxels of a region are not sure to be content.
+
+        Parameters
+        ----------
+        scale : (nz, ny, nx) float32 array
+            Of the whole map.
+        region : (slice, slice, slice)
+            Along z, y and x, with start and stop.
+
+        Returns
+        -------
+        (z, y, x) float32 array
+            1 where confidence is at most one half, 0 elsewhere.
+        """
+        return doubt_between_cells(self.evidence, scale, (self.start, self.complete, *GATE), region)
+
+
+def content_on_cells(depth: np.ndarray, ramp: Ramp, quiet: Quiet, ball: Ball, voxel_size: float) -> Content:
+    """Where a large map has content, from means over cells alone: an eighth of the work of `confidence`.
+
+    Its volume is within 2 % of the volume where `confidence` is above one half, from good to poor maps of proteins.
+
+    Parameters
+    ----------
+    depth : (cz, cy, cx) float32 array
+        Mean of ``-min(M', cap)`` over each cell.
+    ramp, quiet, ball, voxel_size
+        As for `confidence`; the evidence in `quiet` is on cells, too.
+
+    Returns
+    -------
+    Content
+    """
+    radius = ball.radius / 2  # in cells
+    closed = sliding_maximum(depth, radius, 2 * math.floor(radius) + 1)
+    evidence = binned.smoothed_cells(closed, _smoothing(voxel_size))
+    return Content(evidence, *_start_and_complete(evidence, ramp, quiet))
 
 
 def _closed_on_cells(depth, ball):

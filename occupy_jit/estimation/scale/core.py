@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from occupy_jit.kernels.grid import binned
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
 
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.scale.confidence import Content
+    from occupy_jit.estimation.scale.result import Result
 
 BINS = 40
 """Of the histogram of the scale, from 0 to 1."""
@@ -40,6 +43,7 @@ SMOOTHING_RADII = 5 ** -0.5
 
 _LEAST_SIGMA = 0.5  # voxels
 _SECTIONS = 32
+_CELLS = 16  # planes of cells at a time
 _FINE_BINS = 4096  # to find the median
 
 
@@ -79,6 +83,28 @@ class Core:
         return not self.counts.sum()
 
 
+def core_of(result: Result, scale: np.ndarray | None = None) -> Core | None:
+    """The core of a map, however its content is known.
+
+    Parameters
+    ----------
+    result : occupy_jit.estimation.scale.result.Result
+    scale : (nz, ny, nx) float32 array, optional
+        The scale to measure; by default the one of the result.
+
+    Returns
+    -------
+    Core or None
+        None where the result holds neither content nor confidence.
+    """
+    scale = result.scale if scale is None else scale
+    if result.content is not None:
+        return measure_core_on_cells(scale, result.content, result.ball, result.voxel_size)
+    if result.confidence is None:
+        return None
+    return measure_core(scale, result.confidence, result.ball, result.voxel_size)
+
+
 def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_size: float) -> Core:
     """The core of a map, and the distribution of its scale.
 
@@ -106,6 +132,81 @@ def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_si
     weak = sum(int(np.count_nonzero(values < WEAK)) for values in pieces) / number
     strong = sum(int(np.count_nonzero(values >= STRONG)) for values in pieces) / number
     return Core(number * voxel, weak, strong, _median(pieces, number), counts, voxel)
+
+
+def measure_core_on_cells(scale: np.ndarray, content: Content, ball: Ball, voxel_size: float) -> Core:
+    """The same for a large map, with the scale averaged on the grid of cells of two voxels.
+
+    Which voxels belong to the core is decided voxel by voxel. Shares and median differ by at most 0.01 from
+    those of `measure_core` in simulated proteins, from good to poor maps.
+
+    Parameters
+    ----------
+    scale : (nz, ny, nx) float32 array
+    content : occupy_jit.estimation.scale.confidence.Content
+    ball, voxel_size
+        As for `measure_core`.
+
+    Returns
+    -------
+    Core
+    """
+    box = _cells_around(content.sure)
+    inside = _share_in_core(scale, content, ball, box)
+    on = inside > 0
+    values = _averaged_on_cells(scale, SMOOTHING_RADII * ball.radius, box)[on]
+    z, y, x = (np.diff(binned.section_starts(n, cells)).astype(np.float32)
+               for n, cells in zip(scale.shape, box, strict=True))
+    voxels = np.rint(inside[on] * (z[:, None, None] * y[:, None] * x)[on]).astype(np.int64)
+    return _weighted(values, voxels, float(voxel_size) ** 3)
+
+
+def _cells_around(sure):
+    """Box of cells around those that are sure of content, and two more: between cells, content reaches halfway."""
+    lines = (sure.any(axis) for axis in ((1, 2), (0, 2), (0, 1)))
+    found = [np.flatnonzero(line) for line in lines]
+    return tuple(slice(max(0, int(on[0]) - 2), min(n, int(on[-1]) + 3)) if on.size else slice(0, 0)
+                 for on, n in zip(found, sure.shape, strict=True))
+
+
+def _share_in_core(scale, content, ball, box):
+    """Share of each cell of a box that belongs to the core."""
+    n_z, halo = len(scale), ball.size // 2
+    y, x = (binned.voxels_of(n, cells) for n, cells in zip(scale.shape[1:], box[1:], strict=True))
+    out = np.empty([cells.stop - cells.start for cells in box], np.float32)
+    for cells, voxels in binned.sections_of_cells(n_z, _CELLS, box[0]):
+        start = max(0, voxels.start - halo)
+        around = slice(start, min(n_z, voxels.stop + halo)), y, x
+        doubt = sliding_maximum(content.doubt(scale, around), ball.radius, ball.size)
+        out[cells.start - box[0].start:cells.stop - box[0].start] = binned.cell_mean_of_box(
+            doubt[voxels.start - start:voxels.stop - start], (cells, *box[1:]), scale.shape)
+    return np.subtract(1, out, out=out)
+
+
+def _averaged_on_cells(scale, sigma, box):
+    """`self_weighted` on a box of cells."""
+    reach = math.ceil(2 * sigma)  # four sigma, in cells of two voxels
+    wide = tuple(slice(max(0, cells.start - reach), min(binned.cell_count(n), cells.stop + reach))
+                 for n, cells in zip(scale.shape, box, strict=True))
+    mean, square = binned.cell_mean(scale, box=wide), binned.cell_power(scale, 0.0, box=wide)
+    if sigma > binned.SIGMA_OF_CELL:
+        mean, square = (binned.smoothed_cells(cells, sigma) for cells in (mean, square))
+    part = tuple(slice(cells.start - around.start, cells.stop - around.start)
+                 for cells, around in zip(box, wide, strict=True))
+    mean, square = mean[part], square[part]
+    return np.divide(square, mean, out=np.zeros_like(mean), where=mean > 0)
+
+
+def _weighted(values, voxels, voxel_volume):
+    """The core from a value for each cell and the number of its voxels that belong to the core."""
+    counts = np.histogram(values, BINS, (0.0, 1.0), weights=voxels)[0].astype(np.int64)
+    number = int(voxels.sum())
+    if not number:
+        return Core(0.0, 0.0, 0.0, 0.0, counts, voxel_volume)
+    weak, strong = (int(voxels[chosen].sum()) / number for chosen in (values < WEAK, values >= STRONG))
+    order = np.argsort(values)
+    ranks = np.searchsorted(np.cumsum(voxels[order]), ((number - 1) // 2, number // 2), side="right")
+    return Core(number * voxel_volume, weak, strong, float(values[order][ranks].mean()), counts, voxel_volume)
 
 
 def _median(pieces, number):

@@ -6,6 +6,8 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from occupy_jit.errors import InputError
 from occupy_jit.estimation import flexibility
 from occupy_jit.estimation.fourier import filters
@@ -30,8 +32,6 @@ from occupy_jit.kernels.jit.decorator import threads
 from occupy_jit.settings import LOCAL
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from occupy_jit.settings import Settings
 
 
@@ -117,9 +117,10 @@ def run_estimate(inputs: Inputs) -> Result:
         spare = None if inputs.wanted.lowpass else lowpassed.volume  # no longer needed
         scale = steps.make_scale(inputs, solvent, noise, contrast, spare)
         contrast = replace(contrast, maximum=None)
+        content = steps.find_content(evidence, scale)
         confidence = steps.find_confidence(evidence, scale, spare)
-        result = _result(inputs, lowpassed, solvent, noise, contrast, (scale.scale, confidence, evidence))
-        del spare, scale, confidence, evidence, contrast, noise, lowpassed
+        result = _result(inputs, lowpassed, solvent, noise, contrast, (scale.scale, confidence, content, evidence))
+        del spare, scale, confidence, content, evidence, contrast, noise, lowpassed
         if inputs.bands_wanted:
             result = replace(result, bands=_bands(inputs, result))
         if inputs.settings.separate_flexibility:
@@ -167,7 +168,7 @@ def _bands(inputs, result):
 
 def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
     """The result without bands, flexibility and verdicts."""
-    scale, confidence, evidence = volumes
+    scale, confidence, content, evidence = volumes
     kept, full, found = inputs.wanted.lowpass, contrast.full, contrast.found
     given = inputs.settings.noise_floor not in (None, LOCAL)
     flat = facts.is_flattened(lowpassed.repeated_share)
@@ -194,7 +195,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
             content_is_dark=facts.content_is_dark(solvent.whole), stands_above_solvent=contrast.stands_above_solvent,
             ignored_floor=contrast.ignored_floor, definition_inverted=solvent.definition_inverted,
             definition_left=solvent.definition_left,
-            confidence_share=None if confidence is None else facts.covered_share(confidence),
+            confidence_share=_covered_share(confidence, content),
             bands_wanted=inputs.bands_wanted, hot_voxels=inputs.hot_voxels,
             evidence_lowpass_angstrom=evidence.lowpass_angstrom,
             visibility=_visibility(inputs, noise, contrast, scale, evidence.spread, flat, missing)),
@@ -203,7 +204,14 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
         full_scale_error=contrast.full_error, floor_is_local=contrast.is_local, error=contrast.error,
         noise_error=contrast.noise_error, half_difference=noise.difference if kept else None,
         local_noise=local if kept or halves is not None else None, half_maps=halves, half_gain=lowpassed.gain,
-        reference=contrast.reference)
+        reference=contrast.reference, content=content)
+
+
+def _covered_share(confidence, content):
+    """Share of the box that is content; None where that was not judged."""
+    if confidence is not None:
+        return facts.covered_share(confidence)
+    return None if content is None else float(np.mean(content.sure))
 
 
 def _visibility(inputs, noise, contrast, scale, spread, flat, missing):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from occupy_jit.estimation.grids import cells_hold
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.noise.half_maps import HalfMaps, join_half_maps
-from occupy_jit.estimation.scale.ball import Ball, choose_ball, derived_lowpass
+from occupy_jit.estimation.scale.ball import Ball, choose_ball, derived_lowpass, may_widen
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.settings import Settings
@@ -53,6 +54,8 @@ class Wanted:
         Standard error of the scale at each voxel.
     noise_error : bool
         The part of it by noise, in which two maps of one structure differ.
+    core : bool, optional
+        Where the content of a large map is, as its core needs it; if left out, as `confidence`.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Wanted:
     lowpass: bool = True
     error: bool = False
     noise_error: bool = False
+    core: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,22 @@ class Inputs:
     def confidence_from_evidence(self) -> bool:
         """bool : A confidence is wanted, and it is not set to 1 everywhere."""
         return self.wanted.confidence and not self.settings.no_confidence
+
+    @property
+    def core_on_cells(self) -> bool:
+        """bool : The core is wanted, and means over cells show where the content is."""
+        wanted = self.wanted.confidence if self.wanted.core is None else self.wanted.core
+        return wanted and cells_hold(self.volume.shape, self.voxel_size)
+
+    @property
+    def may_widen_evidence(self) -> bool:
+        """bool : Content may be judged after a wider low-pass than the scale: `steps.gather_evidence`."""
+        return self.judges_content and not self.on_raw_map and may_widen(self.lowpass_angstrom, self.voxel_size)
+
+    @property
+    def judges_content(self) -> bool:
+        """bool : Content is distinguished from solvent, voxel by voxel or on cells."""
+        return self.confidence_from_evidence or self.core_on_cells
 
 
 def checked_map(volume: np.ndarray, voxel_size: float) -> tuple[np.ndarray, float]:

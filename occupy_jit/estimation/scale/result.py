@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.noise.half_maps import HalfMapsFacts, LocalNoise
     from occupy_jit.estimation.noise.halves_of_other_map import Gain
     from occupy_jit.estimation.scale.ball import Ball
+    from occupy_jit.estimation.scale.confidence import Content
     from occupy_jit.estimation.scale.reference import Reference
     from occupy_jit.estimation.scale.visibility import Visibility
     from occupy_jit.estimation.solvent.model import SolventModel
@@ -64,7 +65,7 @@ class Facts:
     definition_left : int or None
         What a solvent definition that is too tight leaves to judge by, in voxels.
     confidence_share : float or None
-        Share of the box with confidence above one half, where a confidence was wanted.
+        Share of the box with confidence above one half, where content was judged.
     bands_wanted : bool
         Bands of the spectrum were to be measured.
     visibility : occupy_jit.estimation.scale.visibility.Visibility
@@ -156,6 +157,8 @@ class Result:
         What a reference mask showed.
     flexibility : occupy_jit.estimation.flexibility.Flexibility or None
         Occupancy and relative B factor, where they are told apart.
+    content : occupy_jit.estimation.scale.confidence.Content or None
+        Where a large map has content, which its core is measured in; None for small maps, whose confidence shows it.
     verdicts : tuple of Verdict
         What the user should know about the map.
     """
@@ -193,6 +196,7 @@ class Result:
     half_gain: Gain | None = None
     reference: Reference | None = None
     flexibility: Flexibility | None = None
+    content: Content | None = None
     verdicts: tuple[Verdict, ...] = ()
 
     @property

@@ -30,6 +30,7 @@ from occupy_jit.estimation.solvent import flattened, model
 from occupy_jit.estimation.solvent.model import SolventModel
 from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
 from occupy_jit.kernels import moments, quantiles
+from occupy_jit.kernels.grid.binned import cell_mean
 from occupy_jit.kernels.grid.sphere import voxels_in_sphere
 from occupy_jit.kernels.map_pairs import share_of_zeros
 from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
@@ -205,12 +206,15 @@ class Scale:
         ``-min(M', cap)``.
     floor, cap : float or None
         Levels that the depth is judged by.
+    cells : (cz, cy, cx) float32 array or None
+        Means of the depth over the cells of two voxels, where the core needs them.
     """
 
     scale: np.ndarray
     depth: np.ndarray | None = None
     floor: float | None = None
     cap: float | None = None
+    cells: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -223,25 +227,22 @@ class Evidence:
         With the low-pass, and so the ball, of the evidence.
     solvent : Solvent
         After that low-pass.
-    depth : (nz, ny, nx) float32 array or None
-        ``-min(M', cap)``, where it is another than the one that came with the scale.
-    floor, cap : float or None
-        Levels that it is judged by.
     spread : float
         Standard deviation of its sliding maximum over quiet solvent, as a share of content at full scale there.
+    wide : Scale or None
+        With the depth after the wider low-pass, and without its scale; None where the depth that comes with the scale
+        serves.
     """
 
     inputs: Inputs
     solvent: Solvent
     spread: float
-    depth: np.ndarray | None = None
-    floor: float | None = None
-    cap: float | None = None
+    wide: Scale | None = None
 
     @property
     def lowpass_angstrom(self) -> float | None:
         """float or None : Resolution of its low-pass, Å; None where it is the low-pass of the scale."""
-        return None if self.depth is None else self.inputs.lowpass_angstrom
+        return None if self.wide is None else self.inputs.lowpass_angstrom
 
 
 def require_content(volume: np.ndarray, known: tuple[float, float] | None = None, what: str = "the map"
@@ -333,7 +334,7 @@ def _with_definition(inputs, lowpassed, found):
     definition = definitions.understand(lowpassed.volume, inputs.masks.solvent)
     fitted = model.fit(*definitions.histogram(lowpassed.volume, definition))
     judging, left, enough = found.judging, None, True
-    if inputs.confidence_from_evidence:
+    if inputs.judges_content:
         judging, left, enough = definitions.solvent_side(definition, inputs.ball, found.quiet)
     return Solvent(found.quiet, found.quiet_share, found.zero, found.noise, fitted, found.whole, judging,
                    definition.inverted, None if enough else left, found.map_correlation, found.map_flattened)
@@ -405,7 +406,7 @@ def sliding_maximum_of(inputs: Inputs, noise: Noise) -> Any:
         return noise.maximum
     source, ball = noise.source, inputs.ball
     kept = inputs.wanted.lowpass or inputs.on_raw_map or inputs.masks.reference is not None
-    if in_place(source.shape, inputs.wanted.confidence, kept):
+    if in_place(source.shape, inputs.wanted.confidence or inputs.may_widen_evidence, kept):
         return overwrite_with_maximum(source, ball.radius, ball.size, sections_at_a_time(len(source)))
     return sliding_maximum(source, ball.radius, ball.size)
 
@@ -475,12 +476,21 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
         Working space.
     """
     maximum, zero, full = contrast.maximum, noise.zero, contrast.full
-    if not inputs.confidence_from_evidence:
+    if not inputs.judges_content:
         return Scale(scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None))
     judging = solvent.judging
+    by_noise = noise.difference is not None and contrast.is_local
+    floor, spread = contrast.floor_measured, contrast.spread
+    if judging is not solvent.quiet:
+        floor, spread = _floor_and_spread(judging, maximum, zero)
+    cap = confidences.cap_level(floor, spread, full)
+    if not (inputs.confidence_from_evidence or by_noise):
+        cells = cell_mean(maximum, centre=zero, cap=cap)
+        scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None)
+        return Scale(scale, None, floor, cap, np.negative(cells, out=cells))
     # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
     depth = spare if spare is not None and solvent.quiet.on_cells else np.empty_like(maximum)
-    if noise.difference is not None and contrast.is_local:
+    if by_noise:
         # depths are in units of the noise around each voxel, and their levels are found afterwards
         even = contrast.floor, confidences.least_floor(contrast.floor, full)
         scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=depth, even=even)
@@ -488,13 +498,9 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
         cap = confidences.cap_level(floor, spread, full)
         for section in depth:
             np.maximum(section, np.float32(-cap), out=section)
-        return Scale(scale, depth, floor, cap)
-    floor, spread = contrast.floor_measured, contrast.spread
-    if judging is not solvent.quiet:
-        floor, spread = _floor_and_spread(judging, maximum, zero)
-    cap = confidences.cap_level(floor, spread, full)
-    scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
-    return Scale(scale, depth, floor, cap)
+    else:
+        scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
+    return Scale(scale, depth, floor, cap, cell_mean(depth) if inputs.core_on_cells else None)
 
 
 def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, noise: Noise, contrast: Contrast
@@ -505,7 +511,7 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     content. The evidence then comes from a wider low-pass, with a ball, solvent and noise of its own.
     """
     wide = None
-    if inputs.confidence_from_evidence and not inputs.on_raw_map:
+    if inputs.judges_content and not inputs.on_raw_map:
         wide = evidence_lowpass(inputs.lowpass_angstrom, inputs.voxel_size, contrast.floor_measured / contrast.full)
     if wide is None:
         return Evidence(inputs, solvent, contrast.spread / contrast.full)
@@ -521,7 +527,7 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     contrast = replace(contrast, maximum=maximum, floor_measured=floor, spread=spread, floor=contrast.floor * lower,
                        floors=contrast.floors * np.float32(lower))
     scale = make_scale(inputs, found, replace(noise, zero=found.zero), contrast, None)
-    return Evidence(inputs, found, spread / (kept * contrast.full), scale.depth, scale.floor, scale.cap)
+    return Evidence(inputs, found, spread / (kept * contrast.full), replace(scale, scale=maximum[:0]))
 
 
 def _kept_contrast(contrast, zero, wide, wide_zero, floor):
@@ -544,12 +550,26 @@ def find_confidence(evidence: Evidence, scale: Scale, spare: np.ndarray | None) 
         return None
     if inputs.settings.no_confidence:
         return confidences.certain(inputs.volume.shape)
-    depth, floor, cap = scale.depth, scale.floor, scale.cap
-    if evidence.depth is not None:
-        depth, floor, cap = evidence.depth, evidence.floor, evidence.cap
-    ramp = confidences.Ramp(floor, cap, gate(inputs.settings), inputs.settings.hedge_confidence,
+    depth = (evidence.wide or scale).depth
+    return confidences.confidence(depth, scale.scale, _ramp(evidence, scale), solvent.judging, inputs.ball,
+                                  inputs.voxel_size, spare)
+
+
+def _ramp(evidence, scale):
+    """How the evidence becomes confidence."""
+    judged, settings, solvent = evidence.wide or scale, evidence.inputs.settings, evidence.solvent
+    return confidences.Ramp(judged.floor, judged.cap, gate(settings), settings.hedge_confidence,
                             solvent.judging is not solvent.quiet)
-    return confidences.confidence(depth, scale.scale, ramp, solvent.judging, inputs.ball, inputs.voxel_size, spare)
+
+
+def find_content(evidence: Evidence, scale: Scale) -> confidences.Content | None:
+    """Where a large map has content, as its core needs it; None if not wanted, or for a small map."""
+    cells = (evidence.wide or scale).cells
+    if cells is None:
+        return None
+    inputs = evidence.inputs
+    return confidences.content_on_cells(cells, _ramp(evidence, scale), evidence.solvent.judging, inputs.ball,
+                                        inputs.voxel_size)
 
 
 def gate(settings: Settings) -> tuple[float, float]:

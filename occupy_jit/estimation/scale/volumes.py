@@ -24,6 +24,12 @@ def _nearby(run):
     return run.settings.noise_floor == LOCAL and not run.halves
 
 
+def _widens(run):
+    """Whether content may be judged after a wider low-pass."""
+    judged = run.confidence or cells_hold(run.shape, run.voxel_size)
+    return judged and not run.on_raw_map and may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size)
+
+
 def inputs(run: Outline, ledger: Ledger) -> None:
     """The map and what is given with it, all the time."""
     ledger.hold("map", 1)
@@ -63,7 +69,7 @@ def measure_contrast(run: Outline, ledger: Ledger) -> None:
     """The sliding maximum, which the scale takes the place of, and the standard error."""
     error = run.error and (not run.halves or run.lowpass or run.on_raw_map)
     kept = run.lowpass or run.on_raw_map or _nearby(run) or run.reference_mask
-    if in_place(run.shape, run.confidence, kept):
+    if in_place(run.shape, run.confidence or _widens(run), kept):
         ledger.moment(2 * _piece(run))
         ledger.hold("error", error)
         return
@@ -75,17 +81,24 @@ def measure_contrast(run: Outline, ledger: Ledger) -> None:
         ledger.moment(6 if run.halves else 4)
 
 
+def find_content(run: Outline, ledger: Ledger) -> None:
+    """Where a large map has content: the depth on cells, closed and smoothed."""
+    on_cells = cells_hold(run.shape, run.voxel_size)
+    ledger.hold("content", on_cells / 8)
+    ledger.moment(on_cells * 3 / 8)
+
+
 def find_confidence(run: Outline, ledger: Ledger) -> None:
     """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room.
 
     The low-passed map may be the map itself, low-passed in place.
     """
-    if not run.confidence:
-        return
-    if not run.on_raw_map and may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size):
+    if _widens(run):
         # in noisy maps: the wider low-pass, later its scale, with its maximum, and the depth that comes of it
         ledger.moment(2)
-        ledger.hold("evidence", 1)
+        ledger.hold("evidence", run.confidence)
+    if not run.confidence:
+        return
     room = not run.lowpass
     if cells_hold(run.shape, run.voxel_size):
         ledger.moment((not room) + 1 / 8 + _piece(run))
@@ -114,4 +127,5 @@ def flexibility(run: Outline, ledger: Ledger) -> None:
         ledger.hold("occupancy and B factor", 2)
 
 
-STEPS = (inputs, low_pass, find_solvent, measure_noise, measure_contrast, find_confidence, result, flexibility)
+STEPS = (inputs, low_pass, find_solvent, measure_noise, measure_contrast, find_content, find_confidence, result,
+         flexibility)

@@ -46,47 +46,64 @@ def cell_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return tuple(cell_count(n) for n in shape)
 
 
-def cell_power(volume: np.ndarray, centre: float, out: np.ndarray | None = None) -> np.ndarray:
+def cell_power(volume: np.ndarray, centre: float, box: tuple[slice, slice, slice] | None = None) -> np.ndarray:
     """Mean of (volume - centre)^2 over each cell.
 
     Parameters
     ----------
     volume : ndarray (z, y, x), real
     centre : float
-    out : ndarray, float32, of `cell_shape`, optional
+    box : (slice, slice, slice), optional
+        Which cells along z, y and x, with start and stop; by default all.
 
     Returns
     -------
-    ndarray, float32, of `cell_shape`
+    ndarray, float32
+        Of `cell_shape`, or of the shape of the box.
     """
-    return _means(volume, centre, True, out)
+    return _means(volume, centre, np.inf, True, box)
 
 
-def cell_mean(volume: np.ndarray, out: Any = None) -> np.ndarray:
-    """Mean over each cell; parameters and result as in `cell_power`."""
-    return _means(volume, 0.0, False, out)
+def cell_mean(volume: np.ndarray, centre: float = 0.0, cap: float = np.inf,
+              box: tuple[slice, slice, slice] | None = None) -> np.ndarray:
+    """Mean of min(volume - centre, cap) over each cell; other parameters and result as in `cell_power`."""
+    return _means(volume, centre, cap, False, box)
 
 
-def _means(volume, centre, squared, out):
+def _means(volume, centre, cap, squared, box):
     volume = as_volume(volume)
-    out = np.empty(cell_shape(volume.shape), np.float32) if out is None else out
-    if volume.size:
-        z, y, x = (_starts(n) for n in volume.shape)
-        launch(_cell_means, volume, np.float32(centre), squared, z, y, x, out)
+    starts = [_starts(n) for n in volume.shape]
+    if box is not None:
+        starts = [starts_of[cells.start:cells.stop + 1] for starts_of, cells in zip(starts, box, strict=True)]
+    out = np.empty([len(starts_of) - 1 for starts_of in starts], np.float32)
+    if out.size:
+        launch(_cell_means, volume, np.float32(centre), np.float32(cap), squared, *starts, out)
     return out
 
 
-def sections_of_cells(n: int, cells_at_a_time: int) -> Iterator[tuple[Any, Any]]:
+def sections_of_cells(n: int, cells_at_a_time: int, planes: slice | None = None) -> Iterator[tuple[slice, slice]]:
     """Go through an axis of n voxels some cells at a time.
+
+    Parameters
+    ----------
+    n, cells_at_a_time : int
+    planes : slice, optional
+        The cells to go through; by default all.
 
     Yields
     ------
     cells, voxels : slice
     """
+    start, stop = (0, cell_count(n)) if planes is None else (planes.start, planes.stop)
+    for first in range(start, stop, cells_at_a_time):
+        cells = slice(first, min(first + cells_at_a_time, stop))
+        yield cells, voxels_of(n, cells)
+
+
+def voxels_of(n: int, cells: slice) -> slice:
+    """The voxels of some cells along an axis of n voxels."""
     starts = _starts(n)
-    for first in range(0, cell_count(n), cells_at_a_time):
-        last = min(first + cells_at_a_time, cell_count(n))
-        yield slice(first, last), slice(int(starts[first]), int(starts[last]))
+    return slice(int(starts[cells.start]), int(starts[cells.stop]))
 
 
 def cell_mean_of_sections(sections: np.ndarray, cells: slice, n_z: int, out: np.ndarray, squared: bool = False) -> None:
@@ -106,7 +123,31 @@ def cell_mean_of_sections(sections: np.ndarray, cells: slice, n_z: int, out: np.
         Whether the mean square is meant.
     """
     y, x = (_starts(n) for n in sections.shape[1:])
-    launch(_cell_means, as_volume(sections), np.float32(0), squared, section_starts(n_z, cells), y, x, out)
+    launch(_cell_means, as_volume(sections), np.float32(0), np.float32(np.inf), squared, section_starts(n_z, cells), y,
+           x, out)
+
+
+def cell_mean_of_box(values: np.ndarray, box: tuple[slice, slice, slice], shape: tuple[int, int, int]) -> np.ndarray:
+    """Mean over the cells of a box, from its voxels alone.
+
+    Parameters
+    ----------
+    values : ndarray (z, y, x), real
+        The voxels of those cells.
+    box : (slice, slice, slice)
+        Cells along z, y and x, with start and stop.
+    shape : (nz, ny, nx)
+        Of the whole volume.
+
+    Returns
+    -------
+    ndarray, float32, of the shape of the box
+    """
+    starts = [section_starts(n, cells) for n, cells in zip(shape, box, strict=True)]
+    out = np.empty([len(starts_of) - 1 for starts_of in starts], np.float32)
+    if out.size:
+        launch(_cell_means, as_volume(values), np.float32(0), np.float32(np.inf), False, *starts, out)
+    return out
 
 
 def section_starts(n: int, cells: slice | None = None) -> np.ndarray:
@@ -206,45 +247,47 @@ def between(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @kernel
-def _row(volume, z, y, centre, squared, row):
-    line = volume[z, y]
+def _row(volume, z, y, first, centre, cap, squared, row):
+    line = volume[z, y, first:first + len(row)]
     for x in range(len(line)):
         value = line[x] - centre
+        value = value if value < cap else cap
         row[x] = value * value if squared else value
 
 
 @kernel
-def _add_row(volume, z, y, centre, squared, row):
-    line = volume[z, y]
+def _add_row(volume, z, y, first, centre, cap, squared, row):
+    line = volume[z, y, first:first + len(row)]
     for x in range(len(line)):
         value = line[x] - centre
+        value = value if value < cap else cap
         row[x] += value * value if squared else value
 
 
 @kernel(parallel=True)
-def _cell_means(volume, centre, squared, starts_z, starts_y, starts_x, out):
-    n_x = volume.shape[2]
+def _cell_means(volume, centre, cap, squared, starts_z, starts_y, starts_x, out):
+    first, n_x = starts_x[0], starts_x[-1] - starts_x[0]
     for z in numba.prange(out.shape[0]):
         total, second = np.empty(n_x, np.float32), np.empty(n_x, np.float32)
         z0, two_z = starts_z[z], starts_z[z + 1] - starts_z[z] == 2
         for y in range(out.shape[1]):
             y0, two_y = starts_y[y], starts_y[y + 1] - starts_y[y] == 2
             # pairs along y, pairs of them along z, then along x: a flip exchanges the terms of a sum, never the sums
-            _row(volume, z0, y0, centre, squared, total)
+            _row(volume, z0, y0, first, centre, cap, squared, total)
             if two_y:
-                _add_row(volume, z0, y0 + 1, centre, squared, total)
+                _add_row(volume, z0, y0 + 1, first, centre, cap, squared, total)
             if two_z:
-                _row(volume, z0 + 1, y0, centre, squared, second)
+                _row(volume, z0 + 1, y0, first, centre, cap, squared, second)
                 if two_y:
-                    _add_row(volume, z0 + 1, y0 + 1, centre, squared, second)
+                    _add_row(volume, z0 + 1, y0 + 1, first, centre, cap, squared, second)
                 for x in range(n_x):
                     total[x] += second[x]
             share = np.float32(1) / np.float32((2 if two_z else 1) * (2 if two_y else 1))
             half = np.float32(0.5) * share
             line = out[z, y]
             for x in range(out.shape[2]):
-                x0 = starts_x[x]
-                if starts_x[x + 1] - x0 == 2:
+                x0 = starts_x[x] - first
+                if starts_x[x + 1] - first - x0 == 2:
                     line[x] = (total[x0] + total[x0 + 1]) * half
                 else:
                     line[x] = total[x0] * share
@@ -288,6 +331,12 @@ def _all_between(cells, lower, of_lower, of_upper, out):
             value_row(cells, z, y, lower, of_lower, of_upper, scratch, out[z, y])
 
 
+def weights_in(shape: tuple[int, int, int], region: tuple[slice, slice, slice]) -> list[tuple[np.ndarray, ...]]:
+    """What `weights_between` gives, for the voxels of a region alone."""
+    return [tuple(np.ascontiguousarray(part[along]) for part, along in zip(parts, region, strict=True))
+            for parts in weights_between(shape)]
+
+
 def values_between(cells: np.ndarray, shape: tuple[Any, ...], region: tuple[Any, ...] | None = None,
                    alone: bool = False) -> np.ndarray:
     """Values at every voxel, or those of a part of the box, along straight lines between the cells.
@@ -314,9 +363,7 @@ def values_between(cells: np.ndarray, shape: tuple[Any, ...], region: tuple[Any,
     cells = as_volume(cells, "cells")
     if cells.shape != cell_shape(shape):
         raise ValueError(f"cells of {cells.shape} do not go with a box of {tuple(shape)}")
-    region = (slice(None),) * 3 if region is None else region
-    weights = [tuple(np.ascontiguousarray(part[along]) for part, along in zip(parts, region, strict=True))
-               for parts in weights_between(shape)]
+    weights = weights_in(shape, (slice(None),) * 3 if region is None else region)
     out = np.empty([len(part) for part in weights[0]], np.float32)
     if out.size and alone and not numba.config.DISABLE_JIT:
         _all_between.serial()(cells, *weights, out)

@@ -67,3 +67,24 @@ def sphere_row(z: Any, y: Any, n_z: Any, n_y: Any, n_x: Any) -> tuple[Any, Any]:
 def left_out(i: Any, n: Any) -> bool:
     """Whether index i of n is left out when every other one is taken, counted from the centre in both directions."""
     return (abs(2 * i - (n - 1)) >> 1) & 1 == 1
+
+
+@kernel
+def taken(n: Any, thin: bool) -> tuple[Any, Any]:
+    """Indices along an axis of n, with `thin` those that are not left out, and how many of them lie before each index.
+
+    Returns
+    -------
+    at : int64 array
+    before : (n + 1,) int64 array
+        ``at[before[begin]:before[end]]`` are those from `begin` to `end`.
+    """
+    at, before = np.empty(n, np.int64), np.empty(n + 1, np.int64)
+    number = 0
+    for i in range(n):
+        before[i] = number
+        if not (thin and left_out(i, n)):
+            at[number] = i
+            number += 1
+    before[n] = number
+    return at[:number], before

@@ -193,8 +193,8 @@ def _estimate(plan, inputs, workers):
 
     want, volume = wanted(plan.settings, plan.options), inputs.volume
     value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
-    volumes = Wanted(True, want.lowpass, plan.path_of(Role.ERROR) is not None,
-                     plan.path_of(Role.NOISE_ERROR) is not None)
+    volumes = Wanted(want.confidence_of(volume.data.shape, volume.voxel_size), want.lowpass,
+                     plan.path_of(Role.ERROR) is not None, plan.path_of(Role.NOISE_ERROR) is not None, core=True)
     with _named(plan):
         return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps,
                                    Masks(inputs.solvent_mask, inputs.reference_mask), volumes, _common_full_scale(plan),
@@ -278,6 +278,7 @@ def _write(plan, work, targets, outputs, log, workers, regions):
     levels = shown_level.results(inputs.sample, work.result)
     writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
     core = _core(work.result, log)
+    work.result = replace(work.result, content=None)  # nobody asks for it any more
     writer.start_report(work.result, core.of_scale, regions)
     slices = write_maps(writer, work.result, workers)
     if confidence_is_spent(plan.settings, plan.options):
@@ -310,14 +311,11 @@ class _Cores(NamedTuple):
 
 def _core(result, log):
     """Measured before the modified map takes the place of the confidence."""
-    from occupy_jit.estimation.scale.core import measure_core
+    from occupy_jit.estimation.scale.core import core_of
 
-    if result.confidence is None:  # an estimate of the caller's
-        return _Cores(None, None)
     with log.timed("core"):
-        scales = [result.scale, *([] if result.flexibility is None else [result.flexibility.occupancy])]
-        found = [measure_core(scale, result.confidence, result.ball, result.voxel_size) for scale in scales]
-    return _Cores(found[0], found[1] if len(found) > 1 else None)
+        flexible = result.flexibility
+        return _Cores(core_of(result), None if flexible is None else core_of(result, flexible.occupancy))
 
 
 def _parts(plan, inputs, result, outputs, log, results, report):

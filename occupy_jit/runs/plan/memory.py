@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from occupy_jit.estimation.grids import cells_hold
 from occupy_jit.estimation.ledger import Ledger, Outline
 from occupy_jit.estimation.modification import volumes as of_modification
 from occupy_jit.estimation.parts import volumes as of_parts
@@ -31,13 +32,15 @@ _SECTIONS = 6
 
 
 class Wanted(NamedTuple):
-    """What of an estimate is still needed when it is done, beside scale and confidence.
+    """What of an estimate is still needed when it is done, for what is written."""
 
-    The confidence always is: what a run says of the map rests on its core.
-    """
-
+    confidence: bool
     lowpass: bool
     volume: bool
+
+    def confidence_of(self, shape: tuple[int, int, int], voxel_size: float) -> bool:
+        """Whether a map of this shape and voxel size (Å) needs the confidence: small maps do, for their core."""
+        return self.confidence or not cells_hold(shape, voxel_size)
 
 
 def wanted(settings: Settings, options: Options) -> Wanted:
@@ -48,7 +51,9 @@ def wanted(settings: Settings, options: Options) -> Wanted:
     Wanted
     """
     modifies = bool(requested(settings))
-    return Wanted(lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
+    shown = options.save_all_maps or options.plot or options.report
+    return Wanted(confidence=modifies or shown or options.subtraction_mask,
+                  lowpass=options.save_all_maps or options.plot or bool(options.target_mask)
                   or settings.separate_flexibility,
                   volume=modifies or options.plot or options.report or options.model is not None
                   or settings.separate_flexibility)
@@ -82,10 +87,11 @@ def outline(header: MapHeader, settings: Settings, options: Options, beside_halv
     Outline
     """
     want, halves = wanted(settings, options), bool(options.half_maps)
+    confidence = want.confidence_of(header.shape, header.voxel_size)
     kept = 0.0
     if halves and options.model is not None:
         kept = of_parts.half_maps(header.voxel_size, beside_halves)
-    return Outline(header.shape, header.voxel_size, settings, True, want.lowpass, want.volume,
+    return Outline(header.shape, header.voxel_size, settings, confidence, want.lowpass, want.volume,
                    error=writes_error(options), solvent_definition=options.solvent_def is not None,
                    reference_mask=options.reference_mask is not None, halves=halves, beside_halves=beside_halves,
                    of_group=of_group, model_halves=kept)
@@ -110,6 +116,9 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
     voxels, ledger = math.prod(run.shape), Ledger()
     for step in of_scale.STEPS:
         step(run, ledger)
+    # sections of the core, and its scale, of a fifth of the voxels
+    ledger.moment(0.3)
+    ledger.drop("content")
     if requested(run.settings):
         use = confidence_is_spent(run.settings, options), bool(options.target_mask)
         of_modification.modify(run, ledger, *use)
@@ -117,8 +126,6 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
             of_modification.shown_scale(run, ledger, *use)
         if options.subtraction_mask:
             of_modification.removed(ledger, *use)
-    # sections of the core, and its scale, of a fifth of the voxels
-    ledger.moment(0.3)
     if options.report:
         ledger.moment((REPORT_BYTES + _REPORT_MAP * len(requested(run.settings))) / (4 * voxels))
     if options.model is not None:
