@@ -1,4 +1,4 @@
-"""Volumes that are made some sections at a time, where they are looked at: there is never all of one."""
+"""Volumes that are computed some sections at a time, when needed, and never as a whole."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class Sections:
-    """A volume of which sections are made when they are asked for, by ``volume[first:last]`` alone.
+    """A volume whose sections are computed on request, by ``volume[first:last]`` only.
 
     Parameters
     ----------
     shape : (nz, ny, nx)
     make : callable
         From first and last (exclusive) to those sections, a (last - first, ny, nx) float32 array. May be called from
-        several threads at a time, hence must not start threads itself.
+        several threads at a time, so it must not start threads itself.
     """
 
     def __init__(self, shape: tuple[Any, ...], make: Callable[..., Any]) -> None:

@@ -26,18 +26,18 @@ _MUCH_WEAKER = 0.8
 
 
 class UnusableReference(InputError):
-    """A reference mask in which no full scale can be measured."""
+    """A reference mask that is too small or empty."""
 
 
 class Reference(NamedTuple):
-    """What the reference mask told.
+    """Result of a reference mask.
 
     Attributes
     ----------
     blocks : float
         Independent blocks of 15 Å.
     searched : float
-        Full scale as it would be without the mask.
+        Full scale by a search, without the mask.
     """
 
     blocks: float
@@ -46,7 +46,7 @@ class Reference(NamedTuple):
 
 def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, quiet: Quiet,
                        searched: FullScale) -> tuple[FullScale, float, Reference]:
-    """Full scale: what a mask reads without noise, as masks are read for `occupancy_of_masks`.
+    """Full scale as the noise-free level inside a mask, measured as in `occupancy_of_masks`.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, 
     noise : occupy_jit.estimation.scale.steps.Noise
         The map, its zero level, and half of the difference of the half maps.
     floor : float or float32 array
-        Noise floor, of voxels, or over cells of two.
+        Noise floor, for voxels or cells of two voxels.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
     searched : FullScale
         Of the whole map.
@@ -70,7 +70,7 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, 
     Raises
     ------
     UnusableReference
-        If there is nothing in the mask, or too little for an error.
+        If the mask contains nothing, or too little for an error.
     ValueError
         If the mask has another shape.
     """
@@ -93,7 +93,7 @@ def full_scale_in_mask(inputs: Inputs, noise: Noise, floor: float | np.ndarray, 
 
 
 def verdicts(reference: Any, full: Any) -> list[Any]:
-    """A verdict where the map has a part that is much stronger than the reference: list of (code, sentence)."""
+    """Verdict if a part of the map is much stronger than the reference: list of (code, sentence)."""
     if not full < _MUCH_WEAKER * reference.searched:
         return []
     return [("reference-weak", f"the reference mask lies at {full / reference.searched:.2f} of the strongest part of "

@@ -1,4 +1,4 @@
-"""What estimating a map finds."""
+"""Results of an estimate."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Verdict(NamedTuple):
-    """What the user should know about a map: a code for programs, a sentence for people."""
+    """A verdict on a map: a code for programs and a sentence for people."""
 
     code: str
     sentence: str
 
 
 class IgnoredFloor(NamedTuple):
-    """A noise floor that was not subtracted, as it reaches full scale.
+    """A noise floor that was not subtracted, because it reaches full scale.
 
     Attributes
     ----------
@@ -45,35 +45,35 @@ class IgnoredFloor(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """What an estimate showed about the map, for decisions and for the words of the verdicts.
+    """Facts about a map, for decisions and for the text of verdicts.
 
     Attributes
     ----------
     repeated_share : float
-        Share of the inscribed sphere that has the most frequent value, before the low-pass.
+        Share of the inscribed sphere with the most frequent value, before the low-pass.
     solvent_flattened : bool
         The solvent was flattened or masked.
     solvent_missing : bool
-        The box holds hardly any solvent: the quiet voxels are content.
+        The box contains hardly any solvent: the quiet voxels are content.
     content_is_dark : bool
         Content is darker than solvent.
     stands_above_solvent : bool
-        Something does; if not, there is no full scale.
+        Whether there is a full scale at all.
     ignored_floor : IgnoredFloor or None
     definition_inverted : bool
         The solvent definition marks solvent.
     definition_left : int or None
-        What a solvent definition that is too tight leaves to judge by, in voxels.
+        Number of solvent voxels that a tight solvent definition leaves.
     confidence_share : float or None
         Share of the box with confidence above one half, where content was judged.
     bands_wanted : bool
-        Bands of the spectrum were to be measured.
+        Whether resolution bands were requested.
     visibility : occupy_jit.estimation.scale.visibility.Visibility
-        From which scale on a part can be seen.
+        The visibility limit.
     hot_voxels : int
-        How many were far above all others, and alone: they were given the values around them.
+        Number of isolated voxels far above all others that were replaced.
     evidence_lowpass_angstrom : float or None
-        Resolution of the low-pass that the confidence is judged after, where that is wider than the one of the scale.
+        Resolution of the low-pass of the confidence, if it is wider than that of the scale.
     """
 
     repeated_share: float
@@ -93,7 +93,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Result:
-    """What `estimate` found.
+    """Result of `estimate`.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Result:
     lowpass : (nz, ny, nx) float32 array or None
         The low-passed map.
     full_scale : float
-        Value at scale 1, above the zero level, in units of the map, without what noise adds to it.
+        Value at scale 1, above the zero level, in units of the map, without the contribution of noise.
     zero, floor : float
         Zero level (mean of quiet solvent) and noise floor above it.
     noise : float
@@ -120,7 +120,7 @@ class Result:
     lowpass_angstrom, voxel_size : float
         Å.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
-        Which voxels were taken for empty solvent.
+        The quiet voxels, which count as solvent.
     quiet_share : float
         Share of the inscribed sphere that is quiet.
     solvent : occupy_jit.estimation.solvent.model.SolventModel
@@ -130,37 +130,37 @@ class Result:
     solvent_limit : float
         Scale that empty solvent hardly ever reaches.
     content_noise : float
-        Standard error that noise gives the scale where it is high: standard deviation of the map that the sliding
-        maximum is taken of, in quiet solvent, as a share of full scale.
+        Standard error by noise of a high scale: standard deviation of the input of the sliding
+        maximum, in quiet solvent, as a share of full scale.
     full_scale_quantile : float
-        The quantile that full scale is made of, noise included, above the zero level.
+        The quantile behind full scale, noise included, above the zero level.
     full_scale_error : float
         Standard error of the full scale within this map, in its units; 0 if it was given.
     floor_is_local : bool
-        Whether the floor that was taken off is that around each voxel.
+        Whether the local noise floor was subtracted.
     bands : occupy_jit.estimation.modification.equalise.Bands or None
-        Signal and noise in bands of the spectrum, where a modification amplifies by them.
+        Signal and noise in resolution bands, if a modification uses them.
     error : (nz, ny, nx) float32 array or None
-        Standard error of the scale, not limited to 1, at each voxel, given full scale.
+        Standard error of the scale (not limited to 1) at each voxel, without the error of full scale.
     noise_error : (nz, ny, nx) float32 array or None
-        What noise alone adds to it.
+        The part of it by noise alone.
     half_difference : (nz, ny, nx) float32 array or None
         Half of the difference of the half maps, low-passed: a sample of the noise.
     local_noise : occupy_jit.estimation.noise.half_maps.LocalNoise or None
-        Noise around each voxel, measured by half maps or in solvent nearby. `floor` is then its median over the quiet
+        Local noise, from half maps or solvent nearby. `floor` is then its median over the quiet
         voxels.
     half_maps : occupy_jit.estimation.noise.half_maps.HalfMapsFacts or None
-        How well the half maps go together.
+        Agreement of the half maps.
     half_gain : occupy_jit.estimation.noise.halves_of_other_map.Gain or None
-        What brings half maps to the spectrum of the map, where that is another than their mean.
+        Factors that bring half maps to the spectrum of the map, if the map is not their mean.
     reference : occupy_jit.estimation.scale.reference.Reference or None
-        What a reference mask showed.
+        Result of a reference mask.
     flexibility : occupy_jit.estimation.flexibility.Flexibility or None
-        Occupancy and relative B factor, where they are told apart.
+        Occupancy and relative B factor, if they were separated.
     content : occupy_jit.estimation.scale.confidence.Content or None
-        Where a large map has content, which its core is measured in; None for small maps, whose confidence shows it.
+        The content of a large map, in which its core is measured; None for small maps, whose confidence shows it.
     verdicts : tuple of Verdict
-        What the user should know about the map.
+        Verdicts on the map.
     """
 
     scale: np.ndarray
@@ -201,33 +201,33 @@ class Result:
 
     @property
     def floor_map(self) -> float | np.ndarray:
-        """float or float32 array over cells of two voxels : Noise floor that was taken off, where it is local."""
+        """float or float32 array over cells of two voxels : The local noise floor that was subtracted."""
         return self.local_noise.floor if self.floor_is_local and self.local_noise is not None else self.floor
 
     @property
     def noise_unknown(self) -> bool:
-        """bool : The solvent was flattened, and no half maps tell the noise."""
+        """bool : The solvent was flattened, and no half maps measure the noise."""
         return self.half_maps is None and self.facts.solvent_flattened
 
 
 class FullScale(NamedTuple):
-    """Full scale and where it was found.
+    """Full scale and its position.
 
     Attributes
     ----------
     value : float
-        Above the zero level, in units of the map, without what noise adds to it.
+        Above the zero level, in units of the map, without the contribution of noise.
     corner : (z, y, x) or None
-        First voxel of the cube that defines it; None for the naive form and a known value.
+        First voxel of the cube that defines it; None for a naive or given full scale.
     tile : int
         Edge of that cube in voxels.
     zero : float
         Zero level.
     tau : float
     quantile : float
-        The tau-quantile of the cube as it is, noise included, above the zero level.
+        The tau-quantile of the cube, noise included, above the zero level.
     noise : float
-        Standard deviation in solvent; 0 where full scale was not searched.
+        Standard deviation in solvent; 0 without a search.
     """
 
     value: float

@@ -1,7 +1,7 @@
-"""The steps of an estimate, each from what came before it to a small frozen value.
+"""The steps of an estimate, each from earlier results to a small frozen value.
 
-Memory: a step may overwrite what no later step needs, which the inputs say; a value then holds what took its place.
-Which volumes live while a step runs is told in `volumes`.
+Memory: a step may overwrite arrays that no later step needs, as the inputs allow; a value then holds the new array.
+`volumes` lists the volumes in memory during each step.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from occupy_jit.kernels.voxelwise import scale_and_depth
 from occupy_jit.modifications import requested
 from occupy_jit.settings import LARGEST_VALUE, LOCAL, SMALLEST_RANGE, Settings
 
-_STRONGEST, _STRONG = 0.999, 0.75  # content from this share of this quantile on tells what a wider low-pass keeps
+_STRONGEST, _STRONG = 0.999, 0.75  # content above this share of this quantile measures what a wider low-pass keeps
 _LEAST_KEPT = 0.1
 
 
@@ -56,11 +56,11 @@ class LowPassed:
     repeated_share : float
         Share of the voxels with the most frequent value before the low-pass.
     gain : Gain or None
-        What brought half maps to the spectrum of the map.
+        Factors that brought half maps to the spectrum of the map.
     halves_differ : (nz, ny, nx) array of bool, or None
-        Where they do, if they were masked alike.
+        Voxels in which the half maps differ, if they were masked alike.
     equal_share : float or None
-        Share of the inscribed sphere where they are equal.
+        Share of the inscribed sphere in which they are equal.
     """
 
     volume: np.ndarray
@@ -73,7 +73,7 @@ class LowPassed:
 
 @dataclass(frozen=True)
 class Solvent:
-    """What is solvent, its level and its noise.
+    """The solvent, its level and its noise.
 
     Attributes
     ----------
@@ -83,14 +83,14 @@ class Solvent:
     zero, noise : float
         Mean and standard deviation of the low-passed map over the quiet voxels.
     model, whole : SolventModel
-        Of the solvent's side of a solvent definition, and of the whole sphere: the same without a definition.
+        Of the solvent side of a solvent definition, and of the whole sphere; the same without a definition.
     judging : Quiet
-        The voxels that confidence is judged by.
+        The solvent voxels for the confidence.
     definition_inverted : bool
     definition_left : int or None
-        What a solvent definition that is too tight leaves.
+        Number of voxels that a tight solvent definition leaves.
     map_correlation, map_flattened : float or None
-        How well half maps go with the map that was made of them.
+        Agreement of half maps with the map made from them.
     """
 
     quiet: Quiet
@@ -108,7 +108,7 @@ class Solvent:
 
 @dataclass(frozen=True)
 class Noise:
-    """The map that the sliding maximum is taken of, and its noise.
+    """The input of the sliding maximum, and its noise.
 
     Attributes
     ----------
@@ -116,11 +116,11 @@ class Noise:
     zero, deviation : float
         Its mean and standard deviation over the quiet voxels.
     difference : (nz, ny, nx) float32 array or None
-        Half of the difference of the half maps, filtered as the source.
+        Half of the difference of the half maps, with the filter of the source.
     local : LocalNoise or None
     half_maps : HalfMapsFacts or None
     maximum : (nz, ny, nx) float32 array or None
-        Sliding maximum of the source, where noise nearby needed it.
+        Sliding maximum of the source, if local noise needed it.
     """
 
     source: np.ndarray
@@ -142,7 +142,7 @@ class SearchedFullScale:
     error : float
         Standard error in units of the map.
     strongest : FullScale
-        Where errors see how uneven content is.
+        The region in which errors measure uneven content.
     values : (1, 1, n) float32 array or None
         Of the source there.
     """
@@ -155,7 +155,7 @@ class SearchedFullScale:
 
 @dataclass(frozen=True)
 class Contrast:
-    """The sliding maximum with the levels that make it a scale.
+    """The sliding maximum with the levels that convert it into a scale.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ class Contrast:
     full, floor : float
         Full scale and noise floor in use.
     floors : float or float32 array
-        The floor around each voxel, where it is known.
+        The local noise floor, if known.
     floor_measured, spread : float
         Median and standard deviation of the maximum over the quiet voxels.
     full_error : float
@@ -190,22 +190,22 @@ class Contrast:
 
     @property
     def is_local(self) -> bool:
-        """bool : The floor is known around each voxel."""
+        """bool : The noise floor is local."""
         return np.ndim(self.floors) > 0
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The local scale, and what the confidence is made of.
+    """The local scale, and the basis of the confidence.
 
     Attributes
     ----------
     scale : (nz, ny, nx) float32 array
-        In the memory of the maximum.
+        Replaces the sliding maximum in memory.
     depth : (nz, ny, nx) float32 array or None
         ``-min(M', cap)``.
     floor, cap : float or None
-        Levels that the depth is judged by.
+        Noise floor and cap of the depth.
     cells : (cz, cy, cx) float32 array or None
         Means of the depth over the cells of two voxels, where the core needs them.
     """
@@ -219,19 +219,18 @@ class Scale:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the confidence is judged by.
+    """The data behind the confidence.
 
     Attributes
     ----------
     inputs : Inputs
-        With the low-pass, and so the ball, of the evidence.
+        With the low-pass and the ball of the evidence.
     solvent : Solvent
-        After that low-pass.
+        The solvent after that low-pass.
     spread : float
-        Standard deviation of its sliding maximum over quiet solvent, as a share of content at full scale there.
+        Standard deviation of its sliding maximum over quiet solvent, as a share of full scale after that low-pass.
     wide : Scale or None
-        With the depth after the wider low-pass, and without its scale; None where the depth that comes with the scale
-        serves.
+        With the depth after the wider low-pass, and without its scale; None if the depth of the scale suffices.
     """
 
     inputs: Inputs
@@ -247,7 +246,7 @@ class Evidence:
 
 def require_content(volume: np.ndarray, known: tuple[float, float] | None = None, what: str = "the map"
                    ) -> tuple[float, float]:
-    """Smallest and largest value of a map, if there is anything to estimate.
+    """Smallest and largest value of a map, after a check of its values.
 
     Raises
     ------
@@ -266,7 +265,7 @@ def require_content(volume: np.ndarray, known: tuple[float, float] | None = None
 
 
 def low_pass(inputs: Inputs) -> LowPassed:
-    """Low-pass the map, or the mean of its half maps brought to its spectrum."""
+    """Low-pass the map, or the mean of its half maps scaled to its spectrum."""
     is_mean = inputs.half_maps is not None and not inputs.beside_halves
     value_range = require_content(inputs.volume, inputs.room.value_range,
                                   "the mean of the half maps" if is_mean else "the map")
@@ -282,7 +281,7 @@ def low_pass(inputs: Inputs) -> LowPassed:
 
 
 def _where_halves_differ(difference, volume):
-    """Where noise can be seen, if not everywhere, and the share of the sphere where it cannot."""
+    """Voxels that show noise, if not all, and the share of the sphere without noise."""
     if difference.shape != volume.shape:
         raise ValueError(f"half maps: shape {difference.shape} differs from the map's {volume.shape}")
     equal = share_of_zeros(difference)
@@ -290,7 +289,7 @@ def _where_halves_differ(difference, volume):
 
 
 def _gain_of_halves(inputs):
-    """What brings half maps to the spectrum of a map, as far as it is needed; None where they are the map."""
+    """Factors that bring half maps to the spectrum of a map; None if the map is their mean."""
     if not inputs.beside_halves:
         return None
     mean = inputs.half_maps.mean
@@ -303,7 +302,7 @@ def _gain_of_halves(inputs):
 
 
 def find_solvent(inputs: Inputs, lowpassed: LowPassed) -> Solvent:
-    """Find the quiet voxels, the zero level and the noise; low-passed half maps are shifted to the map's level."""
+    """Find the quiet voxels, the zero level and the noise; low-passed half maps are shifted to the level of the map."""
     quiet = find_quiet(lowpassed.volume, inputs.voxel_size)
     zero, noise, count, low, high = quiet.survey(lowpassed.volume)
     share = count / voxels_in_sphere(inputs.volume.shape)
@@ -322,7 +321,7 @@ def find_solvent(inputs: Inputs, lowpassed: LowPassed) -> Solvent:
 
 
 def _bring_to_map(inputs, lowpassed, quiet):
-    """Zero level of the map, how much of its solvent was flattened, and how well the half maps go with it."""
+    """Zero level of the map, the flattened share of its solvent, and its agreement with the half maps."""
     level, flat = halves_of_other_map.zero_level(inputs.volume, quiet, lowpassed.halves_differ)
     own = filters.lowpass(inputs.volume, inputs.lowpass_angstrom, inputs.voxel_size, threads=inputs.thread_count,
                           out=inputs.volume if inputs.room.volume else None)
@@ -330,7 +329,7 @@ def _bring_to_map(inputs, lowpassed, quiet):
 
 
 def _with_definition(inputs, lowpassed, found):
-    """The solvent as a solvent definition shows it."""
+    """The solvent by a solvent definition."""
     definition = definitions.understand(lowpassed.volume, inputs.masks.solvent)
     fitted = model.fit(*definitions.histogram(lowpassed.volume, definition))
     judging, left, enough = found.judging, None, True
@@ -341,7 +340,7 @@ def _with_definition(inputs, lowpassed, found):
 
 
 def measure_noise(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent) -> Noise:
-    """The map that the sliding maximum is taken of, with its noise: everywhere the same, or around each voxel."""
+    """The input of the sliding maximum, with its uniform or local noise."""
     source, zero, deviation = _source(inputs, lowpassed, solvent)
     if inputs.half_maps is not None:
         return _noise_of_halves(inputs, lowpassed, solvent, (source, zero, deviation))
@@ -353,7 +352,7 @@ def measure_noise(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent) -> Noi
 
 
 def _source(inputs, lowpassed, solvent):
-    """The map that the sliding maximum is taken of, its zero level and its deviation in solvent."""
+    """The input of the sliding maximum, its zero level and its deviation in solvent."""
     if not inputs.on_raw_map:
         return lowpassed.volume, solvent.zero, solvent.noise
     if lowpassed.gain is None:
@@ -367,7 +366,7 @@ def _source(inputs, lowpassed, solvent):
 
 
 def _noise_of_halves(inputs, lowpassed, solvent, of_source):
-    """The noise that half maps show; they are refused where they are no halves of one map."""
+    """The noise by half maps; raises InputError if they do not belong together."""
     source, zero, deviation = of_source
     difference, gain = inputs.difference, lowpassed.gain
     free = inputs.room.half_maps and not inputs.bands_wanted
@@ -387,7 +386,7 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
 
 
 def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
-    """Search full scale, or take the one that several maps have in common."""
+    """Search full scale, or use the common one of several maps."""
     known = inputs.full_scale
     level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance)
     found = levels.full_scale(noise.source, level, inputs.ball, inputs.voxel_size, inputs.settings,
@@ -401,7 +400,7 @@ def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
 
 
 def sliding_maximum_of(inputs: Inputs, noise: Noise) -> Any:
-    """The sliding maximum of the source, in place of it where nobody else needs that."""
+    """The sliding maximum of the source, in place if the source is not needed later."""
     if noise.maximum is not None:
         return noise.maximum
     source, ball = noise.source, inputs.ball
@@ -412,7 +411,7 @@ def sliding_maximum_of(inputs: Inputs, noise: Noise) -> Any:
 
 
 def measure_contrast(inputs: Inputs, solvent: Solvent, noise: Noise, searched: SearchedFullScale) -> Contrast:
-    """The sliding maximum, full scale and noise floor that are used, and the standard errors that follow."""
+    """The sliding maximum, full scale and noise floor in use, and the resulting standard errors."""
     maximum, quiet = sliding_maximum_of(inputs, noise), solvent.quiet
     floor_measured, spread = _floor_and_spread(quiet, maximum, noise.zero)
     given = inputs.settings.noise_floor not in (None, LOCAL)
@@ -438,7 +437,7 @@ def _floor_and_spread(quiet, maximum, zero):
 
 
 def _floor_around(inputs, solvent, noise, maximum, of_solvent):
-    """Noise floor around each voxel; where half maps and solvent are known, with what solvent shows of it."""
+    """Local noise floor; with half maps and solvent, corrected by the noise in solvent."""
     floors, (measured, spread) = noise.local.floor, of_solvent
     if noise.half_maps is None or facts.solvent_is_missing(solvent, spread, measured):
         return floors
@@ -447,7 +446,7 @@ def _floor_around(inputs, solvent, noise, maximum, of_solvent):
 
 
 def _with_errors(inputs, noise, searched, contrast):
-    """The contrast with the standard errors of the scale that are wanted."""
+    """The contrast with the requested standard errors of the scale."""
     if not (inputs.wanted.error or inputs.wanted.noise_error):
         return contrast
     error = noise_error = None
@@ -466,7 +465,7 @@ def _with_errors(inputs, noise, searched, contrast):
 
 
 def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contrast, spare: np.ndarray | None) -> Scale:
-    """The local scale in place of the sliding maximum, and with it the depth that the confidence is made of.
+    """The local scale, in place of the sliding maximum, and the depth for the confidence.
 
     Parameters
     ----------
@@ -488,10 +487,10 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
         cells = cell_mean(maximum, centre=zero, cap=cap)
         scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None)
         return Scale(scale, None, floor, cap, np.negative(cells, out=cells))
-    # on the grid of cells the evidence needs no volume of its own: the one that is no longer wanted holds it
+    # on the grid of cells the evidence needs no further volume: it replaces one that is no longer needed
     depth = spare if spare is not None and solvent.quiet.on_cells else np.empty_like(maximum)
     if by_noise:
-        # depths are in units of the noise around each voxel, and their levels are found afterwards
+        # depths are in units of the local noise, and their levels follow afterwards
         even = contrast.floor, confidences.least_floor(contrast.floor, full)
         scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=depth, even=even)
         floor, spread = max(-judging.median(depth), 0.0), judging.mean_and_deviation(depth, smooth=True)[1]
@@ -505,10 +504,10 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
 
 def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, noise: Noise, contrast: Contrast
                     ) -> Evidence:
-    """What the confidence is judged by, as far as it is not what the scale is measured on.
+    """The data behind the confidence, if they differ from those of the scale.
 
     In noisy maps with coarse voxels the low-pass of the scale has few voxels, and its maximum is mostly noise in weak
-    content. The evidence then comes from a wider low-pass, with a ball, solvent and noise of its own.
+    content. The evidence then comes from a wider low-pass, with its own ball, solvent and noise.
     """
     wide = None
     if inputs.judges_content and not inputs.on_raw_map:
@@ -523,7 +522,7 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
     del volume
     floor, spread = _floor_and_spread(found.quiet, maximum, found.zero)
     kept = _kept_contrast(contrast, noise.zero, maximum, found.zero, floor)
-    lower = floor / contrast.floor_measured  # around each voxel, noise is lower by as much
+    lower = floor / contrast.floor_measured  # local noise is lower by the same factor
     contrast = replace(contrast, maximum=maximum, floor_measured=floor, spread=spread, floor=contrast.floor * lower,
                        floors=contrast.floors * np.float32(lower))
     scale = make_scale(inputs, found, replace(noise, zero=found.zero), contrast, None)
@@ -531,9 +530,9 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
 
 
 def _kept_contrast(contrast, zero, wide, wide_zero, floor):
-    """How much of the contrast of the strongest content a wider low-pass keeps.
+    """Share of the contrast of the strongest content that a wider low-pass keeps.
 
-    The content is chosen after the wider low-pass, which has less noise to choose by.
+    The content is selected after the wider low-pass, which has less noise.
     """
     every = (slice(None, None, 2),) * 3
     left = noise_free_maximum(wide[every] - np.float32(wide_zero), floor)
@@ -544,7 +543,7 @@ def _kept_contrast(contrast, zero, wide, wide_zero, floor):
 
 
 def find_confidence(evidence: Evidence, scale: Scale, spare: np.ndarray | None) -> np.ndarray | None:
-    """Confidence that a voxel is no solvent, (nz, ny, nx) float32 array in place of the depth; None if not wanted."""
+    """Confidence, (nz, ny, nx) float32 array in place of the depth; None if not requested."""
     inputs, solvent = evidence.inputs, evidence.solvent
     if not inputs.wanted.confidence:
         return None
@@ -573,6 +572,6 @@ def find_content(evidence: Evidence, scale: Scale) -> confidences.Content | None
 
 
 def gate(settings: Settings) -> tuple[float, float]:
-    """Scale at which confidence starts and is complete, by the modifications that are asked for."""
+    """Scale at which confidence starts and is complete, for the requested modifications."""
     amplifies = any(kind.amplifies for kind in requested(settings))
     return confidences.STRICT_GATE if amplifies and settings.exclude_solvent else confidences.GATE

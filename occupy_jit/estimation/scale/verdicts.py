@@ -1,4 +1,4 @@
-"""What the user should know about a map: one code and one clear line each, from the facts of its estimate."""
+"""Verdicts on a map: a code and a clear sentence each, from the facts of its estimate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KERNEL_SHARE = 0.1
 
 
 def verdicts(result: Result) -> tuple[Verdict, ...]:
-    """All verdicts on a map, in the order in which the estimate came upon them.
+    """All verdicts on a map, in the order of the estimate.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""How weak a part may be and still be seen: the visibility limit of a map.
+"""The visibility limit of a map: the lowest occupancy of a visible part.
 
 A part of occupancy o adds o times full scale to the solvent around it, and the sliding maximum of solvent varies by
-its standard deviation s over the quiet voxels. A part is seen where confidence marks it, that is where it stands out of
-this variation, averaged over a neighbourhood, and above the scale at which confidence starts at all:
+its standard deviation s over the quiet voxels. A part is visible if confidence marks it, that is, if it exceeds
+this variation, averaged over a neighbourhood, and lies above the scale at which confidence starts:
 
     limit = max(gate, 2.5 s / x)        x full scale
 
-Both are those of the map that the confidence is judged by, which in noisy maps with coarse voxels is one after a wider
+Both come from the low-passed map behind the confidence, which in noisy maps with coarse voxels has a wider
 low-pass.
 
-It holds for parts as large as a chain, 20 Å or more across, away from others: a neighbour's confidence covers what is
-within 6 Å of it. Smaller parts need more.
+It applies to parts as large as a chain, 20 Å or more across, away from others: the confidence of a neighbour covers
+everything within 6 Å of it. Smaller parts must be stronger.
 
 Notes
 -----
@@ -31,19 +31,19 @@ SPREADS = 2.5
 """Standard deviations of the sliding maximum over quiet solvent at which half of a part is marked."""
 
 LEAST_NOISE = 0.05
-"""Limit by noise alone, up to which nothing is hidden that confidence would show without noise: it starts at about
-twice this scale."""
+"""Limit by noise alone, up to which noise hides nothing that confidence would mark without noise: confidence starts at
+about twice this scale."""
 
 
 SPREAD_OF_FLOOR = 0.45
 """Standard deviation of the sliding maximum of noise, over its median: 0.40 to 0.49 with voxels of 1.2 to 3 Å."""
 
-_CONTENT = 0.5  # scale from which on noise is that of content
+_CONTENT = 0.5  # scale from which on noise counts as that of content
 
 
 @dataclass(frozen=True)
 class Visibility:
-    """From which scale on a part can be seen.
+    """The visibility limit.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Visibility:
         Scale below which a part as large as a chain cannot be distinguished from solvent, at most 1. None where the
         noise is not known.
     noise_hides : bool
-        Whether noise hides parts, or may do so: shares of weak parts and volumes are lower limits then.
+        Whether noise hides parts, or may hide them: shares of weak parts and volumes are then lower limits.
     """
 
     limit: float | None = None
@@ -64,12 +64,12 @@ def visibility(spread: float, gate: tuple[float, float], noise_is_known: bool) -
     Parameters
     ----------
     spread : float
-        Standard deviation of the sliding maximum over quiet solvent, as a share of full scale, both of the map that
-        confidence is judged by.
+        Standard deviation of the sliding maximum over quiet solvent, as a share of full scale, both after the low-pass
+        of the confidence.
     gate : (float, float)
         Scale at which confidence starts and is complete.
     noise_is_known : bool
-        Whether the quiet voxels show the noise: not where solvent was flattened or is missing.
+        Whether the quiet voxels show the noise; False if solvent was flattened or is missing.
 
     Returns
     -------
@@ -82,22 +82,22 @@ def visibility(spread: float, gate: tuple[float, float], noise_is_known: bool) -
 
 
 def spread_in_content(spread: float, floor: float, local: np.ndarray, scale: np.ndarray) -> float:
-    """Spread of the sliding maximum of the noise that content has, where noise is known around each voxel.
+    """Spread of the sliding maximum of the noise inside content, from local noise.
 
     Parameters
     ----------
     spread : float
         In quiet solvent, as a share of full scale.
     floor : float
-        Noise floor in quiet solvent, as a share of full scale; 0 where the solvent was flattened and shows none.
+        Noise floor in quiet solvent, as a share of full scale; 0 if the solvent was flattened.
     local : array
-        Noise floor around each voxel, or over cells of two voxels, as a share of full scale.
+        Local noise floor, for voxels or cells of two voxels, as a share of full scale.
     scale : (nz, ny, nx) float32 array
 
     Returns
     -------
     float
-        As a share of full scale. `spread` where there is no content.
+        As a share of full scale. `spread` if there is no content.
     """
     cells = scale if local.shape == scale.shape else scale[::2, ::2, ::2]
     there = local[cells > _CONTENT]

@@ -1,4 +1,4 @@
-"""Volumes that live while an estimate runs, step by step as in `steps`. Standard library only."""
+"""Volumes in memory during an estimate, step by step as in `steps`. Standard library only."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ def _widens(run):
 
 
 def inputs(run: Outline, ledger: Ledger) -> None:
-    """The map and what is given with it, all the time."""
+    """The map and its further inputs, throughout the run."""
     ledger.hold("map", 1)
     ledger.hold("solvent definition", run.solvent_definition)
     ledger.hold("reference mask", run.reference_mask)
-    # the mean of halves beside the map is low-passed in place
+    # the mean of half maps beside the map is low-passed in place
     ledger.hold("mean of half maps", run.beside_halves and not run.volume)
     if run.halves:
         by_bands = (run.confidence and any(kind.amplifies for kind in requested(run.settings))
                     and not run.settings.plain_factors)
-        # as it was where bands or flexibility are measured, or classes compared
+        # unfiltered, for bands, flexibility or comparisons of classes
         ledger.hold("difference of half maps", 1 + by_bands + run.of_group + run.settings.separate_flexibility)
         ledger.hold("noise on cells", 3 / 8)
     ledger.hold("half maps for the model", run.model_halves)
-    # two maps of noise; where solvent is, and where its whole ball is, while they are made
+    # two maps of noise; while they are computed, also the solvent and the voxels with a quiet ball
     ledger.hold("noise nearby", 2 * _nearby(run))
 
 
 def low_pass(run: Outline, ledger: Ledger) -> None:
-    """The map is low-passed in place where nobody needs it afterwards."""
+    """The map is low-passed in place if no later step needs it."""
     ledger.hold("low-passed map", int(run.volume or run.on_raw_map))
 
 
 def find_solvent(run: Outline, ledger: Ledger) -> None:
-    """Smoothed power, and how far from content of a solvent definition confidence is judged."""
+    """Smoothed power, and distances from the content of a solvent definition."""
     power = 1 / 8 if cells_hold(run.shape, run.voxel_size) else 1
     ledger.hold("power", power)
     ledger.hold("distance from content", power * (run.confidence and run.solvent_definition))
@@ -66,7 +66,7 @@ def measure_noise(run: Outline, ledger: Ledger) -> None:
 
 
 def measure_contrast(run: Outline, ledger: Ledger) -> None:
-    """The sliding maximum, which the scale takes the place of, and the standard error."""
+    """The sliding maximum, which the scale replaces, and the standard error."""
     error = run.error and (not run.halves or run.lowpass or run.on_raw_map)
     kept = run.lowpass or run.on_raw_map or _nearby(run) or run.reference_mask
     if in_place(run.shape, run.confidence or _widens(run), kept):
@@ -77,7 +77,7 @@ def measure_contrast(run: Outline, ledger: Ledger) -> None:
     ledger.hold("scale", 1)
     ledger.moment(2 * _nearby(run))
     if run.reference_mask:
-        # what the mask covers on the peaks, sorted; of half maps one half, its maximum and the values of the other
+        # sorted peaks in the mask; for half maps one half map, its maximum and the values of the other
         ledger.moment(6 if run.halves else 4)
 
 
@@ -89,12 +89,12 @@ def find_content(run: Outline, ledger: Ledger) -> None:
 
 
 def find_confidence(run: Outline, ledger: Ledger) -> None:
-    """What the confidence is made of, and its sliding extremum, for which the low-passed map makes room.
+    """The evidence of the confidence and its sliding extremum, which may replace the low-passed map.
 
     The low-passed map may be the map itself, low-passed in place.
     """
     if _widens(run):
-        # in noisy maps: the wider low-pass, later its scale, with its maximum, and the depth that comes of it
+        # in noisy maps: the wider low-pass, later its scale, with its maximum, and the resulting depth
         ledger.moment(2)
         ledger.hold("evidence", run.confidence)
     if not run.confidence:
@@ -108,20 +108,20 @@ def find_confidence(run: Outline, ledger: Ledger) -> None:
 
 
 def result(run: Outline, ledger: Ledger) -> None:
-    """What is left when the estimate is done."""
+    """Volumes that remain after the estimate."""
     ledger.drop("distance from content")
-    if "scale" not in ledger.held:  # it took the place of the low-passed map, which may be that of the map
+    if "scale" not in ledger.held:  # it replaced the low-passed map, which may have replaced the map
         ledger.hold("scale", ledger.held["low-passed map"])
     if not run.lowpass:
         ledger.drop("low-passed map")
     if run.confidence and not (run.volume or run.lowpass or run.on_raw_map or run.beside_halves):
-        ledger.drop("map")  # it was low-passed in place, and the confidence takes its place
+        ledger.drop("map")  # it was low-passed in place, and the confidence replaces it
     ledger.hold("confidence", run.confidence)
     ledger.moment()
 
 
 def flexibility(run: Outline, ledger: Ledger) -> None:
-    """The transform, a band of it half way back, and powers on cells; later the two maps that come of it."""
+    """The transform, a partly transformed band, and powers on cells; later the two resulting maps."""
     if run.settings.separate_flexibility:
         ledger.moment(3.5)
         ledger.hold("occupancy and B factor", 2)

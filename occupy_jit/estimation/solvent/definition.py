@@ -1,4 +1,4 @@
-"""A solvent definition: a mask that marks what is not solvent, given by the user to aid solvent model and confidence.
+"""A solvent definition: a mask of the content, given by the user to aid solvent model and confidence.
 
 The scale does not depend on it.
 """
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
 
 _FEWEST = 1000
-"""Voxels that either side must have, and that must be left to judge confidence by."""
+"""Fewest voxels on each side, and fewest solvent voxels for the confidence."""
 
 
 class UnusableDefinition(InputError):
-    """The solvent definition does not tell solvent from the rest."""
+    """The solvent definition does not separate solvent from content."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A solvent definition that has been looked at.
+    """A checked solvent definition.
 
     Attributes
     ----------
     mask : (nz, ny, nx) float32 array
     middle : float
-        Between what is marked and what is not.
+        Threshold between marked and unmarked values.
     inverted : bool
         The mask marks solvent.
     """
@@ -48,13 +48,13 @@ class Definition:
     inverted: bool
 
     def side(self, volume: Any, marked: Any) -> Iterator[Any]:
-        """Values of `volume` that are marked or not, section by section: copies of them all would take a map."""
+        """Marked and unmarked values of `volume`, section by section, to avoid a copy of the map."""
         for section, marks in zip(volume, self.mask, strict=True):
             yield section[marks > self.middle if marked else marks <= self.middle].astype(np.float64)
 
 
 def understand(lowpassed: np.ndarray, mask: np.ndarray) -> Definition:
-    """Which side of a mask is solvent: the one that varies less.
+    """Find the solvent side of a mask, which varies less.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def understand(lowpassed: np.ndarray, mask: np.ndarray) -> Definition:
     if mask.shape != lowpassed.shape:
         raise ValueError(f"solvent mask: shape {mask.shape} differs from the map's {lowpassed.shape}")
     definition = Definition(mask, 0.5 * (float(mask.min()) + float(mask.max())), False)
-    # sums of squares lose the digits of an offset: take one value of the map for its origin
+    # sums of squares lose digits to an offset: use one value of the map as origin
     origin = float(lowpassed.flat[0])
     spread = {}
     for marked in (True, False):
@@ -91,7 +91,7 @@ def understand(lowpassed: np.ndarray, mask: np.ndarray) -> Definition:
 
 
 def histogram(lowpassed: Any, definition: Any) -> tuple[Any, Any]:
-    """Counts and edges of the low-passed map on the solvent's side."""
+    """Histogram (counts and edges) of the low-passed map on the solvent side."""
     def side():
         return definition.side(lowpassed, definition.inverted)
 
@@ -102,34 +102,34 @@ def histogram(lowpassed: Any, definition: Any) -> tuple[Any, Any]:
 
 
 def _content(definition):
-    """1 where a definition says content, 0 elsewhere: (nz, ny, nx) float32 array."""
+    """1 in the content of a definition, 0 elsewhere: (nz, ny, nx) float32 array."""
     marked = definition.mask > definition.middle
     return np.logical_xor(marked, definition.inverted, out=marked).astype(np.float32)
 
 
 def solvent_side(definition: Definition, ball: Ball, quiet: Quiet) -> tuple[Quiet, int, bool]:
-    """The voxels that confidence is judged by: those farther from what is marked as content than the ball reaches.
+    """The solvent voxels for the confidence: those beyond the reach of the ball from marked content.
 
-    So content just outside a rough mask does not count. All of them count, quiet or not: the user vouches that
-    what is there, artefacts included, is no content.
+    Content just outside a rough mask therefore does not count. All of these voxels count, quiet or not: the user
+    vouches that they are not content, artefacts included.
 
     Parameters
     ----------
     definition : Definition
     ball : occupy_jit.estimation.scale.ball.Ball
     quiet : Quiet
-        Returned where hardly anything is left.
+        Returned if too few voxels are left.
 
     Returns
     -------
     quiet : Quiet
     left : int
-        Number of the voxels, or cells, that the definition leaves to judge by.
+        Number of voxels, or cells, that the definition leaves.
     enough : bool
-        Whether these are enough; if not, `quiet` is what was given.
+        Whether these are enough; if not, `quiet` is the input.
     """
     near = sliding_maximum(_content(definition), ball.radius, ball.size)
-    if quiet.on_cells:  # where no voxel of a cell is near, their mean is 0
+    if quiet.on_cells:  # the mean of a cell is 0 if none of its voxels is near
         near = cell_mean(near)
     _, _, count = quiet_moments(near, near, 0.0)
     if count < _FEWEST:

@@ -8,19 +8,19 @@ FLATTENED_SHARE = 0.05
 """A share of exactly equal voxels above this means that the surroundings were flattened or masked."""
 
 _SAMPLE = 40_000
-# How far the most frequent value must exceed the next one to be more than a step of grey.
+# Factor by which the most frequent value must exceed the next one to be more than a grey level.
 _STANDS_OUT = 3
 
 
 def even_sample(volume: np.ndarray) -> tuple[np.ndarray, int]:
-    """Every few voxels of a volume along each axis, some 40 000 in all, and how many voxels a step is."""
-    # strides that go with no usual box edge, so that the sample crosses the whole box
+    """Every few voxels of a volume along each axis, about 40 000 in all, and the step in voxels."""
+    # strides that do not divide usual box edges, so that the sample crosses the whole box
     stride = max(1, round((volume.size / _SAMPLE) ** (1 / 3)))
     return volume[::stride, ::stride, ::stride], stride
 
 
 def most_frequent_value(sample: np.ndarray) -> tuple[float, float, float]:
-    """The most frequent value of an array, its share, and how many times as frequent it is as the next one."""
+    """The most frequent value of an array, its share, and the ratio of its frequency to that of the next."""
     values, counts = np.unique(sample, return_counts=True)
     if counts.size == 0:
         return 0.0, 0.0, 0.0
@@ -33,7 +33,7 @@ def most_frequent_value(sample: np.ndarray) -> tuple[float, float, float]:
 def repeated_value_share(volume: np.ndarray) -> float:
     """Share of the voxels, in an even sample of the inscribed sphere, that have the most frequent value.
 
-    0 where the next most frequent value is nearly as frequent: a map stored in few steps of grey has ties everywhere.
+    0 if the next value is nearly as frequent: a map stored with few grey levels has ties everywhere.
     """
     sample, stride = even_sample(volume)
     inside = [section_inside(volume.shape, z, stride) for z in range(0, volume.shape[0], stride)]

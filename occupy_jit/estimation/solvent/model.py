@@ -1,6 +1,6 @@
 """The solvent model: a Gaussian fitted to the solvent peak of the histogram of the low-passed map.
 
-It describes the solvent for the user (log, plot, verdicts) and for the noise that refills attenuated parts.
+It describes the solvent for the user (log, plot, verdicts) and for the noise that replaces attenuated density.
 The scale does not depend on it.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 BINS = 1000
 _ROUNDS = 12
-# The fit sees the peak from this many sigmas below its centre to this many above. Content adds to the
+# Range of the fit: from this many sigmas below the centre to this many above. Content adds to the
 # high side, so little of that is used.
 _BELOW, _ABOVE = 2.5, 0.5
 
@@ -29,9 +29,9 @@ class SolventModel:
     edge : float
         Density above the mean at which the model falls below one voxel per bin.
     goodness : float
-        Share of the histogram's variance around the peak that the model explains; 1 is perfect.
+        Share of the variance of the histogram around the peak that the model explains; 1 is perfect.
     fitted : bool
-        False if no Gaussian could be fitted: then the moments below the peak stand in.
+        False if no Gaussian could be fitted; the moments below the peak replace it.
     """
 
     bin_edges: np.ndarray
@@ -54,7 +54,7 @@ class SolventModel:
 
 
 def edges_between(low: float, high: float) -> np.ndarray:
-    """Edges of the histogram's bins: (BINS + 1,) float64 array; values that are all equal get some room around them."""
+    """Edges of the bins of the histogram: (BINS + 1,) float64 array, with a margin if all values are equal."""
     if not low < high:
         low, high = low - abs(low) * 1e-3 - 1e-30, high + abs(high) * 1e-3 + 1e-30
     return np.linspace(low, high, BINS + 1)
@@ -65,7 +65,7 @@ def fit(counts: np.ndarray, bin_edges: np.ndarray) -> SolventModel:
 
     The logarithm of a Gaussian is a parabola. It is fitted by least squares, weighted with the counts (the
     logarithm of a Poisson count n has variance 1/n), to the bins around and below the peak, and the range of
-    those follows the fit until it stays. All steps follow a shift or a scaling of the densities.
+    bins follows the fit until it is stable. All steps are equivariant to shifts and scalings of the densities.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def fit(counts: np.ndarray, bin_edges: np.ndarray) -> SolventModel:
             break
         new_spread = spread / np.sqrt(-2 * coefficients[2])
         new_peak = peak - spread * coefficients[1] / (2 * coefficients[2])
-        # the centre cannot lie far outside what was fitted: such a fit sees only a flank
+        # the centre cannot lie far outside the fitted range: such a fit covers only a flank
         if not (abs(new_peak - peak) < 4 * spread and 0.2 < new_spread / spread < 5):
             break
         done = abs(new_peak - peak) < 1e-9 * spread and abs(new_spread / spread - 1) < 1e-9
@@ -103,7 +103,7 @@ def fit(counts: np.ndarray, bin_edges: np.ndarray) -> SolventModel:
         peak, spread, fitted = new_peak, new_spread, True
         if done:
             break
-    if not fitted:  # the fullest bin of those that the first guess averaged
+    if not fitted:  # the fullest bin among those averaged for the first guess
         first = max(int(peak) - 3, 0)
         fullest = first + int(np.argmax(counts[first:int(peak) + 4]))
         peak, height = fullest + 0.5, float(counts[fullest])

@@ -1,4 +1,4 @@
-"""Solvent without a mask: the voxels of a map where it is quiet, and statistics over them."""
+"""Solvent without a mask: the quiet voxels of a map, and statistics over them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,13 @@ from occupy_jit.kernels.grid.sphere import section_inside
 
 @dataclass
 class Quiet:
-    """Voxels where the map is quiet: inside the inscribed sphere, with smoothed power at most `threshold`.
+    """Quiet voxels: those inside the inscribed sphere with a smoothed power of at most `threshold`.
 
     Attributes
     ----------
     power : float32 array
         Power of the low-passed map around its median, smoothed with a Gaussian of 4 Å: voxel by voxel, or on the grid
-        of cells (`occupy_jit.kernels.grid.binned`) of the map, where that holds it.
+        of cells (`occupy_jit.kernels.grid.binned`) of the map, if that can represent it.
     threshold : float
     shape : (nz, ny, nx)
         Of the map.
@@ -38,18 +38,18 @@ class Quiet:
 
     @property
     def thin(self) -> bool:
-        """bool : Whether every other voxel on each axis is enough for statistics of smooth volumes."""
+        """bool : Whether every other voxel along each axis suffices for statistics of smooth volumes."""
         return grids.is_thin(self.shape)
 
     def forget(self) -> None:
-        """Give back the memory: no statistics can be taken afterwards."""
+        """Free the memory; no statistics are possible afterwards."""
         self.power = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def mean_and_deviation(self, volume: np.ndarray, smooth: bool = False) -> tuple[float, float, int]:
         """Mean and standard deviation of `volume` over the quiet voxels, and their number.
 
-        `smooth`: the volume varies so slowly that every other voxel tells as much. It may also be on the grid of
-        cells where the power is.
+        `smooth`: the volume varies so slowly that every other voxel suffices. It may also be on the grid of
+        cells of the power.
         """
         return moments.quiet_moments(volume, self.power, self.threshold, smooth and self._thinned(volume))
 
@@ -58,7 +58,7 @@ class Quiet:
         return moments.quiet_survey(volume, self.power, self.threshold)
 
     def section(self, z: int) -> np.ndarray:
-        """Which voxels of section z are quiet: (ny, nx) array of bool."""
+        """Quiet voxels of section z: (ny, nx) array of bool."""
         quiet = self.power[self._cells(0)[z]] <= self.threshold
         return section_inside(self.shape, z) & quiet[self._cells(1)][:, self._cells(2)]
 
@@ -68,7 +68,7 @@ class Quiet:
         return binned.cell_of(n) if self.power.shape[axis] != n else np.arange(n)
 
     def _thinned(self, volume):
-        """Whether every other voxel of a smooth volume is enough; one on the grid of cells is thin as it is."""
+        """Whether every other voxel of a smooth volume suffices; a grid of cells is already sparse."""
         return self.thin and not (self.on_cells and volume.shape == self.power.shape)
 
     def alone(self, volume: Any, mean: Any) -> Any:
@@ -76,7 +76,7 @@ class Quiet:
         return self.sections_alone(volume, mean)[:]
 
     def sections_alone(self, volume: np.ndarray, mean: float) -> Sections:
-        """The same, section by section as they are asked for: `occupy_jit.estimation.sections.Sections`."""
+        """The same, section by section on request: `occupy_jit.estimation.sections.Sections`."""
         def make(first, last):
             out = np.zeros((last - first, *volume.shape[1:]), np.float32)
             for z in range(first, last):
@@ -90,7 +90,7 @@ class Quiet:
         return quantiles.quiet_median(volume, zero, self.power, self.threshold, self._thinned(volume))
 
     def median_of(self, values: np.ndarray) -> float:
-        """Median over the quiet voxels of a smooth volume that may be over cells where the power is not."""
+        """Median over the quiet voxels of a smooth volume, also one over cells if the power is not."""
         if values.shape != tuple(self.shape) and not self.on_cells:
             values = binned.values_between(values, self.shape)
         return self.median(values)

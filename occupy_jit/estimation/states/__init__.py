@@ -1,7 +1,7 @@
-"""States of a complex: what many volumes of it are made of.
+"""States of a complex, from many volumes.
 
-A volume (a class, or what a latent space was decoded to) is a row of occupancies with errors. `common_scale` brings
-the volumes to one scale, `groups` finds which of them are one state, `composition` says what a state holds, `order`
-what follows from the states, `continuum` whether there are states at all. `prepared_fit` fits many volumes with one
-model for a fraction of what single fits cost; `blocks` finds parts where there is no model.
+A volume (a class, or a volume decoded from a latent space) is a row of occupancies with errors. `common_scale` puts the
+volumes on one scale, `groups` divides them into states, `composition` describes each state, `order` finds relations
+between parts, and `continuum` tests whether there are states at all. `prepared_fit` fits many volumes with one model at
+a fraction of the cost of single fits; `blocks` finds parts without a model.
 """

@@ -2,12 +2,13 @@
 
 Notes
 -----
-Volumes are cut to a detail of 10 Å and brought to one grey scale by the voxels where all agree. On cells of 10 Å the
+Volumes are low-passed to 10 Å and put on one grey scale by the voxels in which all agree. On cells of 10 Å the
 coefficient of each volume in a regression on the mean map is an occupancy relative to the mean, with an error from
-solvent. Cells whose coefficients agree over the volumes are one block: the same division that makes states of volumes
-(`groups`) makes blocks of cells. Every voxel then goes to the block whose profile over the volumes explains it best,
-profiles are found anew from the voxels, and blocks that became alike, or that are too small to be told from noise, are
-given to the others. Last, the volumes are fitted with the densities of all blocks together, as with parts of a model.
+solvent. Cells whose coefficients agree over the volumes are one block: the method that divides volumes into states
+(`groups`) also divides cells into blocks. Every voxel then joins the block whose profile over the volumes explains it
+best, profiles are updated from the voxels, and blocks that became alike, or are too small to distinguish from noise,
+are merged with others. Finally, the volumes are fitted with the densities of all blocks jointly, as with parts of a
+model.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ _SMALLEST = 8000.0  # Å^3
 _ROUNDS = 6
 _CELL_ROUNDS = 3
 _CONTENT, _EDGE = 0.15, 0.1
-"""Of the density of a block: where it is lower there is solvent."""
+"""Share of the density of a block, below which there is solvent."""
 _LEAST_MEAN = 0.1
-"""Of the typical density: the mean counts as at least this where density is reckoned from mean and scatter."""
+"""Share of the typical density: lower limit of the mean when density is computed from mean and scatter."""
 _RARE_WITHIN, _RARE_SURE, _RARE_LIKELY, _RARE_DENSITY, _RARE_AROUND = 8.0, 5.0, 2.0, 0.25, 0.1
-"""Å; standard deviations above solvent where density that few volumes have is sure, and where it is likely beside that;
-its share of the typical density; and how much of the surroundings has to be sure."""
-_SMOOTHING = 4.0  # Å: neighbours have a say in which block a voxel belongs to
+"""Å; standard deviations above solvent at which density in few volumes is certain, and at which it is likely beside
+that; its share of the typical density; and the required share of certain surroundings."""
+_SMOOTHING = 4.0  # Å: range of neighbours that influence the block of a voxel
 _NEAR, _AROUND = 5.0, 15.0  # Å
 _FULL = 0.5
 _DENSER = 0.75
 _LEAST_DENSITY = 0.25  # of that of the largest block
 SPILL = 0.05
-"""What blocks beside it, and the grey scale, add to the occupancy of a block in a volume, if it is as dense as they."""
+"""Error of the occupancy of a block by neighbouring blocks of the same density, and by the grey scale."""
 _MASK_EDGE = 3.0  # Å
 _LEAST_SUM = 0.8
 _RIDGE = 0.01
@@ -65,9 +66,9 @@ class Blocks:
     occupancy, noise : ndarray (volumes, blocks), float64
         Relative to the full block, and the standard error by noise.
     correlation : ndarray (blocks, blocks), float64
-        Of the noise.
+        Correlation of the noise.
     scale, level : ndarray (volumes,), float64
-        Grey scale of every volume: (density - level) / scale is alike in all.
+        Grey scale of every volume: (density - level) / scale is comparable between volumes.
     """
 
     label: np.ndarray
@@ -81,7 +82,7 @@ class Blocks:
 
     @property
     def n_blocks(self) -> int:
-        """int : How many blocks there are."""
+        """int : Number of blocks."""
         return self.occupancy.shape[1]
 
     @property
@@ -92,7 +93,8 @@ class Blocks:
 
     @property
     def volume(self) -> np.ndarray:
-        """ndarray (blocks,), float64 : Å^3 of each where its density is at least half of what it is on average."""
+        """ndarray (blocks,), float64 : Volume of each block in Å^3 in which its density is at least half of its
+        mean."""
         inside = self.label >= 0
         label, density = self.label[inside], self.density[inside]
         mean = np.bincount(label, density, self.n_blocks) / np.maximum(np.bincount(label, minlength=self.n_blocks), 1)
@@ -101,7 +103,7 @@ class Blocks:
 
 
 def spilled(density: np.ndarray) -> np.ndarray:
-    """What blocks beside it, and the grey scale, may add to the occupancy of each block: the more the less dense it is.
+    """Error of the occupancy of each block by neighbouring blocks and the grey scale, larger for less dense blocks.
 
     Parameters
     ----------
@@ -134,13 +136,13 @@ def soft_mask(blocks: Blocks, block: int, shape: tuple[int, ...]) -> np.ndarray:
     fine = np.zeros((*shape[:2], shape[2] // 2 + 1), complex)
     where = [np.rint(np.fft.fftfreq(n) * n).astype(int) for n in coarse[:2]]
     fine[np.ix_(where[0] % shape[0], where[1] % shape[1], np.arange(coarse[2] // 2 + 1))] = transform
-    # what the coarse grid holds up to its own highest frequency, which is twofold on an even grid, is next to nothing
+    # the coarse grid has hardly any power at its highest frequency, which is ambiguous on an even grid
     blurred = np.fft.irfftn(fine, shape, axes=(0, 1, 2)) * (np.prod(shape) / np.prod(coarse))
     return np.clip(2 * blurred - 0.5, 0, 1).astype(np.float32)
 
 
 def coarse_grid(shape: tuple[int, ...], voxel_size: float) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape of the grid that blocks are looked for on, and its spacing in Å along z, y, x."""
+    """Shape of the grid for the search of blocks, and its spacing in Å along z, y, x."""
     length = np.array(shape) * voxel_size
     new = np.minimum(np.array(shape), 2 * np.ceil(length / _SPACING / 2).astype(int))
     return tuple(int(n) for n in new), length / new
@@ -170,12 +172,12 @@ def to_coarse(data: np.ndarray, voxel_size: float) -> np.ndarray:
 
 
 class BlockSearch:
-    """Volumes, gathered one by one, in which blocks are looked for.
+    """Volumes, gathered one by one, for the search of blocks.
 
     Parameters
     ----------
     mean, spread : ndarray (z, y, x), float32
-        Mean and standard deviation over the volumes on the coarse grid, each over its own standard deviation.
+        Mean and standard deviation over the volumes on the coarse grid, each volume divided by its standard deviation.
     spacing : ndarray (3,)
         Å.
 
@@ -193,10 +195,10 @@ class BlockSearch:
         found = (mean > quiet[0] + 5 * quiet[1]) | (spread > quiet[2] + 5 * quiet[3])
         if not (found & (mean > quiet[0])).any():
             raise InputError("nothing stands above solvent in the mean of the volumes; is the contrast inverted?")
-        # of what is there in a share q of the volumes the mean is q and the mean square q, in terms of its density
+        # density present in a share q of the volumes has a mean of q and a mean square of q, relative to itself
         above = np.maximum(mean - quiet[0], 0)
         square = above**2 + np.maximum(spread**2 - quiet[2] ** 2, 0)
-        # weighted with the density itself: solvent of decoded volumes may vary so much that most of what is found is it
+        # weighted by the density itself, because solvent of decoded volumes may vary more than content
         typical = float((above[found] ** 2).sum() / above[found].sum())
         blurred = self._blurred(np.where(found & (above > 0), square / np.maximum(above, _LEAST_MEAN * typical), 0))
         found = blurred > _EDGE * float((blurred * above)[found].sum() / above[found].sum())
@@ -204,7 +206,7 @@ class BlockSearch:
         near = self._blurred(self.content.astype(float), _NEAR) > 0.02
         around = self._blurred(self.content.astype(float), _AROUND) > 0.02
         self._quiet = ~near
-        # the level of solvent is read around the content: what noise adds over long distances is the same there
+        # the level of solvent is measured around the content, which shares noise of long wavelengths
         self._rim = around & ~near if (around & ~near).sum() > 100 else self._quiet
         self._outside = self._quiet
         self._rows, self._noises, self._levels, self._correlations, self._powers = [], [], [], [], []
@@ -212,9 +214,9 @@ class BlockSearch:
         self._shell, self._counts = _shells(self.shape, self.spacing)
 
     def _rare(self, found, mean, spread, outside, typical):
-        """Where few of the volumes have density: too little in single voxels, but enough over some nanometres.
+        """Regions with density in few volumes: too little in single voxels, but enough over some nanometres.
 
-        What was found is taken out first, so that it does not reach farther than it goes.
+        Content found earlier is removed first, so that it does not spread.
         """
         power = mean**2 + spread**2
         level = np.median(power[outside])
@@ -225,18 +227,18 @@ class BlockSearch:
         return around & dense & (score > _RARE_LIKELY)
 
     def add(self, coarse: np.ndarray) -> None:
-        """Take in a volume on the coarse grid."""
+        """Add a volume on the coarse grid."""
         level = float(np.median(coarse[self._rim]))
         self._levels.append(level)
         self._rows.append((coarse[self.content] - level).astype(np.float32))
         self._noises.append(float(np.std(coarse[self._quiet])))
         self._correlations.append(_correlation(coarse - level, self._outside, self._cell_edge()))
-        # power of the noise: that of solvent, as if it went on everywhere
+        # power of the noise: that of solvent, extended to the whole box
         solvent = np.where(self._quiet, coarse - level, 0)
         self._powers.append(self._power_of(solvent) / self._quiet.sum())
 
     def _power_of(self, grid):
-        """Mean square of the transform on every shell."""
+        """Mean square of the transform in every shell."""
         transform = np.fft.rfftn(grid)
         square = transform.real**2 + transform.imag**2
         return np.bincount(self._shell, (square * self._counts).ravel()) / self._in_shell
@@ -250,7 +252,7 @@ class BlockSearch:
         return (*self.shape[:2], self.shape[2] // 2 + 1)
 
     def _errors(self, density, label, n, scale):
-        """Errors by noise of sums over the blocks of volumes times these densities: (blocks, volumes)."""
+        """Errors by noise of sums of volumes times block densities: (blocks, volumes)."""
         powers = np.array(self._powers) / scale[:, None] ** 2
         errors = np.empty((n, len(scale)))
         for b in range(n):
@@ -264,7 +266,7 @@ class BlockSearch:
         return np.maximum(1, np.rint(_CELL / self.spacing)).astype(int)
 
     def find(self, say: Callable[[str], None] = lambda sentence: None) -> Blocks:
-        """Blocks, and what of them is in every volume.
+        """Blocks, and their occupancies in every volume.
 
         Returns
         -------
@@ -314,7 +316,7 @@ class BlockSearch:
         return profiles[np.argsort(-weights[:, 0], kind="stable")]
 
     def _of_voxels(self, values, noise, profiles, scale):
-        """Block of every voxel of the content, and the profiles that come out."""
+        """Block of every voxel of the content, and the resulting profiles."""
         weight, voxel = 1 / noise**2, float(np.prod(self.spacing))
         for _ in range(_ROUNDS):
             label = self._assign(values, weight, profiles)
@@ -331,29 +333,29 @@ class BlockSearch:
         return self._assign(values, weight, profiles), profiles
 
     def _substantial(self, values, label, profiles, voxel):
-        """Which blocks are large and dense enough to be more than noise at the rim of others."""
+        """Blocks that are large and dense enough not to be noise at the rim of others."""
         size = np.bincount(label, minlength=len(profiles))
         density = self._densities(values, label, profiles)
         return (size * voxel > _SMALLEST) & (density > _LEAST_DENSITY * density[np.argmax(size)])
 
     def _densities(self, values, label, profiles):
-        """Density of every block at full occupancy, in its denser part: it may have any amount of the rim of others."""
+        """Density of every block at full occupancy, in its denser part, because it may include the rim of others."""
         scaled = np.array([profile / _full_level(profile) for profile in profiles])
         return np.array([np.quantile(row @ values[:, label == b], _DENSER) / (row @ row) if (label == b).any() else 0.0
                          for b, row in enumerate(scaled)])
 
     def _told_by_states(self, values, noise, label, profiles, scale):
-        """Blocks joined that are there in the same states: no volumes tell them apart."""
+        """Merge blocks that are present in the same states, because no volumes distinguish them."""
         profiles, errors = self._profiles(values, label, profiles, scale)
         errors = np.hypot(errors, spilled(self._densities(values, label, profiles))[:, None])
         states = find_states(profiles.T, errors.T)
         family = compare_with_continuum(profiles.T, errors.T, states.label)
-        if family is not None and family.preferred:  # what varies continuously is not told apart by states
+        if family is not None and family.preferred:  # states do not distinguish blocks that vary continuously
             return label, profiles
         weights = 1 / ((errors.T * states.growth) ** 2 + WITHIN**2)
         mean, _ = group_means(profiles.T, weights, states.label)
         there = mean > _FULL
-        # what is there in no state is what noise has left
+        # a block that is present in no state is residual noise
         if there.any(0).any():
             profiles, there = profiles[there.any(0)], there[:, there.any(0)]
             label = self._assign(values, 1 / noise**2, profiles)
@@ -365,10 +367,10 @@ class BlockSearch:
         return label, profiles
 
     def _profiles(self, values, label, before, scale):
-        """Profile of every block by regression on its own density, 1 where it is full, and the errors.
+        """Profile of every block by regression on its own density (1 if full), and the errors.
 
-        Its density is the mean over the volumes with the weights of its profile before: a block that is there in few
-        volumes has next to none in the plain mean.
+        Its density is the mean over the volumes weighted by its earlier profile: a block that is present in few
+        volumes has hardly any density in the plain mean.
         """
         n = len(before)
         density = _density(values, np.maximum(before, 0)[label].T)
@@ -378,7 +380,7 @@ class BlockSearch:
         return profile / full, self._errors(density, label, n, scale) / square / full
 
     def _assign(self, values, weight, profiles):
-        """The block that has the most density at each voxel, and around it, in a fit of all profiles."""
+        """The block with the most density at and around each voxel, in a fit of all profiles."""
         weighted = profiles * weight
         gram = weighted @ profiles.T
         gram += np.eye(len(gram)) * _RIDGE * np.trace(gram) / len(gram)
@@ -399,7 +401,7 @@ class BlockSearch:
         return np.fft.irfftn(np.fft.rfftn(grid) * window, self.shape, axes=(0, 1, 2))
 
     def _fitted(self, values, noise, label, profiles, scale):
-        """Densities of the blocks at full occupancy, and their occupancies by least squares over all of them."""
+        """Densities of the blocks at full occupancy, and their occupancies by joint least squares."""
         n = len(profiles)
         weight = 1 / noise**2
         profiles = np.array([profile / _full_level(profile) for profile in profiles])
@@ -426,12 +428,12 @@ class BlockSearch:
 
 
 def _density(values, weight):
-    """Density of voxels where the weight (volumes, voxels) is 1, by least squares."""
+    """Density of voxels at a weight (volumes, voxels) of 1, by least squares."""
     return np.einsum("kv,kv->v", weight, values) / np.maximum(np.einsum("kv,kv->v", weight, weight), 1e-300)
 
 
 def _shells(shape, spacing):
-    """Shell of every coefficient of a transform, flat, and how many coefficients each stands for."""
+    """Shell of every coefficient of a transform, flattened, and the number of coefficients that each represents."""
     axes = [np.fft.fftfreq(shape[0], spacing[0]), np.fft.fftfreq(shape[1], spacing[1]),
             np.fft.rfftfreq(shape[2], spacing[2])]
     s = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
@@ -443,13 +445,13 @@ def _shells(shape, spacing):
 
 
 def _spread(values):
-    """Standard deviation by quartiles: what is not solvent hardly counts."""
+    """Standard deviation by quartiles, hardly affected by content."""
     low, high = np.quantile(values, (0.25, 0.75))
     return max(float(high - low) / 1.349, 1e-12)
 
 
 def _correlation(data, outside, edge):
-    """By how much the variance of means over cells of solvent exceeds that of independent voxels."""
+    """Factor by which the variance of means over cells of solvent exceeds that of independent voxels."""
     pieces = [n // e for n, e in zip(data.shape, edge, strict=True)]
     crop = tuple(slice(0, p * e) for p, e in zip(pieces, edge, strict=True))
     shape = [m for p, e in zip(pieces, edge, strict=True) for m in (p, e)]
@@ -462,7 +464,7 @@ def _correlation(data, outside, edge):
 
 
 def _grey_scales(values):
-    """Scale of every volume: its regression on the mean over the voxels that vary least."""
+    """Grey scale of every volume: its regression on the mean over the voxels that vary least."""
     scale = np.array([float(np.sqrt((row**2).mean())) for row in values])
     for _ in range(10):
         relative = values / scale[:, None]
@@ -478,7 +480,7 @@ def _grey_scales(values):
 
 
 def _full_level(profile):
-    """What counts as full: the mean of the volumes above half of it."""
+    """Level that counts as full: the mean of the volumes above half of it."""
     full = float(np.quantile(profile, 0.95))
     for _ in range(20):
         above = profile > _FULL * full
@@ -492,9 +494,9 @@ def _full_level(profile):
 
 
 def _joined(profiles, errors, size, cells):
-    """Blocks that are one put together, the most similar first; returns profiles, errors and sizes.
+    """Merge equal blocks, the most similar first; returns profiles, errors and sizes.
 
-    A block of noise may be at any of the cells: the evidence for one has to outweigh their number.
+    A block of noise may be at any of the cells, so the evidence for a block must outweigh their number.
     """
     variance = errors**2 + WITHIN**2
     while len(profiles) > 1:
@@ -514,7 +516,7 @@ def _joined(profiles, errors, size, cells):
 
 
 def _without_mixtures(profiles, errors, size):
-    """Profiles without those that are a mean of others: of voxels where two blocks meet."""
+    """Profiles without mixtures of others, which arise where two blocks meet."""
     for b in np.argsort(size, kind="stable"):
         others = [i for i in range(len(profiles)) if i != b and size[i] > size[b] and np.isfinite(profiles[i, 0])]
         if len(others) < 2:
@@ -529,7 +531,7 @@ def _without_mixtures(profiles, errors, size):
 
 
 def _shares(rows, wanted):
-    """Least squares of a row on others with shares that are not negative, by coordinates."""
+    """Least squares of a row on others with non-negative shares, by coordinate descent."""
     gram, right = rows @ rows.T, rows @ wanted
     share = np.zeros(len(rows))
     for _ in range(300):

@@ -1,7 +1,7 @@
-"""Volumes brought to one scale: occupancy 1 is the mean of the same parts in every volume.
+"""Volumes on one scale: occupancy 1 is the mean of the same parts in every volume.
 
-Parts that agree with the fullest in nearly all volumes set each volume's own grey scale. They are found once, from all
-volumes together: what a single volume takes for its fullest part is partly an accident of its noise.
+Parts that agree with the fullest in nearly all volumes set the grey scale of each volume. They are found once, from all
+volumes together, because the fullest part of a single volume depends on its noise.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ _NEARLY_ALL = 0.95
 _SURE = 2.5
 _LEAST, _MOST = 0.07, 0.12
 _SPREAD = 0.03
-"""Of parts that are all full, by errors of the model."""
+"""Scatter of full parts by errors of the model."""
 _SUPPORT = 0.03
-"""Share of the atoms that must reach a level before it is full."""
+"""Share of the atoms that must reach a level before it counts as full."""
 _TURNS = 20
 _THERE = 0.5
 
@@ -31,9 +31,9 @@ class CommonScale:
     occupancy, noise : ndarray (volumes, parts), float64
         And their standard errors by noise.
     full : ndarray (volumes,), float64
-        What full scale is in each volume, in its own units.
+        Full scale of each volume, in its own units.
     weights : ndarray (parts,), float64
-        Of the reference parts; they sum to 1. All 0 where no part is full in nearly all volumes: each volume is then on
+        Of the reference parts, with a sum of 1. All 0 if no part is full in nearly all volumes: each volume is then on
         the scale of its own fullest parts.
     """
 
@@ -45,14 +45,14 @@ class CommonScale:
 
 def to_common_scale(raw: np.ndarray, deviation: np.ndarray, correlation: np.ndarray, size: np.ndarray,
                     reference: Sequence[int] | None = None) -> CommonScale:
-    """Find the reference parts and divide every volume by its own full scale.
+    """Find the reference parts, and divide every volume by its own full scale.
 
     Parameters
     ----------
     raw, deviation : ndarray (volumes, parts)
         Occupancies on each volume's own scale, and their standard errors by noise.
     correlation : ndarray (parts, parts)
-        Of the noise.
+        Correlation of the noise.
     size : ndarray (parts,)
         Number of atoms.
     reference : sequence of int, optional
@@ -81,7 +81,7 @@ def to_common_scale(raw: np.ndarray, deviation: np.ndarray, correlation: np.ndar
 
 
 def _own_scale(raw, deviation, size):
-    """Every volume over its own fullest parts: a start."""
+    """Every volume relative to its own fullest parts, as a start."""
     full = np.empty(len(raw))
     for k, (values, se) in enumerate(zip(raw, deviation, strict=True)):
         full[k] = full_group(values, se, size)[1] @ values
@@ -89,7 +89,7 @@ def _own_scale(raw, deviation, size):
 
 
 def _scaled(raw, deviation, correlation, weights):
-    """Occupancies over full scale; full scale varies with the parts that define it."""
+    """Occupancies relative to full scale, including the error of full scale."""
     full = raw @ weights
     full = np.where(full > 0, full, np.nan)
     occupancy = raw / full[:, None]
@@ -112,7 +112,7 @@ def _full_parts(found, size):
     low = np.quantile(occupancy, 1 - _NEARLY_ALL, axis=0, method="higher")
     mean = occupancy.mean(0)
     se = np.sqrt((noise**2).mean(0) / len(noise) + _SPREAD**2)
-    # a part that is always there is not lower in some volumes than its noise explains
+    # a part that is always present is not lower in some volumes than noise explains
     steady = candidates & (low > mean - np.maximum(_SURE * typical, _MOST)) & (low > _THERE)
     if not steady.any():
         return steady

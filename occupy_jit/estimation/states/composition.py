@@ -1,4 +1,4 @@
-"""What a state is made of: occupancy of every part with its error, a call, and how many particles it holds."""
+"""Composition of states: occupancy of every part with its error and call, and the number of particles."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 PRESENT, ABSENT, UNDECIDED = "present", "absent", "undecided"
 THRESHOLD = 0.5
-"""A part is present above it."""
+"""Occupancy above which a part is present."""
 _SURE = 0.975
 
 
 @dataclass
 class Composition:
-    """States, each with what it is made of.
+    """States with their compositions.
 
     Attributes
     ----------
     occupancy, se : ndarray (states, parts), float64
-        Mean over the volumes of the state; the error is noise, which averages out, and what the model has wrong.
+        Mean over the volumes of the state; the error includes noise, which averages out, and errors of the model.
     se_noise : ndarray (states, parts), float64
         By noise alone: for comparisons between states.
     above : ndarray (states, parts), float64
@@ -35,9 +35,9 @@ class Composition:
         present, absent or undecided.
     volumes : ndarray (states,), int
     particles : ndarray (states,), float64
-        Of volumes without a known number each counts 1.
+        Each volume without a known number counts 1.
     share, se_share : ndarray (states,), float64
-        Of the particles. The error is that of the division into states and of counting.
+        Of the particles. The error includes those of the division into states and of counting.
     """
 
     occupancy: np.ndarray
@@ -53,17 +53,17 @@ class Composition:
 
 def compose(occupancy: np.ndarray, noise: np.ndarray, se_model: np.ndarray | tuple[Any, ...], partition: Partition,
             particles: np.ndarray | None = None) -> Composition:
-    """Put together what every state is made of.
+    """Compute the composition of every state.
 
     Parameters
     ----------
     occupancy, noise : ndarray (volumes, parts)
-        And the standard errors by noise; NaN where not known.
+        And the standard errors by noise; NaN if unknown.
     se_model : ndarray (parts,) or (states, parts)
-        What errors of the model make the occupancies wrong by, alike in all volumes.
+        Errors of the occupancies by errors of the model, the same in all volumes.
     partition : occupy_jit.estimation.states.groups.Partition
     particles : ndarray (volumes,), optional
-        How many each volume stands for.
+        Number of particles behind each volume.
 
     Returns
     -------
@@ -88,16 +88,16 @@ def compose(occupancy: np.ndarray, noise: np.ndarray, se_model: np.ndarray | tup
 
 
 def _normal(z):
-    """Distribution function of the normal deviate; 1/2 where nothing is known."""
+    """Normal distribution function; 1/2 if nothing is known."""
     return 0.5 if z != z else 0.5 * (1 + erf(z / sqrt(2)))
 
 
 def _shares(partition, counts):
-    """Share of the particles in every state, and its error.
+    """Share of the particles in every state, with its error.
 
-    Volumes in doubt add p (1 - p) n^2 each. The volumes at hand are themselves a sample: had others been drawn from
-    the same particles, the shares would scatter as those of a multinomial of as many draws as the numbers of particles
-    are worth, (sum n)^2 / sum n^2.
+    Uncertain volumes add p (1 - p) n^2 each. The volumes are themselves a sample: for other volumes from
+    the same particles, the shares would scatter as in a multinomial distribution with the effective number of
+    volumes, (sum n)^2 / sum n^2.
     """
     total = counts.sum()
     share = np.bincount(partition.label, counts, partition.n_states) / total

@@ -1,13 +1,13 @@
-"""Whether volumes come in states at all, or vary continuously; and if so along which directions.
+"""Test whether volumes form states or vary continuously, and along which directions.
 
 Notes
 -----
 Two descriptions of the same occupancies are compared by the Bayesian information criterion (Schwarz 1978), log
 likelihood - (number of parameters) / 2 * log(number of volumes), both with noise that may be larger by one common
-factor: what agrees within its noise needs no continuum. States: a mixture of Gaussians, each as wide as the noise. A
-continuum: one Gaussian with r directions beyond the noise (Tipping and Bishop 1999). In r directions volumes of a few
-states leave nearly all places empty that the Gaussian allows for, so that states win where there are any; where volumes
-lie between the states, they do not.
+factor: volumes that agree within their noise need no continuum. States: a mixture of Gaussians, each as wide as the
+noise. A continuum: one Gaussian with r directions beyond the noise (Tipping and Bishop 1999). Volumes of a few states
+leave most of the Gaussian empty, so that the states have the higher likelihood; if volumes lie between the states, the
+continuum has.
 """
 
 from dataclasses import dataclass, field
@@ -32,12 +32,12 @@ class Continuum:
     Attributes
     ----------
     loading : ndarray (directions, parts), float64
-        By how much each part changes with one standard deviation along a direction.
+        Change of each part for one standard deviation along a direction.
     coordinate : ndarray (volumes, directions), float64
-        Of each volume, standardised.
+        Standardised position of each volume.
     mean : ndarray (parts,), float64
     gain : float
-        By how much the information criterion prefers a continuum over states; below 0 there are states.
+        Preference of the information criterion for a continuum over states; negative for states.
     curves : list of Curve
     """
 
@@ -54,13 +54,13 @@ class Continuum:
 
     @property
     def n_directions(self) -> int:
-        """int : Along how many directions volumes vary."""
+        """int : Number of directions."""
         return len(self.loading)
 
 
 @dataclass
 class Curve:
-    """How one part goes along one direction.
+    """Curve of one part along one direction.
 
     Attributes
     ----------
@@ -79,19 +79,19 @@ class Curve:
 
 
 def compare_with_continuum(occupancy: np.ndarray, noise: np.ndarray, labels: np.ndarray) -> Continuum | None:
-    """Compare the states found with a continuum.
+    """Compare states with a continuum.
 
     Parameters
     ----------
     occupancy, noise : ndarray (volumes, parts)
-        And its standard errors by noise; NaN where not known.
+        And its standard errors by noise; NaN if unknown.
     labels : ndarray (volumes,), int
         States.
 
     Returns
     -------
     Continuum or None
-        None where volumes are too few for the question, or where nothing varies.
+        None if there are too few volumes, or if nothing varies.
     """
     known = (np.isfinite(occupancy) & np.isfinite(noise)).all(0)
     if len(occupancy) < _FEWEST_VOLUMES or labels.max() < 1 or not known.any():
@@ -113,7 +113,7 @@ def compare_with_continuum(occupancy: np.ndarray, noise: np.ndarray, labels: np.
 
 
 def _states_criterion(values, weights, labels):
-    """Criterion of a mixture of states whose volumes scatter by noise times a common factor."""
+    """Criterion for a mixture of states whose volumes scatter by noise times a common factor."""
     n, p = values.shape
     mean, _ = group_means(values, weights, labels)
     squares = ((values[:, None] - mean) ** 2 * weights[:, None]).sum(2)
@@ -126,7 +126,7 @@ def _states_criterion(values, weights, labels):
 
 
 def _continuum_criterion(squares, n, p, rank):
-    """Criterion of a Gaussian with so many directions beyond noise times a common factor.
+    """Criterion for a Gaussian with several directions beyond noise times a common factor.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _continuum_criterion(squares, n, p, rank):
 
 
 def _rotated(loading, coordinate):
-    """The same directions, turned so that each changes few parts (varimax, Kaiser 1958); what grows is positive."""
+    """The same directions, rotated so that each changes few parts (varimax, Kaiser 1958), with positive growth."""
     rank, p = loading.shape
     turn = np.eye(rank)
     for _ in range(_VARIMAX_TURNS if rank > 1 else 0):
@@ -162,7 +162,7 @@ def _rotated(loading, coordinate):
 
 
 def _curves(found, occupancy):
-    """Means of the parts that a direction changes, over volumes that are neighbours along it."""
+    """Means of the parts that change along a direction, over neighbouring volumes."""
     curves = []
     for direction in range(found.n_directions):
         order = np.argsort(found.coordinate[:, direction], kind="stable")

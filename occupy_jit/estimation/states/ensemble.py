@@ -1,4 +1,4 @@
-"""From occupancies of parts in many volumes to states: the steps in their order, and what comes out of them."""
+"""From occupancies of parts in many volumes to states: the steps in order, and their result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEWEST_VOLUMES = 3
 
 @dataclass
 class Ensemble:
-    """Occupancies of the same parts in many volumes, as they were fitted.
+    """Occupancies of the same parts in many volumes, as fitted.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Ensemble:
     raw, deviation : ndarray (volumes, parts)
         On each volume's own scale, and the standard errors by noise.
     correlation : ndarray (parts, parts)
-        Of the noise, mean over volumes.
+        Of the noise, averaged over volumes.
     se_model : ndarray (parts,)
-        What errors of the model make occupancies wrong by, alike in all volumes.
+        Errors of occupancies by errors of the model, the same in all volumes.
     """
 
     volumes: list
@@ -62,30 +62,30 @@ class Ensemble:
 
 @dataclass
 class StatesResult:
-    """What many volumes of one complex are made of.
+    """States of many volumes of one complex.
 
     Attributes
     ----------
     volumes, parts : list of str
     atoms : ndarray (parts,)
     occupancy, se, se_noise : ndarray (volumes, parts), float64
-        On one scale; how far from the truth they may be, and how far from those of other volumes: errors of the model
-        are the same in all.
+        On one scale; total standard errors, and those by noise for comparisons between volumes, because errors of the
+        model are the same in all volumes.
     full : ndarray (volumes,), float64
-        Grey scale of each volume: what its fit calls 1, over what is 1 here.
+        Grey scale of each volume: ratio of 1 in its fit to 1 here.
     reference : ndarray (parts,), bool
-        Parts that are fully occupied in all volumes: the mean of these is 1.
+        Parts that are fully occupied in all volumes; their mean is 1.
     partition : Partition
     composition : Composition
     relations : list of occupy_jit.estimation.states.order.Relation
     graph : StateGraph
     continuum : Continuum or None
-        The comparison with one; its ``preferred`` says whether volumes vary continuously.
+        The comparison with a continuum; its ``preferred`` is True if volumes vary continuously.
     part_tree : list
         Merges of parts by their occupancies over the volumes, as ``partition.tree``.
     warnings : list of str
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
-        Where there was no model.
+        Without a model.
     """
 
     volumes: list
@@ -107,12 +107,12 @@ class StatesResult:
 
     @property
     def state(self) -> np.ndarray:
-        """ndarray (volumes,), int : Of every volume, from 1."""
+        """ndarray (volumes,), int : State of every volume, from 1."""
         return self.partition.label + 1
 
     @property
     def n_states(self) -> int:
-        """int : How many states there are."""
+        """int : Number of states."""
         return self.partition.n_states
 
     @property
@@ -124,7 +124,7 @@ class StatesResult:
         return len(self.volumes)
 
     def __iter__(self) -> Iterator[Any]:
-        """Rows of the table of states and parts, which pandas takes."""
+        """Rows of the table of states and parts, for example for pandas."""
         made = self.composition
         for s in range(self.n_states):
             for p, part in enumerate(self.parts):
@@ -134,17 +134,17 @@ class StatesResult:
 
 def analyse(ensemble: Ensemble, number: int | None = None, particles: np.ndarray | None = None,
             reference: Sequence[int] | None = None) -> StatesResult:
-    """States of volumes whose parts were fitted.
+    """States of volumes from fitted parts.
 
     Parameters
     ----------
     ensemble : Ensemble
     number : int, optional
-        How many states; found if not given.
+        Number of states; found if not given.
     particles : ndarray (volumes,), optional
-        How many each volume stands for.
+        Number of particles behind each volume.
     reference : sequence of int, optional
-        Parts that are fully occupied in all volumes; found if none are named.
+        Parts that are fully occupied in all volumes; found if not given.
 
     Returns
     -------
@@ -164,12 +164,13 @@ def analyse(ensemble: Ensemble, number: int | None = None, particles: np.ndarray
     partition = find_states(scale.occupancy, scale.noise, number)
     continuum = compare_with_continuum(scale.occupancy, scale.noise, partition.label)
     if continuum is not None and continuum.preferred:
-        # what states leave of the volumes' scatter is no noise then
+        # the remaining scatter is then not noise
         partition = find_states(scale.occupancy, scale.noise, number, adapt=False)
     if particles is not None:
         partition = partition.by_share(particles)
     composition = compose(scale.occupancy, scale.noise, ensemble.se_model, partition, particles)
-    # Residuals are noise and errors of the model. Where volumes agree better than they say, the rest is the model's.
+    # Residuals contain noise and errors of the model. If volumes agree better than expected, the rest is due to the
+    # model.
     se_noise = scale.noise * partition.growth
     known = np.isfinite(scale.occupancy)
     weights = known / (np.where(known, se_noise, 1) ** 2 + WITHIN**2)

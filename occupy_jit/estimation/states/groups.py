@@ -1,19 +1,19 @@
-"""Which volumes are one state: groups whose occupancies differ by no more than noise and small impurities explain.
+"""Division of volumes into states: groups whose occupancies differ by no more than noise and small impurities.
 
 Notes
 -----
-Volume k has occupancy o_kp of part p, with the variance V_kp = (grow_p noise_kp)^2 + w^2, where w = 0.04 is how far
-occupancies of one state may scatter in themselves. Groups have weighted means. Two groups that differ by d_p, each
-known to a variance that adds up to v_p, are one state where no part differs by more than an impurity e = 0.07 (a tenth
-of its volumes' particles from other states), and two states where some do, by anything up to 1:
+Volume k has occupancy o_kp of part p, with the variance V_kp = (grow_p noise_kp)^2 + w^2, where w = 0.04 is the scatter
+of occupancies within one state. Groups have weighted means. Two groups that differ by d_p, with a total variance v_p,
+are one state if no part differs by more than an impurity e = 0.07 (a tenth of the particles of its volumes belongs to
+other states), and two states if some parts differ by anything up to 1:
 
     log B = sum_p log( (1 - q) + q N(d_p; v_p + t^2) / N(d_p; v_p + e^2) ),    t = 0.7, q = 0.1
 
-N is the density of a Gaussian of mean 0. A part that does not differ costs a tenth only, so that a state may be told
-by one small part of a hundred, and many parts that differ a little do not add up to a state. Groups are merged from
+N is the density of a Gaussian of mean 0. A part that does not differ costs only a tenth, so that one small part of a
+hundred may define a state, and many small differences do not add up to a state. Groups are merged from
 single volumes on: always the pair with the least sum of d_p^2 / v_p among those whose log B is below the logarithm of
-the number of pairs and of 20 to 1; when there is none, the groups are the states. Volumes are then given to the state
-that is likeliest, states that became alike are merged, and each is tried whether it is two.
+the number of pairs and of 20 to 1; if there is none, the groups are the states. Volumes then join the state
+that is most probable, states that became alike are merged, and each state is tested for a division into two.
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 WITHIN = 0.04
-"""How far occupancies of volumes of one state scatter in themselves: below, nobody cares."""
+"""Scatter of occupancies of volumes within one state; smaller differences are irrelevant."""
 IMPURITY = 0.07
-"""By how much two groups of one state may differ in a part: a tenth of their particles belong to others."""
+"""Difference in a part allowed between two groups of one state: a tenth of their particles belongs to others."""
 DIFFERENCE = 0.7
-"""By how much two states may differ in a part, root mean square: half of the parts by 1."""
+"""Difference in a part between two states, root mean square: 1 for half of the parts."""
 SHARE_OF_PARTS = 0.1
-"""Share of the parts that differ between two states, beforehand."""
+"""Prior share of the parts that differ between two states."""
 _ODDS = 20.0
 _ROUNDS = 5
 _FREEDOM = 10.0
@@ -46,14 +46,14 @@ class Partition:
     label : ndarray (volumes,), int
         State of every volume, from 0; the largest first.
     probability : ndarray (volumes, states), float64
-        Of each state, given the volume.
+        Of each state for each volume.
     growth : ndarray (parts,), float64
-        By which the noise of a part is multiplied so that volumes of one state agree.
+        Factor of the noise of a part with which volumes of one state agree.
     tree : list of (int, int, float, float)
         Merges as in SciPy's linkage: two nodes (volumes first, then merges in their order), the height, which is the
         root of the mean square difference in standard errors and never falls, and log B.
     evidence : ndarray (states,), float64
-        log B towards the most similar other state; infinite if there is one state only.
+        log B relative to the most similar other state; infinite for a single state.
     """
 
     label: np.ndarray
@@ -64,11 +64,11 @@ class Partition:
 
     @property
     def n_states(self) -> int:
-        """int : How many states there are."""
+        """int : Number of states."""
         return self.probability.shape[1]
 
     def by_share(self, counts: Any) -> Any:
-        """The same states, that with the largest sum of `counts` (volumes,) first."""
+        """The same states, ordered by decreasing sum of `counts` (volumes,)."""
         order = np.argsort(-np.bincount(self.label, counts, self.n_states), kind="stable")
         rank = np.empty(len(order), int)
         rank[order] = np.arange(len(order))
@@ -82,9 +82,9 @@ def find_states(occupancy: np.ndarray, noise: np.ndarray, number: int | None = N
     Parameters
     ----------
     occupancy, noise : ndarray (volumes, parts), float64
-        On one scale, and the standard errors by noise alone; NaN where a volume does not tell.
+        On one scale, and the standard errors by noise alone; NaN if unknown.
     number : int, optional
-        How many states; found if not given.
+        Number of states; found if not given.
     adapt : bool
         Whether the noise of each part may grow or shrink until volumes of one state agree.
 
@@ -95,7 +95,7 @@ def find_states(occupancy: np.ndarray, noise: np.ndarray, number: int | None = N
     Raises
     ------
     ValueError
-        More states are wanted than there are volumes.
+        More states are requested than there are volumes.
     """
     known = np.isfinite(occupancy) & np.isfinite(noise)
     values = np.where(known, occupancy, 0.0)
@@ -120,12 +120,12 @@ def find_states(occupancy: np.ndarray, noise: np.ndarray, number: int | None = N
 
 
 def log_evidence(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """log B that two groups are two states.
+    """log B for two groups being two states.
 
     Parameters
     ----------
     difference, variance : ndarray (..., parts)
-        Of their means, and the sum of the variances of these; infinite where a part is not known.
+        Of their means, and the sum of the variances of these; infinite if a part is unknown.
 
     Returns
     -------
@@ -141,24 +141,24 @@ def log_evidence(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 
 def _least_evidence(pairs):
-    """log B above which one of so many pairs is two states."""
+    """log B above which one of so many pairs counts as two states."""
     return np.log(max(pairs, 1)) + np.log(_ODDS)
 
 
 def merge(values: np.ndarray, weights: np.ndarray, number: int | None = None) -> tuple[np.ndarray, list[Any]]:
-    """Merge volumes to groups until every two of them are two states, or until there are so many.
+    """Merge volumes into groups until all groups are different states, or until the given number is reached.
 
     Parameters
     ----------
     values, weights : ndarray (volumes, parts)
-        Occupancies and 1 / variance, 0 where not known.
+        Occupancies and 1 / variance, 0 if unknown.
     number : int, optional
 
     Returns
     -------
     label : ndarray (volumes,), int
     tree : list
-        As of `Partition`; it goes on above the groups to the root.
+        As in `Partition`; it continues above the groups to the root.
     """
     groups = _Groups(values, weights)
     labels, tree, height = None, [], 0.0
@@ -176,7 +176,7 @@ def merge(values: np.ndarray, weights: np.ndarray, number: int | None = None) ->
 
 
 class _Groups:
-    """Groups of volumes while they are merged."""
+    """Groups of volumes during merging."""
 
     def __init__(self, values: Any, weights: Any) -> None:
         n = len(values)
@@ -197,7 +197,7 @@ class _Groups:
         return np.unique(self.member, return_inverse=True)[1]
 
     def compared(self, i: Any, j: Any) -> int:
-        """Number of parts that both groups know."""
+        """Number of parts known in both groups."""
         return int(((self.weight[i] > 0) & (self.weight[j] > 0)).sum())
 
     def _compare(self, i, others):
@@ -210,7 +210,8 @@ class _Groups:
         self.log_b[i, others] = self.log_b[others, i] = evidence
 
     def next_pair(self, stop: Any) -> tuple[Any, Any, Any]:
-        """The cheapest pair; with `stop` among those that may be one state. The evidence is None if there is none."""
+        """The most similar pair; with `stop` among pairs that may be one state. The evidence is None without such a
+        pair."""
         n = self.count
         cost = self.cost if not stop else np.where(self.log_b < _least_evidence(n * (n - 1) / 2), self.cost, np.inf)
         i, j = np.unravel_index(np.argmin(cost), cost.shape)
@@ -219,7 +220,7 @@ class _Groups:
         return min(i, j), max(i, j), self.log_b[i, j]
 
     def join(self, i: Any, j: Any, node: Any) -> None:
-        """Make one group of two; the second is gone."""
+        """Merge two groups; the second is removed."""
         total = self.weight[i] + self.weight[j]
         shared = self.weight[i] * self.mean[i] + self.weight[j] * self.mean[j]
         self.mean[i] = np.where(total > 0, shared / np.maximum(total, 1e-300), 0)
@@ -261,7 +262,7 @@ def _misfit(values, weights, labels):
 
 
 def probabilities(values: Any, weights: Any, labels: Any) -> Any:
-    """Probability of every state given each volume, and how many volumes the states hold: (volumes, states)."""
+    """Probability of every state for each volume, and the number of volumes in each state: (volumes, states)."""
     size = np.bincount(labels)
     score = np.log(size) - 0.5 * _misfit(values, weights, labels)
     score -= score.max(1, keepdims=True)
@@ -270,7 +271,7 @@ def probabilities(values: Any, weights: Any, labels: Any) -> Any:
 
 
 def _settled(values, weights, labels, number):
-    """Volumes given to the likeliest group, one by one, until nothing moves; groups that became alike are merged."""
+    """Move volumes to their most probable group, one by one, until nothing changes; merge groups that became alike."""
     for _ in range(_MOST_TURNS):
         moved = _reassigned(values, weights, labels)
         joined = moved if number is not None else _joined(values, weights, moved)
@@ -281,10 +282,10 @@ def _settled(values, weights, labels, number):
 
 
 def _divided_anew(values, weights, labels, number):
-    """What merging single volumes got wrong at its start, where they are noisiest, put right.
+    """Correct errors from the start of merging, when single volumes are noisiest.
 
-    Every state, and every two that are most alike, are divided into two once more, starting from the values of the
-    single parts that scatter most. A state that falls apart becomes two; two states are divided as fits better.
+    Every state, and every pair of most similar states, is divided into two again, starting from the values of the
+    single parts that scatter most. A state that separates becomes two; two states receive the better division.
     """
     for _ in range(_MOST_TURNS):
         before = labels
@@ -303,7 +304,7 @@ def _divided_anew(values, weights, labels, number):
 
 
 def _split(values, weights, labels):
-    """States divided that are two: each is tried in as many ways as there are parts, and asked for more evidence."""
+    """Divide states that are two: each is tested in as many ways as there are parts, so more evidence is required."""
     n = int(labels.max()) + 1
     for s in range(n):
         own = np.flatnonzero(labels == s)
@@ -320,7 +321,7 @@ def _split(values, weights, labels):
 
 
 def _halves(values, weights):
-    """The best division into two that 2-means finds from the parts that scatter most: (second, misfit)."""
+    """The best division into two by 2-means, from the parts that scatter most: (second, misfit)."""
     mean, _ = group_means(values, weights, np.zeros(len(values), int))
     scatter = (weights * (values - mean) ** 2).sum(0)
     best = None
@@ -344,14 +345,14 @@ def _halves(values, weights):
 
 
 def _own_misfit(values, weights, second):
-    """Sum of squares of two groups about their means."""
+    """Sum of squares of two groups around their means."""
     labels = second.astype(int)
     mean, _ = group_means(values, weights, labels)
     return float((weights * (values - mean[labels]) ** 2).sum())
 
 
 def _most_alike(values, weights, labels):
-    """Every state with the one that is most like it: list of pairs."""
+    """Every state with the most similar one: list of pairs."""
     mean, total = group_means(values, weights, labels)
     with np.errstate(divide="ignore"):
         variance = 1 / total
@@ -365,7 +366,7 @@ def _most_alike(values, weights, labels):
 
 
 def _reassigned(values, weights, labels):
-    """Every volume in the group that is likeliest; a group that would be empty keeps its last volume."""
+    """Every volume in its most probable group; a group keeps its last volume."""
     size = np.bincount(labels)
     best = np.argmax(np.log(size) - 0.5 * _misfit(values, weights, labels), 1)
     single = size[labels] == 1
@@ -376,7 +377,7 @@ def _reassigned(values, weights, labels):
 
 
 def _joined(values, weights, labels):
-    """Groups merged that are not two states any more."""
+    """Merge groups that are no longer two states."""
     mean, total = group_means(values, weights, labels)
     with np.errstate(divide="ignore"):
         merged, _ = merge(mean, total)
@@ -384,11 +385,11 @@ def _joined(values, weights, labels):
 
 
 def _growth(values, noise, known, labels, growth):
-    """By which the noise of every part is multiplied: residuals in groups against what they should be.
+    """Factors of the noise of every part: residuals in groups relative to their expectation.
 
-    Whether occupancies of one state scatter in themselves, and by how much up to `WITHIN`, is not known: the noise
-    stays as it is where the residuals lie between noise alone and noise with all of that. The ratio of a part is drawn
-    to that of all parts, and that to 1, as if 10 further residuals told so.
+    The scatter of occupancies within one state, up to `WITHIN`, is unknown: the noise is unchanged if the residuals lie
+    between noise alone and noise with all of this scatter. The ratio of a part is restrained to that of all parts, and
+    that to 1, with the weight of 10 residuals.
     """
     count = np.maximum(known.sum(0), 1)
     square = growth**2 * (known * noise**2).sum(0) / count
@@ -398,7 +399,7 @@ def _growth(values, noise, known, labels, growth):
         mean, total = group_means(values, weights, labels)
         residual = (weights * (values - mean[labels]) ** 2).sum(0)
         freedom = known.sum(0) - (total > 0).sum(0)
-        # the median, so that a part that differs inside a state does not make all others uncertain; that of chi square
+        # the median, so that a part that differs inside a state does not increase all errors; that of chi square
         # with f degrees of freedom is f (1 - 2 / 9 f)^3 (Wilson and Hilferty 1931)
         told = freedom > 0
         middle = freedom[told] * (1 - 2 / (9 * freedom[told])) ** 3
@@ -411,7 +412,7 @@ def _growth(values, noise, known, labels, growth):
 
 
 def _evidence(values, weights, labels):
-    """log B of every state towards the one that is most like it."""
+    """log B of every state relative to the most similar one."""
     mean, total = group_means(values, weights, labels)
     if len(mean) == 1:
         return np.array([np.inf])
@@ -425,7 +426,7 @@ def _evidence(values, weights, labels):
 
 
 def _by_size(labels):
-    """The same groups, the largest first; of equals the one with the first volume."""
+    """The same groups, the largest first; among equals the one with the first volume."""
     size = np.bincount(labels)
     first = np.array([np.flatnonzero(labels == s)[0] for s in range(len(size))])
     order = np.lexsort((first, -size))

@@ -1,10 +1,10 @@
-"""Volumes that have grey scales of their own, averaged one by one."""
+"""Averaging of volumes with different grey scales, one by one."""
 
 import numpy as np
 
 
 def level_of(data: np.ndarray) -> float:
-    """Density of solvent: the median outside of the inscribed ellipsoid, where no particle is.
+    """Density of solvent: the median outside the inscribed ellipsoid.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ def level_of(data: np.ndarray) -> float:
 
 
 class MeanVolume:
-    """A weighted mean of volumes, each less its solvent and over what counts as 1 in it.
+    """A weighted mean of volumes, each less its solvent and divided by its own 1.
 
     Attributes
     ----------
     count : int
-        How many volumes were added.
+        Number of volumes added.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class MeanVolume:
         ----------
         data : ndarray (z, y, x), float32
         scale : float, optional
-            What 1 is in units of the volume; its standard deviation if not given.
+            Value of 1 in units of the volume; its standard deviation if not given.
         weight : float
         """
         scale = float(data.std()) if scale is None else scale

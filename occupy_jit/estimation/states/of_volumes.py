@@ -1,4 +1,4 @@
-"""States of volumes in one call, for Python: read or given, fitted with a model, divided."""
+"""States of volumes in one call, for Python: read, fit and divide volumes."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
            reference: tuple[Any, ...] = (), b_factors: str = "auto", number: int | None = None,
            particles: Sequence[float] | None = None, voxel_size: Any = None, position: Any = None,
            progress: Callable[..., Any] | None = None) -> StatesResult:
-    """Which states volumes of one complex are in, what each state is made of, and in which order they come.
+    """Divide volumes of one complex into states, with the parts of each state and their order.
 
     Parameters
     ----------
     volumes : sequence of str, path-like, Map or ndarray (z, y, x)
-        On one grid, aligned to each other. Those given by name are read one at a time.
+        On one grid, aligned to each other. Files are read one at a time.
     model : AtomicModel, str or path-like, optional
-        That lies in them. Without one, the parts are blocks that come and go together.
+        A model that lies in them. Without it, the parts are blocks that come and go together.
     parts, reference, b_factors
         As for `occupy_jit.occupancy_of_parts`; reference parts are full in all volumes.
     number : int, optional
-        How many states; found if not given.
+        Number of states; found if not given.
     particles : sequence of float, optional
-        How many particles each volume stands for.
+        Number of particles behind each volume.
     voxel_size, position : optional
-        Of arrays: Å, and where their first voxel lies in the model's frame (x, y, z).
+        For arrays: Å, and position of the first voxel in the frame of the model (x, y, z).
     progress : callable, optional
         Called with a sentence before every step.
 
@@ -53,10 +53,10 @@ def states(volumes: Sequence[str] | os.PathLike[str] | Map | np.ndarray, *,  # n
     Raises
     ------
     InputError
-        A volume cannot be used (others would go on without it, but not here), there are fewer than three, or the model
+        A volume cannot be used (the command would leave it out), there are fewer than three, or the model
         does not lie in them.
     UsageError
-        What is asked for cannot be.
+        The request is contradictory.
 
     Examples
     --------
@@ -158,6 +158,6 @@ def _data(volume, first, given):
 
 
 def _called(volume, number):
-    """What a volume is called in tables and messages."""
+    """Name of a volume in tables and messages."""
     path = volume if isinstance(volume, (str, os.PathLike)) else getattr(volume, "path", None)
     return f"volume {number + 1}" if path is None and number is not None else os.fsdecode(path or "a volume")

@@ -1,4 +1,4 @@
-"""What follows from the states: which part is there only with which other, and which state comes before which."""
+"""Relations between parts, and the order of states."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ ONLY_WITH, TOGETHER, NEVER_TOGETHER = "only with", "together", "never together"
 
 
 class Relation(NamedTuple):
-    """Of two parts.
+    """Relation between two parts.
 
     Attributes
     ----------
     part, other : str
-        "only with": the part is there only where the other is.
+        "only with": the part occurs only with the other.
     relation : str
     evidence : float
-        Probability that the weakest of the calls it rests on is right.
+        Probability that its weakest call is right.
     states : int
-        How many states tell of it.
+        Number of states in which both parts are decided.
     chance : float
-        Probability that two parts which have nothing to do with each other, each present in as many of these states,
-        would show it or a rarer one: where states are few it is large, and the relation is one of these states only.
+        Probability that two unrelated parts, each present in as many of these states,
+        would show this or a rarer relation. It is large for few states: the relation then describes these states only.
     """
 
     part: str
@@ -52,11 +52,11 @@ def relations(names: list[str], composition: Composition) -> list[Relation]:
     Returns
     -------
     list of Relation
-        The surest first.
+        The most certain first.
 
     Notes
     -----
-    Over the states, b is there "only with" a where both occur, a without b occurs, neither occurs, and b without a
+    Part b occurs "only with" a if both occur, a without b occurs, neither occurs, and b without a
     does not: no state where b may be present has a that may be absent. "together": both occur, neither occurs, and in
     no state one may be there without the other. "never together": each occurs without the other, and in no state both
     may be present.
@@ -78,10 +78,10 @@ def relations(names: list[str], composition: Composition) -> list[Relation]:
 
 
 def _chance(there_part, there_other):
-    """Probability of so unlikely a relation where presence is dealt out to the states at random.
+    """Probability of a relation this unlikely if presence is distributed over the states at random.
 
-    Of parts in so many states each either the rarer one is there with the other only, or the two are never together;
-    both have the probabilities of the hypergeometric distribution (Fisher 1935).
+    For parts in given numbers of states, either the rarer one occurs only with the other, or the two never occur
+    together; both have the probabilities of the hypergeometric distribution (Fisher 1935).
     """
     n = len(there_part)
     less, more = sorted((int(there_part.sum()), int(there_other.sum())))
@@ -92,7 +92,7 @@ def _chance(there_part, there_other):
 
 
 def _relation(there_a, gone_a, there_b, gone_b):
-    """Relation of a and b and whether a is the part (b the other); None if nothing is sure."""
+    """Relation of a and b, and whether a is the part (b the other); None if nothing is certain."""
     both, neither = (there_a & there_b).any(), (gone_a & gone_b).any()
     a_alone, b_alone = (there_a & gone_b).any(), (there_b & gone_a).any()
     maybe_a_alone, maybe_b_alone = (~gone_a & ~there_b).any(), (~gone_b & ~there_a).any()
@@ -118,7 +118,7 @@ class Edge(NamedTuple):
     adds : list of str
         Parts that are absent before and present after.
     loses : list of str
-        Parts that are present before and absent after: none, as long as parts are only added.
+        Parts that are present before and absent after: empty if parts are only added.
     unsure : list of str
         Parts whose call is undecided in one of the two.
     """
@@ -132,7 +132,7 @@ class Edge(NamedTuple):
 
 @dataclass
 class StateGraph:
-    """States in their order of assembly.
+    """States in order of assembly.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class StateGraph:
 
 
 def state_graph(names: list[str], composition: Composition) -> StateGraph:
-    """Edges between states that differ by parts which are added, without those that follow from others.
+    """Edges between states that differ by added parts, without redundant edges.
 
     A state comes before another where its present parts are a proper subset of the other's; undecided parts match
     either. An edge is left out where a path over other states leads there (transitive reduction).
@@ -163,7 +163,7 @@ def state_graph(names: list[str], composition: Composition) -> StateGraph:
     before = added & ~lost
     edges = []
     for s, t in np.argwhere(before):
-        # undecided parts match either, so that "before" need not be transitive: any state between the two counts
+        # undecided parts match either, so "before" may not be transitive: any state between the two counts
         if (before[s] & before[:, t]).any():
             continue
         kinds = (gone[s] & there[t], there[s] & gone[t], ~((there | gone)[s] & (there | gone)[t]))

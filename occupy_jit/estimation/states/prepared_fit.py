@@ -1,8 +1,8 @@
-"""Many volumes fitted with one model: what they share is done once, on their mean.
+"""Fits of one model to many volumes: common steps are done once, on their mean.
 
-The model is found in the mean of the volumes, its B factors are chosen there, density without atoms is found, gain,
+In the mean of the volumes the model is placed, its B factors are chosen, density without atoms is found, and gain,
 whitening and offsets are fitted. A volume then takes one transform, its own gain and whitening, and a few
-Gauss-Newton steps from where the mean ended; its offsets are drawn to those of the mean.
+Gauss-Newton steps from the solution of the mean; its offsets are restrained to those of the mean.
 
 Notes
 -----
@@ -11,7 +11,7 @@ voxel to voxel. Those of a whitened map are so nearly, those of one that is not 
 An occupancy is a sum over voxels, o_p = sum_x a_p(x) y(x) with sum_x a_p^2 = V_pp; noise of the power S(s), which is 1
 on average where it is white, makes its variance V_pp sum_s A_p(s) S(s), where A_p is the power of a_p on shells with
 sum 1. A is found once, on the mean; S is the power of the residual of each volume. On simulated volumes errors within
-a state are 0.91 to 1.04 of what this says, those of V alone 1.1 to 2.2 times that.
+a state are 0.91 to 1.04 of this prediction, and 1.1 to 2.2 times that of V alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from occupy_jit.files.models.reading import AtomicModel
 
 _TURNS = 2
-_LEAST_SCORE = 3.5  # standard deviations: over all shifts looked at, seldom by chance
+_LEAST_SCORE = 3.5  # standard deviations: seldom exceeded by chance over all shifts
 _SHIFT_NOTICED, _FARTHEST_SHIFT = 0.5, 5.0  # details
 _BETTER_SHIFTED = 1.15
 
@@ -49,13 +49,13 @@ class VolumeFit:
     deviation : ndarray (parts,), float64
         Standard errors by noise alone.
     offset : ndarray (parts,), float64
-        B factors relative to those of the mean's fullest parts, Å^2.
+        B factors relative to those of the fullest parts of the mean, Å^2.
     explained : float
         Share of the whitened volume that the model explains at its atoms.
     shift : ndarray (3,)
-        Å along x, y, z, by which the volume resembles the mean better; 0 where it lies as the mean does.
+        Å along x, y, z: shift that brings the volume closer to the mean; 0 if it is aligned.
     density : float
-        What 1 is in units of the volume, at the lowest frequencies: grey scale of the volume.
+        Value of 1 in units of the volume, at the lowest frequencies: its grey scale.
     """
 
     raw: np.ndarray
@@ -67,12 +67,12 @@ class VolumeFit:
 
 
 class PreparedFit:
-    """A model, and the mean of many volumes, prepared for the fit of every one of them.
+    """A model and the mean of many volumes, prepared for the fits of all volumes.
 
     Parameters
     ----------
     mean : occupy_jit.files.maps.maps.Map or ndarray (z, y, x)
-        Of the volumes, brought to about one grey scale.
+        Of the volumes, on approximately one grey scale.
     model : AtomicModel
     part : ndarray (atoms,), int
         Of the model, from 0 without gaps.
@@ -85,7 +85,7 @@ class PreparedFit:
     Attributes
     ----------
     occupancy, se_model : ndarray (parts,), float64
-        In the mean, relative to its fullest parts, and what errors of the model make them wrong by.
+        In the mean, relative to its fullest parts, and their errors by errors of the model.
     explained : float
     detail : float
         Å.
@@ -118,11 +118,11 @@ class PreparedFit:
 
     @property
     def n_bytes(self) -> int:
-        """int : About what a fit needs beside the volume: the grid, and the columns with their products."""
+        """int : Approximate bytes of a fit beside the volume: the grid, and the columns with their products."""
         return int(80 * self._lattice.data.size + 40 * len(self._design.pattern.column))
 
     def _take_errors(self, solution):
-        """Occupancies of the mean, and their errors, which are those of the model: noise averages out."""
+        """Occupancies of the mean, and their errors by the model; noise averages out."""
         from occupy_jit.estimation.parts.full_group import full_group
 
         n = self.n_parts
@@ -134,7 +134,7 @@ class PreparedFit:
         self.se_model = standard_errors(relative, spread, solution.offset, float(weights @ solution.offset), of_ice)
 
     def _take_start(self, solution):
-        """The fit of the mean, and how noise of any power adds to each occupancy."""
+        """The fit of the mean, and the effect of noise of any power on each occupancy."""
         lattice, design, n = self._lattice, self._design, self.n_parts
         self._fit = solution.fit
         self._whitened = lattice.spread(solution.fit)
@@ -168,7 +168,7 @@ class PreparedFit:
         Raises
         ------
         InputError
-            The volume does not hold the model's density at all.
+            The volume does not contain the density of the model.
         """
         if data.shape != self.shape:
             raise InputError(f"has {' x '.join(map(str, data.shape[::-1]))} voxels (x, y, z), the others "
@@ -194,15 +194,15 @@ class PreparedFit:
         return VolumeFit(state.occupancy[:n], deviation, state.offset, explained, shift, density)
 
     def _shift(self, lattice, observed):
-        """Å along x, y, z, by which the volume would have to be moved to resemble the fit of the mean; 0 if none helps.
+        """Å along x, y, z: shift that brings the volume closest to the fit of the mean; 0 if none helps.
 
-        The product with the fit is compared with its standard deviation were the volume noise of the power that is
-        left beside the fit.
+        The product with the fit is compared with its standard deviation for noise with the residual power
+        of the volume.
 
         Raises
         ------
         InputError
-            Chance makes the volume as similar as it is, wherever it is moved to.
+            The similarity of the volume at any shift is no larger than by chance.
         """
         import scipy.fft as fft
 
@@ -213,7 +213,7 @@ class PreparedFit:
         best = np.unravel_index(np.argmax(np.where(away < _FARTHEST_SHIFT * lattice.detail, score, -np.inf)),
                                 score.shape)
         square = float(self._fit @ self._fit)
-        # what is left of the volume beside the fit, wherever it lies, has the power of the volume less that of the fit
+        # at any shift the residual has the power of the volume less that of the fit
         left = lattice.power(transform, transform) - score[best] ** 2 / square**2 * self._power
         power = np.maximum(left, 0) / lattice.in_shell / lattice.n_fit
         chance = np.sqrt(self._power @ power / self._power.sum() * square)

@@ -1,4 +1,4 @@
-"""Volumes without a model: two passes over them, to blocks and what is in each volume of every block."""
+"""Volumes without a model: two passes over them, to blocks and their occupancies in each volume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.states.blocks import Blocks
 
 SE_OF_BLOCKS = 0.04
-"""What the density that is called full may be off by, and what other blocks spill over: on simulated volumes of known
+"""Error of the density that counts as full, and leakage between blocks: on simulated volumes with known
 occupancies 0.03 to 0.05."""
 _SHIFT_NOTICED, _FARTHEST_SHIFT = 0.5, 3.0  # details
 _BETTER_SHIFTED, _LEAST_SCORE = 1.15, 3.5
@@ -41,7 +41,7 @@ class FirstPass:
     _squares: Any = None
 
     def add(self, data: np.ndarray) -> None:
-        """Take in a volume, less its solvent and over its standard deviation; returns it on the coarse grid."""
+        """Add a volume, less its solvent and divided by its standard deviation; returns it on the coarse grid."""
         coarse = to_coarse(data, self.voxel_size)
         one = (coarse - np.float32(level_of(coarse))).astype(float) / max(float(coarse.std()), 1e-30)
         if self._sum is None:
@@ -62,7 +62,7 @@ class FirstPass:
 
 
 class SecondPass:
-    """Volumes compared with their mean, and gathered for the search of blocks.
+    """Volumes, compared with their mean and gathered for the search of blocks.
 
     Parameters
     ----------
@@ -81,17 +81,17 @@ class SecondPass:
         self._away = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2] ** 2)
 
     def add(self, data: np.ndarray) -> np.ndarray:
-        """Take in a volume, unless it lies elsewhere than the others.
+        """Add a volume, unless it is not aligned with the others.
 
         Returns
         -------
         ndarray (3,)
-            Å along x, y, z, by which it would fit the mean better; 0 where it was taken in.
+            Å along x, y, z: shift that would improve the fit to the mean; 0 if the volume was added.
 
         Raises
         ------
         InputError
-            It resembles the mean nowhere.
+            It does not resemble the mean at any shift.
         """
         coarse = to_coarse(data, self.voxel_size)
         shift = self._shift(coarse - np.float32(level_of(coarse)))
@@ -114,12 +114,12 @@ class SecondPass:
 
 
 def block_names(number: int) -> list[str]:
-    """What blocks are called in tables."""
+    """Names of blocks in tables."""
     return [f"block_{b + 1}" for b in range(number)]
 
 
 def ensemble_of(volumes: Sequence[str], blocks: Blocks) -> Ensemble:
-    """Occupancies of the blocks, as of the parts of a model.
+    """Occupancies of the blocks, as for the parts of a model.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def compare(group: Group) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        The surest first.
+        The most certain first.
     """
     usable = group.usable
     if len(usable) < 2 or not usable[0].targets:

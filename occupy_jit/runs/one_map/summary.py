@@ -291,7 +291,7 @@ def _tell_flexibility(log, found):
 
 
 def seen_in_words(found: dict[str, Any]) -> str:
-    """From which scale on a part can be seen."""
+    """The visibility limit."""
     limit = found["visible_from"]
     if limit is None:
         return "unknown, because the noise is: weak parts may be hidden"

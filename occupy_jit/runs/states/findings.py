@@ -31,7 +31,7 @@ class Findings:
     scales : dict
         Path -> what 1 is in units of the volume, on the scale of its own fit; empty where no map was read.
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
-        Where there was no model.
+        Without a model.
     kept_means : tuple of str
         Mean maps of the same states that an earlier run has left, in their order.
     prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit or None
