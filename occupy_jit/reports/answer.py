@@ -331,6 +331,8 @@ def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], 
     limit = "at least " if at_least else ""
     if len(shares) == 1:
         return f"Of the core of {weakest}, {limit}{low:.0%} is below half of full scale."
+    if f"{low:.0%}" == f"{high:.0%}":
+        return f"Of the core of each of the {len(shares)} {group}, {limit}{low:.0%} is below half of full scale."
     return (f"Of the cores of the {len(shares)} {group}, {limit}{low:.0%} ({weakest}) to {high:.0%} ({strongest}) is "
             "below half of full scale.")
 

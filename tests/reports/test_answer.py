@@ -156,4 +156,6 @@ def test_of_several_maps_without_parts_the_weak_shares_are_told():
     assert of_maps([("a", 0.3, ()), ("b", 0.02, ()), ("c", None, ())]) == (
         "Of the cores of the 2 maps, 2% (b) to 30% (a) is below half of full scale.")
     assert of_maps([("a", 0.3, ())]) == "Of the core of a, 30% is below half of full scale."
+    assert of_maps([("a", 0.002, ()), ("b", 0.001, ())]) == (
+        "Of the core of each of the 2 maps, 0% is below half of full scale.")
     assert of_maps([]) == ""

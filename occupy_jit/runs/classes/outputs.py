@@ -112,7 +112,7 @@ def write_group(group: Group, settings: Settings, options: Options, log: RunLog)
         write_table(outputs, group.path_of(Role.DIFFERENCE_TABLE), differences)
         _write_chimerax(group, options, outputs, log)
         write_class_page(group, rows, differences, union, parts, targets, options, outputs)
-        written = [(output.path, output.what) for output in group.outputs]
+        written = [(output.path, output.description) for output in group.outputs]
         log.files(written)
         record = _record(group, settings, options, log, {
             "classes": rows, "union_volume_angstrom3": union, "differences": differences, "star_references": names,

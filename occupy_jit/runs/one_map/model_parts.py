@@ -139,7 +139,7 @@ def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: 
 
     if fitted.halves is not None:
         agree = fitted.halves.disagreement <= fitted.halves.most
-        log.results([("half maps of parts", f"the half maps {'agree' if agree else 'disagree'} "
+        log.results([("parts in half maps", f"occupancies {'agree' if agree else 'disagree'} "
                       f"({fitted.halves.disagreement:.2f} se; above {fitted.halves.most:.2f} the errors "
                       f"{'would be' if agree else 'are'} underestimated)")])
     with log.timed("write"):

@@ -108,7 +108,7 @@ def _run(plan, log):
     make_directory(plan.options.output_dir)
     with Outputs() as outputs:
         record, report, parts = _write(plan, work, _as_rows(targets), outputs, log, workers, regions)
-    log.wrote([(output.path, output.what) for output in plan.outputs])
+    log.wrote([(output.path, output.description) for output in plan.outputs])
     if plan.label is None:
         log.closing(record["results"]["sentence"], to_open(plan.outputs))
     return {"record": record, "report": report, "parts": parts, "targets": targets,

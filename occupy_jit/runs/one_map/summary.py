@@ -239,13 +239,13 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
         log.results([("half maps", f"correlation {halves['correlation']:.3f} in content, {halves['ratio']:.3f} times "
                                    f"as strong, independence of the noise {independence}")])
         if "map_correlation" in halves:
-            log.results([("of this map", f"correlation of the map with their mean {halves['map_correlation']:.3f} in "
-                                         "content, at the same spectrum")])
+            log.results([("map and mean", f"correlation {halves['map_correlation']:.3f} of the map with the mean of "
+                                          "the half maps in content, at the same spectrum")])
     targets = found.get("targets", ())
     log.results([(f"occupancy in {shown(target['mask'])}", in_words(target)) for target in targets])
     if targets:
-        log.results([("occupancy 1", f"the relative error of full scale, ± {found['full_scale_error']:.3f}, is common "
-                                     "to all occupancies")])
+        log.results([("full scale", f"its relative error, ± {found['full_scale_error']:.3f}, is common to all "
+                                    "occupancies")])
     log.conclusion(found["sentence"])
 
 

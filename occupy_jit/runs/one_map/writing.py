@@ -170,7 +170,7 @@ class Writer:
 
     def record_and_log(self, record: dict[str, Any], workers: int) -> None:
         """Complete the record; write report, record and the log, which names every other file, where planned."""
-        self.log.files([(output.path, output.what) for output in self.plan.outputs])
+        self.log.files([(output.path, output.description) for output in self.plan.outputs])
         if self.plan.options.json:
             with self.log.timed("checksums"):
                 record["input"]["sha256"] = self.volume.checksum.hexdigest()

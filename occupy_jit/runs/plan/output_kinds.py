@@ -131,12 +131,17 @@ class Output:
 
     @property
     def what(self) -> str:
-        """str : What the file is, for people."""
+        """str : The role of the file, as in the record."""
         if self.modification is None:
             return self.role.value
         if self.role is Role.MODIFIED:
             return self.modification.name
         return self.role.value.replace("factor", f"factor of {self.modification.name}")
+
+    @property
+    def description(self) -> str:
+        """str : The role of the file, for people."""
+        return f"modified map ({self.what})" if self.role is Role.MODIFIED else self.what
 
 
 def output_of(role: Role, names: Names, modification: Modification | None = None) -> Output:

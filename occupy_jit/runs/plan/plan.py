@@ -247,8 +247,8 @@ def check_names(writers: Sequence[tuple[Any, ...]], inputs: Sequence[str]) -> No
         for output in outputs:
             overwritten = read.get(file_identity(output.path))
             if overwritten is not None:
-                raise UsageError(f"{shown(output.path)}: the {output.what} of {shown(who)} would overwrite the input "
-                                 f"{shown(overwritten)}; use another -o or --output-dir")
+                raise UsageError(f"{shown(output.path)}: the {output.description} of {shown(who)} would overwrite the "
+                                 f"input {shown(overwritten)}; use another -o or --output-dir")
             other, name = taken.setdefault(output.path, (index, output))
             if name is output:
                 continue
@@ -312,4 +312,4 @@ def described(plan: Plan) -> list[Any]:
 
 def would_write(outputs: Sequence[Output]) -> list[str]:
     """Lines of what would be written."""
-    return [f"  would write {shown(output.path)}  {output.what}" for output in outputs]
+    return [f"  would write {shown(output.path)}  {output.description}" for output in outputs]

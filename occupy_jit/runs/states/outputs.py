@@ -202,10 +202,10 @@ def close(result: StatesResult, has_particles: bool, written: Sequence[tuple[str
         said = "The volumes are in one state: they differ by no more than noise explains."
     else:
         largest = sorted(range(n), key=lambda s: -made.share[s])[:_STATES_NAMED]
-        named = "; ".join(f"state {s + 1} ({100 * made.share[s]:.0f}% of the "
-                          f"{'particles' if has_particles else 'volumes'}) {_composition(result.parts, made.call[s])}"
-                          for s in largest)
-        said = f"{n} states: {named}" + (f"; and {n - len(largest)} more." if n > len(largest) else ".")
+        named = " ".join(f"State {s + 1} ({100 * made.share[s]:.0f}% of the "
+                         f"{'particles' if has_particles else 'volumes'}): {_composition(result.parts, made.call[s])}."
+                         for s in largest)
+        said = f"{n} states. {named}" + (f" And {n - len(largest)} more." if n > len(largest) else "")
     roles = {Role.STATES_PAGE.value: Role.STATES_PAGE, "log": Role.LOG}
     log.closing(said, to_open(Output(roles[what], path) for path, what in written if what in roles))
 
