@@ -1,4 +1,4 @@
-"""The machinery under the command line: an argument parser that says what was meant, in one line.
+"""The argument parser behind the command line, with helpful errors in one line.
 
 The options themselves are in `occupy_jit.cli.parser`. Standard library only.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from occupy_jit import PROGRAM, settings
 from occupy_jit.errors import UsageError
 
-# --- types: one clear sentence for what cannot be read; ranges are the business of Settings and Options ---------------
+# --- types: one clear sentence for unreadable values; Settings and Options check ranges -------------------------------
 
 
 def number(text: str) -> float:
@@ -63,7 +63,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help as wide as the terminal, at most 100 columns."""
 
     def __init__(self, prog: Any, width: Any = None) -> None:
-        # argparse would import shutil (and with it the compression modules) only to ask for the width.
+        # argparse would import shutil (and with it the compression modules) only for the width.
         super().__init__(prog, max_help_position=32, width=width or _terminal_width())
 
 
@@ -76,11 +76,11 @@ def _terminal_width():
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises UsageError with one line, knows underscores, and says what was meant."""
+    """An ArgumentParser that raises UsageError with one line, accepts underscores, and suggests options."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # argparse takes -0.5 for a value but -5e-1 for an unknown option.
+        # argparse accepts -0.5 as a value but takes -5e-1 for an unknown option.
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$", re.ASCII)
 
     def error(self, message: Any) -> None:
@@ -89,20 +89,20 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, but \1 was given", message))
 
     def parse_known_args(self, args: list[str] | None = None, namespace: Any = None) -> tuple[Any, list[Any]]:
-        """As of argparse, with underscores taken for hyphens."""
+        """As in argparse, with underscores as hyphens."""
         if args is not None:
             args = self._with_hyphens(args)
         return super().parse_known_args(args, namespace)
 
     def parse_args(self, args: list[str] | None = None, namespace: Any = None) -> Any:
-        """As of argparse; UsageError says what an argument that no option takes may have meant."""
+        """As in argparse, with suggestions for unknown arguments in UsageError."""
         namespace, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._explain(unknown[0]))
         return namespace
 
     def _with_hyphens(self, args):
-        """--output_map=a_b.mrc becomes --output-map=a_b.mrc: values, and everything after --, stay as they are."""
+        """--output_map=a_b.mrc becomes --output-map=a_b.mrc; values, and everything after --, are not changed."""
         args = list(args)
         for i, arg in enumerate(args):
             if arg == "--":
@@ -115,7 +115,7 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def _explain(self, arg):
-        """What to say about an argument that no option takes."""
+        """Message about an unknown argument."""
         if not arg.startswith("-"):
             return f"{arg}: not an option; maps are given with -i"
         from difflib import get_close_matches
@@ -133,8 +133,8 @@ class Parser(argparse.ArgumentParser):
 def add_option(group: Any, *flags: str, text: str, path: str | None = None, **kwargs: Any) -> None:
     """Add one option: a row of the table in `occupy_jit.cli.parser`.
 
-    Its field, of `Settings` or `Options`, is ``dest`` or the long name with underscores. Only what is given ends in the
-    namespace; the field's default is shown in the help where there is one.
+    Its field of `Settings` or `Options` is ``dest`` or the long name with underscores. Only given options are in the
+    namespace; the help shows the default of the field if there is one.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def add_option(group: Any, *flags: str, text: str, path: str | None = None, **kw
     text : str
         The help.
     path : {"file", "map", "directory"}, optional
-        Where the value is one: shell completion uses it.
+        Kind of path in the value, for shell completion.
     **kwargs
         As for ``add_argument``.
     """

@@ -1,4 +1,4 @@
-"""Shell completion: static scripts that shtab makes from the parser, so that TAB never starts the program."""
+"""Shell completion by static scripts, which shtab makes from the parser, so that TAB never starts the program."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ from occupy_jit.files.streams import open_input
 OTHER_COMMAND = "occupy-jit"
 """The same program by another name."""
 
-# These shells load the script from a file that is named after the command; the others load all.
+# These shells load the script from a file named after the command; the others load all files.
 _LOOKED_UP_BY_NAME = ("bash", "fish")
 
-# A file with this line is ours and may be replaced; any other content stays.
+# A file with this line was written by this program and may be replaced; others are kept.
 MARK = f"# Completion of {PROGRAM}, written by {PROGRAM} --install-completion"
 
 
 def run(show: Any = None, install: Any = None) -> int:
-    """Print the completion script for the shell `show`, or install it for the shell `install`, True for the user's.
+    """Print the completion script for the shell `show`, or install it for the shell `install` (True: that of the user).
 
-    Returns the exit status 0; raises OccupyError if the file cannot be written, UsageError if the user's shell is none
-    that is known, or shtab is missing.
+    Returns the exit status 0; raises OccupyError if the file cannot be written, UsageError if the shell is not
+    supported, or shtab is missing.
     """
     if show:
         sys.stdout.write(script(show))
@@ -39,7 +39,7 @@ def run(show: Any = None, install: Any = None) -> int:
 
 
 def _current_shell():
-    """The shell that $SHELL names: the user's login shell, as the shell itself sets it."""
+    """The shell in $SHELL: the login shell of the user."""
     path = os.environ.get("SHELL", "")
     name = os.path.basename(path)
     if name not in SHELLS:
@@ -61,11 +61,11 @@ def script(shell: Any) -> str:
             action.complete = kinds[action.path]  # pyright: ignore[reportAttributeAccessIssue]
     text = shtab.complete(parser, shell=shell, preamble={"bash": _BASH_MAPS}).rstrip("\n") + "\n"
     lines = _FINISHED[shell](text).split("\n")
-    lines.insert(1, MARK)  # the first line has to stay the first: zsh reads it to know whose completion this is
+    lines.insert(1, MARK)  # zsh needs this line first, with the name of the command
     return "\n".join(lines)
 
 
-# Names of maps and directories, and all files where there are none: what a file is tells its content.
+# Names of maps and directories, or of all files if there are none.
 _BASH_MAPS = """\
 _occupy_map_files() {
   local found=$(compgen -f -- "$1" | grep -iE '[.](mrc|map|ccp4|rec)([.](gz|bz2))?$'; compgen -d -- "$1")
@@ -75,20 +75,20 @@ _occupy_map_files() {
 
 
 def _finished_for_bash(text):
-    # shtab offers nothing but files after an option that takes several of them: options may follow, too
+    # shtab offers only files after an option that takes several of them; options may follow, too
     last = '( -z "$current_action_compgen" ||'
     text = text.replace(last, f'{last} "$current_action_nargs" = "+" ||')
     return f"{text.rstrip()} {OTHER_COMMAND}\n"
 
 
 def _finished_for_zsh(text):
-    # the second file after an option that takes several is an argument without an option to zsh
+    # for zsh the second file after an option that takes several is an argument without an option
     text = text.replace("': :_shtab_OccuPy_commands' '*::: :->OccuPy'", "'*:file:_files'")
     return text.replace(f"#compdef {PROGRAM}\n", f"#compdef {PROGRAM} {OTHER_COMMAND}\n", 1)
 
 
 def _finished_for_fish(text):
-    # and to fish, which is told to complete no such arguments
+    # and also for fish, which otherwise completes no such arguments
     text = text.replace(f"complete -c {PROGRAM} -f\n", "")
     return f"{text}complete -c {OTHER_COMMAND} -w {PROGRAM}\n"
 
@@ -103,25 +103,25 @@ _FINISHED = {"bash": _finished_for_bash, "zsh": _finished_for_zsh, "fish": _fini
 
 
 def install_script(shell: str, name: str = PROGRAM) -> tuple[str, str]:
-    """Write the completion script to where the shell looks for a user's own.
+    """Write the completion script to the place where the shell looks for scripts of the user.
 
     Parameters
     ----------
     shell : str
         One of `occupy_jit.cli.parser.SHELLS`.
     name : str
-        The command that the file is named after; the script completes both.
+        Command in the name of the file; the script completes both commands.
 
     Returns
     -------
     path : str
     state : str
-        What happened, for people: "written", "replaced" or "is up to date".
+        Outcome in words: "written", "replaced" or "is up to date".
 
     Raises
     ------
     OccupyError
-        If there is a file of that name that this program did not write, or it cannot be written.
+        If a file of that name was not written by this program, or cannot be written.
     """
     path, text = _path(shell, name), script(shell)
     state = "written"
@@ -154,7 +154,7 @@ def _path(shell, name=PROGRAM):
         return os.path.join(data, "zsh", "site-functions", f"_{name}")
     if shell == "fish":
         return os.path.join(config, "fish", "completions", f"{name}.fish")
-    return os.path.join(config, "tcsh", f"{name}.tcsh")  # tcsh has no place of its own
+    return os.path.join(config, "tcsh", f"{name}.tcsh")  # tcsh has no directory for scripts
 
 
 _ADVICE = {

@@ -1,4 +1,4 @@
-"""What is printed: the lines of the logs that fit the verbosity. The one place below `main` that prints."""
+"""Printing of log lines according to the verbosity. The only place below `main` that prints."""
 
 import logging
 import sys
@@ -12,7 +12,8 @@ _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
 def showable(text: str, encoding: str) -> str:
-    """`text` with replacements for what `encoding` lacks: ASCII for units and signs, escapes for the rest."""
+    """`text` with replacements for characters that `encoding` lacks: ASCII for units and signs, escapes for the
+    rest."""
     encoding = encoding or "utf-8"
     try:
         text.encode(encoding)
@@ -24,12 +25,12 @@ def showable(text: str, encoding: str) -> str:
 
 
 class Console(logging.Handler):
-    """Prints lines of a `occupy_jit.reports.runlog.RunLog`: results to standard output, troubles to standard error.
+    """Prints lines of a `RunLog`: results to standard output, errors and warnings to standard error.
 
     Parameters
     ----------
     verbosity : {-1, 0, 1}
-        Warnings and errors only; what every user should know; all.
+        Warnings and errors only; normal; everything.
     stream, error_stream : text file, optional
         By default standard output and standard error. A stream that breaks (a closed pipe, a full disk) ends the
         printing, not the run.
@@ -42,7 +43,7 @@ class Console(logging.Handler):
         self._progress = ProgressLine(error_stream)
 
     def emit(self, record: Any) -> None:
-        """Print a line, unless it is for the log alone, or show on a terminal what is being done."""
+        """Print a line, unless it is for the log alone, or show the current step on a terminal."""
         if hasattr(record, "step"):
             self._progress.step(record.step)
         elif record.printed is not None:
@@ -55,7 +56,7 @@ class Console(logging.Handler):
                 self.write(line)
 
     def detail(self, *lines: Any) -> None:
-        """Print lines that belong to no run, for those who ask for more."""
+        """Print lines that belong to no run, for --verbose."""
         if self.level <= logging.DEBUG:
             for line in lines:
                 self.write(line)

@@ -1,4 +1,4 @@
-"""What is said of many maps: warnings that they share once, with how many, and of errors the first."""
+"""Messages about many maps: shared warnings once, with the number of maps, and the first errors."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _NAMED = 3
 class Gathering(logging.Handler):
     """Listens to the runs on many maps for a console.
 
-    Warnings about maps are kept until `tell`; of errors the first ten are passed on, and the others counted.
+    Warnings about maps are kept until `tell`; the first ten errors are passed on, and the others counted.
 
     Parameters
     ----------
     console : occupy_jit.cli.console.Console
     line : occupy_jit.cli.progress.ProgressLine, optional
-        That other lines have to be printed above.
+        Other lines are printed above it.
     level : int
-        Of the lines that are passed on.
+        Lowest level of lines to pass on.
     """
 
     def __init__(self, console: Console, line: ProgressLine | None = None, level: int = logging.NOTSET) -> None:
@@ -53,7 +53,7 @@ class Gathering(logging.Handler):
         self._console.handle(record)
 
     def tell(self) -> None:
-        """Print what was kept."""
+        """Print the kept messages."""
         if self._line is not None:
             self._line.clear()
         for found in self._warnings.values():
@@ -73,7 +73,7 @@ class Gathering(logging.Handler):
 
 @contextlib.contextmanager
 def gathered(listener: logging.Handler | None) -> Iterator[Any]:
-    """Have a listener tell what it kept at the end of the block, however that ends."""
+    """Print the kept messages of a listener at the end of the block, even after an exception."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The command ``OccuPy``: from arguments to a run, and from whatever happens to an exit status."""
+"""The command ``OccuPy``: from arguments to a run, and from its outcome to an exit status."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 failed while running, 2 the command line cannot be obeyed, 3 an input cannot be used,
+        0 done, 1 the run failed, 2 the command line is wrong, 3 an input cannot be used,
         130 and 143 interrupted.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(settings, options):
-    """What was asked for; returns the exit status."""
+    """Run the command; returns the exit status."""
     if options.show_completion or options.install_completion:
         from occupy_jit.cli import completion
 
@@ -68,12 +68,12 @@ def _run(settings, options):
 
 
 def entry() -> None:
-    """`main`, with the handling that belongs to a process of its own, which ends here."""
+    """`main` as a separate process, which ends here."""
     from occupy_jit.files.output.signals import install_signal_handlers
 
     _open_closed_streams()
     install_signal_handlers(f"{PROGRAM}: error: interrupted; nothing incomplete was left\n")
-    # A terminal that cannot show a letter (Å, a file name) gets an escape, not a traceback.
+    # A terminal that cannot show a character (Å, a file name) receives an escape, not a traceback.
     sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     status = main()
     try:
@@ -90,22 +90,22 @@ def entry() -> None:
 def _open_closed_streams():
     """Point standard streams that are closed (``>&-``) to nowhere.
 
-    Files that are opened later would get their numbers, and what others print would end in them.
+    Otherwise files opened later would receive their numbers, and printed text would go to them.
     """
     for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, mode)  # takes the lowest number that is free: this one
+            os.open(os.devnull, mode)  # takes the lowest free number: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))
 
 
 def _end(status):
-    """End the process with this status, without taking the interpreter apart, which takes time and gives nothing.
+    """End the process with this status, without the slow shutdown of the interpreter.
 
-    Where a thread is still busy, compiling a kernel for a run that will not be, the interpreter would wait for the
-    compiler, or take it apart while it works, which ends in a crash.
+    If a thread is still compiling a kernel, the interpreter would wait for the
+    compiler, or shut it down during its work, which causes a crash.
     """
     import threading
 
@@ -116,12 +116,12 @@ def _end(status):
     else:
         import atexit
 
-        atexit._run_exitfuncs()  # what others left to be done at the end
+        atexit._run_exitfuncs()  # exit handlers of other modules
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # nobody listens
+        pass  # the reader is gone
     os._exit(status)
 
 
@@ -144,12 +144,12 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 def _print_error(text):
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:  # nobody listens
+    except OSError:  # the reader is gone
         _silence(sys.stderr)
 
 
 def _silence(stream):
-    """Point a stream whose reader is gone to nowhere, so that the interpreter's last flush does not complain."""
+    """Redirect a stream without a reader, so that the last flush of the interpreter does not fail."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError, AttributeError):

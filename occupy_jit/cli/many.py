@@ -1,4 +1,4 @@
-"""Many maps: where they come from, who runs them, what is said of each, and the table of all."""
+"""Many maps: their sources, executors, messages, and the table of all."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from occupy_jit.cli.console import Console
     from occupy_jit.settings import Options, Settings
 
-# Of so many maps each is named once more at the end; of more only those that failed.
+# Up to this number each map is listed again at the end; beyond it only failed maps.
 _NAMED = 20
 
 
 def with_maps(options: Options, console: Console) -> Options:
-    """The same options with every map by name: directories and lists looked into, entries of the EMDB fetched.
+    """The same options with all maps by name: directories and lists are expanded, EMDB entries downloaded.
 
     Raises
     ------
     OccupyError
-        What was named cannot be read, or fetched.
+        An input cannot be read or downloaded.
     """
     from occupy_jit.runs.plan.inputs import expand
 
@@ -42,7 +42,7 @@ def with_maps(options: Options, console: Console) -> Options:
                     f"{shown(found.ours[0])}")
     maps = found.maps
     if options.emdb:
-        # of two halves the first stands for both
+        # the first of two half maps stands for both
         maps += tuple(entry.half_maps[0] if entry.half_maps else entry.map for entry in fetched(options, console))
     if options.cluster is not None:
         options = parser.absolute(options)
@@ -53,7 +53,7 @@ def with_maps(options: Options, console: Console) -> Options:
 
 
 def fetched(options: Options, console: Console) -> list[Any]:
-    """Entries of the EMDB, fetched where they are not here yet: list of `occupy_jit.files.download.emdb.Entry`."""
+    """Entries of the EMDB, downloaded if necessary: list of `occupy_jit.files.download.emdb.Entry`."""
     from occupy_jit.files.download import emdb
 
     directory = options.emdb_dir or os.environ.get("OCCUPY_EMDB_DIR") or os.path.join(
@@ -74,12 +74,12 @@ def fetched(options: Options, console: Console) -> list[Any]:
 
 
 def told_of_finished(number: int, planned: Any, console: Console) -> None:
-    """Say how many maps an earlier run has finished."""
+    """Print how many maps an earlier run finished."""
     console.say(f"{number} of {planned} maps are finished already")
 
 
 def run_maps(settings: Settings, options: Options, console: Console) -> int:
-    """Run several maps that have nothing to do with each other, or this task's share of an array's maps.
+    """Run several independent maps, or the share of this task in the maps of an array.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ def run_maps(settings: Settings, options: Options, console: Console) -> int:
     total = len(batch.maps)
     line.maps(*_count(batch.outcomes), total)
     try:
-        # closed at once, so that the table is written also where a signal ends the loop
+        # closed at once, so that the table is also written if a signal ends the loop
         running = batch.run(executor_for(options, console.say), listener)
         with gathered(listener), contextlib.closing(running) as outcomes:
             for outcome in outcomes:
                 line.clear()
                 console.say(_told(outcome, len(batch.outcomes), total))
                 line.maps(*_count(batch.outcomes), total)
-    except OccupyError:  # what all maps share is lost, as the table may be, but not what was done
+    except OccupyError:  # common files may be lost, but not the finished maps
         line.clear()
         _tell_all(batch, console)
         raise
@@ -138,7 +138,7 @@ def run_maps(settings: Settings, options: Options, console: Console) -> int:
 
 
 def _close(rows, index, table, console):
-    """The last lines: what all maps say together, and what to open."""
+    """The last lines: the main result for all maps, and the files to open."""
     hides = any(row.get("noise_hides_parts") for row in rows)
     share = "weaker_than_half_at_least" if hides else "weaker_than_half"
     said = of_maps([(row["name"], row.get(share), row["parts"]) for row in rows], at_least=hides)
@@ -149,7 +149,7 @@ def _close(rows, index, table, console):
 
 
 def _count(outcomes):
-    """Number of maps that are done, and that failed."""
+    """Numbers of finished and failed maps."""
     done = sum(outcome.status == 0 for outcome in outcomes)
     return done, len(outcomes) - done
 
@@ -167,7 +167,7 @@ def _told(outcome, number, total):
 
 
 def _tell_all(batch, console):
-    """How it went; for those who want it quiet standard error has told what went wrong."""
+    """Final status; with --quiet the errors are already on standard error."""
     outcomes = batch.outcomes
     failed = [outcome for outcome in outcomes if outcome.status]
     lines = [f"\n{len(outcomes) - len(failed)} of {len(outcomes)} maps done"]
@@ -184,7 +184,7 @@ def _tell_all(batch, console):
 
 
 def collect(directory: Any, console: Console) -> Any:
-    """Put the tables of an array's tasks together; returns the exit status: the worst of all maps."""
+    """Merge the tables of the tasks of an array; returns the exit status: the worst of all maps."""
     from occupy_jit.runs.many_maps import array_task, maps_table
 
     found = array_task.collect(directory)

@@ -1,4 +1,4 @@
-"""Jobs of the CCP-EM Pipeliner, and so of Doppio: forms that become command lines of this program, and what is shown.
+"""Jobs of the CCP-EM Pipeliner and Doppio: forms that become command lines of this program, and displays of results.
 
 The Pipeliner finds the classes through the entry points ``ccpem_pipeliner.jobs`` and imports them; nothing here does.
 Needs ccpem-pipeliner, which the extra `pipeliner` brings.
@@ -32,7 +32,7 @@ from occupy_jit.runs.plan.names import Names, names_for
 _MAPS = FileDescription("3D map", [".mrc", ".map", ".mrc.gz", ".map.gz"])
 _MODELS = FileDescription("Atomic model", [".cif", ".mmcif", ".pdb", ".ent"])
 _LARGEST_TABLE = 200
-"""Rows of a table that are shown; the file has all."""
+"""Displayed rows of a table; the file has all."""
 
 METHOD = Ref(
     authors=["Forsberg BO", "Shah PNM", "Burt A"],
@@ -46,7 +46,7 @@ def _map_option(label: str, help_text: str, required: bool = False) -> InputNode
 
 
 class _Job(PipelinerJob):
-    """What the jobs have in common."""
+    """Base class of the jobs."""
 
     OUT_DIR = PROGRAM
     NAME = SHORT = LONG = ""
@@ -65,11 +65,11 @@ class _Job(PipelinerJob):
         raise NotImplementedError
 
     def given(self, name: str) -> str:
-        """Text of an option, empty where there is none."""
+        """Text of an option, empty if not given."""
         return self.joboptions[name].get_string()
 
     def command(self, *arguments: str) -> list[PipelinerCommand]:
-        """The program with these arguments and those that all jobs have."""
+        """The program with these arguments and the common ones."""
         threads = str(self.get_nr_threads())
         return [PipelinerCommand([PROGRAM, *arguments, "--report", "--output-dir", self.output_dir,
                                   "--threads", threads, *self.parse_additional_args()])]
@@ -126,7 +126,7 @@ class _OneMap(_Job):
         return names_for(self.given("input_map"), self.output_dir)
 
     def verdicts(self) -> list[ResultsDisplayObject]:
-        """What the user should know about the map, from the record."""
+        """Verdicts on the map, from the record."""
         path = self.path(f"occupy_{self.names.stem}.json")
         if not os.path.exists(path):
             return []
@@ -258,7 +258,7 @@ class StatesJob(_Job):
             help_text="NAME=CHAIN:FIRST-LAST, separated by blanks. Optional.")
 
     def create_output_nodes(self) -> None:
-        """The number of states, and so their maps, is known only afterwards."""
+        """The number of states and mean maps is known only afterwards."""
 
     def create_post_run_output_nodes(self) -> None:
         for name in sorted(os.listdir(self.output_dir)):

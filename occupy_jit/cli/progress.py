@@ -1,4 +1,4 @@
-"""Progress on a terminal, and only there: one line of standard error that is written over again and again."""
+"""Progress on a terminal: one line of standard error that is updated."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 _PAUSE = 0.1  # seconds between two updates
-_PATIENCE = 5.0  # seconds that a person waits without a word
+_PATIENCE = 5.0  # seconds without a message before the first update
 
 
 class ProgressLine:
@@ -16,9 +16,9 @@ class ProgressLine:
     Parameters
     ----------
     stream : text file, optional
-        Standard error if not given. Nothing is ever written unless it is a terminal.
+        Standard error if not given. Nothing is written unless it is a terminal.
     wanted : bool
-        False for none at all (--quiet).
+        False for no progress (--quiet).
     clock : callable
         Seconds.
     """
@@ -56,7 +56,7 @@ class ProgressLine:
         return self._on and (last_one or self._last is None or now - self._last >= _PAUSE)
 
     def maps(self, done: Any, failed: Any, total: Any) -> None:
-        """Show how many maps of how many are done and failed, and when the rest may be."""
+        """Show the numbers of finished and failed maps, and the expected time for the rest."""
         now = self._clock()
         if not self._due(now, done + failed == total):
             return
@@ -69,7 +69,7 @@ class ProgressLine:
         self._write(text, now)
 
     def download(self, name: str, arrived: Any, total: Any) -> None:
-        """Show how much of a file has arrived."""
+        """Show the progress of a download."""
         now = self._clock()
         if not self._due(now, arrived == total):
             return
@@ -80,12 +80,12 @@ class ProgressLine:
         self._write(text, now)
 
     def step(self, text: str) -> None:
-        """Show what is being done, and for how long already, once that is longer than a person waits.
+        """Show the current step and its duration, once it takes long.
 
         Parameters
         ----------
         text : str
-            Empty when it is done: the line goes, and time begins anew.
+            Empty at the end of a step: removes the line and restarts the clock.
         """
         if not text:
             self.clear()
@@ -96,7 +96,7 @@ class ProgressLine:
             self._write(f"{text}, {duration(now - self._start)}", now)
 
     def clear(self) -> None:
-        """Take the line away, so that something else can be printed."""
+        """Remove the line, so that something else can be printed."""
         if self._on and self._shown:
             self._write("", self._clock())
 

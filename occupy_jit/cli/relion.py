@@ -1,4 +1,4 @@
-"""This program as an External job of RELION: the command line that RELION writes, and the files that it looks for."""
+"""This program as an External job of RELION: its command line, and the files that RELION expects."""
 
 import os
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class RelionCall:
 
 
 def job_directory(argv: list[str]) -> Any:
-    """Directory of the job where RELION is the caller, which is told by its --o; otherwise None."""
+    """Directory of the job if RELION is the caller, recognised by --o; otherwise None."""
     for position, word in enumerate(argv):
         if word == "--":
             break
@@ -40,12 +40,12 @@ def job_directory(argv: list[str]) -> Any:
 
 
 def run(argv: list[str], main: Callable[..., Any]) -> int:
-    """Do what RELION asks for.
+    """Run a call by RELION.
 
     Parameters
     ----------
     argv : list of str
-        As RELION wrote it.
+        Arguments from RELION.
     main : callable
         Runs the program: list of arguments -> exit status.
 
@@ -73,11 +73,11 @@ def run(argv: list[str], main: Callable[..., Any]) -> int:
 
 
 def translate(argv: list[str], parser: Any) -> RelionCall:
-    """Translate what RELION writes.
+    """Translate the arguments of RELION.
 
-    --o DIR is the output directory, --in_3dref MAP the input, --in_mask MASK what is not solvent, --j N threads;
-    --pipeline_control says nothing new. Every other label is an option of ours; RELION can give a value to those that
-    take none: yes and no.
+    --o DIR is the output directory, --in_3dref MAP the input, --in_mask MASK the content, --j N the number of threads;
+    --pipeline_control is redundant. Every other label is an option of this program; RELION may give a value to options
+    that take none: yes or no.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _labelled(argv):
 
 
 def _switched(flag, value, options):
-    """The option that a switch with a value means; None for one that is off anyway."""
+    """The option for a switch with a value; None for a switch that is off by default."""
     if value.lower() in _YES:
         return flag
     if value.lower() not in _NO:

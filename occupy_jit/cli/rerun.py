@@ -1,4 +1,5 @@
-"""A run again, from its record: the same inputs, settings and options, but for those that the user gives anew."""
+"""Repetition of a run from its record: the same inputs, settings and options, except those given on the command
+line."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from occupy_jit.settings import Options, Settings, from_record, names
 
 
 def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
-    """Settings and options of the run whose record the options name.
+    """Settings and options of the recorded run.
 
     Parameters
     ----------
     values : dict
-        Settings that the user gives anew, by name: they win over those that are recorded.
+        Settings on the command line, by name; they override recorded ones.
     options : occupy_jit.settings.Options
-        So do those that are given.
+        Given options also override recorded ones.
 
     Returns
     -------
@@ -30,7 +31,7 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
     Raises
     ------
     InputError
-        The record cannot be used, or an input is not what it was.
+        The record cannot be used, or an input has changed.
     UsageError
         A recorded value is out of its range.
     """
@@ -65,14 +66,14 @@ def repeated(values: dict, options: Options) -> tuple[Settings, Options]:
 
 
 def _require_known_version(version, name):
-    """Refuse the record of a newer program: what its settings mean is not known here."""
+    """Refuse the record of a newer program, whose settings are unknown here."""
     if _numbers(version) > _numbers(__version__):
         raise InputError(f"{name}: was written by OccuPy {shown(version)}, newer than this one ({__version__}); "
                          "install that version to repeat the run")
 
 
 def _require_possible_names(name, values):
-    """Refuse text that no file can have for a name: a null character ends it for the system."""
+    """Refuse text that cannot be a file name because it contains a null character."""
     for value in values:
         for text in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(text, str) and "\0" in text:
@@ -80,12 +81,12 @@ def _require_possible_names(name, values):
 
 
 def _numbers(version):
-    """A version as numbers that can be compared."""
+    """A version as comparable numbers."""
     return [int(number) for number in re.findall(r"[0-9]{1,9}", version.partition("+")[0])[:3]]
 
 
 def _inputs(record):
-    """Options that say what a recorded run has read, and the checksum of each file."""
+    """Options for the inputs of a recorded run, and the checksum of each file."""
     if "inputs" not in record:
         entry = record["input"]
         return {"input_map": (entry["path"],)}, {entry["path"]: entry["sha256"]}

@@ -1,4 +1,4 @@
-"""From settings and options to runs: which maps, what is said of each, and the exit status."""
+"""From settings and options to runs: maps, messages, and the exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(settings: Settings, options: Options, console: Console) -> int:
-    """Do what the command line asks for.
+    """Run the command line.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def run(settings: Settings, options: Options, console: Console) -> int:
     int
         Exit status: the worst of all maps.
     """
-    # numba starts as many threads as the machine has processors unless it is told before it is loaded, and refuses to
-    # be loaded where it is told nonsense
+    # numba starts as many threads as the machine has processors unless this is set before it is loaded, and cannot
+    # be loaded with a wrong value
     if "numba" not in sys.modules:
         given = os.environ.get("NUMBA_NUM_THREADS")
         if given and not environment_number("NUMBA_NUM_THREADS"):
             warnings.warn(f"NUMBA_NUM_THREADS={given} is not a number of threads and is ignored", stacklevel=1)
         os.environ["NUMBA_NUM_THREADS"] = str(thread_count(options.threads))
-    # waiting threads of OpenMP spin otherwise, after every kernel, and take the processors from those that work
+    # otherwise waiting threads of OpenMP spin after every kernel, and take processors from working ones
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # sums of linear algebra are rounded otherwise by other numbers of threads, and the matrices here are small
+    # sums of linear algebra depend on the number of threads, and the matrices here are small
     os.environ.update(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     if options.warm_up:
         return _warm_up(console)
@@ -74,7 +74,7 @@ def run(settings: Settings, options: Options, console: Console) -> int:
 
 
 def demo_map() -> str:
-    """Path of the map that ships with the package."""
+    """Path of the demo map."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "emd_11007_demo.mrc")
 
 
@@ -106,7 +106,7 @@ def _run_map(settings, options, console):
 
 
 def _collect(options, console):
-    """Put the tables of an array together, and find states in them where these are asked for."""
+    """Merge the tables of an array, and find states in them if requested."""
     if options.states is None:
         return many.collect(options.collect, console)
     from occupy_jit.runs.states import collected

@@ -398,7 +398,7 @@ def of_run(results: dict[str, Any], core: Any, codes: Sequence[str], common: boo
     codes : sequence of str
         Of the verdicts.
     common : bool
-        Whether full scale is that of several maps.
+        Whether full scale is common to several maps.
 
     Returns
     -------

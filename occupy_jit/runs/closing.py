@@ -1,4 +1,4 @@
-"""What a run ends with on the terminal: which files to open."""
+"""The last lines of a run on the terminal: the files to open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAGES = (Role.CLASS_PAGE, Role.STATES_PAGE, Role.REPORT_INDEX, Role.REPORT)
 
 
 def to_open(outputs: Iterable[Output]) -> list[str]:
-    """Lines that name the page and the ChimeraX script of a run, or where neither is written its log.
+    """Lines with the page and the ChimeraX script of a run, or with its log if neither is written.
 
     Parameters
     ----------
@@ -34,5 +34,5 @@ def to_open(outputs: Iterable[Output]) -> list[str]:
 
 
 def page_line(path: str) -> str:
-    """The line that names a page."""
+    """The line for a page."""
     return f"  {shown(os.path.abspath(path))}  opens in any browser"

@@ -1,8 +1,8 @@
-"""What RELION expects of an External job: how it ended, what it made, and that it stops when told to.
+"""The protocol of External jobs of RELION: exit status, output nodes, and abortion on request.
 
 RELION starts the program with ``--o External/jobNNN/``, looks for a file ``RELION_JOB_EXIT_SUCCESS``, ``_FAILURE`` or
-``_ABORTED`` in that directory to know how it ended, reads what it made from ``RELION_OUTPUT_NODES.star``, and makes a
-file ``RELION_JOB_ABORT_NOW`` there to have it stopped.
+``_ABORTED`` in that directory for the exit status, reads the outputs from ``RELION_OUTPUT_NODES.star``, and creates a
+file ``RELION_JOB_ABORT_NOW`` there to stop the program.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ SUCCESS, FAILURE, ABORTED = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE"
 NODES = "RELION_OUTPUT_NODES.star"
 
 _LOOK = 0.25  # seconds between two looks for ABORT_NOW
-_GRACE = 1.0  # seconds for an ordinary end, before a computation is cut off
+_GRACE = 1.0  # seconds for an ordinary end, before the process is terminated
 
-#: Kind of map -> type of node, as RELION 4 and later name it, and the number that RELION 3 has for it.
+#: Kind of map -> type of node in RELION 4 and later, and its number in RELION 3.
 NODE_TYPES = {"map": ("DensityMap.mrc", 6), "mask": ("Mask3D.mrc", 7),
               "local": ("Image3D.mrc.localresmap", 12)}
 
@@ -40,7 +40,7 @@ class ExternalJob:
     Parameters
     ----------
     directory : str
-        What RELION gave as --o.
+        The value of --o.
     """
 
     def __init__(self, directory: str) -> None:
@@ -48,7 +48,7 @@ class ExternalJob:
         self._ended = threading.Lock()
 
     def begin(self) -> None:
-        """Remove what an earlier run left, and watch for the order to stop.
+        """Remove files of an earlier run, and watch for a request to abort.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class ExternalJob:
             if self._ended.locked():
                 return
             time.sleep(_LOOK)
-        # The ordinary way first: it finishes renames that have begun. It waits for a kernel to return, we do not.
+        # First end in the ordinary way, which finishes renames; it may wait for a kernel, this thread does not.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_GRACE)
         self.interrupted()
@@ -81,26 +81,26 @@ class ExternalJob:
         os._exit(128 + signal.SIGTERM)
 
     def interrupted(self) -> None:
-        """Say that the job was stopped. Safe in a signal handler; nothing that comes later changes it."""
+        """Record that the job was aborted. Safe in a signal handler; later calls do not change it."""
         if self._ended.acquire(blocking=False):
             self._touch(ABORTED)
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, ABORT_NOW))
 
     def end(self, status: int, nodes: Sequence[tuple[Any, ...]] = ()) -> None:
-        """Say how the job ended.
+        """Record the end of the job.
 
         Parameters
         ----------
         status : int
             Exit status of the program.
         nodes : sequence of (str, str)
-            Path and kind (a key of `NODE_TYPES`) of what was made; written where the job was a success.
+            Path and kind (a key of `NODE_TYPES`) of the outputs; written if the job succeeded.
 
         Raises
         ------
         OccupyError
-            The list of nodes cannot be written; the job is a failure then.
+            The list of nodes cannot be written; the job then fails.
         """
         if not self._ended.acquire(blocking=False):
             return
@@ -113,7 +113,7 @@ class ExternalJob:
         self._touch(FAILURE if status else SUCCESS)
 
     def _touch(self, name):
-        with contextlib.suppress(OSError):  # a full disk has room for an empty file, or nothing helps
+        with contextlib.suppress(OSError):  # a full disk still has room for an empty file
             os.close(os.open(os.path.join(self.directory, name), os.O_WRONLY | os.O_CREAT, 0o666))
 
     def _write_nodes(self, nodes):
@@ -129,13 +129,13 @@ class ExternalJob:
             if not name.isprintable() or any(letter.isspace() for letter in name):
                 raise OccupyError(f"{shown(name)}: RELION cannot read names with blanks; rename the input")
             label, number = NODE_TYPES[kind]
-            loop.add_row([name, label, str(number)])  # without quotation marks, which RELION takes for a part of it
+            loop.add_row([name, label, str(number)])  # without quotation marks, which RELION would include in the name
         with Outputs() as outputs, outputs.open(os.path.join(self.directory, NODES), "w") as file:
             file.write(document.as_string())
 
 
 def nodes_of(directory: str, begun_ns: int) -> list[Any]:
-    """What the records that were written to a directory, since a time, say that was made: (path, kind) pairs.
+    """Outputs in the records written to a directory since a time: (path, kind) pairs.
 
     Parameters
     ----------
@@ -157,6 +157,6 @@ def nodes_of(directory: str, begun_ns: int) -> list[Any]:
 
 
 def _in_project(path):
-    """Name of a file as RELION has it: relative to the project directory, which is the current one."""
+    """Name of a file in RELION: relative to the project directory, which is the current directory."""
     name = os.path.relpath(path)
     return os.path.abspath(path) if name.startswith(os.pardir + os.sep) else name

@@ -12,17 +12,17 @@ _remarks = []
 
 
 def start(announce: Callable[..., Any] | None = None, rest: bool = False, bare: bool = False) -> None:
-    """Begin to load the kernels in a thread, once in a process; meanwhile files can be checked and read.
+    """Start a thread that loads the kernels, once per process, while files are checked and read.
 
     Parameters
     ----------
     announce : callable, optional
-        Called once, with a sentence, if the kernels have to be compiled.
+        Called once, with a sentence, if the kernels must be compiled.
     rest : bool
-        Also those that only half maps, regions and maps of factors need.
+        Also kernels that only half maps, regions and maps of factors need.
     bare : bool
-        Only those that the scale of a map and its core need, if kernels are kept: loading the others takes as long as
-        the work on a small map. Where they have to be compiled all are, so that this happens once.
+        Only kernels that the scale of a map and its core need, if kernels are cached: loading the others takes as long
+        as the work on a small map. If they must be compiled, all are compiled at once.
     """
     global _loading
     if _loading is None:
@@ -32,32 +32,32 @@ def start(announce: Callable[..., Any] | None = None, rest: bool = False, bare: 
 
 
 def wait() -> None:
-    """Wait until what `start` began is done."""
+    """Wait for the thread of `start`."""
     if _loading is not None:
         _loading.join()
 
 
 def ready() -> None:
-    """Load the kernels, unless they are."""
+    """Load the kernels unless they are loaded."""
     start()
     wait()
 
 
 def _load_quietly(announce, rest, bare):
-    # What goes wrong here goes wrong again, and is told, where the kernels are used.
+    # An error here occurs again, and is reported, when the kernels are used.
     with contextlib.suppress(Exception):
         load(announce, rest, False, bare)
 
 
 def remarks() -> list[Any]:
-    """What there was to say about the kernels since the last call, list of str: why they are compiled or not kept."""
+    """Messages about the kernels since the last call, list of str: why they are compiled or not cached."""
     said = _remarks[:]
     del _remarks[:len(said)]
     return said
 
 
 class _Remarks(logging.Handler):
-    """Keeps what the cache of kernels has to say."""
+    """Keeps messages of the cache of kernels."""
 
     def emit(self, record: Any) -> None:
         _remarks.append(record.getMessage())
@@ -65,7 +65,7 @@ class _Remarks(logging.Handler):
 
 @contextlib.contextmanager
 def _listening():
-    """Take what the package's logger is told, whoever else listens."""
+    """Collect messages of the logger of the package, beside other handlers."""
     logger, handler = logging.getLogger("occupy_jit"), _Remarks()
     level = logger.level
     logger.addHandler(handler)
@@ -79,14 +79,14 @@ def _listening():
 
 def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: bool = True, bare: bool = False
         ) -> None:
-    """Run everything once on a small map: afterwards all kernels are in memory and in the cache on disk.
+    """Run everything once on a small map; afterwards all kernels are in memory and in the cache on disk.
 
     Parameters
     ----------
     announce, rest, bare
         As for `start`.
     model : bool
-        Also those that only atomic models need, if what these need is installed.
+        Also kernels that only atomic models need, if the extra is installed.
     """
     with _listening():
         from occupy_jit.kernels.jit import cache
@@ -106,7 +106,7 @@ def load(announce: Callable[..., Any] | None = None, rest: bool = True, model: b
 
 
 def announce_compiling(announce: Any) -> None:
-    """Say, where processes of this one will compile the kernels, that they will and why; see `start`."""
+    """Announce that child processes will compile the kernels, with the reason; see `start`."""
     with _listening():
         from occupy_jit.kernels.jit import cache
 
@@ -115,7 +115,7 @@ def announce_compiling(announce: Any) -> None:
 
 
 def _announcement(duration):
-    """That the kernels are compiled, for how long, and why in every run, if that is so."""
+    """Message that the kernels are compiled, with the expected time, and the reason if every run compiles them."""
     from occupy_jit.kernels.jit import cache
 
     if cache.kept_in() is not None:
@@ -139,7 +139,7 @@ def _run_everything(rest, bare):
     from occupy_jit.modifications import requested
     from occupy_jit.settings import Settings
 
-    # a blob in noise that needs no random numbers: large enough for every kernel to be entered
+    # a blob in deterministic noise, large enough for every kernel
     z, y, x = np.indices((16, 16, 16), np.float32)
     ripple = np.sin(z * 7.1 + np.sin(y * 5.3) * 3 + np.cos(x * 9.7) * 2)
     blob = np.exp(-((z - 8) ** 2 + (y - 8) ** 2 + (x - 8) ** 2) / 12)
@@ -179,7 +179,7 @@ def _run_cores(volume, result):
 
 
 def _run_rest(volume, result, settings):
-    """What only some runs need; that these are no half maps does not matter to the kernels."""
+    """Kernels that only some runs need; real half maps are not necessary."""
     import numpy as np
 
     from occupy_jit.estimation.modification import equalise, modify
@@ -216,7 +216,7 @@ def _run_rest(volume, result, settings):
 
 
 def _run_model():
-    """Fit a small model, with residues and what half maps say, to a map of its own atoms."""
+    """Fit a small model, with residues and half maps, to a map of its own atoms."""
     import numpy as np
 
     from occupy_jit.estimation.parts.fit import occupancy_of_parts

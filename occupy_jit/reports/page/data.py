@@ -179,7 +179,7 @@ class ReportData:
     links : tuple of (text, relative address)
         To other pages of the same run.
     common_scale : bool
-        Whether full scale is that of several maps.
+        Whether full scale is common to several maps.
     entry : dict
         Of the EMDB, where the map comes from there: title, resolution_angstrom and contour_level, as far as told.
     """

@@ -96,7 +96,7 @@ def sentence(core: Any, verdicts: Sequence[str], seen: Seen, common: bool = Fals
         Codes. Some mean that the scale means nothing: they are the sentence then.
     seen : Seen
     common : bool
-        Whether full scale is that of several maps.
+        Whether full scale is common to several maps.
 
     Returns
     -------

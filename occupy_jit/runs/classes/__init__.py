@@ -1,3 +1,3 @@
-"""All classes of one classification on a common scale: references for the next one, and what differs between
+"""All classes of one classification on a common scale: references for the next one, and differences between
 classes.
 """

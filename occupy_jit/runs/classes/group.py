@@ -1,4 +1,4 @@
-"""Which maps are put on one common scale: the classes of a classification, or maps that are given together."""
+"""The maps on one common scale: the classes of a classification, or maps given together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ClassMap:
-    """One map of the group and what becomes of it.
+    """One map of the group, with its results.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class ClassMap:
         Occupancies inside target masks.
     status : int
     problem : str or None
-        Why it is left out.
+        Why the map is left out.
     on_mean : Output or None
-        Its modified map where that is made of the mean of all classes, and not by its own run.
+        Its modified map if this comes from the mean of all classes and not from its own run.
     """
 
     label: str
@@ -79,20 +79,20 @@ class ClassMap:
         return self.plan.path_of(Role.MODIFIED) if self.on_mean is None else self.on_mean.path
 
     def leave_out(self, error: Any, log: RunLog) -> None:
-        """Leave the class out, with one line that says why."""
+        """Leave out the class, with one line that gives the reason."""
         status, kind, problem = explain(error)
         self.status, self.problem = status, problem
         log.error(f"{self.label}: {problem}; left out", kind)
 
     def leave_empty(self, problem: Any, log: RunLog) -> None:
-        """Leave a class out that holds nothing, which is no fault: classifications leave such classes."""
+        """Leave out an empty class without an error: classifications produce such classes."""
         self.problem = problem
         log.warning(f"{self.label}: {problem}; left out")
 
 
 @dataclass
 class Group:
-    """All classes, and the files that tell of them together.
+    """All classes, and their common files.
 
     Attributes
     ----------
@@ -104,9 +104,9 @@ class Group:
     project : str
         Directory that names in it are relative to.
     notes : tuple of str
-        What the user should know of how the maps were found.
+        Notes for the user on how the maps were found.
     brightest : ClassMap or None
-        Whose full scale is that of all.
+        The class that sets the common full scale.
     """
 
     names: Names
@@ -119,26 +119,26 @@ class Group:
 
     @property
     def on_mean(self) -> bool:
-        """bool : Whether the modified maps are made of the mean of the classes."""
+        """bool : Whether the modified maps come from the mean of the classes."""
         return any(entry.on_mean is not None for entry in self.usable)
 
     @property
     def usable(self) -> list[ClassMap]:
-        """list of ClassMap : Those that nothing is wrong with."""
+        """list of ClassMap : The usable classes."""
         return [entry for entry in self.classes if entry.problem is None]
 
     @property
     def name(self) -> str:
-        """str : What the group is called."""
+        """str : Name of the group."""
         return self.names.stem
 
     @property
     def common(self) -> float:
-        """float : The full scale of all."""
+        """float : The common full scale."""
         return self.brightest.own.value
 
     def path_of(self, role: Role) -> str | None:
-        """Path of the output of a role, None if it is not written."""
+        """Path of the output of a role; None if it is not written."""
         return path_of(self.outputs, role)
 
     def require_usable(self) -> None:
@@ -150,7 +150,7 @@ class Group:
 
 
 def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
-    """The group that the options name, not yet checked.
+    """The group of the options, unchecked.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
     Returns
     -------
     settings : occupy_jit.settings.Settings
-        With the modification that belongs to a classification if none was asked for.
+        With the default modification of a classification if none was requested.
     group : Group
     """
     if options.relion_classes is None:
@@ -179,7 +179,7 @@ def find_group(settings: Settings, options: Options) -> tuple[Settings, Group]:
 
 
 def _shares_density(settings, options):
-    """bool : Whether the classes are modified on the mean of all: lowered, for the next classification."""
+    """bool : Whether the modified classes come from the mean of all, for the next classification."""
     return (options.relion_classes is not None and settings.amplify and settings.amplify_amount < 0
             and settings.class_density == "shared")
 
@@ -213,7 +213,7 @@ def _maps_group(options):
 
 
 def common_name(stems: Sequence[str]) -> str:
-    """What the names of several maps begin with: run_it025 for run_it025_class001 and run_it025_class002.
+    """Common beginning of the names of several maps: run_it025 for run_it025_class001 and run_it025_class002.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def common_name(stems: Sequence[str]) -> str:
     Returns
     -------
     str
-        The first of them if they have next to nothing in common.
+        The first name if they have hardly anything in common.
     """
     name = os.path.commonprefix(stems)
     rest = [stem[len(name):] for stem in stems]
@@ -235,7 +235,7 @@ def common_name(stems: Sequence[str]) -> str:
 
 
 def _outputs(name, number, options):
-    """The files that tell of all classes."""
+    """The common files of all classes."""
     names = Names(options.output_dir, name, "")
     outputs = [output_of(Role.CLASS_TABLE, names)]
     if number > 1:
@@ -249,12 +249,12 @@ def _outputs(name, number, options):
 
 
 def plan_group(group: Group, settings: Settings, options: Options, log: RunLog) -> None:
-    """Check every class as far as its header tells, and leave out what cannot be used.
+    """Check every class by its header, and leave out unusable ones.
 
     Parameters
     ----------
     group : Group
-        Its classes get their plans.
+        Its classes receive their plans.
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
     log : occupy_jit.reports.runlog.RunLog
@@ -262,7 +262,7 @@ def plan_group(group: Group, settings: Settings, options: Options, log: RunLog) 
     Raises
     ------
     OccupyError
-        No class is left, or a name must not be written to.
+        No class is left, or an output must not be written.
     """
     _refuse_doubles(group)
     for entry in group.classes:
@@ -289,12 +289,12 @@ def plan_group(group: Group, settings: Settings, options: Options, log: RunLog) 
     if group.path_of(Role.STAR) is not None:
         from occupy_jit.files.relion import star
 
-        for entry in group.usable:  # fails now, and not after the work, where a name is impossible
+        for entry in group.usable:  # fail now, and not after the work, if a name is impossible
             star.reference_name(entry.modified, group.project)
 
 
 def _refuse_doubles(group):
-    """Raise UsageError where two classes are one map, before anything is read of hundreds of them."""
+    """Raise UsageError if two classes are one map, before hundreds of maps are read."""
     taken = {}
     for entry in group.classes:
         if entry.path is None:
@@ -305,7 +305,7 @@ def _refuse_doubles(group):
 
 
 def _put_on_mean(entry):
-    """Leave the map that the class's own run would write, and its factor, to the group."""
+    """Leave the modified map of a class, and its factor, to the group."""
     entry.on_mean = next(output for output in entry.plan.outputs
                          if output.role is Role.MODIFIED and output.modification.is_main)
     kind = entry.on_mean.modification
@@ -314,7 +314,7 @@ def _put_on_mean(entry):
 
 
 def _require_one_grid(group, log):
-    """Leave out the classes whose grid is not that of the most."""
+    """Leave out classes whose grid differs from that of most."""
     from occupy_jit.files.maps import position as map_position
 
     def same(a, b):
@@ -324,7 +324,7 @@ def _require_one_grid(group, log):
     usable = group.usable
     if not usable:
         return
-    grids = []  # classes of one grid each; there may be hundreds of classes, but hardly of grids
+    grids = []  # classes by grid; there may be hundreds of classes, but only a few grids
     for entry in usable:
         grid = next((grid for grid in grids if same(grid[0].plan.header, entry.plan.header)), None)
         grid.append(entry) if grid is not None else grids.append([entry])
@@ -337,7 +337,7 @@ def _require_one_grid(group, log):
 
 
 def position(header: MapHeader) -> tuple[float, float, float]:
-    """Where the first voxel of a map lies, in Å along x, y, z, from its `MapHeader`."""
+    """Position of the first voxel of a map, in Å along x, y, z, from its `MapHeader`."""
     from occupy_jit.files.maps import position as map_position
 
     return map_position.position(header.record, header.axis_order, header.voxel_size)

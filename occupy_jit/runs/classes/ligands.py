@@ -1,4 +1,4 @@
-"""The ligands of a model in all classes: on one scale, and how many sites each class has filled."""
+"""The ligands of a model in all classes, on one scale, and the number of filled sites in each class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def planned(names: Any, options: Options) -> Any:
-    """The table of ligands of all classes, where the model has ligands."""
+    """The table of ligands of all classes, if the model has ligands."""
     from occupy_jit.runs.plan.model_read import has_ligands
 
     return [output_of(Role.LIGANDS_TABLE, names)] if has_ligands(options) else []
@@ -52,7 +52,7 @@ def rows_of(group: Group, found: ClassParts) -> list[dict[str, Any]]:
 
 
 def filling_of(group: Group, rows: Any) -> Any:
-    """Of every ligand with copies: `occupy_jit.estimation.ligands.filling.Filling` over the classes."""
+    """`occupy_jit.estimation.ligands.filling.Filling` over the classes for every ligand with copies."""
     import numpy as np
 
     from occupy_jit.estimation.ligands.filling import filling
@@ -73,7 +73,7 @@ def filling_of(group: Group, rows: Any) -> Any:
 
 
 def write(group: Group, rows: Any, outputs: Outputs) -> None:
-    """Write ligands_<group>.csv, where it is planned."""
+    """Write ligands_<group>.csv, if planned."""
     path = group.path_of(Role.LIGANDS_TABLE)
     if path is None:
         return
@@ -84,7 +84,7 @@ def write(group: Group, rows: Any, outputs: Outputs) -> None:
 
 
 def record_of(group: Group, rows: Any) -> dict[Any, Any]:
-    """What the record of the group holds of the ligands; nothing where there are none."""
+    """Entries on ligands in the record of the group; empty without ligands."""
     if not rows:
         return {}
     labels = [entry.label for entry in group.usable]
@@ -100,7 +100,7 @@ def record_of(group: Group, rows: Any) -> dict[Any, Any]:
 
 
 def show(group: Group, rows: Any, log: RunLog) -> None:
-    """How many sites are filled in each class, and whether independently."""
+    """The number of filled sites in each class, and whether they are filled independently."""
     labels = [entry.label for entry in group.usable]
     for one in filling_of(group, rows):
         n = len(one.sites)

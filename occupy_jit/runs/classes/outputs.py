@@ -1,4 +1,4 @@
-"""What tells of several maps on one common scale: tables, STAR file, ChimeraX script, record and log."""
+"""Common outputs of several maps on one scale: tables, STAR file, ChimeraX script, record and log."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _ROWS_SHOWN = 24
 
 @contextlib.contextmanager
 def marked_unfinished(group: Group, options: Options) -> Iterator[Any]:
-    """While classes are run their files appear one by one: the record says that the run is not finished.
+    """Mark the record as unfinished while the files of classes appear one by one.
 
-    It stays where the block ends with an exception, or the process ends, after a class has got its files; where none
-    has, an earlier record is put back.
+    The mark remains if the block ends with an exception, or the process ends, after the files of a class have appeared;
+    if none have, an earlier record is restored.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def marked_unfinished(group: Group, options: Options) -> Iterator[Any]:
 
 
 def write_group(group: Group, settings: Settings, options: Options, log: RunLog) -> None:
-    """Compare the classes and write what tells of all of them.
+    """Compare the classes, and write their common outputs.
 
     Parameters
     ----------
     group : occupy_jit.runs.classes.group.Group
-        Whose classes have been run.
+        With finished classes.
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
     log : occupy_jit.reports.runlog.RunLog
@@ -124,7 +124,7 @@ def write_group(group: Group, settings: Settings, options: Options, log: RunLog)
 
 
 def _sentence(group, parts, targets, differences):
-    """What the classes say together: which parts or masks vary most, or which two classes differ most."""
+    """The main result for all classes: the parts or masks that vary most, or the two classes that differ most."""
     number, kind = len(group.usable), "maps" if group.model is None else "classes"
     if parts is not None:
         return of_maps([(label, None, [{"part": name, "occupancy": float(o), "error": float(s)} for name, o, s, n
@@ -144,7 +144,7 @@ def _sentence(group, parts, targets, differences):
 
 
 def _compare(group, outputs):
-    """Mean scales, volume of the union in Å^3, and differences as rows; writes the standard deviation."""
+    """Mean scales, volume of the union in Å^3, and differences as rows; also writes the standard deviation."""
     import numpy as np
 
     from occupy_jit.estimation.comparison import scales as comparison
@@ -182,7 +182,7 @@ def _compare(group, outputs):
 
 
 def _rows(group, means, parts):
-    """The table of classes: one dictionary for each, also for those that were left out."""
+    """The table of classes: one dictionary each, also for those left out."""
     rows = []
     for entry in group.classes:
         found = entry.record["results"] if entry.record is not None and entry.problem is None else {}
@@ -213,7 +213,7 @@ def _place(xyz):
 
 
 def _noise_unknown(group):
-    """Labels of the classes whose solvent was masked: their noise is not seen there."""
+    """Labels of the classes with masked solvent, whose noise is unknown."""
     return [entry.label for entry in group.usable if not entry.plan.halves
             if entry.record["results"]["solvent_flattened"]]
 
@@ -310,7 +310,7 @@ def _write_chimerax(group, options, outputs, log):
 
 
 def _record(group, settings, options, log, compared):
-    """What concerns all classes; what concerns one is the record of its own run."""
+    """The record of all classes; each class also has its own record."""
     model = group.model
     highest = group.brightest
     inputs = {"relion_classes": None if model is None else os.path.abspath(model.path),

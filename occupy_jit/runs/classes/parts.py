@@ -1,4 +1,4 @@
-"""The parts of a model in all classes: on one scale, compared, told."""
+"""The parts of a model in all classes: common scale, comparison and output."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def compare(group: Group, options: Options, log: RunLog) -> ClassParts | None:
     Parameters
     ----------
     group : occupy_jit.runs.classes.group.Group
-        Whose classes have been run.
+        With finished classes.
     options : occupy_jit.settings.Options
     log : occupy_jit.reports.runlog.RunLog
 
@@ -68,7 +68,7 @@ def compare(group: Group, options: Options, log: RunLog) -> ClassParts | None:
 
 
 def reference_in_words(found: ClassParts) -> str:
-    """What occupancy 1 is, in all classes."""
+    """The definition of occupancy 1 in all classes."""
     names = [name for name, full in zip(found.names, found.reference, strict=True) if full]
     more = "" if len(names) <= 12 else f" and {len(names) - 12} more"
     return f"{', '.join(names[:12])}{more}" + (", their mean" if len(names) > 1 else "")
@@ -101,7 +101,7 @@ def rows_of(found: ClassParts) -> tuple[Any, ...]:
 
 
 def write(group: Group, found: ClassParts, outputs: Outputs) -> None:
-    """Write the tables and the chart, where they are planned."""
+    """Write the tables and the chart, if planned."""
     from occupy_jit.reports.parts_files import table_csv
 
     for role, rows in zip((Role.CLASS_PARTS, Role.CLASS_PART_DIFFERENCES), rows_of(found), strict=True):
@@ -117,7 +117,7 @@ def write(group: Group, found: ClassParts, outputs: Outputs) -> None:
 
 
 def record_of(found: ClassParts) -> dict[str, dict[str, Any]]:
-    """What the record of the group holds of the parts."""
+    """Entries on parts in the record of the group."""
     values, differences = rows_of(found)
     return {"class_parts": {
         "reference": [name for name, full in zip(found.names, found.reference, strict=True) if full],
@@ -156,5 +156,5 @@ def show(found: ClassParts, log: RunLog) -> None:
 
 
 def p_in_words(p: float) -> str:
-    """A p value as people read it."""
+    """A p value as text."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

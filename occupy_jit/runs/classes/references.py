@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def write_references(group: Group, settings: Settings, options: Options, outputs: Outputs, log: RunLog) -> None:
-    """Write the modified map of every class, where all are made of their mean.
+    """Write the modified map of every class, from the mean of all.
 
     Parameters
     ----------
     group : occupy_jit.runs.classes.group.Group
-        Whose classes have been run: their scales are read, and their maps again.
+        With finished classes, whose scales and maps are read again.
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
     outputs : occupy_jit.files.output.transaction.Outputs
@@ -60,6 +60,6 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
 
 
 def _weights(classes):
-    """Shares of the particles; equal ones where the STAR file does not give them all."""
+    """Shares of the particles; equal if the STAR file does not give all of them."""
     shares = [entry.share for entry in classes]
     return [1.0] * len(shares) if None in shares or not sum(shares) > 0 else shares

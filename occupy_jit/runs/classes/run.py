@@ -1,9 +1,9 @@
-"""Several maps on one common scale: the classes of a 3D classification, or maps that are given together.
+"""Several maps on one common scale: the classes of a 3D classification, or maps given together.
 
-Zero level and noise floor are each map's own, the full scale is the largest of all, so that occupancies can be
+Each map has its own zero level and noise floor; the full scale is the largest of all, so that occupancies can be
 compared between them. Two passes: the first measures the full scale of each map, the second runs each map with the
-common one. What compares the classes is then taken from the scale maps that were written, slab by slab, and so are
-the references of a classification, from these and the mean map: what is in memory does not grow with the number of
+common one. Comparisons then read the written scale maps slab by slab, and so do
+the references of a classification, together with the mean map: memory does not grow with the number of
 classes.
 """
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from occupy_jit.settings import Options, Settings
 
-# A class whose own full scale is this many times that of the others may be an artefact that darkens them all.
+# A class whose full scale is this many times that of the others may be an artefact that lowers all other scales.
 _SUSPICIOUS_RATIO = 1.5
-# Of the particles that a class has if all have as many: with fewer it is almost empty.
+# Share of an equal share of the particles, below which a class is almost empty.
 _FEW = 0.1
 
 
@@ -42,11 +42,11 @@ def run(settings: Settings, options: Options, listener: logging.Handler | None =
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
         With ``relion_classes``, run_itNNN_model.star of RELION (its classes are modified with ``amplify``, and a
-        negative amount, unless something else, or nothing, was asked for), or with several maps as ``input_map``.
+        negative amount, unless the options say otherwise), or with several maps as ``input_map``.
     listener : logging.Handler, optional
-        Gets the lines of the log.
+        Receives the lines of the log.
     executor : callable
-        As `occupy_jit.runs.workers.engines.in_turn`.
+        Like `occupy_jit.runs.workers.engines.in_turn`.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def run(settings: Settings, options: Options, listener: logging.Handler | None =
     Raises
     ------
     OccupyError
-        No class can be used, or what all of them share cannot be read or written.
+        No class can be used, or common files cannot be read or written.
     """
     log = RunLog(listener)
     group, settings = _planned(settings, options, log, header=True)
@@ -68,14 +68,14 @@ def run(settings: Settings, options: Options, listener: logging.Handler | None =
 
 
 def describe(settings: Settings, options: Options, listener: logging.Handler | None = None) -> tuple[Any, Any]:
-    """What `run` would do: lines, and the exit status as far as it can be told before anything is read."""
+    """What `run` would do: lines of text, and the exit status as far as it is known beforehand."""
     group, _ = _planned(settings, options, RunLog(listener), header=False)
     lines = [line for entry in group.usable for line in described(entry.plan)]
     return [*lines, f"{group.name}: for all classes", *would_write(group.outputs)], _status(group)
 
 
 def _planned(settings, options, log, header):
-    """The group, checked, and the settings that it is run with."""
+    """The checked group, and its settings."""
     check_options(options)
     settings, group = find_group(settings, options)
     if header:
@@ -94,7 +94,7 @@ def _status(group):
 
 
 def _by_class(group, work, plans, log, listener, executor):
-    """Run `work` on every usable class; yields (class, outcome) of those that did not fail."""
+    """Run `work` on every usable class; yields (class, outcome) for those that did not fail."""
     entries = {entry.path: entry for entry in group.usable}
     for outcome in executor(work, plans, listener):
         entry = entries[outcome.path]
@@ -107,7 +107,7 @@ def _by_class(group, work, plans, log, listener, executor):
 
 
 def _measure(group, log, listener, executor):
-    """First pass: the full scale of every class; finds the class where it is largest, the first of equals."""
+    """First pass: the full scale of every class, and the class with the largest (the first of equals)."""
     plans = [entry.plan for entry in group.usable]
     for entry, outcome in _by_class(group, measure_one, plans, log, listener, executor):
         entry.own = outcome.full_scale
@@ -129,7 +129,7 @@ def _measure(group, log, listener, executor):
 
 
 def _leave_out_constant(group, entry, log):
-    """Leave out a map whose values are all equal: of a classification an empty class, else no map."""
+    """Leave out a constant map: an empty class in a classification, otherwise an error."""
     problem = f"{shown(entry.path)}: every value is the same"
     if group.model is not None:
         entry.leave_empty(f"{problem}: no particles belong to it", log)
@@ -138,9 +138,9 @@ def _leave_out_constant(group, entry, log):
 
 
 def _leave_out_junk(group, log):
-    """Leave out classes with hardly any particles whose map is noise, or stands out of all others.
+    """Leave out classes with hardly any particles whose map is noise, or far stronger than the others.
 
-    Noise would set full scale, and darken the others; what little is in it tells nothing of the complex.
+    Noise would set full scale and lower the scale of the others.
     """
     from occupy_jit.estimation.scale.facts import NOISE_LIMIT
 

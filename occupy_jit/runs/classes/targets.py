@@ -1,4 +1,4 @@
-"""Target masks in all classes: which occupancies differ, and how sure that is."""
+"""Target masks in all classes: differences in occupancy with their significance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 24
 
 
 def planned(names: Names, options: Options, number: int) -> list[Output]:
-    """The table of differences in target masks, where there are masks and several classes: list of Output."""
+    """The table of differences in target masks, for masks and several classes: list of Output."""
     if not options.target_mask or number < 2:
         return []
     return [output_of(Role.CLASS_TARGETS, names)]
@@ -31,7 +31,7 @@ def compare(group: Group) -> list[dict[str, Any]]:
     Parameters
     ----------
     group : occupy_jit.runs.classes.group.Group
-        Whose classes have been run.
+        With finished classes.
 
     Returns
     -------

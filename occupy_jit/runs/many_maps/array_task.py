@@ -1,4 +1,4 @@
-"""One task of a SLURM array: which maps are its share, and the tables of all tasks put together again."""
+"""One task of a SLURM array: its share of the maps, and the merged tables of all tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ArrayTask:
     ----------
     task, first, last, step : int
     job : str or None
-        Number of the array's job.
+        Number of the job of the array.
     """
 
     task: int
@@ -38,19 +38,19 @@ class ArrayTask:
         return range(self.first, self.last + 1, self.step)
 
     def share(self, number: int) -> Any:
-        """Indices, of `number` maps, that this task runs: every map belongs to exactly one task.
+        """Indices of the maps, out of `number`, that this task runs: every map belongs to exactly one task.
 
-        Neighbours in the list go to different tasks, as maps of one kind often stand together there.
+        Neighbours in the list go to different tasks, because similar maps are often neighbours.
         """
         return range(self.tasks.index(self.task), number, len(self.tasks))
 
     @property
     def table_name(self) -> str:
-        """str : Name of this task's table, without suffix."""
+        """str : Name of the table of this task, without suffix."""
         return f"{maps_table.NAME}_task{self.task:05d}"
 
     def description(self, maps: Sequence[str]) -> dict[Any, Any]:
-        """What the table says of the task, so that the tables of an array can be put together.
+        """Entries in the table that allow the tables of an array to be merged.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class ArrayTask:
 
 
 def from_environment(environment: Mapping[str, Any]) -> ArrayTask:
-    """The task that SLURM says this process is.
+    """The task of this process in the environment of SLURM.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def from_environment(environment: Mapping[str, Any]) -> ArrayTask:
     Raises
     ------
     UsageError
-        This is no task of an array, or of one with gaps.
+        This is not a task of an array, or the array has gaps.
     """
     prefix = "SLURM_ARRAY_TASK_"
     if f"{prefix}ID" not in environment:
@@ -108,7 +108,7 @@ class Collected:
     ----------
     rows : list of dict
     missing_tasks : list of int
-        That have left no table.
+        Tasks without a table.
     older : list of str
         Tables that belong to another array, which are left out.
     """
@@ -119,7 +119,7 @@ class Collected:
 
     @property
     def unfinished(self) -> str:
-        """str : What has not been run, in words; empty where all maps were."""
+        """str : Missing maps and tasks in words; empty if all maps were run."""
         not_run = sum(line["status"] == maps_table.NOT_RUN for line in self.rows)
         missing = ", ".join(map(str, self.missing_tasks))
         told = [f"{not_run} maps were not run"] if not_run else []
@@ -127,10 +127,10 @@ class Collected:
 
 
 def collect(directory: str) -> Collected:
-    """Put the tables of an array's tasks together.
+    """Merge the tables of the tasks of an array.
 
-    Where a directory holds tables of several arrays (other maps, or another number of tasks), those of the one that
-    wrote last are taken.
+    If a directory holds tables of several arrays (other maps, or another number of tasks), those of the one that
+    wrote last are used.
 
     Raises
     ------
@@ -166,14 +166,14 @@ def write_collected(directory: str, found: Collected) -> tuple[str, str | None]:
     Parameters
     ----------
     directory : str
-        Of the tables that were collected.
+        Of the collected tables.
     found : Collected
 
     Returns
     -------
     table : str
     index : str or None
-        None where no map has a report.
+        None if no map has a report.
     """
     maps_table.write_table(directory, found.rows)
     return maps_table.table_paths(directory)["table of maps"], write_collected_index(directory, found.rows)

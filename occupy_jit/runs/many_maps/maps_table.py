@@ -1,9 +1,9 @@
-"""The table of a run over many maps: one row a map, for pandas, R and spreadsheets, and the same as JSON.
+"""The table of a run on many maps: one row per map, for pandas, R and spreadsheets, and the same as JSON.
 
-``occupy_summary.csv`` is wide: what is known of a part (a target mask, a part of a model) has columns of its own.
+``occupy_summary.csv`` is wide: each part (a target mask, a part of a model) has its own columns.
 ``occupy_summary_parts.csv`` is long: one row for each map and part. Both are plain CSV, UTF-8, with a comma, a decimal
-point, empty cells for what there is not, and names of columns that R leaves as they are. Nothing in them depends on
-when or where a map was run, so that a run that was resumed writes the same bytes.
+point, empty cells for missing values, and names of columns that R does not change. Nothing in them depends on
+when or where a map was run, so that a resumed run writes the same bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PAUSE = 5.0  # seconds between two versions of a table that grows
 
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
 
-#: Column -> where it is in the record of a run.
+#: Column -> its place in the record of a run.
 _FROM_RECORD = {
     "box_x": ("input", "shape_zyx", 2),
     "box_y": ("input", "shape_zyx", 1),
@@ -92,7 +92,7 @@ def _stem(path):
 
 
 def _text(value):
-    """Text that UTF-8 can hold: a file name may have bytes that are none."""
+    """Text that UTF-8 can represent, because a file name may contain other bytes."""
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
@@ -108,7 +108,7 @@ def _at(record, place):
 
 def write_table(directory: str, rows: list[dict[str, Any]], name: str = NAME, array: dict[str, Any] | None = None
                ) -> None:
-    """Write the table as CSV and JSON, and the parts as a CSV of their own where there are any.
+    """Write the table as CSV and JSON, and the parts, if any, as a separate CSV.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def write_table(directory: str, rows: list[dict[str, Any]], name: str = NAME, ar
     name : str
         Of the files, without suffix.
     array : dict, optional
-        Which task of which array this is.
+        The task and the array of this process.
     """
     planned = table_paths(directory, name)
     with Outputs() as outputs:
@@ -135,19 +135,19 @@ def write_table(directory: str, rows: list[dict[str, Any]], name: str = NAME, ar
 
 
 class Table:
-    """The table while it grows: written now and then, so that a run that is killed leaves what it knows.
+    """The growing table, written now and then, so that a killed run leaves its results.
 
     Parameters
     ----------
     directory : str
         It exists before the first `add`.
     maps : sequence of str
-        All of them, in order; those that have not been run are told so.
+        All maps, in order; the table also lists those that were not run.
     mine : sequence of str
-        Those that belong in this table.
+        The maps of this table.
     task : occupy_jit.runs.many_maps.array_task.ArrayTask, optional
     outcomes : sequence of occupy_jit.runs.one_map.outcome.Outcome
-        That are known already.
+        Outcomes that are known already.
     """
 
     def __init__(self, directory: str, maps: Sequence[str], mine: Sequence[str], task: ArrayTask | None = None,
@@ -170,7 +170,7 @@ class Table:
                                            parts=parts_of(outcome.record))
 
     def add(self, outcome: Any) -> None:
-        """Take an outcome into the table."""
+        """Add an outcome to the table."""
         self._take(outcome)
         if time.monotonic() - self._written > _PAUSE:
             self.write()
@@ -182,7 +182,7 @@ class Table:
 
 
 def parts_of(record: Any) -> Any:
-    """What a record says of target masks and of the parts of a model, as rows of the long table."""
+    """Target masks and parts of a model from a record, as rows of the long table."""
     found = record.get("results") or {}
     targets = found.get("targets") or ()
     names = [_stem(target["mask"]) for target in targets]
@@ -228,7 +228,7 @@ def wide(rows: Any) -> Any:
 
 
 def _column_names(rows):
-    """Part -> a name that R and others take for a column, different for different parts."""
+    """Part -> a unique column name that R and others accept."""
     names, taken = {}, set()
     for part in dict.fromkeys(part["part"] for cells in rows for part in cells["parts"]):
         name = re.sub(r"[^0-9A-Za-z_.]+", "_", part).strip("_") or "part"

@@ -1,4 +1,4 @@
-"""Pages that lead from many maps to the report of each: the index of a batch, and the page of a classification."""
+"""Pages that link to the reports of many maps: the index of a batch, and the page of a classification."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def index_of(options: Options, number: int) -> tuple[Output, ...]:
-    """The index that a run on so many maps writes.
+    """The index that a run on this many maps writes.
 
     Returns
     -------
     tuple of Output
-        None of one map, and none without reports.
+        Empty for one map, and without reports.
     """
     if not options.report or number < 2:
         return ()
@@ -33,18 +33,18 @@ def index_of(options: Options, number: int) -> tuple[Output, ...]:
 
 
 def write_index(outcomes: Sequence[Outcome], options: Options) -> tuple[Output, ...]:
-    """Write the index of the reports of several maps, where there is one.
+    """Write the index of the reports of several maps, if there are reports.
 
     Parameters
     ----------
     outcomes : sequence of occupy_jit.runs.one_map.outcome.Outcome
-        In the order of the maps. Of a map whose report an earlier run has written, the summary is read from there.
+        In the order of the maps. The summary of an earlier report is read from its file.
     options : occupy_jit.settings.Options
 
     Returns
     -------
     tuple of Output
-        What was written; nothing where no map has a report, as there is nothing to lead to.
+        The written files; empty if no map has a report.
     """
     planned = index_of(options, len(outcomes))
     if not planned:
@@ -61,7 +61,7 @@ def write_index(outcomes: Sequence[Outcome], options: Options) -> tuple[Output, 
 
 
 def write_collected_index(directory: str, rows: Sequence[dict[str, Any]]) -> str | None:
-    """Write the index of the reports that the tasks of an array have left in a directory.
+    """Write the index of the reports of all tasks of an array in a directory.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def write_collected_index(directory: str, rows: Sequence[dict[str, Any]]) -> str
     Returns
     -------
     str or None
-        What was written; None where no map has a report.
+        What was written; None if no map has a report.
     """
     paths = [Role.REPORT.path(Names(directory, row["name"], "")) for row in rows]
     if not any(map(os.path.exists, paths)):
@@ -95,7 +95,7 @@ def write_collected_index(directory: str, rows: Sequence[dict[str, Any]]) -> str
 
 
 def _states_page(directory):
-    """Name of the page of states that lies beside the index; None if there is none."""
+    """Name of the page of states beside the index; None without one."""
     path = Role.STATES_PAGE.path(Names(directory, "", ""))
     return os.path.basename(path) if os.path.exists(path) else None
 
@@ -116,7 +116,7 @@ def _entry(outcome, options):
 
 
 def _without_folder(text, path, options):
-    """A message without the folder of the file that it is about, as reports are passed on."""
+    """A message without the folder of its file, because people share reports."""
     folder = os.path.dirname(path)
     return text if options.report_paths or not folder else text.replace(shown(path), shown(os.path.basename(path)))
 
@@ -124,7 +124,7 @@ def _without_folder(text, path, options):
 def write_class_page(group: Group, rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one page shows)
                      union_angstrom3: float, parts: ClassParts | None, targets: Sequence[dict[str, Any]],
                      options: Options, outputs: Outputs) -> None:
-    """Write the page of a classification, where it is planned.
+    """Write the page of a classification, if planned.
 
     Parameters
     ----------

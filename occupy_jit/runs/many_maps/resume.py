@@ -1,4 +1,4 @@
-"""Which maps an earlier run has finished already, so that it can be taken up again."""
+"""Maps that an earlier run finished, for --resume."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from occupy_jit.settings import recorded
 if TYPE_CHECKING:
     from occupy_jit.runs.plan.plan import Plan
 
-# Options that change neither what is computed nor which files are written; where they go is compared by itself.
+# Options that change neither results nor files; the output directory is compared separately.
 _FREE = frozenset({"output_dir", "threads"})
 # Written after the record, in the same moment.
 _LAST = frozenset({Role.LOG.value, Role.RECORD.value})
 
 
 def finished(plan: Plan) -> dict[str, Any] | None:
-    """The record of an earlier run that did just what is planned, and whose files are all there.
+    """The record of an earlier run with the same plan, if all of its files exist.
 
-    Compared are the program's version, settings, options, names of outputs, and every file that is read: its size and
-    time, and its checksum where the time differs. An output that is newer than the record (a run that was killed
+    The comparison includes the version of the program, settings, options, names of outputs, and every input file: its
+    size and time, and its checksum if the time differs. An output that is newer than the record (a run that was killed
     between two renames, or a file that somebody replaced) is compared by its checksum.
 
     Parameters
@@ -46,7 +46,7 @@ def finished(plan: Plan) -> dict[str, Any] | None:
                 and all(_unchanged(entry) for entry in _files_read(record, plan))
                 and all(_there(entry, os.stat(path).st_ctime_ns) for entry in record["outputs"]))
     except (InputError, OSError, KeyError, TypeError, AttributeError, ValueError):
-        return None  # no record of this program, or one of another version: the map is run
+        return None  # not a record of this program, or of another version: run the map
     return record if same else None
 
 
@@ -60,7 +60,7 @@ def _as_recorded(values):
 
 
 def _compared(options):
-    """Options without those that change no result, and names of files as of today's directory."""
+    """Options that affect results, with file names relative to the current directory."""
     return {name: _named(value) for name, value in options.items() if name not in _FREE}
 
 
@@ -76,13 +76,13 @@ def _same_outputs(record, plan):
 
 
 def _files_read(record, plan):
-    """What the record says of every file that the plan reads; KeyError if it does not speak of one."""
+    """Entries of the record for every input file of the plan; KeyError if one is missing."""
     entries = {entry["path"]: entry for entry in (record["input"], *record["also_read"])}
     return [entries[os.path.abspath(path)] for path in (plan.path, *plan.also_read)]
 
 
 def _unchanged(entry):
-    """Whether a file that was read is still the same: by all that the file system knows of it, or else by checksum."""
+    """Whether an input file is unchanged: by its file system data, or else by checksum."""
     now = stamp(entry["path"])
     if now["bytes"] is None or now["bytes"] != entry["bytes"]:
         return False
@@ -90,9 +90,9 @@ def _unchanged(entry):
 
 
 def _there(entry, recorded_ns):
-    """Whether an output is there, as it was written."""
+    """Whether an output exists unchanged."""
     status = os.stat(entry["path"])
-    # names and permissions change the second time, too: then the checksum tells, where there is one
+    # names and permissions also change the second time: then compare the checksum, if there is one
     last = status.st_mtime_ns if entry.get("sha256") is None else max(status.st_mtime_ns, status.st_ctime_ns)
     return last <= recorded_ns or _has_checksum(entry) or entry["role"] in _LAST
 

@@ -1,4 +1,4 @@
-"""Several maps: one bad map does not stop the others. Says nothing itself: outcomes tell how each map went."""
+"""Several maps: one bad map does not stop the others. Prints nothing: outcomes describe each map."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from occupy_jit.settings import Options, Settings
 
 def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener: logging.Handler | None = None
              ) -> tuple[list[Plan], list[Outcome]]:
-    """Check all maps, before anything is run.
+    """Check all maps before the run.
 
     Parameters
     ----------
@@ -31,18 +31,18 @@ def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener
     settings : occupy_jit.settings.Settings
     options : occupy_jit.settings.Options
     listener : logging.Handler, optional
-        Is told what is wrong with inputs.
+        Receives errors about inputs.
 
     Returns
     -------
     plans : list of Plan
     refused : list of Outcome
-        Of the inputs that cannot be used.
+        Outcomes of unusable inputs.
 
     Raises
     ------
     OccupyError
-        Where nothing can be run: names of outputs that must not be, a directory that cannot be made.
+        If nothing can be run: impossible output names, or a directory that cannot be created.
     """
     check_options(options)
     index = index_of(options, len(maps))
@@ -53,7 +53,7 @@ def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener
                                   of_several=len(maps) > 1))
         except UsageError:
             raise
-        except Exception as error:  # whatever one map brings up, the others still run
+        except Exception as error:  # after any error of one map, the others still run
             refused.append(failed(path, error, RunLog(listener)))
     check_names([*((plan.path, plan.outputs) for plan in plans), ("all maps", index)],
                 [*masks(options), *maps, *(path for plan in plans for path in plan.also_read)])
@@ -61,9 +61,9 @@ def plan_all(maps: Sequence[str], settings: Settings, options: Options, listener
 
 
 def check_maps(maps: Sequence[str], options: Options, tables: Iterable[str]) -> None:
-    """Raise UsageError where results of two maps, or those of a map and a table, would have one name.
+    """Raise UsageError if results of two maps, or of a map and a table, would have the same name.
 
-    For maps of which this process plans a share only; `plan_all` checks all names of those that it plans.
+    For maps of which this process plans only a share; `plan_all` checks the names of its own maps.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def check_maps(maps: Sequence[str], options: Options, tables: Iterable[str]) -> 
 
 
 def without_finished(plans: Sequence[Plan]) -> tuple[list[Outcome], list[Plan]]:
-    """Tell maps that an earlier run has finished from those that are still to be run.
+    """Separate maps that an earlier run finished from the others.
 
     Parameters
     ----------
@@ -107,19 +107,19 @@ def without_finished(plans: Sequence[Plan]) -> tuple[list[Outcome], list[Plan]]:
 
 @dataclass
 class Batch:
-    """Maps that have nothing to do with each other, or the share of them that a task of an array runs.
+    """Independent maps, or the share of them that a task of an array runs.
 
     Attributes
     ----------
     options : Options
         With all maps by name.
     maps : tuple of str
-        Those that are run here, in order.
+        The maps of this process, in order.
     task : ArrayTask or None
     plans : list of Plan
-        Of the maps that are still to be run.
+        Of the remaining maps.
     outcomes : list of Outcome
-        Of the maps that are refused, were finished before, or have been run.
+        Of refused, earlier finished, and finished maps.
     """
 
     options: Options
@@ -135,7 +135,7 @@ class Batch:
         return maps_table.table_paths(self.options.output_dir, name)["table of maps"]
 
     def take_up(self) -> int:
-        """Leave out the maps that an earlier run has finished; returns their number."""
+        """Leave out the maps that an earlier run finished; returns their number."""
         finished, self.plans = without_finished(self.plans)
         self.outcomes += finished
         return len(finished)
@@ -147,7 +147,7 @@ class Batch:
         ----------
         executor : Executor
         listener : logging.Handler, optional
-            Gets the lines of every log.
+            Receives the lines of every log.
 
         Yields
         ------
@@ -156,7 +156,7 @@ class Batch:
         """
         table = self._table()
         if table is not None:
-            table.write()  # what is killed soon leaves at least the names
+            table.write()  # a run that is killed early leaves at least the names
         try:
             for outcome in executor(run_one, by_grid(self.plans), listener):
                 self.outcomes.append(outcome)
@@ -169,20 +169,20 @@ class Batch:
                 table.write()
 
     def _table(self) -> maps_table.Table | None:
-        """The table, in a directory that exists; None where nothing can be run, and nobody collects tables."""
+        """The table, in an existing directory; None if nothing can be run, except in an array."""
         if not self.plans and self.task is None and not any(outcome.status == 0 for outcome in self.outcomes):
             return None
         make_directory(self.options.output_dir)
         return maps_table.Table(self.options.output_dir, self.options.input_map, self.maps, self.task, self.outcomes)
 
     def write_index(self) -> tuple[Output, ...]:
-        """Write the index of the reports; returns what was written: of an array its tasks are collected first."""
+        """Write the index of the reports and return its file; for an array, collect its tasks first."""
         return write_index(self.outcomes, self.options) if self.task is None else ()
 
 
 def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = None,
                listener: logging.Handler | None = None) -> Batch:
-    """Check all maps of a batch, before any is run.
+    """Check all maps of a batch before the run.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = No
     options : Options
         With all maps by name.
     task : ArrayTask, optional
-        The task of an array that this process is.
+        The array task of this process.
     listener : logging.Handler, optional
-        Is told what is wrong with inputs.
+        Receives errors about inputs.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = No
     Raises
     ------
     OccupyError
-        Where nothing can be run, as of `plan_all`.
+        If nothing can be run, as in `plan_all`.
     """
     maps = options.input_map
     check_maps(maps, options, maps_table.table_paths(options.output_dir).values())
@@ -211,7 +211,7 @@ def plan_batch(settings: Settings, options: Options, task: ArrayTask | None = No
 
 
 def by_grid(plans: Sequence[Plan]) -> list[Plan]:
-    """Plans whose maps lie on one grid one after the other, where what their fits have in common is kept."""
+    """Plans ordered by grid, if common results of fits are kept."""
     grids = list(dict.fromkeys(map(_grid, plans)))
     return sorted(plans, key=lambda plan: plan.keeps and grids.index(_grid(plan)))
 
@@ -221,6 +221,6 @@ def _grid(plan):
 
 
 def in_order(outcomes: Iterable[Outcome], maps: Sequence[str]) -> list[Outcome]:
-    """Outcomes in the order in which the maps were given."""
+    """Outcomes in the order of the maps."""
     place = {path: index for index, path in enumerate(maps)}
     return sorted(outcomes, key=lambda outcome: place[outcome.path])

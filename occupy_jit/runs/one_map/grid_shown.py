@@ -1,4 +1,4 @@
-"""Where ChimeraX has to be told that the voxels of a map lie."""
+"""Voxel size and position for ChimeraX, if they differ from the header."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def shown_grid(header: MapHeader) -> tuple[Any, ...] | None:
-    """Voxel size and position of the first voxel (x, y, z) in Å, where the header of a map says other ones; else None.
+    """Voxel size and position of the first voxel (x, y, z) in Å, if the header differs; else None.
 
-    Maps that are written keep the cell of their input, so that they overlay it; a voxel size that the user gives is
+    Output maps keep the cell of their input, so that they overlay it; a voxel size given by the user is
     known to the run alone.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The ligands of a model in a run on one map: told, written."""
+"""The ligands of a model in a run on one map: log and files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def results(fitted: PartsResult) -> dict[str, list[dict[str, Any]]]:
-    """What the record holds of the ligands; nothing where the model has none."""
+    """Entries on ligands in the record; empty without ligands."""
     if fitted.ligands is None:
         return {}
     from occupy_jit.reports.ligand_files import table_rows
@@ -34,7 +34,7 @@ def results(fitted: PartsResult) -> dict[str, list[dict[str, Any]]]:
 
 
 def write(plan: Plan, fitted: PartsResult, level: float, outputs: Outputs, log: RunLog) -> None:
-    """Every file about the ligands that is planned; `level` is that of the surface which ChimeraX shows."""
+    """Write the planned files on ligands; `level` is the surface level in ChimeraX."""
     path = plan.path_of(Role.LIGANDS_TABLE)
     if path is None:
         return

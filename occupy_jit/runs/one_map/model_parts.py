@@ -1,4 +1,4 @@
-"""The parts of a model in a run on one map: fitted, told, written."""
+"""The parts of a model in a run on one map: fit, log and files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NUMBERS = ("occupancy", "se", "dB", "se_dB", "cc", "half1", "half2", "se_noise"
 
 def find(options: Options, inputs: Any, result: Result, log: RunLog, keeps: bool = False
         ) -> tuple[PartsResult, list[dict[str, Any]]]:
-    """Fit the parts of the model that `options` name.
+    """Fit the parts of the model in `options`.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def find(options: Options, inputs: Any, result: Result, log: RunLog, keeps: bool
     inputs : occupy_jit.runs.one_map.run._Inputs
         With ``volume`` and ``coarse_halves``.
     result : occupy_jit.estimation.scale.result.Result
-        Of the map alone: its scale at the atoms is told beside each occupancy.
+        Of the map alone; its scale at the atoms is reported beside each occupancy.
     log : occupy_jit.reports.runlog.RunLog
     keeps : bool
-        Whether what the fit has in common with that to other maps on this grid is kept for these.
+        Whether to keep common results for other maps on this grid.
 
     Returns
     -------
@@ -64,16 +64,16 @@ def find(options: Options, inputs: Any, result: Result, log: RunLog, keeps: bool
 
 @functools.cache
 def _preparation():
-    """What the maps that this process runs have in common."""
+    """Common results of the maps of this process."""
     from occupy_jit.estimation.parts.preparation import Preparation
 
     return Preparation()
 
 
 def half_maps_for(options: Options, volume: Map, half_maps: HalfMaps | None) -> dict[str, np.ndarray]:
-    """Arguments of the fit of a model about half maps: half of their difference, and their mean if that is not the map.
+    """Arguments for the fit of a model with half maps: half of their difference, and their mean if the map is another.
 
-    They are at the detail that the fit uses, and have to be taken before the estimate, which works in theirs.
+    They are at the detail of the fit, and must be computed before the estimate, which overwrites the half maps.
     """
     if options.model is None or half_maps is None:
         return {}
@@ -90,7 +90,7 @@ def half_maps_for(options: Options, volume: Map, half_maps: HalfMaps | None) -> 
 
 
 def _rows(fitted, volume, result):
-    """The table: what was fitted, and the median of the map's own scale at the atoms of each part."""
+    """The table: the fit, and the median of the local scale at the atoms of each part."""
     import numpy as np
 
     from occupy_jit.kernels.model.atoms import density_at
@@ -113,7 +113,7 @@ def _rows(fitted, volume, result):
 
 
 def profiles(fitted: PartsResult) -> tuple[Profile, ...]:
-    """Occupancies along the residues of every part that was fitted residue by residue, for the report."""
+    """Occupancies along the residues of every part, for the report."""
     import numpy as np
 
     from occupy_jit.reports.page.data import Profile
@@ -126,14 +126,14 @@ def profiles(fitted: PartsResult) -> tuple[Profile, ...]:
 
 
 def for_group(fitted: PartsResult) -> PartsResult:
-    """What a comparison with other classes needs of it."""
+    """Data for a comparison with other classes."""
     from occupy_jit.estimation.comparison.parts import without_model
 
     return without_model(fitted)
 
 
 def write(plan: Plan, fitted: PartsResult, rows: list[dict[str, Any]], outputs: Outputs, log: RunLog) -> None:
-    """Every file about the parts that is planned."""
+    """Write the planned files on parts."""
     from occupy_jit.files.models.writing import with_occupancies
     from occupy_jit.reports import parts_files as reports
 
@@ -196,7 +196,7 @@ def _residues(fitted):
 
 
 def script_lines(plan: Plan) -> str:
-    """What the ChimeraX script says of the model; empty without one."""
+    """Lines of the ChimeraX script for the model; empty without one."""
     if plan.path_of(Role.MODEL) is None:
         return ""
     from occupy_jit.reports import parts_files

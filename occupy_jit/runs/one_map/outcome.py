@@ -1,4 +1,4 @@
-"""What became of one map: everything a caller, in this process or another, needs to tell of it and to go on."""
+"""Outcome of one map: everything that the caller, in this process or another, needs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a run on one map. Plain values only, so that it can be sent from one process to another.
+    """Outcome of a run on one map. Plain values only, so that it can be sent between processes.
 
     Attributes
     ----------
     path : str
         The input.
     status : int
-        Exit status: 0, or that of what went wrong.
+        Exit status: 0, or that of the error.
     message : str
-        "done", or what went wrong and what to do.
+        "done", or the error and what to do.
     kind : {"done", "error", "internal error"}
-        The last is a defect of the program.
+        The last is a bug of the program.
     record : dict or None
-        What the JSON file holds.
+        Content of the JSON file.
     report : dict or None
         Summary of the report, see `occupy_jit.reports.page.page.render`.
     full_scale : occupy_jit.estimation.scale.result.FullScale or None
-        Where it alone was asked for.
+        If only full scale was requested.
     parts : occupy_jit.estimation.parts.result.PartsResult or None
-        Of a class: for the comparison with the others, without the model.
+        For a class: data for the comparison with others, without the model.
     targets : sequence of dict
         Occupancies inside target masks, as `occupy_jit.estimation.regions.occupancy_in_masks.occupancy_of_masks`
         returns them.
@@ -48,7 +48,7 @@ class Outcome:
     written : tuple of occupy_jit.runs.plan.plan.Output
         Files that have their final names.
     traceback : str or None
-        Of an internal error.
+        For an internal error.
     """
 
     path: str
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def done(path: str, log: RunLog, **found: Any) -> Outcome:
-    """Outcome of a run that came to its end.
+    """Outcome of a finished run.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def done(path: str, log: RunLog, **found: Any) -> Outcome:
 
 
 def failed(path: str, error: Any, log: RunLog, label: str | None = None) -> Outcome:
-    """Outcome of a run that an exception ended; the log tells it.
+    """Outcome of a run that ended with an exception, which is also logged.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def failed(path: str, error: Any, log: RunLog, label: str | None = None) -> Outc
     error : Exception
     log : occupy_jit.reports.runlog.RunLog
     label : str, optional
-        What a map of a group is called there: the others go on without it.
+        Name of the map in its group, which continues without it.
     """
     status, kind, message = explain(error)
     trace = None if kind == "error" else "".join(traceback.format_exception(error)).rstrip()

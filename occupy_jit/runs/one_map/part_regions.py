@@ -1,4 +1,4 @@
-"""Where the parts of a model and the insides of target masks lie on the grid of a report, as numbers in layers."""
+"""Parts of a model and insides of target masks on the grid of a report, as numbers in layers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from occupy_jit.reports.page.display_grid import Grid
 
 REACH_ANGSTROM = 4.0
-"""How far from its atoms the density of a part is shown as its own."""
+"""Distance from its atoms within which density is shown as part of it."""
 
 _MOST_LAYERS = 8
-_COARSE = 1.5  # voxels of the grid that a part reaches at least
+_COARSE = 1.5  # smallest reach of a part in voxels of the grid
 
 
 class Regions:
-    """Layers of numbers on one grid: every part or mask has one number in one layer, where nothing else overlaps it.
+    """Layers of numbers on one grid: every part or mask has a number in a layer without overlaps.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Regions:
     grid : occupy_jit.reports.page.display_grid.Grid
     layers : list of (gz, gy, gx) uint8 array
     place : dict
-        ("part", name) or ("mask", path) -> (layer, number); what found no room is not there.
+        ("part", name) or ("mask", path) -> (layer, number), for all that found room.
     """
 
     def __init__(self, grid: Grid, voxel_size: float) -> None:
@@ -42,7 +42,7 @@ class Regions:
         self.place: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add_mask(self, path: str, mask: np.ndarray) -> None:
-        """Put the inside of a mask into the first layer in which it overlaps nothing."""
+        """Put the inside of a mask into the first layer without an overlap."""
         inside = mask > 0.5 if mask.max() > 0.5 else mask > 0
         own = reduce_to(self.grid, inside.astype(np.float32)) > 0.5
         if not own.any():
@@ -58,7 +58,7 @@ class Regions:
         layer[own] = self.place["mask", path][1]
 
     def add_parts(self, fitted: PartsResult) -> None:
-        """Give every voxel near atoms to the part of the nearest one."""
+        """Assign every voxel near atoms to the part of the nearest one."""
         if fitted.model is None or fitted.part_of_atom is None:
             return
         nearest = nearest_parts(self.grid, self._voxel_size, fitted.model.xyz - fitted.frame.origin,

@@ -1,4 +1,4 @@
-"""The report of a run: what is in memory, reduced to what the page shows while the run goes on."""
+"""The report of a run, gathered from volumes in memory during the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MapReport:
-    """Gathers the report of one map; volumes are reduced at once, so that nothing is kept for it.
+    """Gathers the report of one map; volumes are reduced at once, so that no large arrays are kept.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ class MapReport:
     core : occupy_jit.estimation.scale.core.Core
         Of the scale.
     regions : occupy_jit.runs.one_map.part_regions.Regions
-        Where masks are, on the grid of the report; parts are added later.
+        Masks on the grid of the report; parts are added later.
 
     Attributes
     ----------
     sites : tuple of occupy_jit.reports.page.data.LigandSite
-        Pictures of ligands, put in by who has them.
+        Pictures of ligands, added later.
     profiles : tuple of occupy_jit.reports.page.data.Profile
-        Of residues, likewise.
+        Profiles of residues, added later.
     regions : occupy_jit.runs.one_map.part_regions.Regions
     """
 
@@ -47,7 +47,7 @@ class MapReport:
         from occupy_jit.reports.page.display_grid import reduce_to
 
         self._plan, self._volume = plan, volume
-        self._result = replace(result, confidence=None, error=None)  # whose memory others may take
+        self._result = replace(result, confidence=None, error=None)  # whose memory may be reused
         self.core = core
         self.regions, self._grid = regions, regions.grid
         volumes = {"input": volume.data, "scale": result.scale, "confidence": result.confidence, "error": result.error}
@@ -58,7 +58,7 @@ class MapReport:
         self.sites = self.profiles = ()
 
     def add_modified(self, name: str, values: np.ndarray) -> None:
-        """Show a modified map: its name, and its values, which may be overwritten afterwards."""
+        """Add a modified map: its name and its values, which may be overwritten afterwards."""
         from occupy_jit.reports.page.display_grid import reduce_to
 
         self._modified.append((name, reduce_to(self._grid, values)))
@@ -97,7 +97,7 @@ class MapReport:
         return page.render(data, show_paths=self._plan.options.report_paths, threads=workers)
 
     def _links(self):
-        """To the page of all maps."""
+        """Link to the page of all maps."""
         if self._plan.page is None:
             return ()
         return (("All maps", "./" + quote(os.path.basename(self._plan.page), errors="surrogateescape")),)
@@ -113,7 +113,7 @@ def _histogram(result):
 
 
 def _bands(found):
-    """Signal, noise and factors in bands of the spectrum, from the results of a run that amplifies by them."""
+    """Signal, noise and factors in resolution bands, from the results of a run."""
     rows = found.get("bands")
     if not rows:
         return None

@@ -37,12 +37,12 @@ def run_one(plan: Plan, listener: logging.Handler | None = None) -> Outcome:
     ----------
     plan : occupy_jit.runs.plan.plan.Plan
     listener : logging.Handler, optional
-        Gets the lines of the log while it goes on, see `occupy_jit.reports.runlog.RunLog`.
+        Receives the lines of the log during the run, see `occupy_jit.reports.runlog.RunLog`.
 
     Returns
     -------
     occupy_jit.runs.one_map.outcome.Outcome
-        Also of a run that failed; no file has its final name then.
+        Also for a failed run, which leaves no files.
     """
     return _with_outcome(_run, plan, listener)
 
@@ -59,33 +59,33 @@ def _with_outcome(work, plan, listener):
     log = RunLog(listener, about=shown(plan.path) if plan.label is None else plan.label)
     try:
         return outcome.done(plan.path, log=log, **work(plan, log))
-    except Exception as error:  # whatever one map brings up, the others still run
+    except Exception as error:  # after any error of one map, the others still run
         return outcome.failed(plan.path, error, log, plan.label)
 
 
 class _Inputs(NamedTuple):
-    """What is read for one map."""
+    """Inputs of one map."""
 
     volume: Any  # a `files.maps.Map`
     half_maps: Any  # `estimation.noise.half_maps.HalfMaps` or None
-    coarse_halves: dict  # both for the parts of a model: the estimate overwrites the others
+    coarse_halves: dict  # for the parts of a model, because the estimate overwrites the half maps
     solvent_mask: Any  # array or None
     reference_mask: Any  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
-    hot_voxels: int  # of the map, which were replaced
+    hot_voxels: int  # number of replaced voxels of the map
     sample: Any  # `shown_level.Thinned`, of the map
 
 
 @dataclass
 class _Work:
-    """What a run holds while it writes: what was read, and what was found, as far as it is still needed."""
+    """Inputs and results that a run holds while it writes, as far as they are still needed."""
 
     inputs: _Inputs
     result: Any
 
 
 def _run(plan, log):
-    """Everything; returns what the outcome holds."""
+    """The whole run; returns the content of the outcome."""
     if plan.label is None:
         log.header(plan.options.command_line, [plan.path])
     else:
@@ -98,7 +98,7 @@ def _run(plan, log):
         log.warning(f"{shown(plan.path)}: {line}")
     with log.timed("estimate"):
         result = _estimate(plan, inputs, workers)
-    # nobody else asks for the half maps, and the result is held here alone, so that what is spent of it is freed
+    # the half maps are no longer needed, and only this function holds the result, so that used arrays are freed
     work = _Work(inputs._replace(half_maps=None), result)
     del inputs, result
     for code, sentence in work.result.verdicts:
@@ -116,7 +116,7 @@ def _run(plan, log):
 
 
 def _read(plan, log):
-    """The map and its masks; kernels are loaded meanwhile, in a thread of their own."""
+    """Read the map and its masks while a separate thread loads the kernels."""
     warmup.start()
     from occupy_jit.files.checksum import FileRead
     from occupy_jit.files.maps.reading import read_map, read_mask
@@ -135,7 +135,7 @@ def _read(plan, log):
 
 
 def _repair(volume):
-    """Replace hot voxels of a map that was read, in place, so that nothing that is made of it has them; how many."""
+    """Replace hot voxels of a map in place, before anything is computed from it; returns their number."""
     from occupy_jit.estimation.scale.hot_voxels import repair
 
     number = repair(volume.data)
@@ -145,7 +145,7 @@ def _repair(volume):
 
 
 def _reference_mask(plan, volume):
-    """What full scale is read in; None where it is searched, or known from several maps."""
+    """The mask that sets full scale; None for a search, or for a common full scale."""
     path = plan.options.reference_mask
     if path is None or plan.full_scale is not None:
         return None
@@ -159,7 +159,7 @@ def _reference_mask(plan, volume):
 
 
 def _halves(plan, volume):
-    """The half maps, joined; None where there are none. A map that is the first half becomes the mean of both."""
+    """The joined half maps; None without half maps. A map that is the first half map becomes the mean of both."""
     if not plan.halves:
         return None
     from occupy_jit.estimation.noise.half_maps import HalfMaps, join_half_maps
@@ -202,7 +202,7 @@ def _estimate(plan, inputs, workers):
 
 
 def _common_full_scale(plan):
-    """Full scale that the map has in common with others, and where its own would be; None if it is searched for."""
+    """Common full scale of several maps, with the position of its own; None for a search."""
     from occupy_jit.estimation.scale.result import FullScale
 
     value = plan.full_scale
@@ -211,7 +211,7 @@ def _common_full_scale(plan):
 
 @contextmanager
 def _named(plan):
-    """Errors about what was read say which files these are."""
+    """Add file names to errors about inputs."""
     from occupy_jit.estimation.scale.reference import UnusableReference
     from occupy_jit.estimation.solvent.definition import UnusableDefinition
 
@@ -227,7 +227,7 @@ def _named(plan):
 
 
 def _regions(plan, result):
-    """Where masks and parts are, for the report; None without one."""
+    """Masks and parts for the report; None without a report."""
     if plan.path_of(Role.REPORT) is None:
         return None
     from occupy_jit.reports.page.display_grid import choose_grid
@@ -237,7 +237,7 @@ def _regions(plan, result):
 
 
 def _targets(plan, volume, result, log, regions):
-    """Occupancy inside each target mask. Read one after the other: there may be hundreds."""
+    """Occupancy inside each target mask, read one by one because there may be hundreds."""
     if not plan.options.target_mask:
         return []
     from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
@@ -262,19 +262,19 @@ def _targets(plan, volume, result, log, regions):
 
 
 def _held(mask):
-    """What is in a mask, in words."""
+    """Content of a mask in words."""
     return f"{int((mask > 0).sum())} of {mask.size} voxels above 0, values from {mask.min():g} to {mask.max():g}"
 
 
 def _as_rows(targets):
-    """What tables and the record hold of target masks."""
+    """Entries on target masks in tables and the record."""
     return [{name: value for name, value in target.items() if name != "in_blocks"} for target in targets]
 
 
 def _write(plan, work, targets, outputs, log, workers, regions):
-    """Every file of the plan; returns the record, the summary of the report, and what a group needs of the parts."""
+    """Write every file of the plan; returns the record, the summary of the report, and the parts for a group."""
     inputs = work.inputs
-    # before the quiet voxels are forgotten
+    # before the quiet voxels are freed
     levels = shown_level.results(inputs.sample, work.result)
     writer = Writer(plan, inputs.volume, outputs, log, levels["surface_level"])
     core = _core(work.result, log)
@@ -303,14 +303,14 @@ def _write(plan, work, targets, outputs, log, workers, regions):
 
 
 class _Cores(NamedTuple):
-    """How much of the core is how strong, also of the scale corrected for flexibility; None where not known."""
+    """The core, also for the scale corrected for flexibility; None if unknown."""
 
     of_scale: Any
     without_flexibility: Any
 
 
 def _core(result, log):
-    """Measured before the modified map takes the place of the confidence."""
+    """Measured before the modified map replaces the confidence."""
     from occupy_jit.estimation.scale.core import core_of
 
     with log.timed("core"):
@@ -319,7 +319,8 @@ def _core(result, log):
 
 
 def _parts(plan, inputs, result, outputs, log, results, report):
-    """Fit the parts of the model, add their tables to the results, write their files; returns what a class needs."""
+    """Fit the parts of the model, add their tables to the results, and write their files; returns the data for a
+    class."""
     from occupy_jit.reports.table import rounded
     from occupy_jit.runs.one_map import ligands
 
@@ -340,7 +341,7 @@ def _parts(plan, inputs, result, outputs, log, results, report):
 
 
 def _measure(plan, log):
-    """The full scale alone; returns what the outcome holds."""
+    """Only the full scale; returns the content of the outcome."""
     warmup.start()
     from occupy_jit.estimation.scale.estimate import run_full_scale
     from occupy_jit.estimation.scale.inputs import Inputs, Masks, Room, Wanted
@@ -350,7 +351,7 @@ def _measure(plan, log):
     with log.timed("read"):
         volume = read_map(plan.path, plan.options.voxel_size, may_be_constant=True)
         if volume.minimum == volume.maximum:
-            return {"full_scale": None}  # whether that is a fault depends on where the map comes from
+            return {"full_scale": None}  # whether this is an error depends on the source of the map
         _repair(volume)
         half_maps = _halves(plan, volume)
     mask = _reference_mask(plan, volume)
@@ -365,12 +366,12 @@ def _measure(plan, log):
 
 def save_result(volume: Map, result: Result, settings: Settings, directory: str, *, report: bool = False,
                 plot: bool = False) -> list[str]:
-    """Write what a run writes, from a result that is in memory.
+    """Write the files of a run, from a result in memory.
 
     Parameters
     ----------
     volume : occupy_jit.files.maps.maps.Map
-        One that came from no file is written as ``array.mrc``.
+        A map without a file is written as ``array.mrc``.
     result : occupy_jit.estimation.scale.result.Result
     settings : occupy_jit.settings.Settings
     directory : str
@@ -402,7 +403,7 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
     with open(path, "rb") as file:
         volume = replace(volume, checksum=Checksum(file.fileno(), path))
     inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0, shown_level.thinned(volume.data))
-    result = replace(result, quiet=replace(result.quiet))  # the caller's own keeps what the run forgets
+    result = replace(result, quiet=replace(result.quiet))  # the caller keeps arrays that a run frees
     make_directory(directory)
     with Outputs() as outputs:
         _write(plan, _Work(inputs, result), [], outputs, log, thread_count(None), _regions(plan, result))

@@ -1,4 +1,4 @@
-"""The density at which a map is first drawn: the same in the report, its pictures, the plot and ChimeraX."""
+"""The surface level: the same in the report, its pictures, the plot and ChimeraX."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from occupy_jit.estimation.solvent.quiet_voxels import Quiet
 
 SHARE_OF_FULL_SCALE = 0.25
-"""Density of the first surface above the zero level, where noise allows it."""
+"""Surface level above the zero level as a share of full scale, if noise allows it."""
 
 LEAST_DEVIATIONS = 3.0
-"""Standard deviations of the solvent of the map as it is drawn, without a low-pass: no first surface lies below."""
+"""Smallest surface level, in standard deviations of the solvent of the unfiltered map."""
 
 _SAMPLE = 1_000_000  # voxels: enough for a standard deviation within half a percent
 
 
 class Thinned(NamedTuple):
-    """Every few voxels of a map, kept while the estimate overwrites the map.
+    """A sparse sample of a map, kept while the estimate overwrites the map.
 
     Attributes
     ----------
     values : (mz, my, mx) float32 array
     step : int
-        Voxels from one to the next along each axis.
+        Step in voxels along each axis.
     """
 
     values: np.ndarray
@@ -41,12 +41,12 @@ def thinned(volume: np.ndarray) -> Thinned:
 
 
 def solvent_noise(sample: Thinned, quiet: Quiet) -> tuple[float, float]:
-    """Mean and standard deviation of a map in quiet solvent; (0, 0) where no voxel of the sample is quiet.
+    """Mean and standard deviation of a map in quiet solvent; (0, 0) if the sample has no quiet voxels.
 
     Parameters
     ----------
     sample : Thinned
-        Of the map as it is drawn.
+        Of the drawn map.
     quiet : occupy_jit.estimation.solvent.quiet_voxels.Quiet
 
     Returns
@@ -60,19 +60,19 @@ def solvent_noise(sample: Thinned, quiet: Quiet) -> tuple[float, float]:
 
 
 def first_level(result: Result, noise: tuple[float, float]) -> float:
-    """Density of the first surface: a quarter of full scale, but at least three standard deviations of solvent.
+    """The surface level: a quarter of full scale, but at least three standard deviations of solvent.
 
     Parameters
     ----------
     result : occupy_jit.estimation.scale.result.Result
     noise : (mean, standard deviation)
-        Of the map as it is drawn, in solvent: `solvent_noise`.
+        Of the drawn map in solvent, from `solvent_noise`.
     """
     mean, deviation = noise
     return max(result.zero + SHARE_OF_FULL_SCALE * result.full_scale, mean + LEAST_DEVIATIONS * deviation)
 
 
 def results(sample: Thinned, result: Result) -> dict[str, float]:
-    """Noise of the map as it is drawn, and the density of its first surface, for the record."""
+    """Noise of the drawn map, and its surface level, for the record."""
     noise = solvent_noise(sample, result.quiet)
     return {"noise_of_map": noise[1], "surface_level": first_level(result, noise)}

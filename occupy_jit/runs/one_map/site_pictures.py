@@ -1,4 +1,4 @@
-"""The density at each ligand of a map, cut out for the report while the map is in memory."""
+"""Pictures of the density at each ligand, cut out while the map is in memory."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MARGIN, _LEAST, _MOST_EDGE = 4.0, 16.0, 48.0  # Å
 _SLAB = (-1.0, 0.0, 1.0)  # Å from the plane
 _NEAR_PLANE = 2.0  # Å
 _BOND = 2.0  # Å
-_WHITE, _BLACK = 0.02, 0.997  # quantiles of the densities about a site
+_WHITE, _BLACK = 0.02, 0.997  # quantiles of the densities around a site
 
 
 class _Placed(NamedTuple):
-    """A map where the model lies in it: `origin` is the place of its first voxel in the model's frame."""
+    """A map in the frame of the model; `origin` is the position of its first voxel."""
 
     data: np.ndarray
     origin: np.ndarray
@@ -33,7 +33,7 @@ class _Placed(NamedTuple):
 
 
 def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -> tuple[LigandSite, ...]:
-    """What the report shows of the ligands.
+    """Pictures of the ligands for the report.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -
     Returns
     -------
     tuple of occupy_jit.reports.page.data.LigandSite
-        Of the first ones, where there are very many.
+        Of the first ones if there are many.
     """
     if fitted.ligands is None:
         return ()
@@ -59,7 +59,7 @@ def pictures(volume: Map, fitted: PartsResult, rows: Sequence[dict[str, Any]]) -
 
 
 def _details(row):
-    """Numbers below a picture."""
+    """Numbers for the caption of a picture."""
     said = [f"detection limit {row['detection_limit']:.2f}"]
     if row["relative_to_chain"] is not None:
         said.append(f"{row['relative_to_chain']:.2f} of chain {row['chain']}")
@@ -71,7 +71,7 @@ def _details(row):
 
 
 def _cut(placed, model, residues):
-    """Section through the ligand in its plane; places of its atoms and bonds, and of those beside it."""
+    """Section through the ligand in its plane; positions of its atoms and bonds, and of those beside it."""
     own = np.isin(model.residue, residues)
     xyz = model.xyz[own]
     centre = xyz.mean(0)
@@ -98,7 +98,7 @@ def _density(placed, points):
 
 
 def _bonds(xyz):
-    """Pairs of atoms nearer than a bond can be."""
+    """Pairs of atoms within the length of a bond."""
     from scipy.spatial import cKDTree
 
     return cKDTree(xyz).query_pairs(_BOND, output_type="ndarray") if len(xyz) else np.zeros((0, 2), int)

@@ -1,4 +1,4 @@
-"""Central slices of everything that a run found, in the colours of the report."""
+"""Central slices of all volumes of a run, in the colours of the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAPTION = ("Central XY slices. The local scale fades where confidence is low. At
 
 
 def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndarray]], level: float) -> list[Panel]:
-    """What slices_<name>.png shows.
+    """The panels of slices_<name>.png.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def panels(volume: np.ndarray, result: Result, modified: list[tuple[str, np.ndar
     modified : list of (name, (1, ny, nx) array)
         Central section of each modified map.
     level : float
-        Density at which surfaces are first drawn.
+        Surface level.
     """
     middle = volume.shape[0] // 2
     _, highest = density_range(volume[middle], result.confidence[middle], result.zero)

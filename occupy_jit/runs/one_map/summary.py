@@ -1,4 +1,4 @@
-"""What a run on one map found and did, as rows of its record and its log."""
+"""Inputs, settings and results of a run on one map, for its record and its log."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 # Scale above which a voxel counts as occupied.
 _OCCUPIED = 0.2
-# Scales at which the factors of the bands are told.
+# Scales for the factors of the bands.
 FACTOR_SCALES = (0.1, 0.2, 0.4)
-# Parts of a model that are told of; of a class fewer, as a table of all classes follows.
+# Number of parts in the log; fewer for a class, because a table of all classes follows.
 _PARTS_TOLD, _CLASS_PARTS_TOLD = 60, 12
 
 
 def framed(settings: Settings, options: Options, outputs: Sequence[Any], inputs: dict[str, Any],
            found: dict[str, Any], verdicts: Sequence[tuple[Any, ...]], warnings: Sequence[str]) -> dict[str, Any]:
-    """A record: how a run was asked for, what it has read and found, what it writes.
+    """A record: command line, inputs, settings, results and outputs of a run.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def framed(settings: Settings, options: Options, outputs: Sequence[Any], inputs:
     Returns
     -------
     dict
-        Checksums and timings come last, when they are known.
+        Checksums and timings are added at the end.
     """
     import mrcfile
     import numba
@@ -68,7 +68,7 @@ def framed(settings: Settings, options: Options, outputs: Sequence[Any], inputs:
 
 
 def results(volume: Map, result: Result) -> dict[str, Any]:
-    """What was found, in plain numbers, for log and record.
+    """The results in plain numbers, for log and record.
 
     Parameters
     ----------
@@ -116,17 +116,17 @@ def results(volume: Map, result: Result) -> dict[str, Any]:
 
 def add_core(results: dict[str, Any], core: Core | None, without_flexibility: Core | None,
              verdicts: Sequence[tuple[Any, ...]], common: bool) -> None:
-    """Add the numbers of the core, and the sentence that is said first, to the results, in place.
+    """Add the numbers of the core, and the main sentence, to the results, in place.
 
     Parameters
     ----------
     results : dict
-        With the occupancies of parts, ligands and masks, where there are any.
+        With the occupancies of parts, ligands and masks, if any.
     core, without_flexibility : occupy_jit.estimation.scale.core.Core or None
         Of the scale, and of the scale corrected for flexibility.
     verdicts : sequence of (code, sentence)
     common : bool
-        Whether full scale is that of several maps.
+        Whether full scale is common to several maps.
     """
     if core is None:
         results["core"], results["sentence"] = None, ""
@@ -141,7 +141,7 @@ def add_core(results: dict[str, Any], core: Core | None, without_flexibility: Co
 
 
 def _flexibility(result):
-    """What flexibility was read from, and how much of it there is where the map is occupied."""
+    """Basis of the flexibility, and its median in the occupied volume."""
     import numpy as np
 
     from occupy_jit.estimation.flexibility_bands import REMARK
@@ -155,7 +155,7 @@ def _flexibility(result):
 
 
 def _bands(bands):
-    """Signal and noise in bands of the spectrum, and what they let a weak part be multiplied with."""
+    """Signal and noise in resolution bands, and the resulting factors for weak parts."""
     edges = bands.edges
     return [{"from_angstrom": 1 / edges[band] if band else None, "to_angstrom": 1 / edges[band + 1],
              "signal": bands.signal[band], "noise": bands.noise[band],
@@ -166,7 +166,7 @@ def _bands(bands):
 
 def record(plan: Plan, volume: Map, result: Result, found: dict[str, Any], workers: int, files_read: list[FileRead]
           ) -> dict[str, Any]:
-    """The record of a run on one map, but for checksums and timings.
+    """The record of a run on one map, without checksums and timings.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
 
 
 def _tell_parts(log, parts, most):
-    """Occupancies of the parts of a model: the lowest, where there are many."""
+    """Occupancies of the parts of a model: only the lowest if there are many."""
     shown_parts = lowest(parts, most)
     for row in shown_parts:
         log.results([(f"occupancy of {row['part']}", _of_part(row))])
@@ -259,7 +259,7 @@ def _tell_parts(log, parts, most):
 
 
 def _tell_ligands(log, found, most):
-    """Each ligand with its interval and whether it is there; copies of one ligand together."""
+    """Each ligand with its interval and call; copies of one ligand together."""
     from occupy_jit.reports.ligand_files import copies_in_words, in_words
 
     ligands = found.get("ligands", ())
@@ -301,7 +301,7 @@ def seen_in_words(found: dict[str, Any]) -> str:
 
 
 def _where(told):
-    """Where full scale comes from."""
+    """The source of full scale in words."""
     found = told["results"]
     if found["reference"] is not None:
         return (f"in {shown(told['options']['reference_mask'])} ± {found['full_scale_error']:.1%} "
@@ -313,7 +313,7 @@ def _where(told):
 
 
 def in_words(target: dict[str, Any]) -> str:
-    """Occupancy of a target mask with its error, or why there is none."""
+    """Occupancy of a target mask with its error, or the reason why it is missing."""
     if target["occupancy"] is None:
         return "- (nothing to measure inside)"
     if target["error"] is None:

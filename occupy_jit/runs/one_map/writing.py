@@ -1,4 +1,4 @@
-"""The files of one map: what the plan lists is written, and nothing else."""
+"""The files of one map, exactly as planned."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _PIECE = 1 << 20
 
 
 def map_label(what: str) -> str:
-    """The label in the header of a map that is written."""
+    """The label in the header of an output map."""
     return f"{PROGRAM} {__version__}: {what}"
 
 
 def make_directory(directory: str) -> None:
-    """Make the output directory, as late as there is something to put there: a refused input leaves none."""
+    """Create the output directory as late as possible, so that a refused input leaves none."""
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
@@ -47,7 +47,7 @@ def make_directory(directory: str) -> None:
 
 
 class Writer:
-    """Writes the files of one run; all appear together at the end. What is not planned is passed over.
+    """Writes the planned files of one run; all appear together at the end.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Writer:
     outputs : occupy_jit.files.output.transaction.Outputs
     log : occupy_jit.reports.runlog.RunLog
     level : float
-        Density at which surfaces are first drawn.
+        Surface level.
     """
 
     def __init__(self, plan: Plan, volume: Map, outputs: Outputs, log: RunLog, level: float) -> None:
@@ -67,7 +67,7 @@ class Writer:
         self.report = self.report_summary = None
 
     def start_report(self, result: Result, core: Core | None, regions: Regions | None) -> None:
-        """Begin the report, where one is planned: what comes later is added to it."""
+        """Begin the report, if planned; later results are added to it."""
         if self.plan.path_of(Role.REPORT) is None:
             return
         from occupy_jit.runs.one_map.reporting import MapReport
@@ -76,7 +76,7 @@ class Writer:
             self.report = MapReport(self.plan, self.volume, result, core, regions)
 
     def map(self, role: Role, data: np.ndarray | None, what: str, modification: Modification | None = None) -> None:
-        """Write a map under the name that was planned for this role."""
+        """Write a map under the planned name of this role."""
         path = self.plan.path_of(role, modification)
         if path is None:
             return
@@ -101,7 +101,7 @@ class Writer:
                 rest -= count
 
     def targets(self, results: dict[str, Any]) -> None:
-        """Write targets_<name>.csv: the occupancy inside each mask, and last what full scale itself is sure of."""
+        """Write targets_<name>.csv: the occupancy inside each mask, and in the last row the error of full scale."""
         if "targets" not in results:
             return
         rows = [*results["targets"], {"mask": "full scale", "occupancy": 1.0, "error": results["full_scale_error"]}]
@@ -127,7 +127,7 @@ class Writer:
                               verdicts=[sentence for _, sentence in result.verdicts], version=__version__)
 
     def slices(self, result: Result, modified: list[Any]) -> None:
-        """Write slices_<name>.png: the central slice of everything, side by side."""
+        """Write slices_<name>.png: the central slices of all volumes, side by side."""
         path = self.plan.path_of(Role.SLICES)
         if path is None:
             return
@@ -169,7 +169,7 @@ class Writer:
             file.write(text)
 
     def record_and_log(self, record: dict[str, Any], workers: int) -> None:
-        """Complete the record; write report, record and the log, which names every other file, where planned."""
+        """Complete the record; write the report, the record and the log, which lists all other files, if planned."""
         self.log.files([(output.path, output.description) for output in self.plan.outputs])
         if self.plan.options.json:
             with self.log.timed("checksums"):
@@ -189,7 +189,7 @@ class Writer:
 
 
 def write_table(outputs: Outputs, path: str, rows: list[dict[str, Any]]) -> None:
-    """Rows as CSV, where they are planned; places become three columns."""
+    """Write rows as CSV, if planned; positions become three columns."""
     if path is None:
         return
     flat = []
@@ -207,7 +207,7 @@ def write_table(outputs: Outputs, path: str, rows: list[dict[str, Any]]) -> None
 
 
 def write_record_and_log(plan: Group | Plan, outputs: Outputs, record: dict[str, Any], log: RunLog) -> None:
-    """Write the record and the log of a map or a group, as `plan` lists them."""
+    """Write the record and the log of a map or a group, as planned."""
     path = plan.path_of(Role.RECORD)
     if path is not None:
         from occupy_jit.reports.record import write_record
@@ -222,12 +222,12 @@ def write_record_and_log(plan: Group | Plan, outputs: Outputs, record: dict[str,
 
 
 def write_maps(writer: Writer, result: Result, workers: int) -> list[np.ndarray]:
-    """Write the scale, every modified map, and the maps that say how they came about.
+    """Write the scale, every modified map, and the maps behind them.
 
     Returns
     -------
     list of (str, array)
-        Name and central slice of each modified map, where they are planned to be shown.
+        Name and central slice of each modified map, if planned.
     """
     from occupy_jit.estimation.modification import modify
 
@@ -256,7 +256,7 @@ def _write_modified(writer, result, modifications, workers):
 
     plan, settings, volume = writer.plan, writer.plan.settings, writer.volume
     excluded = ", solvent excluded" if settings.exclude_solvent else ""
-    # what several maps share is written for the group
+    # common outputs of several maps are written for the group
     kinds = [kind for kind in modifications if plan.path_of(Role.MODIFIED, kind) is not None]
     refilling = [] if settings.exclude_solvent else [kind for kind in kinds if kind.refills]
     buffer, slices = None, []
@@ -267,7 +267,7 @@ def _write_modified(writer, result, modifications, workers):
             noise = modify.solvent_noise(volume.data, result.quiet, result.voxel_size, workers)
             refilling.remove(kind)
         if not (refilling or plan.options.target_mask):
-            result.quiet.forget()  # nobody asks for it any more, and modifying takes memory
+            result.quiet.forget()  # no longer needed, and modifications need memory
         if confidence_is_spent(settings, plan.options):
             buffer = result.confidence
         buffer = modify.modified(volume.data, result, settings, kind, noise, buffer, workers)
@@ -284,14 +284,14 @@ def _write_modified(writer, result, modifications, workers):
 
 
 def _write_factors(writer, result, kind, buffer):
-    """Write what a modification multiplied the map with: one factor, or those of two bands."""
+    """Write the factors of a modification: one map, or those of two bands."""
     from occupy_jit.estimation.modification import equalise, modify
     from occupy_jit.estimation.modification.neighbourhood import scale_in_force
 
     settings = writer.plan.settings
     if not equalise.applies(result, settings, kind):
         modify.applied_factor(result, settings, kind, buffer)
-        # where bands were planned for, but the noise is not known, it is the factor of all of them
+        # if bands were planned, but the noise is unknown, it is the factor of all bands
         for role in FACTORS:
             writer.map(role, buffer, f"factor of {kind.name}", kind)
         if writer.plan.path_of(Role.FACTOR, kind) is None:
@@ -305,7 +305,7 @@ def _write_factors(writer, result, kind, buffer):
 
 
 def _bands_drawn(bands):
-    """What the plot shows of the bands of the spectrum; None where there are none."""
+    """Resolution bands for the plot; None without bands."""
     if bands is None:
         return None
     return {"frequency": bands.frequency, "signal": bands.signal_spectrum, "noise": bands.noise_spectrum,
@@ -315,7 +315,7 @@ def _bands_drawn(bands):
 
 
 def _confidence_by_density(result):
-    """Mean of the confidence over the voxels of each bin of the histogram."""
+    """Mean confidence of the voxels in each bin of the histogram."""
     import numpy as np
 
     edges = result.solvent.bin_edges

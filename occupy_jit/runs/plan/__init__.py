@@ -1,1 +1,1 @@
-"""What a run will do, decided before anything is computed: inputs, names of outputs, settings, memory."""
+"""Plan of a run before any computation: inputs, names of outputs, settings, memory."""

@@ -1,4 +1,4 @@
-"""Which half maps belong to a map. Standard library only."""
+"""The half maps that belong to a map, by name. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def half_maps_of(path: str, options: Options, of_group: bool = False) -> tuple[Any, ...]:
-    """Paths of the two half maps of a map, which may be the first of them; none where they are not asked for.
+    """Paths of the two half maps of a map, which may be the first of them; empty if not requested.
 
-    Those of a map of a group have to have its name: others that lie there are those of other maps.
+    For a map of a group they must have its name, because others may belong to other maps.
 
     Raises
     ------
     InputError
-        Names do not tell.
+        The names are not sufficient.
     """
     if not options.half_maps:
         return ()
     if options.half_maps != ("auto",):
         first, second = options.half_maps
-        # a half map that is the input stands for the mean
+        # a half map as input stands for the mean
         return (path, second) if file_identity(first) == file_identity(path) else (first, second)
     partner = half_names.partner(path)
     if partner is not None:

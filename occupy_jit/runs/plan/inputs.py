@@ -1,4 +1,4 @@
-"""From what a user names to a list of maps: files, directories and lists of names."""
+"""From files, directories and lists of names to a list of maps."""
 
 import os
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class Inputs:
     Attributes
     ----------
     maps : tuple of str
-        In the order they were named, those of a directory in order of name.
+        In the given order; maps of a directory are sorted by name.
     ours : tuple of str
-        Maps in directories that this program made from others there, and which are left alone.
+        Maps in directories that this program made from others there, which are not used as inputs.
     """
 
     maps: tuple
@@ -31,7 +31,7 @@ class Inputs:
 
 
 def expand(names: Sequence[str]) -> Inputs:
-    """Replace directories by the maps in them, and ``@FILE`` by the names that the file lists.
+    """Replace directories by the maps in them, and ``@FILE`` by the names in the file.
 
     A list has one name on each line, which may be a directory; empty lines, and those that begin with #, are left
     out. Names are relative to the current directory, as on a command line. A file whose own name begins with @ is
@@ -102,7 +102,7 @@ def _in_directory(folder):
 
 
 def stem_of(name: str) -> Any:
-    """Name of a map without suffixes; None if it has none of a map."""
+    """Name of a map without suffixes; None if it does not have a suffix of maps."""
     for suffix in COMPRESSED_SUFFIXES:
         if name.lower().endswith(suffix):
             name = name[:-len(suffix)]
@@ -112,7 +112,7 @@ def stem_of(name: str) -> Any:
 
 
 def _made_from(stem, stems):
-    """Whether a name is that of an output for another map of the directory: scale_x where there is an x."""
+    """Whether a name is that of an output for another map of the directory: scale_x beside x."""
     for prefix in MAP_PREFIXES:
         if stem.startswith(prefix):
             rest = stem[len(prefix):]

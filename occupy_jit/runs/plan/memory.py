@@ -1,4 +1,4 @@
-"""How much memory a run needs: the ledgers of its steps added up. Standard library only."""
+"""The memory that a run needs, from the ledgers of its steps. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PLOT_BYTES = 30_000_000
 """The plotting library, and pictures."""
 
 REPORT_BYTES = 135_000_000
-"""The reduced maps of a report, its pictures, and the page, in several forms, when all else is done."""
+"""The reduced maps of a report, its pictures, and the page, at the end of a run."""
 
 _REPORT_MAP = 15_000_000  # each modified map in it
-# Whole volumes are in the ledger; pieces in flight are some megabytes for every section of the map.
+# Whole volumes are in the ledger; temporary pieces are some megabytes for every section of the map.
 _SECTIONS = 6
 
 
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(settings: Settings, options: Options) -> Wanted:
-    """What `settings` and `options` need of an estimate.
+    """Volumes of an estimate that `settings` and `options` need.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def writes_error(options: Options) -> bool:
 
 
 def confidence_is_spent(settings: Settings, options: Options) -> bool:
-    """Whether the modified map may take the place of the confidence: nothing that comes after it asks for that."""
+    """Whether the modified map may replace the confidence because no later step needs it."""
     return len(requested(settings)) == 1 and not (options.save_all_maps or options.plot or options.subtraction_mask)
 
 
 def outline(header: MapHeader, settings: Settings, options: Options, beside_halves: bool = False,
             of_group: bool = False) -> Outline:
-    """What the memory of a run depends on.
+    """Properties of a run that determine its memory.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
     run : Outline
     options : occupy_jit.settings.Options
     model : occupy_jit.estimation.parts.volumes.ModelSize, optional
-        Where the options name one.
+        If the options name a model.
     keeps : bool
-        Whether what the fits of the model have in common is kept from map to map.
+        Whether common results of fits are kept from map to map.
 
     Returns
     -------
@@ -131,8 +131,8 @@ def needed(run: Outline, options: Options, model: ModelSize | None = None, keeps
     if options.model is not None:
         of_parts.fit(ledger, voxels, of_parts.bytes_of_model(model, run.voxel_size, options.residues))
     if options.target_mask:
-        # a mask, noise that is added and its transform, the sum and its maximum, and the values that a mask covers,
-        # sorted: 50 bytes for each of a sixth of the voxels, or of those that are on peaks; measured
+        # a mask, added noise and its transform, the sum and its maximum, and the sorted values in a mask:
+        # 50 bytes for each of a sixth of the voxels, or of those on peaks; measured
         ledger.moment(7 if options.half_maps else 6.5)
     section = 4 * run.shape[1] * run.shape[2]
     kept = of_parts.bytes_kept(model, run.voxel_size) if keeps and model is not None else 0

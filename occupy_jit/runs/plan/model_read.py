@@ -1,4 +1,4 @@
-"""The model of a run and its parts: read when a run is planned, and not again for the fit."""
+"""The model of a run and its parts, read once, when the run is planned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def parts_of(options: Options) -> AtomicModel:
-    """The model that `options` name, and its parts.
+    """The model of `options`, and its parts.
 
     Parameters
     ----------
@@ -24,27 +24,27 @@ def parts_of(options: Options) -> AtomicModel:
     Returns
     -------
     occupy_jit.files.models.reading.AtomicModel
-        To be left as it is: the next map is given the same.
+        Shared between maps; do not change it.
 
     Raises
     ------
     InputError
-        The file cannot be used, or does not hold what the options name.
+        The file cannot be used, or lacks parts named in the options.
     UsageError
-        Parts overlap, or have the name of another.
+        Parts overlap, or have the same name.
     """
     return _read_selected(options)[0]
 
 
 def size_of(options: Options, header: MapHeader) -> ModelSize:
-    """What the memory for the fit to a map depends on.
+    """Properties of the model that determine the memory of the fit.
 
     Parameters
     ----------
     options : occupy_jit.settings.Options
     header : occupy_jit.files.maps.mrc_header.MapHeader
-        Of the map. Atoms outside of it are not fitted: one of them, a placeholder at 9999 Å say, is no reason to ask
-        for more memory than there is.
+        Of the map. Atoms outside it are not fitted: a placeholder at 9999 Å, for example, must not
+        increase the predicted memory.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def size_of(options: Options, header: MapHeader) -> ModelSize:
 
 
 def _box(header):
-    """Corners of what a map covers, x, y, z in Å, in whichever of the frames that its header allows."""
+    """Corners of a map, x, y, z in Å, in all frames that its header allows."""
     import numpy as np
 
     from occupy_jit.files.maps import position
@@ -83,7 +83,7 @@ def _box(header):
 
 
 def has_ligands(options: Options) -> bool:
-    """Whether the model holds anything that is looked at as a ligand; raises as `parts_of`."""
+    """Whether the model contains ligands to analyse; raises as `parts_of`."""
     return _read_selected(options)[2]
 
 
@@ -100,7 +100,7 @@ def _read_selected(options):
 
 @functools.lru_cache(maxsize=1)
 def _read(path, assembly, parts, reference, as_it_is):
-    """The model, the part of every atom, and whether it has ligands, of a file that is as it is."""
+    """The model, the part of every atom, and whether it has ligands, for an unchanged file."""
     from occupy_jit.estimation.ligands.sites import has_ligands as any_in
     from occupy_jit.estimation.parts.selection import select_parts
     from occupy_jit.files.models.reading import read_model

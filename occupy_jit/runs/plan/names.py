@@ -1,4 +1,4 @@
-"""Names of the files of a run, derived from the input's name."""
+"""Names of the files of a run, derived from the name of the input."""
 
 import os
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from occupy_jit.files.names.paths import shown
 
 
 def is_compressed_name(path: str) -> bool:
-    """Whether a file's name says that it is compressed."""
+    """Whether a file is compressed, by its name."""
     return path.lower().endswith(COMPRESSED_SUFFIXES)
 
 
 @dataclass(frozen=True)
 class Names:
-    """Where the files of one map go.
+    """Directory and names of the files of one map.
 
     Attributes
     ----------
     directory : str
     stem : str
-        The input's name without its directory, compression and map suffix.
+        The name of the input without its directory, compression and map suffix.
     modified : str
         File name of the modified map, without directory.
     """
@@ -47,14 +47,14 @@ def names_for(input_path: str, directory: str, output_name: str | None = None) -
     ----------
     input_path : str
     directory : str
-        Where everything goes.
+        Directory of all outputs.
     output_name : str, optional
-        Name of the modified map; .mrc is added where it has no suffix of a map.
+        Name of the modified map; .mrc is added if it has no suffix of maps.
 
     Raises
     ------
     UsageError
-        If `output_name` is no plain file name, or asks for a compressed map.
+        If `output_name` is not a plain file name, or is that of a compressed map.
     """
     base = os.path.basename(os.path.normpath(input_path))
     for suffix in COMPRESSED_SUFFIXES:
@@ -67,10 +67,10 @@ def names_for(input_path: str, directory: str, output_name: str | None = None) -
 
 
 def _modified(name):
-    """File name of the modified map from what the user gave."""
+    """File name of the modified map from the name given by the user."""
     folder, base = os.path.split(name)
     if folder:
-        # everything that a run writes lies in one directory, wherever a name would lead
+        # all outputs of a run are in one directory
         raise UsageError(f"-o {shown(name)}: must be a name without a directory; use --output-dir {shown(folder)}"
                          + (f" -o {shown(base)}" if base else ""))
     if base in (".", ".."):

@@ -1,4 +1,4 @@
-"""Whether the output directory can be written to: told before any work is done."""
+"""Check of the output directory before any work."""
 
 import errno
 import os
@@ -16,11 +16,11 @@ _LONGEST_NAME = 255
 
 
 def check_directory(directory: str) -> None:
-    """Check that the output directory is one, or can be made, and takes files; it is not made yet.
+    """Check that the output directory exists or can be created, and is writable; it is not created yet.
 
-    Permissions do not tell all: of quotas, of file systems that take no files, and of those that a server keeps, only
-    trying tells. An empty directory is made for that where the output directory is, or would be made, and removed. It
-    has a name of its own, as other processes may just be making the output directory.
+    Permissions are not sufficient: for quotas, special file systems and file servers, only
+    a test shows the result. An empty directory is created in, or at the place of, the output directory, and removed. It
+    has a unique name, because other processes may be creating the output directory.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_directory(directory: str) -> None:
 
 
 def check_lengths(path: str, outputs: Sequence[Any]) -> None:
-    """Raise InputError where the name of an input is so long that its outputs cannot have theirs.
+    """Raise InputError if the name of an input is too long for the names of its outputs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""The kinds of files that a run writes: what people call each, how its name begins and ends, what RELION takes it for.
+"""The kinds of output files: description, prefix and suffix of the name, and type of node in RELION.
 
-A new kind takes one row here. Words, prefixes and suffixes are what other programs and people go by: they stay.
+A new kind takes one row here. Other programs rely on descriptions, prefixes and suffixes, which must not change.
 """
 
 import enum
@@ -13,15 +13,15 @@ from occupy_jit.runs.plan.names import Names
 
 
 class Role(enum.Enum):
-    """What a file is. The value is read by people, in log and record.
+    """Role of a file. The value appears in log and record.
 
     Attributes
     ----------
     prefix, suffix : str
-        Of the file's name, around the name of the map or group; of a `MODIFIED` map or its factor the modification
-        has a prefix, too.
+        Of the file name, around the name of the map or group; for a `MODIFIED` map or its factor the modification
+        adds a prefix.
     node : {"map", "mask", "local"} or None
-        What RELION takes the map for, see `occupy_jit.runs.relion_job.NODE_TYPES`; None: it is not shown there.
+        Type of the map in RELION, see `occupy_jit.runs.relion_job.NODE_TYPES`; None: not shown there.
     """
 
     prefix: str
@@ -87,7 +87,7 @@ class Role(enum.Enum):
         return self.suffix in MAP_SUFFIXES
 
     def path(self, names: Names) -> str:
-        """The path of this file of a map or a group that is the only one of its kind.
+        """Path of this file for a map or a group, if it is the only one of its kind.
 
         Parameters
         ----------
@@ -101,16 +101,16 @@ class Role(enum.Enum):
 
 
 FACTORS = (Role.FACTOR, Role.FACTOR_LOWEST, Role.FACTOR_MIDDLE)
-"""Of a modification by plain factors, and of one band by band."""
+"""Factors of a modification by plain factors, and of one by bands."""
 
 MAPS = frozenset(role for role in Role if role.is_map)
 """Roles of files that are maps."""
 
 MAP_PREFIXES = tuple(sorted({row.prefix for row in TABLE} | {role.prefix for role in MAPS} - {""}))
-"""How names of maps begin that the program has written."""
+"""Prefixes of the names of output maps."""
 
 NODES = {role.value: role.node for role in Role if role.node} | {row.name: Role.MODIFIED.node for row in TABLE}
-"""What a record says that a file is (`Output.what`) -> what RELION takes it for."""
+"""Role of a file in the record (`Output.what`) -> its type in RELION."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Output:
     role : Role
     path : str
     modification : Modification or None
-        Which one made the map, or is its factor.
+        The modification that made the map or factor.
     """
 
     role: Role
@@ -145,15 +145,15 @@ class Output:
 
 
 def output_of(role: Role, names: Names, modification: Modification | None = None) -> Output:
-    """The file of a role, under its name.
+    """The file of a role, with its name.
 
     Parameters
     ----------
     role : Role
     names : Names
-        Of the map, or of the group.
+        Of the map or the group.
     modification : Modification, optional
-        Of a modified map, or of a factor.
+        For a modified map or a factor.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Everything about a map that is known, and checked, before its data is read: above all, what will be written."""
+"""Plan of one map, known and checked before its data are read, with all outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with one map; it can be sent to another process.
+    """Plan of the run on one map; it can be sent to another process.
 
     Attributes
     ----------
@@ -41,17 +41,17 @@ class Plan:
     settings : Settings
     options : Options
     label : str or None
-        What a map of a group is called there; what tells of it is then written for the group, not for the map.
+        Name of a map in its group; common outputs are then written for the group, not for the map.
     full_scale : float or None
         Common to several maps; searched if None.
     strongest_corner : (z, y, x) or None
-        Of the cube that its own full scale was read in.
+        Of the cube of its own full scale.
     page : str or None
-        Of several maps, which leads to the report of this one.
+        Page of several maps that links to the report of this one.
     halves : tuple of str
-        Two half maps, the first of which may be the map; none where they are not asked for.
+        Two half maps, the first of which may be the map; empty if not requested.
     keeps : bool
-        Whether what the fit of a model has in common with that to other maps on this grid is kept for these.
+        Whether to keep common results of the fit for other maps on this grid.
     """
 
     path: str
@@ -69,29 +69,29 @@ class Plan:
     keeps: bool = False
 
     def path_of(self, role: Role, modification: Modification | None = None) -> str | None:
-        """Path of the output of a role, None if it is not written."""
+        """Path of the output of a role; None if it is not written."""
         return path_of(self.outputs, role, modification)
 
     @property
     def also_read(self) -> tuple[str, ...]:
-        """tuple of str : Files that are read besides the map."""
+        """tuple of str : Input files beside the map."""
         model = () if self.options.model is None else (self.options.model,)
         paths = (*masks(self.options), *model, *self.halves[self.is_first_half:])
-        return tuple(dict.fromkeys(paths))  # one mask may serve two ends
+        return tuple(dict.fromkeys(paths))  # one mask may have two uses
 
     @property
     def is_first_half(self) -> bool:
-        """bool : Whether the map stands for the mean of half maps, and is the first of them."""
+        """bool : Whether the map stands for the mean of half maps, of which it is the first."""
         return self.path in self.halves[:1]
 
     def with_full_scale(self, value: float, corner: tuple[int, int, int] | None = None) -> Plan:
-        """The same plan, with a full scale that is common to several maps, and the cube of its own."""
+        """The same plan, with a full scale common to several maps, and the cube of its own."""
         return replace(self, full_scale=value, strongest_corner=corner)
 
 
 def plan_map(path: str, settings: Settings, options: Options, label: str | None = None, page: str | None = None,
              of_several: bool = False) -> Plan:
-    """Check an input and say what will be written.
+    """Check an input, and plan its outputs.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
     settings : Settings
     options : Options
     label : str, optional
-        What the map is called in its group.
+        Name of the map in its group.
     page : str, optional
-        Of several maps, which leads to the report of this one.
+        Page of several maps that links to the report of this one.
     of_several : bool
-        Whether others are run beside it.
+        Whether other maps are run beside it.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
 
 
 def masks(options: Options) -> list[str]:
-    """Names of all masks that `options` ask for."""
+    """Names of all masks in `options`."""
     return [mask for mask in (options.solvent_def, options.reference_mask, *options.target_mask) if mask is not None]
 
 
@@ -177,7 +177,7 @@ def _outputs(names, settings, options, compressed):
     if options.subtraction_mask:
         outputs.append(output_of(Role.SUBTRACTION_MASK, names))
     if compressed and options.save_chimerax and not modifications:
-        # ChimeraX opens maps uncompressed only, and without this one there would be nothing to colour
+        # ChimeraX opens only uncompressed maps, and without this one there would be nothing to colour
         outputs.append(output_of(Role.PLAIN_COPY, names))
     if options.model is not None:
         outputs += _outputs_of_parts(names, options)
@@ -192,7 +192,7 @@ def _outputs(names, settings, options, compressed):
 
 
 def _factors(names, settings, modifications):
-    """What tells how the modified maps came about."""
+    """Maps behind the modified maps."""
     by_bands = [kind for kind in modifications if kind.amplifies and not settings.plain_factors]
     outputs = [output_of(Role.NEIGHBOURHOOD, names)] if by_bands else []
     for kind in modifications:
@@ -213,7 +213,7 @@ def _outputs_of_parts(names, options):
 
 
 def told(names: Names, options: Options) -> list[Output]:
-    """The files that tell of a run."""
+    """Report, script, record and log of a run."""
     outputs = []
     if options.save_chimerax:
         outputs.append(output_of(Role.CHIMERAX, names))
@@ -223,18 +223,18 @@ def told(names: Names, options: Options) -> list[Output]:
     return outputs
 
 
-# What must not happen ------------------------------------------------------------------------------------------------
+# Refused plans ------------------------------------------------------------------------------------------------------
 
 
 def check_names(writers: Sequence[tuple[Any, ...]], inputs: Sequence[str]) -> None:
-    """Nothing may have the name of an input, and no two outputs one name.
+    """Refuse outputs with the name of an input, and outputs with the same name.
 
     Parameters
     ----------
     writers : sequence of (name, outputs)
-        Who writes: a map's path, or the name of a group.
+        Path of a map, or name of a group, with its outputs.
     inputs : sequence of str
-        Every file that is read.
+        All input files.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def check_names(writers: Sequence[tuple[Any, ...]], inputs: Sequence[str]) -> No
 
 
 def both_would_write(one: Any, other: Any, path: str) -> Any:
-    """The UsageError of two inputs whose outputs would have one name; they may be one file."""
+    """The UsageError for two inputs with outputs of the same name; both may be one file."""
     if os.path.exists(one) and file_identity(one) == file_identity(other):
         return UsageError(f"{shown(one)} and {shown(other)} are the same map, and would both write {shown(path)}; "
                           "name it once")
@@ -268,13 +268,13 @@ def both_would_write(one: Any, other: Any, path: str) -> Any:
 
 
 def check_plot(options: Options) -> None:
-    """Raise where pictures are asked for that cannot be drawn."""
+    """Raise if requested pictures cannot be drawn."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise missing_packages("--plot", "matplotlib")
 
 
 def check_options(options: Options) -> None:
-    """Raise now, and not after the work, where what is asked for cannot be made or has no place."""
+    """Raise now, and not after the work, if an output cannot be made or has no space."""
     check_plot(options)
     for name in ("parts", "residues", "reference_part", "assembly"):
         if options.model is None and getattr(options, name):
@@ -291,7 +291,7 @@ def check_options(options: Options) -> None:
 
 
 def check_memory(plan: Plan) -> None:
-    """Raise OccupyError if the run would need more memory than there is."""
+    """Raise OccupyError if the run would need more memory than available."""
     there = free_memory.available()
     if there is not None and plan.memory_bytes > there:
         raise OccupyError(f"{shown(plan.path)}: needs about {plan.memory_bytes / 1e9:.1f} GB of memory, "
@@ -299,7 +299,7 @@ def check_memory(plan: Plan) -> None:
 
 
 def described(plan: Plan) -> list[Any]:
-    """What a run would do, in lines: --dry-run."""
+    """Lines of text on a planned run, for --dry-run."""
     nz, ny, nx = plan.header.shape
     there = free_memory.available()
     return [f"{shown(plan.path)}: {nx} x {ny} x {nz} voxels of {plan.header.voxel_size:.4g} Å",
@@ -311,5 +311,5 @@ def described(plan: Plan) -> list[Any]:
 
 
 def would_write(outputs: Sequence[Output]) -> list[str]:
-    """Lines of what would be written."""
+    """Lines of text on planned outputs."""
     return [f"  would write {shown(output.path)}  {output.description}" for output in outputs]

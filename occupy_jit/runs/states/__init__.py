@@ -1,6 +1,6 @@
-"""A run on many volumes of one complex: they are fitted with one model, divided into states, and written about.
+"""A run on many volumes of one complex: fits with one model, division into states, and outputs.
 
-`volumes` says which maps are volumes of one grid, `mean_map` averages them, `fitting` fits each, here or by workers,
-`collected` takes what an earlier run has fitted instead. `tables`, `state_maps` and `states_record` write; `run` is
-the order of all this.
+`volumes` selects volumes on one grid, `mean_map` averages them, `fitting` fits each, here or in workers,
+and `collected` uses the fits of an earlier run instead. `tables`, `state_maps` and `states_record` write; `run` is
+the sequence of these steps.
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def find_blocks(volumes: Volumes, options: Options, log: RunLog) -> Blocks:
-    """Blocks of the volumes; what cannot be used is left out.
+    """Blocks of the volumes, without unusable ones.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def find_blocks(volumes: Volumes, options: Options, log: RunLog) -> Blocks:
     Returns
     -------
     occupy_jit.estimation.states.blocks.Blocks
-        With a row for each of the volumes that are left.
+        With a row for each remaining volume.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def rows_of(blocks: Blocks) -> list[dict[str, Any]]:
 
 
 def write_masks(blocks: Blocks, volumes: Volumes, outputs: Outputs, options: Options) -> list[tuple[str, str]]:
-    """Write the soft mask of every block; returns (path, what) of each."""
+    """Write the soft mask of every block; returns (path, description) of each."""
     from occupy_jit.estimation.states.blocks import soft_mask
     from occupy_jit.files.maps.writing import write_map
     from occupy_jit.runs.one_map.writing import map_label

@@ -1,4 +1,4 @@
-"""Particles of the states, and of the volumes that a query picks out."""
+"""Particles of the states, and of the volumes selected by a query."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SELECTED = "selected.csv"
 
 
 def query_of(options: Options, parts: Sequence[str]) -> Query | None:
-    """The query of --select, whose names are those of parts; None without one.
+    """The query of --select, with checked names of parts; None without a query.
 
     Raises
     ------
     InputError
-        It asks for a part that there is not.
+        It names a part that does not exist.
     """
     if options.select is None:
         return None
@@ -42,7 +42,7 @@ def query_of(options: Options, parts: Sequence[str]) -> Query | None:
 
 
 def write_particles(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> list[tuple[str, str]]:
-    """Write the particles of every state, and what the query picks; returns (path, what) of every file.
+    """Write the particles of every state, and the selection of the query; returns (path, description) of every file.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def write_particles(found: Findings, outputs: Outputs, options: Options, log: Ru
 
 
 def _write_selected(found, query, one_by_one, outputs, options, log):
-    """The volumes that the query holds for, and their particles."""
+    """The volumes selected by the query, and their particles."""
     result = found.result
     chosen = [k for k in range(len(found.maps)) if query.holds(_values(result, k))]
     log.say(f"{len(chosen)} of {len(found.maps)} volumes have {query.text}")
@@ -92,6 +92,6 @@ def _write_selected(found, query, one_by_one, outputs, options, log):
 
 
 def _values(result, k):
-    """What a query may ask about a volume."""
+    """Values of a volume for a query."""
     return {STATE: int(result.partition.label[k]) + 1,
             **{part: float(value) for part, value in zip(result.parts, result.occupancy[k], strict=True)}}

@@ -1,4 +1,4 @@
-"""States from the tables that a run of many maps with a model has written: no map is read again."""
+"""States from the tables of a run on many maps with a model, without reading the maps."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from occupy_jit.settings import Options
 
 _OF_MODEL = 0.5
-"""Share of an error that is put down to the model, where the table does not tell: errors of fits with wrong models of
+"""Assumed share of the model in an error, if the table does not separate it: errors of fits with wrong models of
 simulated maps are about half noise at the signal-to-noise ratios of classes."""
 
 
 def has_tasks(directory: str) -> bool:
-    """Whether tasks of an array have left tables in a directory."""
+    """Whether a directory has tables of array tasks."""
     return bool(glob.glob(os.path.join(glob.escape(directory), f"{maps_table.NAME}_task*.json")))
 
 
 def run(options: Options, listener: logging.Handler | None = None) -> int:
-    """Divide the maps of an earlier run into states; raises, returns as `occupy_jit.runs.states.run.run`."""
+    """Divide the maps of an earlier run into states; see `occupy_jit.runs.states.run.run`."""
     from occupy_jit.runs.plan.plan import check_plot
 
     check_plot(options)
@@ -65,14 +65,14 @@ def run(options: Options, listener: logging.Handler | None = None) -> int:
                          kept_means=_kept_means(directory, ensemble.volumes, result))
         written = write_all(found, outputs, options, log)
     if options.report:
-        write_collected_index(directory, rows)  # leads to the page of states as well now
+        write_collected_index(directory, rows)  # now also links to the page of states
     log.wrote(written)
     close(result, counts is not None, written, log)
     return int(bool(volumes.left_out))
 
 
 def _kept_means(directory, names, result):
-    """Mean maps that an earlier run on the same states has left there; none where its states were others."""
+    """Mean maps of an earlier run on the same states in this directory; empty for other states."""
     path = os.path.join(directory, RECORD)
     if not os.path.exists(path):
         return ()
@@ -82,7 +82,7 @@ def _kept_means(directory, names, result):
         before = {volume["map"]: volume["state"] for volume in told["volumes"]}
         means = [os.path.join(directory, state["mean"]) for state in told["states"] if state["mean"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return ()  # of another program, or damaged: nothing of it is used
+        return ()  # of another program, or damaged: do not use it
     now = {name: int(state) + 1 for name, state in zip(names, result.partition.label, strict=True)}
     same = before == now and len(means) == result.n_states and all(map(os.path.exists, means))
     return tuple(means) if same else ()
@@ -97,7 +97,7 @@ def _rows(directory):
 
 
 def _ensemble(rows, directory):
-    """Occupancies of the parts that all maps have, and the volumes they are of."""
+    """Occupancies of the parts that all maps have, with the volumes."""
     done = [row for row in rows if row["status"] == maps_table.DONE]
     left_out = [(row["map"], "was not finished") for row in rows if row["status"] != maps_table.DONE]
     found = [{part["part"]: (part["occupancy"], part["error"]) for part in row["parts"] if part.get("kind") == "model"}
@@ -121,7 +121,7 @@ def _ensemble(rows, directory):
 
 
 def _atoms(rows, names):
-    """Size of every part where the table tells it, else 1."""
+    """Size of every part if the table has it, else 1."""
     size = {part["part"]: part["atoms"] for row in rows for part in row["parts"] if part.get("atoms")}
     return np.array([float(size.get(name, 1)) for name in names])
 

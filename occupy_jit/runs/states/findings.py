@@ -1,4 +1,4 @@
-"""What a run on states has found, for all that writes about it."""
+"""Results of a run on states, for all outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What is written about.
+    """Results of a run on states.
 
     Attributes
     ----------
@@ -23,19 +23,19 @@ class Findings:
     maps : list of str
         Names of the volumes in the tables.
     volumes : occupy_jit.runs.states.volumes.Volumes
-        Those of the tables; without headers where no map was read.
+        The volumes in the tables; without headers if no map was read.
     particles : occupy_jit.files.particles.sources.Particles or None
-        Behind all volumes that were given.
+        Behind all given volumes.
     place : list of int
-        Of every volume of the tables, its number among all that were given.
+        For every volume in the tables, its number among all given volumes.
     scales : dict
-        Path -> what 1 is in units of the volume, on the scale of its own fit; empty where no map was read.
+        Path -> value of 1 in units of the volume, on the scale of its own fit; empty if no map was read.
     blocks : occupy_jit.estimation.states.blocks.Blocks or None
         Without a model.
     kept_means : tuple of str
-        Mean maps of the same states that an earlier run has left, in their order.
+        Mean maps of the same states from an earlier run, in order.
     prepared : occupy_jit.estimation.states.prepared_fit.PreparedFit or None
-        Where there was one, and its volumes were fitted in this run.
+        If there was a model and this run fitted the volumes.
     """
 
     result: StatesResult
@@ -50,12 +50,12 @@ class Findings:
 
     @property
     def counts_particles(self) -> bool:
-        """bool : Whether shares are those of particles."""
+        """bool : Whether shares count particles."""
         return self.particles is not None
 
     @property
     def counts(self) -> list[float] | None:
-        """list of float or None : Particles of every volume of the tables, where their numbers are known."""
+        """list of float or None : Number of particles of every volume in the tables, if known."""
         if not self.whole or self.particles is None:
             return None
         return [float(self.particles.count[index]) for index in self.place]

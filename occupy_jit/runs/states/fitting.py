@@ -1,8 +1,8 @@
-"""The fit of every volume with the model that was prepared on their mean: in pieces, here or by workers.
+"""Fits of all volumes with the model prepared on their mean: in pieces, here or in workers.
 
-A piece of some volumes is a task. What it finds is kept in a file until the run is done, so that a run that was killed
-goes on where it was (--resume). Every worker prepares the fit from the mean map, so that who fits which volume does not
-change a bit.
+A piece of some volumes is a task. Its results are kept in a file until the end of the run, so that a killed run
+can continue (--resume). Every worker prepares the fit from the mean map, so that the assignment of volumes does not
+change the results.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PIECE = 8
 
 @dataclass(frozen=True)
 class FitTask:
-    """Some volumes to be fitted; it can be sent to another process.
+    """A task: some volumes to fit; it can be sent to another process.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class FitTask:
     mean : str
         Path of the mean map.
     kept : str
-        Where the result is kept.
+        File with the kept result.
     key : str
-        Of the run: what is kept under another is not used.
+        Key of the run; results with another key are not used.
     options : occupy_jit.settings.Options
     memory_bytes : int
     label : str or None
@@ -59,13 +59,13 @@ class FitTask:
 
     @property
     def also_read(self) -> Any:
-        """tuple of str : Files that are read besides the volumes."""
+        """tuple of str : Input files beside the volumes."""
         return (self.mean, self.options.model)
 
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """What became of a task.
+    """Outcome of a task.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class FitOutcome:
     status : int
     message : str
     fits : tuple
-        For each volume (raw, deviation, explained, shift, grey), or a sentence that says why there is nothing.
+        For each volume (raw, deviation, explained, shift, grey), or a sentence with the reason for a failure.
     lines, warnings : tuple
     """
 
@@ -105,7 +105,7 @@ def _prepared(mean_path, options, key):
 
 
 def fit_some(task: Any, listener: logging.Handler | None = None) -> Any:
-    """Fit the volumes of a task; returns a FitOutcome, whatever happens."""
+    """Fit the volumes of a task; always returns a FitOutcome."""
     log = RunLog(listener)
     try:
         prepared = _prepared(task.mean, task.options, task.key)
@@ -127,7 +127,7 @@ def _fit(prepared, path, options):
 
 
 def _keep(task, fits):
-    """Write what was found, to go on from."""
+    """Keep the results for a later run."""
     import json
 
     import numpy as np
@@ -144,7 +144,7 @@ def _keep(task, fits):
 
 
 def _kept(task):
-    """What an earlier run has found for a task; None if there is nothing of this run."""
+    """Kept results of a task; None without results of this run."""
     import json
 
     import numpy as np
@@ -191,7 +191,7 @@ def tasks_for(volumes: Volumes, mean_path: str, options: Options, memory_bytes: 
 
 
 def _key(volumes, mean_path, options):
-    """What all that a fit depends on is told by."""
+    """Key of everything that determines a fit."""
     from occupy_jit import __version__
     from occupy_jit.runs.plan.model_read import parts_of
 
@@ -208,13 +208,13 @@ def _key(volumes, mean_path, options):
 
 def fit_all(tasks: Any, options: Options, log: RunLog, listener: logging.Handler | None, executor: Any
            ) -> Iterator[tuple[str, tuple[Any, ...] | str]]:
-    """Do all tasks; yields (path, fit) of every volume, in the order in which they come.
+    """Run all tasks; yields (path, fit) of every volume, in order of completion.
 
     Yields
     ------
     path : str
     fit : tuple or str
-        A sentence where there is none.
+        A sentence if the fit failed.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def fit_all(tasks: Any, options: Options, log: RunLog, listener: logging.Handler
 
 
 def remove_kept(tasks: Any) -> None:
-    """Remove what was kept to go on from."""
+    """Remove kept results."""
     for task in tasks:
         try:
             os.unlink(task.kept)
@@ -249,12 +249,12 @@ def remove_kept(tasks: Any) -> None:
 
 
 def require_same_place(shifts: dict[str, Any], volumes: Volumes, detail: float, log: RunLog) -> Any:
-    """Leave volumes out that lie elsewhere than the others; refuse where many do.
+    """Leave out volumes that are not aligned with the others; refuse if there are many.
 
     Parameters
     ----------
     shifts : dict
-        Path -> better shift, Å along x, y, z; 0 where it lies right.
+        Path -> better shift, Å along x, y, z; 0 if aligned.
     volumes : occupy_jit.runs.states.volumes.Volumes
     detail : float
         Å.

@@ -19,7 +19,7 @@ _MOST = 200
 
 
 def mean_of_all(volumes: Volumes, options: Options, log: RunLog) -> np.ndarray:
-    """Mean of the volumes, each less its solvent and over its standard deviation; of at most 200 of them.
+    """Mean of at most 200 volumes, each less its solvent and divided by its standard deviation.
 
     Volumes that cannot be read are left out.
 
@@ -49,7 +49,7 @@ def read_volume(path: str, options: Options) -> Any:
     Raises
     ------
     InputError
-        It cannot be read, or all of its values are the same.
+        It cannot be read, or it is constant.
     """
     from occupy_jit.files.maps.reading import read_map
 
@@ -57,13 +57,13 @@ def read_volume(path: str, options: Options) -> Any:
 
 
 def mean_of(paths: Sequence[str], scales: Sequence[float], weights: Any, options: Options) -> Any:
-    """Weighted mean of volumes, each less its solvent and over its full scale: ndarray (z, y, x), float32.
+    """Weighted mean of volumes, each less its solvent and divided by its full scale: ndarray (z, y, x), float32.
 
     Parameters
     ----------
     paths : sequence of str
     scales, weights : sequence of float
-        Full scale in units of the volume, and how much it counts.
+        Full scale in units of the volume, and weight.
     options : occupy_jit.settings.Options
     """
     mean = MeanVolume()

@@ -1,4 +1,4 @@
-"""Everything that is written about states, and what is said of them."""
+"""All outputs on states, and their summary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATES_TOLD, _PARTS_TOLD, _STATES_NAMED = 20, 8, 4
 
 
 def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) -> list[tuple[str, str]]:
-    """Write tables, means, record and log; returns (path, what) of every file.
+    """Write tables, means, record and log; returns (path, description) of every file.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def write_all(found: Findings, outputs: Outputs, options: Options, log: RunLog) 
 
 
 def _views_wanted(found, log):
-    """What collects the mean maps for the page, with those that are there already; None where there are none."""
+    """Collector of the mean maps for the page, with those of an earlier run; None without maps."""
     from occupy_jit.runs.states.state_views import ViewsOfMeans, views_of_kept
 
     if found.scales:
@@ -99,7 +99,7 @@ def _views_wanted(found, log):
 
 
 def _write_means(found, outputs, options, log, views=None, ligands=None):
-    """The mean map of every state; `views` collects what the page shows of them, `ligands` looks for those."""
+    """Write the mean map of every state; `views` collects them for the page, `ligands` analyses their ligands."""
     import numpy as np
 
     from occupy_jit.files.maps.writing import write_map
@@ -140,13 +140,13 @@ def _write_record(found, path, means, more, outputs, options, log):
 
 
 def _told(found, means=()):
-    """What the record and the page say."""
+    """Content of the record and the page."""
     return {"left_out": [{"map": name, "reason": reason} for name, reason in found.volumes.left_out],
             **record_of(found.result, found.maps, found.counts_particles, {"means": means, "counts": found.counts})}
 
 
 def _write_charts(told, folder, outputs):
-    """The heat map, and the graph where there is one; returns (path, what) of both."""
+    """Write the heat map, and the graph if there is one; returns (path, description) of both."""
     from occupy_jit import __version__
     from occupy_jit.reports import states_charts
 
@@ -171,7 +171,7 @@ def _write_page(found, told, path, outputs, log, views):
 
 
 def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:
-    """Relative addresses of the reports of maps that lie beside a page.
+    """Relative addresses of the reports of maps beside a page.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        Of the volumes that have one; none where two of the same name could be meant.
+        For volumes with a report, unless two have the same name.
     """
     stems = [stem_of(os.path.basename(name)) for name in maps]
     number = Counter(stems)
@@ -194,7 +194,7 @@ def reports_beside(page: str, maps: Sequence[str]) -> dict[str, str]:
 
 
 def close(result: StatesResult, has_particles: bool, written: Sequence[tuple[str, str]], log: RunLog) -> None:
-    """The last lines on the terminal: how many states there are, the largest ones, and what to open."""
+    """The last lines on the terminal: the number of states, the largest ones, and the files to open."""
     n, made = result.n_states, result.composition
     if result.is_continuous:
         said = f"The volumes vary continuously; {n} neighbourhoods stand for them."

@@ -1,4 +1,4 @@
-"""States of many volumes: read, fitted with one model, divided into states, written; the steps in their order."""
+"""States of many volumes: read volumes, fit a model, divide into states, write outputs; the steps in order."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def run(options: Options, listener: logging.Handler | None = None, executor: Exe
     options : occupy_jit.settings.Options
         With all maps by name, ``states``, and a ``model``.
     listener : logging.Handler, optional
-        Gets the lines of the log.
+        Receives the lines of the log.
     executor : callable
-        As `occupy_jit.runs.workers.engines.in_turn`.
+        Like `occupy_jit.runs.workers.engines.in_turn`.
 
     Returns
     -------
     int
-        0, or 1 where volumes were left out.
+        0, or 1 if volumes were left out.
 
     Raises
     ------
     OccupyError
-        Nothing can be found out, or written.
+        The run is impossible, or its outputs cannot be written.
     """
     from occupy_jit.runs.plan.plan import check_options
 
     log = RunLog(listener)
     check_options(options)
     maps = maps_of(options)
-    log.header(options.command_line, [f"{len(maps)} volumes"])
+    log.header(options.command_line, [f"{len(maps)} volume{'s' if len(maps) != 1 else ''}"])
     particles = particles_of(options, maps)
     with log.timed("headers"):
         volumes = find_volumes(maps, options, log)
@@ -84,15 +84,15 @@ def run(options: Options, listener: logging.Handler | None = None, executor: Exe
 
 
 class Fits(NamedTuple):
-    """What is known of the volumes before they are divided.
+    """Results for the volumes before the division into states.
 
     Attributes
     ----------
     ensemble : Ensemble
     scales : dict
-        Path -> what 1 is in units of the volume, on the scale of its own fit.
+        Path -> value of 1 in units of the volume, on the scale of its own fit.
     reference : list of int or None
-        Parts that the user calls full.
+        Full parts named by the user.
     written : list of (path, what)
         Before the results.
     tasks : list of FitTask
@@ -135,9 +135,9 @@ def _without_model(volumes, options, log, listener, executor):
 
 
 def particles_of(options: Options, maps: Sequence[str]) -> Particles | None:
-    """Particles behind all volumes; None where nothing says which, or how many.
+    """Particles behind all volumes; None if unknown.
 
-    Of the classes of a classification the numbers are known without being asked for.
+    The numbers for classes of a classification are used by default.
     """
     from occupy_jit.files.particles.sources import read_particles
 
@@ -151,7 +151,7 @@ def particles_of(options: Options, maps: Sequence[str]) -> Particles | None:
 
 
 def _describe(volumes, options, log):
-    """What would be done: --dry-run."""
+    """Lines of text for --dry-run."""
     shape = " x ".join(map(str, volumes.header.shape[::-1]))
     log.say(f"{len(volumes.paths)} volumes of {shape} voxels of {volumes.header.voxel_size:.4g} Å; states would be "
             f"written to {shown(options.output_dir)}")
@@ -179,7 +179,7 @@ def _mean(volumes, options, log):
 
 
 def _write_mean(volumes, mean, options):
-    """Write it, for the workers and for the user; returns its path."""
+    """Write the mean for the workers and the user; returns its path."""
     from occupy_jit.files.maps.writing import write_map
     from occupy_jit.runs.one_map.writing import map_label
 
@@ -221,14 +221,14 @@ def _prepare(mean, options, log):
 
 
 def _memory_needed(volumes, prepared):
-    """Bytes: the volume, its transform and copies, and what was prepared."""
+    """Bytes: the volume, its transform and copies, and the prepared fit."""
     import numpy as np
 
     return int(32 * np.prod(volumes.header.shape) + prepared.n_bytes)
 
 
 def _fit(tasks, volumes, prepared, options, log, listener, executor):
-    """Fits of the volumes that could be fitted, in their order."""
+    """Fits of the usable volumes, in order."""
     fits = {}
     number = len(volumes.paths)
     with log.timed("fit"):

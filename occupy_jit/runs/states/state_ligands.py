@@ -1,4 +1,4 @@
-"""Ligands of the model in the mean map of every state: noise of the volumes averages out there."""
+"""Ligands of the model in the mean map of every state, which averages over the noise of volumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "states_ligands.csv"
 
 
 class LigandsOfStates:
-    """Looks for the ligands in one mean map after the other.
+    """Analyses the ligands in one mean map after the other.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class LigandsOfStates:
     Attributes
     ----------
     rows : list of dict
-        Of the table: state, and the columns of the table of ligands of one map.
+        Rows of the table: state, and the columns of the table of ligands of one map.
     """
 
     def __init__(self, found: Findings, options: Options) -> None:
@@ -40,7 +40,7 @@ class LigandsOfStates:
         self._kept = Preparation()
 
     def add(self, mean: np.ndarray, state: int, log: RunLog) -> None:
-        """Look at a state, from 0; on the scale of the states, where 1 is the mean of the parts that all have."""
+        """Analyse a state, from 0, on the scale of the states, where 1 is the mean of the parts common to all."""
         from occupy_jit.estimation.parts.fit import occupancy_of_parts
         from occupy_jit.reports.ligand_files import table_rows
         from occupy_jit.runs.plan.model_read import parts_of
@@ -54,7 +54,7 @@ class LigandsOfStates:
         except InputError as error:
             log.warning(f"ligands of state {state + 1} are not examined: {error}")
             return
-        # where no part is full in all states, those that are in this one
+        # if no part is full in all states, the full parts of this one
         same = self._result.reference if self._result.reference.any() else fitted.full
         factor = float(made.occupancy[state, same].mean() / fitted.occupancy[same].mean())
         rows = []
@@ -73,7 +73,7 @@ class LigandsOfStates:
 
 
 def ligands_wanted(found: Findings, options: Options) -> LigandsOfStates | None:
-    """What looks at the ligands; None where the model has none, or no map is read."""
+    """The analysis of ligands; None without ligands or maps."""
     from occupy_jit.runs.plan.model_read import has_ligands
 
     if options.model is None or not found.scales or not has_ligands(options):

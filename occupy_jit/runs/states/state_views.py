@@ -1,4 +1,4 @@
-"""The mean maps of the states, reduced to what the page shows of them, as they are made one after the other."""
+"""The mean maps of the states, reduced one by one for the page."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _REACH = 6.0
 
 
 def most_voxels(number: int) -> float:
-    """How many voxels each of some mean maps is reduced to, at most, before the box is cropped to their content."""
+    """Largest number of voxels of each reduced mean map, before the box is cropped to the content."""
     return min(_MOST_VOXELS, _MOST_OF_ALL / min(number, MOST_STATES))
 
 
 def views_of_kept(paths: Sequence[str], log: RunLog) -> ViewsOfMeans:
-    """The mean maps of the states that an earlier run has written."""
+    """The mean maps of the states from an earlier run."""
     from occupy_jit.files.maps.reading import read_map
 
     views = None
@@ -55,7 +55,7 @@ class ViewsOfMeans:
     voxel_size : float
         Å.
     number : int
-        Of states: the more there are, the coarser is the grid on which they wait for each other.
+        Number of states: the more states, the coarser the grid of the reduced maps.
     """
 
     def __init__(self, shape: tuple[int, ...], voxel_size: float, number: int) -> None:
@@ -67,14 +67,14 @@ class ViewsOfMeans:
 
     @property
     def wants_more(self) -> bool:
-        """bool : Whether the page shows the next state as well."""
+        """bool : Whether the page also shows the next state."""
         return not self._ended and len(self._states) < MOST_STATES
 
     def add(self, mean: np.ndarray, log: RunLog) -> None:
         """Add the mean map of the next state: (nz, ny, nx) float32 array, not changed.
 
-        The full scale of the first state is that of all: the means are on one grey scale. After a map without content
-        no more are taken, as states and maps are counted alike.
+        The full scale of the first state applies to all: the means are on one grey scale. After a map without content
+        no more maps are added, because states and maps have the same numbers.
         """
         try:
             self._add(mean)
@@ -98,7 +98,7 @@ class ViewsOfMeans:
         self._states.append(StateView(np.maximum(clean, 0), scale, float(level)))
 
     def views(self, found: Findings) -> Views | None:
-        """What the page shows, with the places of parts or blocks; None where there are no means."""
+        """The maps for the page, with the positions of parts or blocks; None without maps."""
         if not self._states:
             return None
         parts = None
@@ -109,7 +109,7 @@ class ViewsOfMeans:
         return Views(tuple(self._states), parts, self._voxel_size * self._grid.step, self._radius)
 
     def parts_of_model(self, prepared: Any) -> np.ndarray:
-        """Number of the part, from 1, of the atom next to each voxel, 0 far from all: (gz, gy, gx) int32 array.
+        """Number of the part, from 1, of the atom nearest to each voxel, 0 far from all: (gz, gy, gx) int32 array.
 
         Parameters
         ----------

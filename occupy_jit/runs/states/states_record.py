@@ -1,4 +1,4 @@
-"""The record of a run on states: all that the tables hold and what led to it, for programs and for the page."""
+"""The record of a run on states, with all tables and further data, for programs and for the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMAT = 1
 
 
 def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, files: dict[str, Any]) -> dict[str, Any]:
-    """What was found, in plain values.
+    """The results in plain values.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def record_of(result: StatesResult, maps: Sequence[str], has_particles: bool, fi
         Volumes, as in the tables.
     has_particles : bool
     files : dict
-        ``means``, the names of the mean maps, and ``counts``, the particles of every volume where these are known.
+        ``means``, the names of the mean maps, and ``counts``, the particles of every volume if known.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def _tree(merges):
 
 
 def _number(value):
-    """A number with as many digits as mean something; None for what is not known."""
+    """A number rounded to significant digits; None if unknown."""
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 

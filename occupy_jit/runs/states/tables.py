@@ -1,4 +1,4 @@
-"""The tables of states, and their record: names of columns are what other programs read, and do not change."""
+"""The tables of states, and their record. Other programs rely on the names of columns, which must not change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DIGITS = 5
 
 
 def tables_of(result: StatesResult, maps: Sequence[str], counts: Sequence[float] | None = None) -> dict[str, Any]:
-    """Name -> (what it is, text) of every table.
+    """Name -> (description, text) of every table.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def tables_of(result: StatesResult, maps: Sequence[str], counts: Sequence[float]
     maps : sequence of str
         Paths of the volumes, as in the tables.
     counts : sequence of float, optional
-        Particles of every volume, where their numbers are known.
+        Particles of every volume, if known.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def _matrix(parts, maps, values):
 
 
 def _cell(value):
-    """A number with five digits behind the point; nothing for what is not known."""
+    """A number with five decimal places; empty if unknown."""
     return "" if not np.isfinite(value) else f"{value:.{_DIGITS}f}"
 
 

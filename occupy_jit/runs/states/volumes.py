@@ -1,4 +1,4 @@
-"""Which maps are volumes of one complex: on one grid, readable, and how many particles each stands for."""
+"""Selection of the volumes of one complex: readable, and on one grid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Volumes:
     Attributes
     ----------
     paths : list of str
-        Those that can be used, in their order.
+        Usable volumes, in order.
     headers : list of occupy_jit.files.maps.mrc_header.MapHeader
     left_out : list of (str, str)
         Path and reason.
@@ -37,11 +37,11 @@ class Volumes:
 
     @property
     def header(self) -> Any:
-        """The grid of all: the header of the first."""
+        """The common grid: the header of the first volume."""
         return self.headers[0]
 
     def leave_out(self, path: str, reason: Any, log: RunLog) -> None:
-        """Leave a volume out, with a line that says why."""
+        """Leave out a volume, with one line that gives the reason."""
         if path in self.paths:
             index = self.paths.index(path)
             del self.paths[index], self.headers[index]
@@ -49,7 +49,7 @@ class Volumes:
         log.warning(f"{shown(path)}: {reason.removeprefix(shown(path) + ': ')}; left out")
 
     def require_enough(self) -> None:
-        """Raise InputError where too few volumes are left."""
+        """Raise InputError if too few volumes are left."""
         if len(self.paths) < FEWEST_VOLUMES:
             more = f"; {len(self.left_out)} were left out, see above" if self.left_out else ""
             raise InputError(f"states need at least {FEWEST_VOLUMES} volumes of one complex; there "
@@ -57,7 +57,7 @@ class Volumes:
 
 
 def maps_of(options: Options) -> list[Any]:
-    """Paths of all maps: those that were named, or the classes of a classification.
+    """Paths of all maps: those given, or the classes of a classification.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def maps_of(options: Options) -> list[Any]:
 
 
 def find_volumes(maps: Sequence[str], options: Options, log: RunLog) -> Volumes:
-    """Read the headers of all maps; those on another grid than most are left out.
+    """Read the headers of all maps; leaves out maps whose grid differs from that of most.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _grid(header):
 
 
 def _leave_out_other_grids(found, log):
-    """Volumes of another box, voxel size or position than most."""
+    """Volumes whose box, voxel size or position differs from that of most."""
     usual = collections.Counter(map(_grid, found.headers)).most_common(1)[0][0]
     first = next(header for header in found.headers if _grid(header) == usual)
     place = _position(first)
@@ -142,6 +142,6 @@ def _described(header):
 
 
 def names_of(paths: Any) -> Any:
-    """What volumes are called in tables: the names of their files where these differ, else whole paths."""
+    """Names of volumes in tables: file names if these differ, else whole paths."""
     short = [os.path.basename(path) for path in paths]
     return short if len(set(short)) == len(short) else list(paths)

@@ -1,4 +1,4 @@
-"""What hands out work has to know about workers, whatever they are: processes, or the workers of a cluster."""
+"""Common interface of workers: processes, or the workers of a cluster."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Dead(Exception):
-    """Stands for the result where a worker died over its task."""
+    """In place of the result if a worker died during its task."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What stands for the result of a task that has none: a sentence that says why.
+    """In place of the result of a lost task: a sentence with the reason.
 
     Attributes
     ----------
@@ -22,17 +22,17 @@ class Lost:
 
 
 class Answer(NamedTuple):
-    """What a worker says of something that it was given to do.
+    """Answer of a worker to a task.
 
     Attributes
     ----------
     worker : str
     tag : hashable
-        As given to `Crew.start`.
+        As passed to `Crew.start`.
     result : object
-        None where there is an error.
+        None after an error.
     error : BaseException or None
-        `Dead`, told once, if the worker is gone with all that it holds.
+        `Dead`, once, if the worker is lost with all its tasks.
     """
 
     worker: str
@@ -42,18 +42,18 @@ class Answer(NamedTuple):
 
 
 class Crew(Protocol):
-    """Workers that come and go; each does what it is given one after the other, in that order."""
+    """Workers that join and leave; each runs its tasks one after the other, in order."""
 
     def arrivals(self) -> list[str]:
-        """Names of the workers that are new since the last call."""
+        """Names of workers that joined since the last call."""
         ...
 
     def ahead(self, worker: str) -> int:
-        """Number of tasks that a worker may hold, so that it never waits for the next."""
+        """Number of tasks that a worker may hold, so that it never has to wait."""
         ...
 
     def start(self, worker: str, tag: Hashable, function: Callable[..., Any], *arguments: Any) -> None:
-        """Give a worker something to do; the answer comes out of `wait`."""
+        """Give a worker a task; `wait` returns the answer."""
         ...
 
     def wait(self, seconds: float) -> list[Answer]:
@@ -61,5 +61,5 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Release the workers."""
         ...

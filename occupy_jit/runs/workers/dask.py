@@ -1,8 +1,8 @@
-"""The workers of a dask cluster as a crew: each does one map at a time, on files that it shares with this machine.
+"""The workers of a dask cluster as a crew: each runs one map at a time, on files shared with this machine.
 
-dask would move a task whose worker died to another one by itself, up to a number of times that the scheduler sets,
-and would blame every task that was queued there. So every task is given to one worker by name, one at a time: it is
-known which map a worker died over.
+dask would move a task whose worker died to another worker, up to a number of times set by the scheduler,
+and would count this against every queued task. So every task is given to one worker by name, one at a time: it is
+then known during which map a worker died.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ _SECONDS_TO_CONNECT = 15
 _PATIENCE = 600  # seconds without any worker
 _LOOK = 1.0
 _SILENCE = 60.0
-"""Seconds that the scheduler may take to answer; one that is stopped takes for ever."""
+"""Seconds to wait for an answer of the scheduler; a stopped one never answers."""
 
 
 def quiet_distributed() -> Any:
-    """The package `distributed`, imported, with its own messages off."""
+    """Import the package `distributed` and switch its own messages off."""
     try:
         import distributed
     except ImportError:
         raise missing_packages("--cluster", "distributed") from None
     loud = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
     for name in ("distributed", "tornado.application", "asyncio", *loud):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is told by this program, in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # this program reports what matters, in one line
     return distributed
 
 
@@ -42,7 +42,7 @@ def _connected(address: str) -> Any:
     distributed = quiet_distributed()
     place = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
     try:
-        # its own limit ends where a scheduler takes the connection, as the system does for one that is stopped
+        # its own time limit ends with the connection, which the system accepts even for a stopped scheduler
         return _within(1.5 * _SECONDS_TO_CONNECT, lambda: distributed.Client(
             **place, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="occupy_jit"))
     except ValueError as error:
@@ -54,7 +54,7 @@ def _connected(address: str) -> Any:
 
 
 def _within(seconds: float, function: Callable[[], Any]) -> Any:
-    """What a function returns, or raises, in a thread of its own; TimeoutError if it takes longer."""
+    """Result or exception of a function in a separate thread; TimeoutError if it takes longer."""
     done: queue.SimpleQueue = queue.SimpleQueue()
 
     def call() -> None:
@@ -74,7 +74,7 @@ def _within(seconds: float, function: Callable[[], Any]) -> Any:
 
 
 class DaskWorkers:
-    """Workers of a scheduler that runs somewhere.
+    """Workers of a running scheduler.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ class DaskWorkers:
         self._looked, self._last_seen = 0.0, time.monotonic()
 
     def arrivals(self) -> list[str]:
-        """Addresses of workers that are new."""
+        """Addresses of new workers."""
         self._look()
         new, self._new = self._new, []
         return new
 
     def _look(self) -> None:
-        """Ask the scheduler, now and then, which workers there are."""
+        """Ask the scheduler for its workers now and then."""
         if self._client.status != "running":
             raise self._lost()
         now = time.monotonic()
@@ -108,7 +108,7 @@ class DaskWorkers:
             there = self._client.sync(self._client.scheduler.ncores, callback_timeout=_SILENCE)
         except TimeoutError as error:
             raise self._lost(f"has not answered for {_SILENCE:.0f} seconds") from error
-        except Exception as error:  # of many kinds, and all mean the same
+        except Exception as error:  # various exceptions with the same meaning
             raise self._lost() from error
         self._looked = time.monotonic()
         self._new += sorted(there.keys() - self._there.keys())
@@ -125,11 +125,11 @@ class DaskWorkers:
                            "--resume continues")
 
     def ahead(self, worker: str) -> int:
-        """Number of tasks that a worker may hold: one with several threads would do two at the same time."""
+        """Number of tasks that a worker may hold: with several threads it would run two at the same time."""
         return 2 if self._there.get(worker) == 1 else 1
 
     def start(self, worker: str, tag: Hashable, function: Callable[..., Any], *arguments: Any) -> None:
-        """Give a worker something to do; the answer comes out of `wait`."""
+        """Give a worker a task; `wait` returns the answer."""
         future = self._client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
         self._futures[worker, tag] = future
         future.add_done_callback(lambda done: self._finished.put((worker, tag, done)))
@@ -150,13 +150,13 @@ class DaskWorkers:
         return found
 
     def _buried(self, worker: str, tag: Hashable) -> Answer:
-        """The answer of a worker that is gone, with all that it held."""
+        """The answer for a lost worker with all its tasks."""
         for key in [key for key in self._futures if key[0] == worker]:
             self._futures.pop(key).cancel()
         return Answer(worker, tag, None, Dead())
 
     def _answer(self, worker: str, tag: Hashable, future: Any) -> list[Answer]:
-        """What a finished future says: one answer, or none where it is not waited for any more."""
+        """Answer of a finished future; none if it is no longer expected."""
         import distributed
 
         if self._futures.get((worker, tag)) is not future:
@@ -168,7 +168,7 @@ class DaskWorkers:
                 answer = Answer(worker, tag, future.result(timeout=_LOOK), None)
             except (TimeoutError, distributed.TimeoutError):
                 self._look()
-                if worker in self._gone:  # it died with its result, and `wait` tells
+                if worker in self._gone:  # it died with its result, and `wait` reports this
                     return []
                 continue
             except distributed.comm.CommClosedError:  # with the scheduler, or with the worker: this shows in a moment  # pyright: ignore[reportAttributeAccessIssue]
@@ -184,11 +184,11 @@ class DaskWorkers:
             return [answer]
 
     def close(self) -> None:
-        """Leave the cluster; the workers stay."""
+        """Leave the cluster; its workers continue."""
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
 
 
 def words(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """Text of an error on one line."""
     return " ".join(str(error).split()) or type(error).__name__

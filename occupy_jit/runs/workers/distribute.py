@@ -1,7 +1,7 @@
-"""Many tasks at once, by the workers of a crew: processes of this machine, or the workers of a dask cluster.
+"""Many tasks at once in the workers of a crew: processes of this machine, or the workers of a dask cluster.
 
-One loop hands out the tasks, whatever the workers are, and knows one rule for workers that die: their task is tried
-once more by another one, and given up if it takes that one, too.
+One loop distributes the tasks for all kinds of workers, with one rule for workers that die: their task is tried
+once more by another worker, and given up if that one dies, too.
 """
 
 import collections
@@ -18,17 +18,17 @@ _LOOK = 1.0  # seconds between two looks at who is still there
 def distribute(work: Any, tasks: Sequence[Any], crew: Crew,
                prepare: Callable[[], str | None] | None = None,
                say: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:
-    """Hand out tasks to the workers of a crew, and yield results as they come.
+    """Distribute tasks to the workers of a crew, and yield results in order of completion.
 
     Parameters
     ----------
     work : callable
-        ``work(task)``; like the tasks and the results it can be pickled. It returns, whatever happens to a task.
+        ``work(task)``; like the tasks and the results it must be picklable. It must not raise.
     tasks : sequence
     crew : Crew
         It is closed at the end.
     prepare : callable, optional
-        ``prepare()``, done by every worker first; returns None, or a sentence that says why this worker cannot be
+        ``prepare()``, called first in every worker; returns None, or a sentence on why this worker cannot be
         used.
     say : callable, optional
         Called with one line about workers that come, go, or cannot be used.
@@ -36,7 +36,7 @@ def distribute(work: Any, tasks: Sequence[Any], crew: Crew,
     Yields
     ------
     index : int
-        Of the task; in the order in which they are done.
+        Of the task, in order of completion.
     result : object
         What `work` returned, or `Lost`.
 
@@ -57,7 +57,7 @@ def distribute(work: Any, tasks: Sequence[Any], crew: Crew,
 
 
 class Assignments:
-    """Which worker is being prepared, which holds which tasks, and which tasks wait for one.
+    """State of the distribution: workers in preparation, tasks of each worker, and waiting tasks.
 
     Parameters
     ----------
@@ -70,24 +70,24 @@ class Assignments:
         self._work, self._tasks, self._crew = work, tasks, crew
         self._prepare, self._say = prepare or _nothing, say or (lambda line: None)
         self._waiting = collections.deque(range(len(tasks)))
-        self._held: dict[str, collections.deque[int]] = {}  # of usable workers; the one that it works on first
+        self._held: dict[str, collections.deque[int]] = {}  # tasks of usable workers, the current one first
         self._preparing: set[str] = set()
         self._deaths: collections.Counter[int] = collections.Counter()
         self._refusals = 0
 
     @property
     def unfinished(self) -> bool:
-        """bool : Whether any task waits or is worked on."""
+        """bool : Whether any task waits or runs."""
         return bool(self._waiting) or any(self._held.values())
 
     def welcome(self) -> None:
-        """Let workers that are new prepare themselves."""
+        """Start the preparation of new workers."""
         for worker in self._crew.arrivals():
             self._preparing.add(worker)
             self._crew.start(worker, None, self._prepare)
 
     def hand_out(self) -> None:
-        """Give every worker a task, and some to go on with as long as there are enough for all."""
+        """Give every worker a task, and further tasks as long as there are enough for all."""
         for depth in (1, 2):
             for worker, tasks in self._held.items():
                 enough = self._waiting if depth == 1 else len(self._waiting) > len(self._held)
@@ -96,7 +96,7 @@ class Assignments:
                     self._crew.start(worker, tasks[-1], self._work, self._tasks[tasks[-1]])
 
     def settle(self, answer: Answer) -> Any:
-        """Take an answer; yields the index and the result of a task that has one now, or is given up."""
+        """Process an answer; yields the index and the result of a finished or lost task."""
         if answer.worker in self._preparing:
             self._prepared(answer)
         elif isinstance(answer.error, Dead):
@@ -120,7 +120,7 @@ class Assignments:
             raise OccupyError(f"no worker can be used; the last one: {refused}")
 
     def _buried(self, worker: str) -> Iterator[tuple[int, Lost]]:
-        """A worker died: over its first task, which is tried once more or given up; the others are nobody's fault."""
+        """A worker died: its current task is tried once more or given up; its other tasks wait again."""
         tasks = self._held.pop(worker, None)
         if not tasks:
             return

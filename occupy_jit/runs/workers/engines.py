@@ -1,4 +1,4 @@
-"""Executors: what runs the plans of several maps, in this process, in processes beside it, or on a cluster."""
+"""Executors: they run the plans of several maps in this process, in processes beside it, or on a cluster."""
 
 import functools
 import logging
@@ -24,16 +24,16 @@ Work = Callable[[Plan, logging.Handler | None], Outcome]
 
 
 class Executor(Protocol):
-    """Runs plans and yields their outcomes as they come, in any order."""
+    """Runs plans and yields their outcomes in order of completion."""
 
     def __call__(self, work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None
                  ) -> Iterator[Outcome]:
-        """Do the work on every plan; the listener gets the lines of every log, at the latest with the outcome."""
+        """Run the work on every plan; the listener receives the lines of every log, at the latest with the outcome."""
         ...
 
 
 def in_turn(work: Work, plans: Sequence[Plan], listener: logging.Handler | None = None) -> Iterator[Outcome]:
-    """Run plans one after the other in this process: the simplest of the executors.
+    """Run plans one after the other in this process: the simplest executor.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def in_turn(work: Work, plans: Sequence[Plan], listener: logging.Handler | None 
 
 
 def executor_for(options: Options, say: Callable[[str], None] | None = None) -> Executor:
-    """Who runs the maps: this process, several processes, or a cluster.
+    """The executor for the options: this process, several processes, or a cluster.
 
     Parameters
     ----------
     options : Options
-        ``cluster``, ``cluster_jobs``, ``jobs`` and ``threads`` count.
+        Uses ``cluster``, ``cluster_jobs``, ``jobs`` and ``threads``.
     say : callable, optional
-        Called with a line about what is waited for.
+        Called with a line during waiting.
 
     Returns
     -------
@@ -79,9 +79,9 @@ def processes(jobs: int, threads: int | None = None, say: Callable[[str], None] 
     jobs : int
         Number of processes.
     threads : int, optional
-        Of all together; what this process may use if None.
+        Of all processes together; all available ones if None.
     say : callable, optional
-        Called with a line where the processes have to compile the kernels.
+        Called with a line if the processes must compile the kernels.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def processes(jobs: int, threads: int | None = None, say: Callable[[str], None] 
 
 
 def _check_memory_of_all(plans: Sequence[Plan], jobs: int) -> None:
-    """Raise UsageError where the largest maps that may run at once would need more memory than there is."""
+    """Raise UsageError if the largest maps that may run at once would need more memory than available."""
     there = free_memory.available()
     needs = sorted((plan.memory_bytes for plan in plans), reverse=True)
     if there is None or sum(needs[:jobs]) <= there or len(needs) < 2:
@@ -116,9 +116,9 @@ def _check_memory_of_all(plans: Sequence[Plan], jobs: int) -> None:
 
 
 def dask(address: str, jobs: int | None = None, say: Callable[[str], None] | None = None) -> Executor:
-    """Executor that hands the maps to the workers of a dask cluster.
+    """Executor that runs maps on the workers of a dask cluster.
 
-    Names of files in the plans must be absolute: a worker has a current directory of its own.
+    File names in the plans must be absolute, because a worker has its own current directory.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def dask(address: str, jobs: int | None = None, say: Callable[[str], None] | Non
     jobs : int, optional
         Number of SLURM jobs.
     say : callable, optional
-        Called with one line of what is waited for.
+        Called with a line during waiting.
 
     Returns
     -------
@@ -161,10 +161,10 @@ def _crew_of_cluster(address: str, jobs: int | None, say: Callable[[str], None])
 
 def _outcomes(work: Work, plans: Sequence[Plan], crew: Crew, prepare: Callable[[], str | None],
               listener: logging.Handler | None) -> Iterator[Outcome]:
-    """Outcomes as they come; the lines of their logs go to the listener, each log in one piece."""
+    """Outcomes in order of completion; the lines of each log go to the listener in one piece."""
     from occupy_jit.runs.workers.distribute import distribute
 
-    # the list of all maps is no business of a worker that runs one of them
+    # a worker that runs one map does not need the list of all maps
     sent = [replace(plan, options=replace(plan.options, input_map=())) for plan in plans]
     for index, result in distribute(work, sent, crew, prepare, RunLog(listener).warning):
         if isinstance(result, Lost):

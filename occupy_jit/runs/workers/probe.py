@@ -1,4 +1,4 @@
-"""What every worker of a cluster does first: it tells whether it can be used, and gets ready."""
+"""First task of every worker of a cluster: a check, and preparation."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ _PROBE_SECONDS = 10  # network file systems show a new file late
 
 
 class Probe:
-    """A small hidden file, for as long as the ``with`` block lasts, by which workers tell whether they share files.
+    """A small hidden file for the duration of a ``with`` block, by which workers check that they share files.
 
     Parameters
     ----------
     directory : str
-        Where outputs go; it exists.
+        Existing output directory.
     inputs : sequence of str
-        Directories that inputs lie in.
+        Directories of the inputs.
     """
 
     def __init__(self, directory: str, inputs: Sequence[str]) -> None:
@@ -52,12 +52,12 @@ class Probe:
 
 
 def check_worker(path: str, token: str, inputs: Sequence[str], version: str) -> str | None:
-    """Done by a worker: whether it is of this version, sees the files, and can write; then it loads the kernels.
+    """In a worker: check its version and its access to files, then load the kernels.
 
     Returns
     -------
     str or None
-        What is wrong.
+        The problem, if any.
     """
     host = socket.gethostname()
     if version != __version__:
@@ -84,9 +84,9 @@ def check_worker(path: str, token: str, inputs: Sequence[str], version: str) -> 
 
 
 def _take_threads(number: int) -> None:
-    """Use the threads of this worker: dask tells every library to use one, as it expects a task on each of them."""
+    """Use all threads of this worker: dask sets every library to one, because it expects a task on each thread."""
     os.environ["OMP_NUM_THREADS"] = str(number)
-    if "numba" not in sys.modules:  # it would start one for every processor, and those that do nothing take time, too
+    if "numba" not in sys.modules:  # it would start one for every processor, and idle threads take time, too
         os.environ["NUMBA_NUM_THREADS"] = str(number)
 
 
@@ -104,7 +104,7 @@ def _waited_for(path: str) -> str:
 
 
 def worker_threads() -> int | None:
-    """Threads that the dask worker which calls this has for itself; None outside of one."""
+    """Number of threads of the calling dask worker; None outside a worker."""
     try:
         from distributed import get_worker
 

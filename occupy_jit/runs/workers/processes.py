@@ -20,17 +20,17 @@ from occupy_jit.runs.workers.crew import Answer, Dead
 
 
 class Processes:
-    """A crew of processes of this machine: started afresh, not forked, as numba's threads do not survive a fork.
+    """A crew of processes of this machine: spawned, not forked, because threads of numba do not survive a fork.
 
-    Each is a pool of one, so that it is known which task a process died of, and the others are not disturbed.
+    Each is a pool of one, so that the task of a dead process is known, and the others continue.
 
     Parameters
     ----------
     number : int
     one_first : bool
-        Start one, and the others when it is prepared: it compiles, the others load what it has compiled.
+        Start one, and the others when it is prepared: it compiles the kernels, and the others load them.
     environment : dict
-        Variables that are set in the processes before anything else happens.
+        Variables to set first in the processes.
     """
 
     def __init__(self, number: int, one_first: bool = False, environment: Mapping[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class Processes:
         on_interrupt(_end_children)
 
     def arrivals(self) -> list[str]:
-        """Names of the processes that are new."""
+        """Names of new processes."""
         count = 1 if self._one_first and self._to_come and not self._pools else self._to_come
         if self._one_first and self._pools:
             return []
@@ -84,7 +84,7 @@ class Processes:
         for worker, tag, future in answers:
             self._one_first = False
             if worker not in self._pools:
-                continue  # it is known already that it died
+                continue  # its death is known already
             error = Dead() if future is None else future.exception()
             if isinstance(error, (Dead, BrokenProcessPool)):
                 error = Dead()
@@ -94,7 +94,7 @@ class Processes:
         return found
 
     def close(self) -> None:
-        """End the processes; what they still do is waited for, unless a signal ends the program."""
+        """End the processes, after their current work unless a signal ends the program."""
         forget_interrupt(_end_children)
         if is_interrupted():
             _end_children()
@@ -104,7 +104,7 @@ class Processes:
 
 
 def _end_children() -> None:
-    """Have the processes end in good order; one that is stopped has to go on for that."""
+    """End the processes in the ordinary way; a stopped one must be continued first."""
     for child in multiprocessing.active_children():
         for name in ("SIGTERM", "SIGCONT"):
             number = getattr(signal, name, None)
@@ -114,7 +114,7 @@ def _end_children() -> None:
 
 
 def _start_resource_tracker() -> None:
-    """Start the helper of multiprocessing so that it is silent about semaphores where a signal ends the program."""
+    """Start the helper of multiprocessing without its warnings about semaphores after a signal."""
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker:UserWarning" + (f",{before}" if before else "")
     try:
@@ -127,7 +127,7 @@ def _start_resource_tracker() -> None:
 
 
 def _begin_process(environment: Mapping[str, str]) -> None:
-    """What every process does first: take the settings of the environment, and end when its parent ends."""
+    """First steps of every process: set the environment, and end with its parent."""
     os.environ.update(environment)
     install_signal_handlers()
     parent = multiprocessing.parent_process()
@@ -136,11 +136,11 @@ def _begin_process(environment: Mapping[str, str]) -> None:
 
 
 def _end_with(sentinel: int) -> None:
-    """End this process, in good order, as soon as its parent is gone: nobody else would ever tell it to.
+    """End this process in the ordinary way as soon as its parent is gone.
 
-    One signal is not enough: where it comes while files get their names it becomes an exception at the end of that,
-    which the pool keeps as the result of the task; and between the last look at signals and a read that waits for the
-    next task it goes unseen. The pool would then wait for ever for a task of a parent that is gone.
+    One signal is not enough: during renames it becomes an exception afterwards,
+    which the pool keeps as the result of the task; and between the last check for signals and the wait for the
+    next task it is lost. The pool would then wait for ever.
     """
     multiprocessing.connection.wait([sentinel])
     while True:

@@ -1,4 +1,4 @@
-"""Workers of a dask cluster that SLURM starts as jobs, and that end with the run."""
+"""Workers of a dask cluster that run as SLURM jobs and end with the run."""
 
 import contextlib
 import subprocess
@@ -13,7 +13,7 @@ _SECONDS_TO_SUBMIT = 15
 
 
 class SlurmWorkers(DaskWorkers):
-    """Workers that SLURM starts as jobs, by dask-jobqueue and the user's own dask configuration.
+    """Workers as SLURM jobs, by dask-jobqueue and the dask configuration of the user.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class SlurmWorkers(DaskWorkers):
             self._cluster.close(timeout=5)
             raise
         on_interrupt(self._cancel)
-        self._begin(client, "SLURM", patience=float("inf"))  # a queue may be long
+        self._begin(client, "SLURM", patience=float("inf"))  # the queue may be long
         say(f"submitted {jobs} job{'s' if jobs > 1 else ''} to SLURM; work begins when the first one starts")
 
     def _submit(self, jobs: int) -> None:
@@ -55,11 +55,11 @@ class SlurmWorkers(DaskWorkers):
             time.sleep(0.1)
 
     def job_numbers(self) -> list[str]:
-        """list of str : Of the jobs that SLURM has taken."""
+        """list of str : Numbers of the accepted SLURM jobs."""
         return [str(job.job_id) for job in list(self._cluster.workers.values()) if getattr(job, "job_id", None)]
 
     def _cancel(self) -> None:
-        """End the jobs where a signal ends this process."""
+        """End the jobs if a signal ends this process."""
         subprocess.run(["scancel", *self.job_numbers()], capture_output=True, timeout=5)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class SlurmWorkers(DaskWorkers):
 
 
 def _require_accepted(script: str) -> None:
-    """Raise OccupyError where SLURM would not take a job, with what it says."""
+    """Raise OccupyError with the message of SLURM if it does not accept jobs."""
     try:
         done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=60)
     except OSError as error:
