@@ -113,7 +113,8 @@ def _estimation(add):
     add("--kernel-radius", metavar="PIX", type=number,
         text="radius of the ball in voxels, not necessarily whole (default: low-pass / (2 * voxel size))")
     add("--tau", metavar="TAU", type=number,
-        text="quantile that defines full scale, above 0 and at most 1 (default: from the size of the ball)")
+        text="define full scale by this quantile alone, above 0 and at most 1 (default: by the local contrast in the "
+             "strongest cube, too)")
     add("--tile-size", dest="tile_size_angstrom", metavar="Å", type=number,
         text="edge of the cubes in the search for full scale")
     add("--noise-floor", metavar="VALUE", type=noise_floor,

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from occupy_jit.estimation.noise.common_noise import CommonNoise
-from occupy_jit.estimation.regions.full_scale import full_scale_of_regions
 from occupy_jit.estimation.regions.occupancy_in_masks import occupancy_of_masks
-from occupy_jit.estimation.regions.reading import reader_of
 from tests import simulated
 from tests.estimates import estimate
 
@@ -101,5 +99,5 @@ def test_errors_of_masks_hold_it(of_halves, monkeypatch):
     (plain,) = occupancy_of_masks(found, [("full", mask)])
     assert row["occupancy"] == plain["occupancy"] and seen[0] > 0
     # of full content the level moves as the reading does, and by (f / M')^2 more, which is below .3 here
-    more = (row["error"]**2 - plain["error"]**2) * full_scale_of_regions(found, reader_of(found))**2
+    more = (row["error"]**2 - plain["error"]**2) * found.full_scale**2
     assert 0.8 * seen[0] < more < 1.3**2 * seen[0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.scale import contrast, full_scale
+from occupy_jit.estimation.scale import contrast, full_scale, strongest_cube
 from occupy_jit.estimation.scale.ball import Ball, choose_ball
 from occupy_jit.estimation.scale.full_scale import NoiseLevel
 from occupy_jit.estimation.solvent.quiet_voxels import Quiet, find_quiet
@@ -97,29 +97,53 @@ def test_quiet_voxels_keep_away_from_content():
     assert abs(mean - noise.mean()) < 0.05 * deviation
 
 
-def test_full_scale_is_a_quantile_above_zero():
+def test_the_strongest_cube_has_the_largest_quantile():
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
     found = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings())
     assert (found.tile, found.tau, found.zero) == (6, full_scale_tau(123), 0.1)
     wanted, where = largest_quantile(volume, found.tile, found.tau)
     assert found.quantile == pytest.approx(float(wanted) - 0.1, abs=1e-6) and found.corner == where
-    assert full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings(tau=0.5)).value < found.value
+    half = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings(tau=0.5))
+    assert half.value == half.quantile < found.value
     known = full_scale.full_scale(volume, NoiseLevel(0.1, 0.3), ball, 5.0, Settings(), known=2.5)
     assert known[:6] == (2.5, None, 6, 0.1, found.tau, 2.5)
     plain = full_scale.full_scale(volume, NoiseLevel(0.1, 0.3), ball, 5.0, Settings(tau=0.9, naive_normalisation=True))
     assert plain.value == plain.quantile == pytest.approx(0.9 * (float(volume.max()) - 0.1)) and plain.corner is None
 
 
-def test_full_scale_is_free_of_noise():
-    """Without noise it is the quantile itself; else the formula, and never less than what 5% of signal leaves."""
+def test_full_scale_is_what_the_strongest_cube_reads():
+    """As the formula has it, whatever the noise, and wherever the cube lies: at the wall of the box, too."""
+    volume = simulated.blobs((30, 28, 32), 1)
+    maximum = naive.sliding_maximum(volume, 3.0, 7)
+    ball = choose_ball(6.0, 1.0)
+    for noise in (0.0, 0.02, 0.05, 10.0):
+        found = full_scale.full_scale(volume, NoiseLevel(0.1, noise), ball, 5.0, Settings())
+        assert found.value == pytest.approx(
+            naive.level_of_cube(volume, maximum, 0.1, found.corner, found.tile, noise, found.quantile), rel=1e-6)
+    for corner in ((0, 0, 0), (24, 22, 26), (0, 11, 26)):
+        contents = strongest_cube.contents(volume, 0.1, ball, corner, 6)
+        assert np.array_equal(contents.maximum, maximum[tuple(slice(c, c + 6) for c in corner)].astype(float) - 0.1)
+    nothing = strongest_cube.Contents(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)))
+    assert strongest_cube.level(nothing, 0.7, 0.1) == 0.7
+
+
+def test_even_content_lies_above_full_scale_by_what_the_strongest_cube_does():
+    volume = np.zeros((40, 40, 40), np.float32)
+    volume[10:30, 10:30, 10:30] = 2
+    found = full_scale.full_scale(volume, NoiseLevel(0.0, 0.0), choose_ball(6.0, 1.0), 1.0, Settings())
+    assert found.value == pytest.approx(2 * strongest_cube.OF_STRONGEST)
+
+
+def test_a_given_quantile_is_free_of_noise():
+    """Without noise it is the quantile itself; else the formula, and never less than what 5 % of signal leaves."""
     volume = simulated.blobs((30, 28, 32), 1)
     ball = choose_ball(6.0, 1.0)
-    clean = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings())
+    clean = full_scale.full_scale(volume, NoiseLevel(0.1, 0.0), ball, 5.0, Settings(tau=0.97))
     assert clean.value == clean.quantile
     cube = volume[tuple(slice(c, c + clean.tile) for c in clean.corner)]
     for noise in (0.05, 0.2, 10.0):
-        found = full_scale.full_scale(volume, NoiseLevel(0.1, noise), ball, 5.0, Settings())
+        found = full_scale.full_scale(volume, NoiseLevel(0.1, noise), ball, 5.0, Settings(tau=0.97))
         assert (found.quantile, found.corner) == (clean.quantile, clean.corner)
         assert found.value == pytest.approx(naive.without_noise(clean.quantile, cube, 0.1, noise), rel=1e-6)
     for axes in ((0, 2, 1), (2, 1, 0)):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from occupy_jit.estimation.regions.full_scale import BEST_OF_NOISY, OF_STRONGEST_CUBE, RATIO, full_scale_of_regions
 from occupy_jit.estimation.regions.occupancy_in_masks import LEAK, occupancy_of_masks, with_leak
 from occupy_jit.estimation.regions.reading import DEPTH_ANGSTROM, DEPTH_POWER, reader_of
 from occupy_jit.estimation.regions.response import ReadMap, measure_response
@@ -11,7 +10,6 @@ from occupy_jit.estimation.regions.weighted_median import Median, block_edge, we
 from occupy_jit.estimation.scale.errors import STANDARD, relative_error_of_full_scale
 from occupy_jit.kernels.grid import fields
 from occupy_jit.kernels.grid.smoothing import smooth
-from occupy_jit.settings import Settings
 from tests import naive, simulated
 from tests.estimates import estimate
 
@@ -111,7 +109,7 @@ def test_it_is_what_the_peaks_inside_of_the_mask_read_at_the_response_of_the_map
     for wanted in (mask, soft):
         level = response.level(slowly_read(result, wanted)[0], result.floor)
         (row,) = occupancy_of_masks(result, [(name, wanted)])
-        full = full_scale_of_regions(result, reader_of(result))
+        full = result.full_scale
         assert row["occupancy"] == pytest.approx(min(level / full, 1), abs=1e-4)
 
 
@@ -129,47 +127,22 @@ def test_with_halves_the_noise_is_that_around_the_region(made):
     response = measure_response(ReadMap(found.lowpass, found.zero, found.floor_map, found.quiet, found.half_difference,
                                         found.ball, found.voxel_size))
     (row,) = occupancy_of_masks(found, [(name, mask)])
-    full = full_scale_of_regions(found, reader_of(found))
+    full = found.full_scale
     assert row["occupancy"] == pytest.approx(min(response.level(reading, floor) / full, 1), abs=1e-4)
-
-
-def test_full_scale_is_that_of_the_map_and_of_the_strongest_cube_read_as_a_region(made, result):
-    """Also where full scale was given or has another quantile: then by the ratio of the two in the strongest cube."""
-    reader = reader_of(result)
-    inside = tuple(slice(start, start + result.tile) for start in result.full_scale_corner)
-    cube = np.zeros(made.map.shape, np.float32)
-    cube[inside] = 1
-    full = full_scale_of_regions(result, reader)
-    expected = (RATIO[0] + RATIO[1] * (1 - result.tau)) * result.full_scale
-
-    def lifted_by(full_scale):
-        return 1 - BEST_OF_NOISY * (result.noise / full_scale) ** 2
-
-    lifted = lifted_by(result.full_scale)
-    assert 0.95 < lifted < 1
-    assert (full / lifted) ** 2 == pytest.approx(expected * OF_STRONGEST_CUBE * reader.read(cube).value, rel=1e-6)
-    twice = estimate(made.map, voxel_size=made.voxel_size, with_confidence=False, full_scale=2 * result.full_scale)
-    wanted = 2 * full * lifted_by(2 * result.full_scale) / lifted
-    assert full_scale_of_regions(twice, reader_of(twice)) == pytest.approx(wanted, rel=1e-3)
-    lower = estimate(made.map, Settings(tau=0.9), voxel_size=made.voxel_size, with_confidence=False)
-    assert lower.full_scale < 0.9 * result.full_scale
-    assert full_scale_of_regions(lower, reader_of(lower)) / full == pytest.approx(
-        lower.full_scale / result.full_scale, rel=0.1)  # the strongest cube by another quantile is another one
 
 
 @pytest.mark.parametrize("voxel_size", [1.2, 2.2])
 def test_whole_chains_read_1_at_any_voxel_size(voxel_size):
-    """In coarse voxels full scale as the map's scale has it would make them 1.1, and a half-occupied one 0.56."""
+    """By a quantile of the map in the strongest cube they would be 1.1 in coarse voxels."""
     made = simulated.complex_with_occupancies(
         6.0, seed=2, box=round(50 / voxel_size) * 2, voxel_size=voxel_size, occupancies=(1.0, 1.0, 1.0, 0.5),
         resolution_angstrom=max(3, 2.2 * voxel_size))
     found = estimate(made.map, voxel_size=voxel_size, with_confidence=False)
     reader = reader_of(found)
-    full = full_scale_of_regions(found, reader)
     levels = []
     for chain in range(4):
         distance = simulated.distance_to(made.atoms[made.chain == chain], len(made.map), 6 / voxel_size) * voxel_size
-        levels.append(reader.read(distance <= 3).value / full)
+        levels.append(reader.read(distance <= 3).value / found.full_scale)
     # chains differ by their structure, as the three full ones do
     spread = np.std(levels[:3], ddof=1)
     assert np.mean(levels[:3]) == pytest.approx(1, abs=0.025 + 2 * spread / np.sqrt(3))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from occupy_jit.estimation.regions.full_scale import full_scale_of_regions
 from occupy_jit.estimation.regions.reading import reader_of
 
 if TYPE_CHECKING:
@@ -28,8 +27,7 @@ weaker (0.008 to 0.037 of ``1 - occupancy``)."""
 def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
     """Occupancy inside each mask and its standard error, without the error of full scale.
 
-    The contrast inside the mask (`occupy_jit.estimation.regions.reading`) over that of a fully occupied region
-    (`occupy_jit.estimation.regions.full_scale`), limited to 0 to 1. The
+    The contrast inside the mask (`occupy_jit.estimation.regions.reading`) over full scale, limited to 0 to 1. The
     error includes leakage from neighbours (`LEAK`). The error of full scale is the same for all masks of a
     map: see `occupy_jit.estimation.scale.errors.relative_error_of_full_scale`.
 
@@ -53,7 +51,7 @@ def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
     ValueError
         If the low-passed map was not kept, or a mask has another shape than the map.
     """
-    reader, full = None, 0.0
+    reader = None
     rows = []
     for name, mask in masks:
         mask = np.asarray(mask)
@@ -61,8 +59,7 @@ def occupancy_of_masks(result: Result, masks: Any) -> list[dict[str, Any]]:
             raise ValueError(f"mask {name}: shape {np.shape(mask)} differs from the map's {result.scale.shape}")
         if reader is None:
             reader = reader_of(result)
-            full = full_scale_of_regions(result, reader)
-        found = with_leak(_relative(reader.read(mask), full))
+        found = with_leak(_relative(reader.read(mask), result.full_scale))
         total = sum(float(np.clip(section, 0, 1).sum(dtype=np.float64)) for section in mask)
         rows.append({"mask": name, **in_words(found), "voxels": total, "in_blocks": reader.places(found)})
     return rows

@@ -21,7 +21,7 @@ LOWPASS_ANGSTROM = (6.0, 9.0)
 LEAST_VOXELS = 3.0
 """Smallest default low-pass in voxels: below it the maximum misses too much between the samples."""
 
-EVIDENCE_NOISE = 0.15
+EVIDENCE_NOISE = 0.135
 """Noise floor, relative to full scale, up to which confidence uses the low-pass of the scale: at six voxels
 a finer low-pass no longer follows content better from there on."""
 

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from occupy_jit.estimation.scale import full_scale
+from occupy_jit.estimation.scale import full_scale, strongest_cube
 from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.kernels.grid.fields import part_of
 from occupy_jit.kernels.standard_error import scale_error
 
 if TYPE_CHECKING:
-    from occupy_jit.estimation.scale.steps import Contrast, SearchedFullScale
-
-if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
     from occupy_jit.estimation.scale.result import FullScale, Result
+    from occupy_jit.estimation.scale.steps import Contrast, SearchedFullScale
 
 STANDARD = 0.03
 """Relative difference between full scale and the level of a fully occupied chain, without noise: the standard
@@ -32,10 +31,10 @@ def _octants(edge):
     return [(z, y, x) for z in halves for y in halves for x in halves]
 
 
-def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> float:
+def full_scale_error(volume: np.ndarray, noise: float, found: FullScale, ball: Ball, of_quantile: bool) -> float:
     """Standard error of full scale from the cube that defines it.
 
-    Each eighth of the cube is left out in turn, and the noise-free quantile taken of the rest: a jackknife that
+    Each eighth of the cube is left out in turn, and full scale taken of the rest: a jackknife that
     includes both noise and uneven content.
 
     Parameters
@@ -45,6 +44,9 @@ def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> floa
     noise : float
         Its standard deviation in solvent, or in the cube if it is known there.
     found : occupy_jit.estimation.scale.result.FullScale
+    ball : occupy_jit.estimation.scale.ball.Ball
+    of_quantile : bool
+        Full scale is the quantile, not what the cube reads.
 
     Returns
     -------
@@ -54,16 +56,22 @@ def full_scale_error(volume: np.ndarray, noise: float, found: FullScale) -> floa
     if found.corner is None or found.tile < 2:
         return 0.0
     cube = volume[_where(found)]
+    contents = None if of_quantile else strongest_cube.contents(volume, found.zero, ball, found.corner, found.tile)
     keep = np.ones(cube.shape, bool)
     values = []
     for octant in _octants(found.tile):
         keep[octant] = False
-        rest = np.sort(cube[keep])
+        value = _of_quantile(np.sort(cube[keep]), noise, found)
+        values.append(value if contents is None else strongest_cube.level(contents, value, noise, keep))
         keep[octant] = True
-        quantile = float(rest[min(int(found.tau * rest.size), rest.size - 1)]) - found.zero
-        values.append(full_scale.without_noise(quantile, rest, found.zero, noise))
     values = np.array(values)
     return math.sqrt(7 / 8 * np.square(values - values.mean()).sum())
+
+
+def _of_quantile(rest, noise, found):
+    """Full scale by the quantile of sorted values."""
+    quantile = float(rest[min(int(found.tau * rest.size), rest.size - 1)]) - found.zero
+    return full_scale.without_noise(quantile, rest, found.zero, noise)
 
 
 def _where(found, mask=None):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from occupy_jit.estimation.scale import strongest_cube
 from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels import full_scale as search
@@ -18,9 +19,6 @@ from occupy_jit.kernels.grid.fields import part_of
 if TYPE_CHECKING:
     from occupy_jit.estimation.scale.ball import Ball
     from occupy_jit.settings import Settings
-
-if TYPE_CHECKING:
-    from occupy_jit.estimation.scale.ball import Ball
 
 _SOLVENT_DEVIATIONS = 4.0
 
@@ -49,9 +47,11 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
                known: float | None = None) -> FullScale:
     """Value at full scale, above the zero level.
 
-    The largest tau-quantile over every cube of edge ``settings.tile_size_angstrom`` inside the inscribed sphere, less
-    the contribution of noise; tau is the fixed point of ``tau^n_v + tau = 1``: the probability that the largest of n_v
-    draws lies above the tau-quantile is then tau itself, so that over- and underestimates balance.
+    The strongest cube has the largest tau-quantile of all cubes of edge ``settings.tile_size_angstrom`` inside the
+    inscribed sphere; tau is the fixed point of ``tau^n_v + tau = 1``: the probability that the largest of n_v draws
+    lies above the tau-quantile is then tau itself. Full scale is the level of fully occupied content by that cube
+    (`occupy_jit.estimation.scale.strongest_cube`), or the quantile itself if the settings give tau, less the
+    contribution of noise.
 
     Parameters
     ----------
@@ -86,7 +86,10 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
     cube = volume[inside]
     if variance is not None:
         deviation = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
-    return FullScale(without_noise(quantile, cube, zero, deviation), corner, edge, zero, tau, quantile, in_solvent)
+    value = without_noise(quantile, cube, zero, deviation)
+    if settings.tau is None:
+        value = strongest_cube.level(strongest_cube.contents(volume, zero, ball, corner, edge), value, deviation)
+    return FullScale(value, corner, edge, zero, tau, quantile, in_solvent)
 
 
 def without_noise(quantile: float, cube: np.ndarray, zero: float, noise: float) -> float:

@@ -391,7 +391,7 @@ def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
     level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance)
     found = levels.full_scale(noise.source, level, inputs.ball, inputs.voxel_size, inputs.settings,
                               None if known is None else known.value)
-    error = errors.full_scale_error(noise.source, noise.deviation, found)
+    error = errors.full_scale_error(noise.source, noise.deviation, found, inputs.ball, inputs.settings.tau is not None)
     strongest = found if known is None or known.corner is None else found._replace(corner=tuple(known.corner))
     values = None
     if inputs.wanted.error:

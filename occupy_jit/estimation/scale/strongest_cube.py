@@ -1,0 +1,106 @@
+"""Full scale by the strongest cube of a map.
+
+The scale is a sliding maximum over full scale, so full scale must be the level of fully occupied content by the same
+measure: the mean of the sliding maximum over the strongest cube, each voxel weighted with the square of its height
+above zero, so that places between the peaks hardly count. A quantile of the map itself differs from that level by the
+effect of the ball: whole chains of simulated proteins have 1.00 of the quantile at voxels of 0.8 Å (179 voxels in the
+ball) and 1.15 at 3 Å (19 voxels), but 0.95 to 0.97 of the mean at all voxels from 0.8 to 6.5 Å. A few bright spots
+raise the mean above the level of whole chains. They hardly change the quantile, so it has a weight of one quarter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from occupy_jit.kernels.sliding_ball_maximum import sliding_maximum
+
+if TYPE_CHECKING:
+    from occupy_jit.estimation.scale.ball import Ball
+
+QUANTILE_SHARE = 0.25
+"""Weight of the quantile beside the mean of the sliding maximum."""
+
+OF_STRONGEST = 0.974
+"""Level of a chain at full occupancy as a share of that of the cube, which was chosen as the strongest. Standard
+deviation over five proteins: 0.02."""
+
+NOISE_IN_CUBE = 3.8
+"""Contribution of noise to the reading, in units of its variance over the reading. Noise raises the maximum, gives
+weight to the places that it raises, and raises the cube that is chosen.
+
+Fitted with `OF_STRONGEST` to maps of five proteins with voxels of 0.8 to 4 Å, from two simulators, at three levels of
+noise. Leaving out any one protein moves the two by 0.04 and 0.003, root mean square."""
+
+_LEAST = 0.2  # smallest result as a share of the reading: in noise alone nothing would be left
+
+
+class Contents(NamedTuple):
+    """Contents of a cube.
+
+    Attributes
+    ----------
+    weights : (n, n, n) float64 array
+        Square of the height above zero; 0 where that is negative.
+    maximum : (n, n, n) float64 array
+        Sliding maximum above zero.
+    """
+
+    weights: np.ndarray
+    maximum: np.ndarray
+
+
+def contents(volume: np.ndarray, zero: float, ball: Ball, corner: tuple[int, ...], edge: int) -> Contents:
+    """Contents of a cube.
+
+    Parameters
+    ----------
+    volume : (nz, ny, nx) float32 array
+        The input of the sliding maximum.
+    zero : float
+        Zero level.
+    ball : occupy_jit.estimation.scale.ball.Ball
+    corner : (z, y, x)
+        First voxel of the cube.
+    edge : int
+
+    Returns
+    -------
+    Contents
+    """
+    reach = ball.size // 2
+    around = tuple(slice(max(first - reach, 0), first + edge + reach) for first in corner)
+    inside = tuple(slice(first - part.start, first - part.start + edge)
+                   for first, part in zip(corner, around, strict=True))
+    part = np.ascontiguousarray(volume[around])
+    maximum = np.asarray(sliding_maximum(part, ball.radius, ball.size))[inside].astype(np.float64) - zero
+    return Contents(np.square(np.maximum(part[inside].astype(np.float64) - zero, 0)), maximum)
+
+
+def level(found: Contents, quantile: float, noise: float, kept: np.ndarray | None = None) -> float:
+    """Level of fully occupied content, by the contents of the strongest cube.
+
+    Parameters
+    ----------
+    found : Contents
+    quantile : float
+        Of the map in the cube, above the zero level, without noise.
+    noise : float
+        Standard deviation of the noise in the map.
+    kept : (n, n, n) array of bool, optional
+        Voxels to use; all by default.
+
+    Returns
+    -------
+    float
+        Above the zero level, without noise; the quantile if nothing stands above zero.
+    """
+    weights, maximum = found if kept is None else (found.weights[kept], found.maximum[kept])
+    # sorted, so that a turned or mirrored map has the same sums to the last bit
+    total = np.sort(weights, axis=None).sum()
+    if not total > 0:
+        return quantile
+    mean = float(np.sort(weights * maximum, axis=None).sum() / total)
+    reading = (1 - QUANTILE_SHARE) * mean + QUANTILE_SHARE * quantile
+    return max(OF_STRONGEST * reading - NOISE_IN_CUBE * noise**2 / reading, _LEAST * reading)
