@@ -161,7 +161,7 @@ def _extremes(table):
     return float(table[:, _LOWEST].min(initial=np.inf)), float(table[:, _HIGHEST].max(initial=-np.inf))
 
 
-# Methods of arrays may raise, and a kernel that may takes longer to load than to run.
+# Not the methods of arrays: kernels that call them take longer to load than to run.
 @kernel
 def _sum(lanes):
     total = np.float64(0)
@@ -176,6 +176,14 @@ def _lowest(lanes):
     for value in lanes:
         lowest = value if value < lowest else lowest
     return lowest
+
+
+@kernel
+def _highest(lanes):
+    highest = -np.inf
+    for value in lanes:
+        highest = value if value > highest else highest
+    return highest
 
 
 @kernel(parallel=True)
@@ -198,7 +206,7 @@ def _sum_slices_above(volume, threshold, table):
                     count[0] += 1
                     total[0] += value
                 highest[0] = value if value > highest[0] else highest[0]
-        table[z, 0], table[z, 1], table[z, 2] = _sum(count), _sum(total), -_lowest(-highest)
+        table[z, 0], table[z, 1], table[z, 2] = _sum(count), _sum(total), _highest(highest)
 
 
 @kernel
@@ -225,7 +233,7 @@ def _survey_rows(section, shift, row_of_table):
             total[0] += deviation
             squares[0] += deviation * deviation
     row_of_table[_COUNT], row_of_table[_TOTAL], row_of_table[_SQUARES] = section.size, _sum(total), _sum(squares)
-    row_of_table[_LOWEST], row_of_table[_HIGHEST], row_of_table[_ODD] = _lowest(lowest), -_lowest(-highest), 0
+    row_of_table[_LOWEST], row_of_table[_HIGHEST], row_of_table[_ODD] = _lowest(lowest), _highest(highest), 0
     return abs(row_of_table[_TOTAL]) < np.inf  # infinite and NaN values leave their mark on the sum
 
 

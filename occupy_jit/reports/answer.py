@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from occupy_jit.reports.page.words import Seen, Sentence, sentence
@@ -284,6 +283,8 @@ def variations(maps: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Var
         for row in rows:
             if row["occupancy"] is not None and row["error"] is not None:
                 found.setdefault(row["part"], []).append((name, row["occupancy"], row["error"]))
+    from statistics import NormalDist  # takes longer to import than a plain run has to spare
+
     comparisons = sum(math.comb(len(values), 2) for values in found.values())
     if not comparisons:
         return []
@@ -294,6 +295,24 @@ def variations(maps: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Var
         if high[1] - low[1] > errors * math.hypot(low[2], high[2]):
             out.append(Variation(part, low, high))
     return sorted(out, key=lambda row: row.low[1] - row.high[1])
+
+
+def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:
+    """What is said about the core of a map, in plain numbers, for the record.
+
+    Parameters
+    ----------
+    core : occupy_jit.estimation.scale.core.Core
+    noise_hides : bool
+        Whether noise hides weak parts, or may do so: what is seen is not all then.
+
+    Returns
+    -------
+    dict
+    """
+    return {"volume_angstrom3": core.volume_angstrom3, "weaker_than_half": core.weak_share,
+            "weaker_than_half_at_least": core.surely_weak_share, "noise_hides_parts": noise_hides,
+            "scale_of_08_or_more": core.strong_share, "median_scale": core.median}
 
 
 def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], group: str = "maps",

@@ -4,7 +4,8 @@ import numpy as np
 
 from occupy_jit.estimation.scale.ball import Ball
 from occupy_jit.estimation.scale.core import measure_core
-from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, Profile, ReportData, core_numbers
+from occupy_jit.reports.answer import core_numbers
+from occupy_jit.reports.page.data import Bands, Histogram, Part, Parts, Profile, ReportData
 from occupy_jit.reports.page.display_grid import choose_grid, reduce_to
 from tests.simulated import blobs
 

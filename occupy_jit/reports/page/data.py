@@ -151,7 +151,7 @@ class ReportData:
     name : str
         Of the map, without directory and suffix.
     record : dict
-        Of the run, as in its JSON file; `results` holds what `core_numbers` returns under "core".
+        Of the run, as in its JSON file; its results hold `occupy_jit.reports.answer.core_numbers` under "core".
     box : (nz, ny, nx)
         Voxels of the map.
     voxel_size : float
@@ -236,21 +236,3 @@ def coarser(data: ReportData, share: float) -> ReportData:
         occupancy=reduced(data.occupancy), b_factor=reduced(data.b_factor),
         modified=tuple((label, reduced(volume)) for label, volume in data.modified),
         regions=tuple(nearest_to(whole, numbers) for numbers in data.regions))
-
-
-def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:
-    """What is said about the core of a map, in plain numbers, for the record.
-
-    Parameters
-    ----------
-    core : occupy_jit.estimation.scale.core.Core
-    noise_hides : bool
-        Whether noise hides weak parts, or may do so: what is seen is not all then.
-
-    Returns
-    -------
-    dict
-    """
-    return {"volume_angstrom3": core.volume_angstrom3, "weaker_than_half": core.weak_share,
-            "weaker_than_half_at_least": core.surely_weak_share, "noise_hides_parts": noise_hides,
-            "scale_of_08_or_more": core.strong_share, "median_scale": core.median}

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from occupy_jit.files.names.paths import shown
-from occupy_jit.reports.answer import of_run
-from occupy_jit.reports.page.data import core_numbers
+from occupy_jit.reports.answer import core_numbers, of_run
 from occupy_jit.reports.page.words import whole
 from occupy_jit.reports.part_order import lowest
 from occupy_jit.reports.runlog import VERBOSE
