@@ -3,7 +3,7 @@
     volume = occupy_jit.read_map("map.mrc")
     result = occupy_jit.estimate(volume)            # result.scale, .confidence, .full_scale, ...
 
-Importing this package is cheap: neither numpy nor numba is loaded until something that needs them is used.
+The import is quick: numpy and numba are loaded only when they are needed.
 """
 
 from typing import Any

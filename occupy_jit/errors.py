@@ -1,6 +1,6 @@
-"""Exceptions that people see, and the exit status each one stands for.
+"""Exceptions for users, each with an exit status.
 
-Every one carries a message of one or two lines: which file or option, what is wrong, what to do.
+Each has a message of one or two lines: the file or option, the problem, and what to do.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Any
 
 
 class OccupyError(Exception):
-    """Something failed while running (disk full, out of memory): exit status 1."""
+    """The run failed (disk full, out of memory): exit status 1."""
 
     exit_status = 1
 
 
 class UsageError(OccupyError):
-    """The command line or the settings cannot be obeyed: exit status 2."""
+    """The command line or the settings are wrong: exit status 2."""
 
     exit_status = 2
 
@@ -24,16 +24,16 @@ class UsageError(OccupyError):
 class SettingError(UsageError):
     """A setting is out of range or contradicts another.
 
-    Python programs read it with the name of the argument, the command line with the name of the option.
+    Python programs see the name of the argument, the command line that of the option.
 
     Parameters
     ----------
     name : str
         Of the field of `Settings` or `Options`.
     value : object
-        That it was given.
+        The given value.
     problem : str
-        What it must be; other fields in braces.
+        Required values; other fields in braces.
     """
 
     def __init__(self, name: str, value: object, problem: str) -> None:
@@ -49,7 +49,7 @@ class SettingError(UsageError):
         return self._worded(str, "=")
 
     def as_option(self) -> UsageError:
-        """UsageError : The same, with names of options."""
+        """UsageError : The same error, with names of options."""
         return UsageError(self._worded(lambda name: "--" + name.removesuffix("_angstrom").replace("_", "-"), " "))
 
 
@@ -60,17 +60,17 @@ class InputError(OccupyError):
 
 
 def missing_packages(what: str, *packages: str) -> UsageError:
-    """The UsageError where an optional package is not installed.
+    """The UsageError for an optional package that is not installed.
 
-    Advised is the interpreter that runs this, and the packages themselves: this package need not be in any index, and
+    The advice names the running interpreter, and the packages themselves: this package may not be in any index, and
     ``pip`` may be that of another interpreter.
 
     Parameters
     ----------
     what : str
-        What needs it.
+        Feature that needs the package.
     *packages : str
-        As the package index has them.
+        Names in the package index.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def missing_packages(what: str, *packages: str) -> UsageError:
 
 
 def explain(error: Any) -> tuple[int, str, str]:
-    """What an exception means to the user: exit status, kind of error, and a message.
+    """Exit status, kind of error, and message for an exception.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def explain(error: Any) -> tuple[int, str, str]:
     -------
     status : int
     kind : {"error", "internal error"}
-        The second is a defect of the program.
+        The second is a bug of the program.
     message : str
     """
     if isinstance(error, OccupyError):

@@ -1,4 +1,4 @@
-"""What Python programs call: maps by name or as arrays in, results that can be saved, modified and looked at out."""
+"""The interface for Python programs: maps as files or arrays, and results that can be saved, modified and viewed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Estimate(Result):
-    """A `Result` with the map that it belongs to.
+    """A `Result` with its map.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class Estimate(Result):
         Parameters
         ----------
         amount : float
-            From -1 to 1: 1 equalises, 0 changes nothing, below 0 lowers partial occupancy further.
+            From -1 to 1: 1 equalises, 0 changes nothing, and a negative amount lowers partial occupancy further.
         exclude_solvent : bool
             Set solvent to 0.
         plain_factors : bool
-            Divide by the scale, noise and all, instead of amplifying each band of the spectrum by what its noise
+            Divide by the scale, noise included, instead of amplifying each resolution band as far as its noise
             allows.
 
         Returns
@@ -84,16 +84,16 @@ class Estimate(Result):
         return modify.modified(self.map.data, result, settings, requested(settings)[0])
 
     def save(self, directory: str | os.PathLike[str] = ".", *, report: bool = False, plot: bool = False) -> list[str]:
-        """Write what the command writes: scale, modified map, ChimeraX script, log and JSON record.
+        """Write the files of the command: scale, modified map, ChimeraX script, log and JSON record.
 
-        A map that came from an array is written, too, as ``array.mrc``.
+        A map from an array is also written, as ``array.mrc``.
 
         Parameters
         ----------
         directory : str or path
-            Made if it is not there.
+            Created if it does not exist.
         report, plot : bool
-            Write the HTML report and pictures as well.
+            Also write the HTML report, and pictures.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class Estimate(Result):
         return save_result(self.map, self, self.settings, os.fspath(directory), report=report, plot=plot)
 
     def plot(self) -> Figure:
-        """Central sections of map and scale, three directions: a matplotlib figure (needs matplotlib)."""
+        """Central sections of map and scale in three directions, as a matplotlib figure (needs matplotlib)."""
         from occupy_jit.reports.sections import sections_figure
 
         return sections_figure(self.map.data, self.scale, self.name, self.confidence, self.ball.radius)
@@ -144,13 +144,13 @@ def estimate(volume: MapLike | None = None, settings: Settings | None = None, *,
     Parameters
     ----------
     volume : str, path, Map, or (nz, ny, nx) array
-        A file name, a map from `read_map`, or an array with `voxel_size`. It may be left out where half maps are
-        given: the map is then their mean.
+        A file name, a map from `read_map`, or an array with `voxel_size`. Optional with half maps: the map is then
+        their mean.
     settings : Settings, optional
     voxel_size : float, optional
-        Å. Needed for an array; overrules the header of a file.
+        Å. Required for an array; overrides the header of a file.
     half_maps : pair of the same, optional
-        The two half maps of `volume`, which are not changed: noise is then known at every place.
+        The two half maps of `volume`, which are not changed: they measure the local noise.
     masks : Masks, optional
         Masks that mark solvent, and a part that is fully occupied.
     wanted : Wanted, optional
@@ -169,7 +169,7 @@ def estimate(volume: MapLike | None = None, settings: Settings | None = None, *,
     Raises
     ------
     TypeError, ValueError
-        An argument is of the wrong kind, or arguments contradict each other.
+        An argument has the wrong type, or arguments contradict each other.
     InputError
         A file cannot be read, or nothing can be estimated from the map.
     UsageError
@@ -242,14 +242,14 @@ def classes(volumes: Sequence[MapLike], settings: Settings | None = None, *, vox
 
 
 def _read(volume, voxel_size):
-    """A map of that name; anything else as it is."""
+    """The map of a file name; other values unchanged."""
     if isinstance(volume, (str, os.PathLike)):
         return read_map(os.fspath(volume), voxel_size)
     return volume
 
 
 def _around(data, like, voxel_size):
-    """A map of `data` with the header of `like`, if that is one."""
+    """A map of `data` with the header of `like`, if that is a map."""
     if isinstance(like, Map):
         return replace(like, data=data, path=None, minimum=None, maximum=None)
     return map_from_array(data, voxel_size)

@@ -1,6 +1,6 @@
-"""The ways to modify a map, one row each, and which of them the settings ask for. Standard library only.
+"""The modifications, one row each, and those that the settings request. Standard library only.
 
-A new one takes a row here, its factor in `occupy_jit.kernels.voxelwise`, and the setting that asks for it.
+A new one needs a row here, its factor in `occupy_jit.kernels.voxelwise`, and a setting.
 """
 
 import math
@@ -12,27 +12,27 @@ NEVER = math.inf
 
 @dataclass(frozen=True)
 class Modification:
-    """One way to modify.
+    """A modification.
 
     Attributes
     ----------
     name : str
     prefix : str
-        Of the file; "out_" is the modified map, which -o names.
+        Of the file; "out_" is the main modified map, which has the name after -o.
     factor : str
         Name of the factor in `occupy_jit.kernels.voxelwise`.
     asked_by : str
-        The setting that asks for it, by being true or a number.
+        The setting that requests it, if true or a number.
     strength_from : str or None
-        The setting that holds its strength; None: the strength is always 0.
+        The setting with its strength; None: the strength is always 0.
     amplifies_above : float
-        It amplifies content where its strength is above this.
+        It amplifies content if its strength is above this.
     removes_below : float
-        It takes content away where its strength is below this.
+        It removes content if its strength is below this.
     refills : bool
-        Noise like that of solvent fills what it takes away, unless solvent is excluded.
+        Noise like that of solvent replaces removed content, unless solvent is excluded.
     alone : bool
-        Done only where nothing else is asked for.
+        Applied only if no other modification is requested.
     strength : float
     """
 
@@ -49,17 +49,17 @@ class Modification:
 
     @property
     def amplifies(self) -> bool:
-        """bool : Whether it makes content stronger."""
+        """bool : Whether it amplifies content."""
         return self.strength > self.amplifies_above
 
     @property
     def removes(self) -> bool:
-        """bool : Whether it takes content away."""
+        """bool : Whether it removes content."""
         return self.strength < self.removes_below
 
     @property
     def is_main(self) -> bool:
-        """bool : Whether its map is the one that -o names."""
+        """bool : Whether its map has the name after -o."""
         return self.prefix == "out_"
 
 
@@ -76,7 +76,7 @@ TABLE = (
 
 
 def requested(settings: Any) -> list[Modification]:
-    """Modifications that `settings` ask for, with their strengths, in the order in which they are written."""
+    """Modifications requested by `settings`, with their strengths, in order of writing."""
     asked = [row for row in TABLE if getattr(settings, row.asked_by) not in (None, False)]
     chosen = [row for row in asked if not row.alone] or asked
     return [row if row.strength_from is None else replace(row, strength=getattr(settings, row.strength_from))

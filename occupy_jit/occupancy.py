@@ -27,13 +27,13 @@ def get_map_occupancy(data: np.ndarray, occ_kernel: int | float | np.ndarray, so
     occ_kernel : int, float or 3-D array
         Ball: an odd diameter in voxels (int), a radius in voxels (float), or an array that is non-zero in the ball.
     sol_mask : (nz, ny, nx) array, optional
-        Marks what is not solvent (above one half); the occupancy is 0 elsewhere.
+        Marks content (above one half); the occupancy is 0 elsewhere.
     sol_threshold : float, optional
         The occupancy is 0 where M is below this value.
     save_occ_map : bool or str
         Write the occupancy as a map, under this name (True: occupancy.mrc), with voxels of 1 Å.
     verbose : bool
-        Print tau, the full scale and where it was found.
+        Print tau, the full scale and its position.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def get_map_occupancy(data: np.ndarray, occ_kernel: int | float | np.ndarray, so
 
 
 def _ball(kernel):
-    """Radius and diameter of a ball given in any of the ways of `get_map_occupancy`."""
+    """Radius and diameter of a ball from any form in `get_map_occupancy`."""
     if isinstance(kernel, (bool, str)) or kernel is None:
         raise TypeError(f"occ_kernel: expected a diameter, a radius or an array, got {kernel!r}")
     if np.ndim(kernel) == 0:

@@ -1,4 +1,4 @@
-"""What ``--parts`` says, taken apart: whether it can be understood is known before any file is read.
+"""Parsing of ``--parts``, before any file is read.
 
 Standard library only.
 """
@@ -28,12 +28,12 @@ class Range(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """A part that the user names.
+    """A part named by the user.
 
     Attributes
     ----------
     name, text : str
-        Of the part, and all that was written.
+        Name of the part, and the whole text.
     ranges : tuple of Range
     """
 
@@ -43,7 +43,7 @@ class Selection(NamedTuple):
 
 
 def selections(texts: Sequence[str]) -> list[Selection]:
-    """What each text selects.
+    """Parse selections.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def selections(texts: Sequence[str]) -> list[Selection]:
     Raises
     ------
     UsageError
-        A text cannot be read, or two have one name.
+        A text cannot be parsed, or two have the same name.
     """
     found = {}
     for text in texts:
@@ -86,5 +86,5 @@ def _range(piece, text):
     last = first if found[3] is None else (int(found[3]), found[4])
     if last < first:
         raise UsageError(f"--parts {text}: {numbers} ends before it begins")
-    # without an insertion code the last residue stands for all that share its number
+    # without an insertion code the last number includes all residues that share it
     return Range(chain, first, (last[0], last[1] or "~"))

@@ -1,7 +1,7 @@
-"""What a run is asked for: `Settings`, what to compute, and `Options`, what to read and write, and how to run.
+"""The request of a run: `Settings`, what to compute, and `Options`, what to read and write, and how to run.
 
-Frozen dataclasses, validated once, at the border. A field has the name of the command's option (of Settings also with
-its unit), and the default stands here only: the parser takes it from here, and so does a run that is repeated from its
+Frozen dataclasses, validated once, at the start. A field has the name of the option of the command (in Settings also
+with its unit), and its default is defined only here: the parser uses it, and so does a run that is repeated from its
 record. Standard library only: ``OccuPy --help`` imports no numpy.
 """
 
@@ -21,23 +21,23 @@ from occupy_jit.selections import selections
 
 SCALE_MODES = ("occupancy", "resolution")
 LOCAL = "local"
-"""As a noise floor: that of the solvent nearby."""
+"""Value of a noise floor that is measured in the solvent nearby."""
 
 B_FACTORS = ("auto", "flat", "model")
 CLASS_DENSITIES = ("shared", "own")
 CLASSES_AMOUNT = -0.75
-"""Amount of ``amplify`` for the classes of a classification, where none is given."""
+"""Default amount of ``amplify`` for the classes of a classification."""
 LARGEST_RADIUS = 500
-"""Of the ball, in voxels: far beyond sense, but not beyond memory."""
+"""Largest ball, in voxels: far beyond useful sizes, within memory."""
 LARGEST_LENGTH = 10_000
-"""Å, of a low-pass, a resolution or a tile: beyond any box."""
+"""Largest low-pass, resolution or tile, Å: beyond any box."""
 LARGEST_POWER = 100
-"""Of a gamma, or of the confidence: the result stays the same long before."""
+"""Largest gamma, or power of the confidence: results are constant long before."""
 LARGEST_COUNT = 100_000
-"""Of threads, or of jobs."""
+"""Largest number of threads or jobs."""
 LARGEST_VALUE, SMALLEST_RANGE = 1e15, 1e-15
-"""Of the values of a map: beyond, squares that the estimate forms leave single precision, those of noise a thousandth
-of the map included. Only damaged files hold such values."""
+"""Largest value of a map: beyond it, squares in the estimate exceed single precision, also those of noise of a
+thousandth of the map. Only damaged files contain such values."""
 
 
 def _require(condition, name, value, wanted):
@@ -46,7 +46,7 @@ def _require(condition, name, value, wanted):
 
 
 def _number(value, name):
-    """Refuse what is no number, in words."""
+    """Refuse a value that is not a number."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     _require(number, name, repr(value) if isinstance(value, str) else value, "a number")
 
@@ -65,7 +65,7 @@ def _within(value, low, high, name):
 
 @dataclass(frozen=True)
 class Settings:
-    """What to compute. ``None`` means: derived from the map (see the method section of the manual).
+    """What to compute. ``None`` means that the value is derived from the map (see the method section of the manual).
 
     Lengths in Å carry the suffix ``_angstrom``; all others are voxels.
 
@@ -101,7 +101,7 @@ class Settings:
     no_confidence: bool = False
     lowpass_amplified_angstrom: float | None = None
     match_histogram: bool = False
-    class_density: str = "shared"  # what lowered classes are made of: the mean of all, or each its own map
+    class_density: str = "shared"  # density of lowered classes: the mean of all, or that of each class
 
     def __post_init__(self):
         _positive(self.lowpass_input_angstrom, "lowpass_input_angstrom", " of Å")
@@ -148,7 +148,7 @@ class Settings:
 
 
 def require_effect(settings: Settings, given: Collection[str]) -> None:
-    """Raise SettingError where a setting that is given can have no effect, for want of another.
+    """Raise SettingError if a given setting has no effect without another.
 
     Parameters
     ----------
@@ -172,13 +172,13 @@ def require_effect(settings: Settings, given: Collection[str]) -> None:
 
 
 def _once(default):
-    """A field that says what this one run is told: it is not in the record, and not repeated from one."""
+    """A field for this run only, which is not recorded or repeated."""
     return field(default=default, metadata={"recorded": False})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to read and to write, and how to run. Names are those of the command's options, with underscores.
+    """What to read and write, and how to run. Names are those of the options of the command, with underscores.
 
     Attributes
     ----------
@@ -187,44 +187,44 @@ class Options:
     emdb : tuple of str
         Numbers of EMDB entries.
     voxel_size : float or None
-        Å, instead of the header's.
+        Å, instead of that in the header.
     solvent_def : str or None
-        Mask that marks what is not solvent.
+        Mask of the content.
     reference_mask : str or None
         Mask of a fully occupied part, from which full scale is measured.
     report_paths : bool
-        Whether a report shows paths, and not only the names of files.
+        Whether a report shows whole paths instead of file names.
     save_solvent_def : float or None
-        Scale above which the mask that is written is 1.
+        Scale above which the output mask is 1.
     states : int, True or None
-        Whether maps are volumes of one complex, to be divided into states: so many, or as many as there are.
+        Whether to divide the maps of one complex into states: a number, or True for as many as differ.
     particles : tuple of str
-        What says which particles the volumes stand for.
+        Files with the particles behind the volumes.
     select : str or None
-        Which volumes to pick out, as `occupy_jit.queries.query.Query` reads it.
+        Selection of volumes, for `occupy_jit.queries.query.Query`.
     jobs : int
-        Maps that are run at once, in processes of this machine.
+        Number of maps run at a time, in processes of this machine.
     cluster : str or None
         Address of a dask scheduler, name of its scheduler file, or "slurm".
     cluster_jobs : int or None
-        Number of SLURM jobs that are workers.
+        Number of SLURM jobs as workers.
     array : bool
         Whether this is one task of a SLURM array.
     resume : bool
-        Whether maps that are finished are left alone.
+        Whether to skip finished maps.
     collect : str or None
-        Directory with the tables of an array's tasks.
+        Directory with the tables of the tasks of an array.
     verbosity : int
         -1 quiet, 0, 1 verbose.
     install_completion : str or None
-        A shell, or True for the one that the user has.
+        A shell, or True for that of the user.
     command_line : tuple of str
-        As it was typed, program first, for log and record.
+        As typed, program first, for log and record.
     given : frozenset of str
-        Names of the fields, here and in `Settings`, that the user gave.
+        Names of the fields, here and in `Settings`, given by the user.
     """
 
-    # where the maps come from
+    # sources of maps
     input_map: tuple[str, ...] = _once(())
     emdb: tuple[str, ...] = _once(())
     emdb_dir: str | None = _once(None)
@@ -248,7 +248,7 @@ class Options:
     states: int | bool | None = _once(None)
     particles: tuple[str, ...] = _once(())
     select: str | None = _once(None)
-    # what is written
+    # outputs
     output_map: str | None = None
     output_dir: str = "."
     save_all_maps: bool = False
@@ -270,17 +270,17 @@ class Options:
     resume: bool = _once(False)
     verbosity: int = _once(0)
     dry_run: bool = _once(False)
-    # what is done instead of a run
+    # other tasks than a run
     collect: str | None = _once(None)
     warm_up: bool = _once(False)
     show_completion: str | None = _once(None)
     install_completion: str | bool | None = _once(None)
-    # how it was asked for
+    # form of the request
     command_line: tuple[str, ...] = _once(())
     given: frozenset[str] = _once(frozenset())
 
     def __post_init__(self):
-        selections(self.parts)  # says what cannot be understood
+        selections(self.parts)  # raises for unreadable values
         _require(self.b_factors in B_FACTORS, "b_factors", self.b_factors, " or ".join(B_FACTORS))
         _positive(self.voxel_size, "voxel_size", " of Å", largest=1000)
         if self.select is not None:
@@ -297,12 +297,12 @@ class Options:
 
 
 def default(name: str) -> Any:
-    """Default of the field of that name, of `Settings` or `Options`."""
+    """Default of a field of `Settings` or `Options`."""
     return getattr(Settings if name in names(Settings) else Options, name)
 
 
 def names(cls: type) -> list[str]:
-    """Names of the fields of a dataclass, in their order."""
+    """Names of the fields of a dataclass, in order."""
     return [item.name for item in fields(cls)]
 
 
@@ -312,7 +312,7 @@ def chosen(cls: type, values: dict[str, Any]) -> Options | Settings:
 
 
 def recorded(values: Settings | Options) -> dict[str, Any]:
-    """What the record of a run holds of its settings or options: all that another run can repeat.
+    """Settings or options in the record of a run: everything that can be repeated.
 
     Parameters
     ----------
@@ -326,14 +326,14 @@ def recorded(values: Settings | Options) -> dict[str, Any]:
 
 
 def from_record(made: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of `Settings` or `Options` as a record holds them, in their types.
+    """Fields of `Settings` or `Options` from a record, in their types.
 
     Parameters
     ----------
     made : type
         `Settings` or `Options`.
     values : dict
-        What `recorded` returned, through JSON, or what became of it since: a record may have been edited.
+        Result of `recorded`, through JSON; the record may have been edited.
 
     Returns
     -------
@@ -342,7 +342,7 @@ def from_record(made: type, values: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        A name is no field that is recorded, or its value is of another type.
+        A name is not a recorded field, or its value has another type.
     """
     types_of = typing.get_type_hints(made)
     allowed = {item.name for item in fields(made) if item.metadata.get("recorded", True)}
@@ -359,7 +359,7 @@ def from_record(made: type, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fits(value, wanted):
-    """Whether a value is of the type that a field was declared with."""
+    """Whether a value has the declared type of a field."""
     if isinstance(wanted, types.UnionType):
         return any(_fits(value, one) for one in typing.get_args(wanted))
     if typing.get_origin(wanted) is tuple:

@@ -1,6 +1,6 @@
-"""Control groups, version 1 and 2, around this process: how much of the processors and of the memory they leave.
+"""Control groups, version 1 and 2, around this process: their limits on processors and memory.
 
-Standard library only. Files that are not there or not as expected mean no limit.
+Standard library only. Missing or unexpected files mean no limit.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def cpu_quota(proc: str = "/proc/self") -> Any:
-    """CPUs' worth of time that the control groups of this process allow, rounded up; None without a quota.
+    """Number of CPUs that the control groups of this process allow, rounded up; None without a quota.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def cpu_quota(proc: str = "/proc/self") -> Any:
 
 
 def memory_left(proc: str = "/proc/self") -> Any:
-    """Bytes that the tightest control group around this process leaves; None without a limit.
+    """Bytes left by the tightest control group around this process; None without a limit.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def memory_left(proc: str = "/proc/self") -> Any:
         limit_name, used_name = (("memory.max", "memory.current") if version == 2 else
                                  ("memory.limit_in_bytes", "memory.usage_in_bytes"))
         limit = _number(directory, limit_name)
-        if limit is not None and limit < 1 << 60:  # version 1 writes a huge number for none
-            # what is used holds page cache that the kernel gives back
+        if limit is not None and limit < 1 << 60:  # version 1 writes a huge number for no limit
+            # used memory includes page cache, which the kernel can free
             used = (_number(directory, used_name) or 0) - _reclaimable(directory)
             left.append(min(limit, max(0, limit - used)))
     return min(left, default=None)
 
 
 def _groups(controller, proc):
-    """Directories of the groups that this process is in, and of all around them, each with its version."""
+    """Directories of the groups of this process and of all enclosing groups, each with its version."""
     try:
         with open(os.path.join(proc, "cgroup")) as file:
             memberships = [line.rstrip("\n").split(":", 2) for line in file]
@@ -63,7 +63,7 @@ def _groups(controller, proc):
         if len(membership) != 3:
             continue
         _, controllers, path = membership
-        # Version 2 names no controllers; of version 1 only the hierarchy of this one matters.
+        # Version 2 names no controllers; in version 1 only the hierarchy of this controller matters.
         version = 2 if not controllers else 1
         if version == 1 and controller not in controllers.split(","):
             continue
@@ -106,7 +106,7 @@ def _number(directory, name):
 
 
 def _reclaimable(directory):
-    """Bytes of files that the kernel keeps in memory only as long as nobody needs it, active or not."""
+    """Bytes of cached files, active or not, which the kernel frees on demand."""
     try:
         words = _words(directory, "memory.stat")
         counts = dict(zip(words[::2], words[1::2], strict=True))

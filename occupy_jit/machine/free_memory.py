@@ -1,4 +1,4 @@
-"""How much memory there is for this process. Standard library only."""
+"""Memory available to this process. Standard library only."""
 
 import os
 
@@ -6,15 +6,15 @@ from occupy_jit.machine.cgroups import memory_left
 
 
 def available(proc: str = "/proc") -> int | None:
-    """Bytes that this process may still take; None if unknown.
+    """Bytes that this process may still allocate; None if unknown.
 
-    The least of the memory that is free, what the control groups around this process leave, and the limit on
+    The minimum of the free memory, the rest in the control groups around this process, and the limit on
     address space (``ulimit -v``).
 
     Parameters
     ----------
     proc : str
-        Where the kernel tells of memory and processes.
+        The proc file system.
     """
     here = os.path.join(proc, "self")
     limits = (_free(os.path.join(proc, "meminfo")), memory_left(here), _address_space(os.path.join(here, "statm")))
@@ -33,7 +33,7 @@ def _free(meminfo):
 
 
 def _address_space(statm):
-    """What ``ulimit -v`` leaves. Address space is more than memory: what does not fit here fits nowhere."""
+    """Rest of ``ulimit -v``. Address space is larger than memory, so this is an upper limit."""
     try:
         import resource
 

@@ -1,25 +1,24 @@
-"""Memory that was given back is touched again page by page; here the C library is told to keep some. Standard library
-only.
+"""Setting of the C library to keep freed memory, because fresh memory is slow. Standard library only.
 """
 
 import ctypes
 
 # Of mallopt, in malloc.h of glibc
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 32 * 1024 * 1024  # glibc takes no larger one
+_LARGEST_KEPT = 32 * 1024 * 1024  # upper limit of glibc
 
 
 def keep_freed_memory() -> bool:
-    """Let arrays of up to 32 MiB reuse memory of arrays that are gone, as they do where no variable forbids it.
+    """Let arrays of up to 32 MiB reuse memory of freed arrays, as they do by default.
 
     glibc raises its own thresholds while a program runs, unless MALLOC_TRIM_THRESHOLD_ is set. Workers of dask run
-    with it, to give memory back between tasks of a kind that needs it seldom; then every array is made of fresh
-    pages, and the system's work on them takes as long as half of the work on a small map.
+    with it, to return memory between tasks; then every array consists of fresh
+    pages, which takes the system half as long as the work on a small map.
 
     Returns
     -------
     bool
-        False where the C library does not have this.
+        False if the C library does not support this.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

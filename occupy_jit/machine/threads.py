@@ -1,4 +1,4 @@
-"""How many threads to use. Standard library only, so that the command line can say the number before numba loads."""
+"""Number of threads. Standard library only, so that the number is known before numba loads."""
 
 import os
 
@@ -8,15 +8,15 @@ from occupy_jit.machine import cgroups
 def thread_count(requested: int | None = None) -> int:
     """Return the number of threads that may run at once here.
 
-    The least of all limits that apply: what was asked for, the CPUs this process may run on,
+    The minimum of all limits: the request, the CPUs that this process may use,
     its cgroup's CPU quota (rounded up), and the variables ``SLURM_CPUS_PER_TASK``,
-    ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS`` where they are set. numba knows only the second
-    of these; on a shared node the others keep a job from taking its neighbours' cores.
+    ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS`` if set. numba considers only the second
+    of these; on a shared node the others keep a job from using the cores of other jobs.
 
     Parameters
     ----------
     requested : int, optional
-        What the user asked for; no limit if None.
+        Request of the user; no limit if None.
 
     Returns
     -------

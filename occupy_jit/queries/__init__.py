@@ -1,1 +1,1 @@
-"""Conditions on volumes: what ``--select`` says."""
+"""Conditions on volumes, for ``--select``."""

@@ -1,9 +1,9 @@
-"""What ``--select`` says, taken apart: whether it can be understood is known before any file is read.
+"""Parsing of ``--select``, before any file is read.
 
     L17 > 0.8 and L28 < 0.2
     state == 3 or not ("A/HEM201" >= 0.5)
 
-Standard library only; nothing is ever evaluated as code.
+Standard library only; the text is never evaluated as code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATE = "state"
-"""This name, unless a part has it, is the number of the state."""
+"""Name for the number of the state, unless a part has this name."""
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
               "=": operator.eq, "!=": operator.ne}
 _TOKEN = re.compile(r"""
@@ -30,7 +30,7 @@ _DEEPEST = 50
 
 
 class Comparison(NamedTuple):
-    """A name, how it is compared, and with what number."""
+    """A name, a comparison and a number."""
 
     name: str
     sign: str
@@ -47,12 +47,12 @@ class Query:
     Attributes
     ----------
     names : list of str
-        That are asked about, each once.
+        Names in the condition, each once.
 
     Raises
     ------
     UsageError
-        The text cannot be understood.
+        The text cannot be parsed.
     """
 
     def __init__(self, text: str) -> None:
@@ -64,12 +64,12 @@ class Query:
         self.names = list(dict.fromkeys(_names(self._tree)))
 
     def holds(self, values: Mapping[str, float]) -> bool:
-        """Whether the condition holds.
+        """Whether the condition is true.
 
         Parameters
         ----------
         values : mapping
-            Name -> number; a comparison with a number that is not known (NaN) does not hold.
+            Name -> number; a comparison with an unknown number (NaN) is false.
         """
         return _holds(self._tree, values)
 

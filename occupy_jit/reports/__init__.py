@@ -1,1 +1,1 @@
-"""What people look at: the HTML page, the ChimeraX script, plots, the log and the JSON record."""
+"""Outputs for people: the HTML page, the ChimeraX script, plots, the log and the JSON record."""

@@ -1,8 +1,8 @@
-"""What a run says first: which parts are in all particles, which in some, which in none, and what is undecided.
+"""The main result of a run in words: parts in all particles, in some, in none, and undecided ones.
 
-Parts are a model's, or the insides of target masks. A part is present where its occupancy agrees with 1 within two
-standard errors and can be hardly below, absent where it agrees with 0 and can be hardly above, and partial where it
-agrees with neither. What an error is too large for stays undecided. Ligands have a call of their own, from their
+Parts are those of a model, or the insides of target masks. A part is present if its occupancy agrees with 1 within two
+standard errors and cannot be much lower, absent if it agrees with 0 and cannot be much higher, and partial if it
+agrees with neither. Parts with too large an error are undecided. Ligands have their own call, from their
 interval and detection limit.
 """
 
@@ -17,20 +17,20 @@ from typing import Any, NamedTuple
 from occupy_jit.reports.page.words import Seen, Sentence, sentence
 
 ERRORS = 2.0
-"""Standard errors within which two occupancies agree: an interval of 95%."""
+"""Standard errors within which two occupancies agree: a 95% interval."""
 
 HARDLY = 0.2
-"""By which the far end of the interval of a part that is present may miss 1, and of an absent one 0."""
+"""Largest distance of the far end of the interval from 1 for a present part, and from 0 for an absent part."""
 
 LARGE = 0.1
-"""Standard error above which a part is undecided, unless it is as near to 0 as `HARDLY` allows."""
+"""Standard error above which a part is undecided, unless it is within `HARDLY` of 0."""
 
-_ALIKE = 0.05  # spread of the occupancies that one figure stands for
-_NAMES, _UNDECIDED, _LIGANDS = 6, 4, 6  # that are named; others are counted
+_ALIKE = 0.05  # largest spread of occupancies in one group
+_NAMES, _UNDECIDED, _LIGANDS = 6, 4, 6  # named parts; others are counted
 _GROUPS, _GROUPS_OF_MANY, _MANY = 6, 3, 24
 _VARIATIONS = 4
 FAMILY_WISE = 0.05
-"""Chance that any of the parts that are said to vary does not."""
+"""Probability of any false report of a varying part."""
 
 
 class Measured(NamedTuple):
@@ -42,9 +42,9 @@ class Measured(NamedTuple):
     occupancy : float
         Relative to full scale.
     error : float or None
-        Standard error; None where the part is too small for one.
+        Standard error; None if the part is too small.
     full : bool
-        Whether it is one of those that define full scale.
+        Whether it defines full scale.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """Parts by what they are.
+    """Parts by their calls.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Answer:
     partial : tuple of Group
         The strongest first.
     limit : float
-        What the occupancy of every absent part is below.
+        Upper limit of the occupancies of absent parts.
     undecided : tuple of Measured
         The least certain first.
     """
@@ -88,13 +88,13 @@ class Answer:
 
     @property
     def number(self) -> int:
-        """int : Of parts."""
+        """int : Number of parts."""
         return (len(self.present) + sum(len(group.names) for group in self.partial) + len(self.absent)
                 + len(self.above) + len(self.undecided))
 
 
 def call(part: Measured) -> str:
-    """What a part is.
+    """Call of a part.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def answer_of(parts: Sequence[Measured]) -> Answer:
     Parameters
     ----------
     parts : sequence of Measured
-        In the order in which they are named.
+        In the order of naming.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def _uncertainty(part):
 
 
 def _groups(parts):
-    """Parts whose occupancies agree within their errors and are near each other, the strongest first."""
+    """Groups of parts with similar occupancies that agree within their errors, the strongest first."""
     groups: list[list[Measured]] = []
     for part in sorted(parts, key=lambda part: -part.occupancy):  # stable: equal ones as in the model
         strongest = groups[-1][0] if groups else None
@@ -171,7 +171,7 @@ def in_words(answer: Answer, what: str = "part") -> Sentence:
     answer : Answer
         Of at least one part.
     what : str
-        What a part is called: part, mask.
+        Noun for a part: part, mask.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def in_words(answer: Answer, what: str = "part") -> Sentence:
 
 
 def _present(answer, what):
-    """The parts that are in all particles: none or one clause."""
+    """The parts in all particles: one clause or none."""
     found, number = answer.present, answer.number
     if not found:
         return []
@@ -209,7 +209,7 @@ def _present(answer, what):
 
 
 def _partial(answer):
-    """The others, by occupancy; of many the lowest, which are missing most."""
+    """The other parts, by occupancy; only the lowest if there are many."""
     groups = answer.partial
     most = _GROUPS if answer.number <= _MANY else _GROUPS_OF_MANY
     shown = groups if len(groups) <= most else groups[-most:]
@@ -235,7 +235,7 @@ def _percent(part):
 
 
 def _error(error):
-    """In %, never 0: an error that is rounded away would be none."""
+    """In %, at least 1: rounded to 0 it would seem exact."""
     return str(max(1, round(100 * error))) if math.isfinite(error) else "?"
 
 
@@ -244,7 +244,7 @@ def _are(names):
 
 
 def _some(names):
-    """Names, or the first of them and how many more."""
+    """Names, or the first ones and the number of others."""
     shown = names if len(names) <= _NAMES else names[:_NAMES - 2]
     return _listed(list(shown), len(names) - len(shown))
 
@@ -258,7 +258,7 @@ def _listed(words, more=0):
 
 
 class Variation(NamedTuple):
-    """A part whose occupancy varies: where it is lowest and highest, as (map, occupancy, error)."""
+    """A part whose occupancy varies: the lowest and highest value as (map, occupancy, error)."""
 
     part: str
     low: tuple[str, float, float]
@@ -298,13 +298,13 @@ def variations(maps: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Var
 
 
 def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:
-    """What is said about the core of a map, in plain numbers, for the record.
+    """Numbers of the core of a map for the record.
 
     Parameters
     ----------
     core : occupy_jit.estimation.scale.core.Core
     noise_hides : bool
-        Whether noise hides weak parts, or may do so: what is seen is not all then.
+        Whether noise hides weak parts, or may hide them.
 
     Returns
     -------
@@ -317,21 +317,21 @@ def core_numbers(core: Any, noise_hides: bool) -> dict[str, Any]:
 
 def of_maps(maps: Sequence[tuple[str, float | None, Sequence[dict[str, Any]]]], group: str = "maps",
             at_least: bool = False) -> str:
-    """One sentence for several maps: which parts vary most, or without parts how much of each core is weak.
+    """One sentence for several maps: the parts that vary most, or without parts the weak share of the cores.
 
     Parameters
     ----------
     maps : sequence of (name, share, rows)
         The share of the core below half of full scale, and rows as for `variations`.
     group : str
-        What the maps are called.
+        Noun for the maps.
     at_least : bool
-        Whether the shares are lower limits, as noise hides weak parts.
+        Whether the shares are lower limits because noise hides weak parts.
 
     Returns
     -------
     str
-        Empty where there is nothing to say.
+        Empty without a result.
     """
     if any(rows for _, _, rows in maps):
         maps = [own for own in maps if own[2]]
@@ -383,7 +383,7 @@ def masks(results: dict[str, Any]) -> list[Measured]:
 
 
 def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
-    """Which ligands are there, in a sentence; empty without ligands."""
+    """Calls of the ligands in a sentence; empty without ligands."""
     calls: dict[str, list[str]] = {"present": [], "absent": []}
     undecided = []
     for row in rows:
@@ -407,7 +407,7 @@ def ligands_in_words(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def of_run(results: dict[str, Any], core: Any, codes: Sequence[str], common: bool) -> tuple[Sentence, Sentence]:
-    """What is said of the map alone, and what is said first.
+    """The sentence on the map alone, and the main sentence of the run.
 
     Parameters
     ----------
@@ -428,14 +428,14 @@ def of_run(results: dict[str, Any], core: Any, codes: Sequence[str], common: boo
 
 
 def first_sentence(results: dict[str, Any], plain: Sentence) -> Sentence:
-    """What is said first of a run on one map.
+    """The main sentence of a run on one map.
 
     Parameters
     ----------
     results : dict
         Of the record.
     plain : occupy_jit.reports.page.words.Sentence
-        What is said of the map alone: it stays where nothing else was asked for, and where its scale means nothing.
+        The sentence on the map alone; it remains without parts, or if the scale is meaningless.
 
     Returns
     -------
@@ -458,7 +458,7 @@ def _followed(words, more):
 
 
 def _with_flexibility(plain, results):
-    """What of the weak density stays weak when flexibility is corrected for."""
+    """Weak share of the core after the correction for flexibility."""
     flexible = results.get("flexibility") or {}
     share = flexible.get("weaker_than_half")
     if share is None or plain.tone != "weak":

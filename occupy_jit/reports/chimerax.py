@@ -1,16 +1,16 @@
 """The ChimeraX script of a run: input and outputs, coloured by the local scale.
 
-Standard library only. What the text relies on, all of it documented by ChimeraX or visible in its public source:
+Standard library only. The script relies on these facts, from the documentation or the public source of ChimeraX:
 
 * While a .cxc file runs, its folder is the current directory, so paths relative to it survive copying the folder.
   The file is read as UTF-8, one line after the other; lines that begin with ``#`` are comments.
 * ``;`` ends a command outside quotes. A quoted token ends at the first quote of its kind that a blank, a ``;`` or the
-  end of the line follows. Text (of labels) knows Python's escapes (``\\x3b``), file names know none.
-* ``open`` takes the file name out of its quotes and parses the command a second time, in double quotes only where the
-  name holds a blank, so that a ``;`` survives only beside a blank. Variables (``$HOME``) in file names are replaced.
-  Maps are opened uncompressed only.
+  end of the line follows. Text (of labels) may contain escapes as in Python (``\\x3b``), file names may not.
+* ``open`` removes the quotes of the file name and parses the command a second time, in double quotes only if the
+  name contains a blank, so that a ``;`` survives only with a blank. Variables (``$HOME``) in file names are replaced.
+  Only uncompressed maps can be opened.
 
-A file name that cannot pass all of this unchanged is never written into a command, see `cannot_open`.
+A file name that would not survive this unchanged is never written into a command, see `cannot_open`.
 """
 
 import math
@@ -23,7 +23,7 @@ from typing import Any
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 from occupy_jit.settings import Options
 
-#: Role of an output that has the grey-scale of the input: shown, coloured by the scale, level set with the input's.
+#: Role of an output with the grey scale of the input: shown, coloured by the scale, with the level of the input.
 MODIFIED = "modified"
 
 #: Role of the relative B factor: ``occflex`` colours by it.
@@ -32,16 +32,16 @@ FLEXIBILITY = "relative B factor"
 #: Role of the standard error of the scale: ``occerror`` colours by it.
 ERROR = "standard error of the scale"
 
-#: Colours of standard errors: hardly any, that of a usual map, and as much as weak parts read.
+#: Colours of standard errors: very small, usual, and as large as weak parts.
 ERROR_COLOURS = ((0, "#4d6edf"), (0.1, "#d9d9d9"), (0.3, "#cc3920"))
 
 #: Colours of relative B factors, Å^2: sharper than the region of full scale, like it, and less sharp.
 B_FACTOR_COLOURS = ((-50, "#4d6edf"), (0, "#d9d9d9"), (150, "#cc3920"))
 
-#: Colours from the lowest visible scale to 1; red and blue stay apart for colour-blind readers.
+#: Colours from the lowest visible scale to 1; colour-blind readers can distinguish red and blue.
 COLOURS = ("#cc3920", "#d9d9d9", "#4d6edf")
 
-# Role of a map: command that colours by it, colours, and what the key then shows.
+# Role of a map: command that colours by it, colours, and label of the key.
 _OTHER_COLOURS = {FLEXIBILITY: ("occflex", B_FACTOR_COLOURS, "relative B factor in Å²"),
                   ERROR: ("occerror", ERROR_COLOURS, "its standard error")}
 _CUBE_COLOUR = "#e69f00"
@@ -53,7 +53,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9 _.,:()+=/-]")
 
 
 def script_path(path: str | os.PathLike[str], directory: str | os.PathLike[str] | None = None) -> str:
-    """A file's path as the script names it: relative to the script's folder, with forward slashes.
+    """Path of a file in the script: relative to the folder of the script, with forward slashes.
 
     Parameters
     ----------
@@ -67,19 +67,19 @@ def script_path(path: str | os.PathLike[str], directory: str | os.PathLike[str] 
     """
     text = os.fsdecode(path)
     if directory is not None:
-        # ".." leads out of the folder where it really is, whatever links led into it
+        # ".." leads out of the real folder, whatever links led into it
         folder, name = os.path.split(os.path.abspath(text))
         try:
             text = os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(directory))
         except ValueError:  # another drive
             text = os.path.abspath(text)
     text = text.replace(os.sep, "/")
-    # "./" keeps "~", quotes and words with a meaning of their own ("browse") from the beginning of the name
+    # "./" prevents "~", quotes and special words ("browse") at the beginning of the name
     return text if os.path.isabs(text) or text.startswith(("./", "../")) else "./" + text
 
 
 def cannot_open(path: str, directory: str | None = None) -> str | None:
-    """Why ChimeraX could not open a file of this name from a script; None if it can.
+    """Reason why ChimeraX cannot open a file of this name from a script; None if it can.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def cannot_open(path: str, directory: str | None = None) -> str | None:
     Returns
     -------
     str or None
-        Reason, and what to do, in one line.
+        Reason and remedy in one line.
     """
     text = script_path(path, directory)
     if text.lower().endswith((*COMPRESSED_SUFFIXES, ".xz")):
@@ -108,17 +108,17 @@ def cannot_open(path: str, directory: str | None = None) -> str | None:
 
 def cube(position: tuple[Any, ...], corner: tuple[Any, ...], tile: int, voxel_size: float
         ) -> tuple[tuple[Any, ...], float]:
-    """The full-scale cube where ChimeraX shows the map.
+    """The full-scale cube in the coordinates of ChimeraX.
 
-    ChimeraX puts the centre of the first voxel at the map's position; a cube of voxels begins half a voxel before the
-    centre of its first one.
+    ChimeraX puts the centre of the first voxel at the position of the map; a cube of voxels begins half a voxel before
+    the centre of its first one.
 
     Parameters
     ----------
     position : (x, y, z)
-        Å, of the map's first voxel (its origin, or else the start of its grid times the voxel size).
+        Å, of the first voxel of the map (its origin, or else the start of its grid times the voxel size).
     corner : (z, y, x)
-        Index of the cube's first voxel.
+        Index of the first voxel of the cube.
     tile : int
         Edge in voxels.
     voxel_size : float
@@ -137,13 +137,13 @@ def cube(position: tuple[Any, ...], corner: tuple[Any, ...], tile: int, voxel_si
 
 
 def _label(text):
-    """Inside the quotes of a label: all but the plainest characters escaped, "?" for what cannot be shown."""
+    """Text inside the quotes of a label: special characters escaped, "?" for unprintable ones."""
     shown = (char if char.isprintable() else "?" for char in text)
     return "".join(char if _PLAIN.match(char) or ord(char) > 127 else f"\\x{ord(char):02x}" for char in shown)
 
 
 def _comment(text):
-    """In a comment, where a semicolon might begin a command."""
+    """Text in a comment, in which a semicolon could begin a command."""
     return "".join(char if char.isprintable() else "?" for char in text).replace(";", "\\x3b")
 
 
@@ -156,7 +156,7 @@ def _models(numbers):
 
 
 def placed(numbers: Sequence[int], grid: tuple[Any, ...] | None) -> list[str]:
-    """Commands that show all of every map, and where the run takes it to lie.
+    """Commands that show every map completely, and at its position in the run.
 
     ChimeraX opens large maps as one plane. A new voxel size scales the origin, too, which is set after it.
 
@@ -165,7 +165,7 @@ def placed(numbers: Sequence[int], grid: tuple[Any, ...] | None) -> list[str]:
     numbers : sequence of int
         Of models.
     grid : (voxel size, (x, y, z)) or None
-        Å, where headers say other ones.
+        Å, if the headers differ.
 
     Returns
     -------
@@ -189,19 +189,19 @@ def dust_size(lowpass_angstrom: float, voxel_size: float) -> float:
 
 
 def dusted(numbers: Sequence[int], size: float | None) -> list[str]:
-    """Command that hides pieces of surfaces smaller than `size` Å, also when the level changes; none for None."""
+    """Command that hides pieces of surfaces smaller than `size` Å, also when the level changes; empty for None."""
     return [] if size is None else [f"surface dust {_models(numbers)} size {_number(size)}"]
 
 
 class _Script:
-    """The parts that every script has, in their order.
+    """The common parts of all scripts, in order.
 
     Attributes
     ----------
     opened : list of (path, what)
         Models, numbered from 1.
     values : list of float
-        Scales that the colours stand for.
+        Scales of the colours.
     """
 
     def __init__(self, name: str, about: str, version: str, directory: str, min_vis_scale: float,  # noqa: PLR0913 (as above)
@@ -214,7 +214,7 @@ class _Script:
         self.values = scale_values(min_vis_scale)
 
     def open(self, path: str, what: str) -> int | None:
-        """Open a map; the number of its model, None if there is none or its name cannot be written."""
+        """Open a map; returns the number of its model, None without a map or if its name cannot be written."""
         if path is None:
             return None
         reason = cannot_open(path, self._directory)
@@ -237,18 +237,18 @@ class _Script:
         Parameters
         ----------
         usage : list of str
-            What the aliases do.
+            Descriptions of the aliases.
         drawn : list of str
-            Commands that draw and colour surfaces. These are calculated at once: colours go to what is there, and
-            before anything is hidden.
+            Commands that draw and colour surfaces. These are calculated at once, because colours apply to existing
+            surfaces, and before anything is hidden.
         hidden : list of int
             Models.
         full_scale_box : ((x, y, z), edge) or None
         aliases : list of str
         key : bool
-            Whether to show what the colours mean.
+            Whether to show the key of the colours.
         colours_are : str
-            What they stand for.
+            Label of the key.
 
         Returns
         -------
@@ -283,12 +283,11 @@ def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.P
            dust: float | None = None) -> str:
     """Text of chimX_<name>.cxc (to be written as UTF-8).
 
-    Models are numbered in the order of opening: input, scale, the others. Shown are the maps of role `MODIFIED`, or
-    the input if there is none; ``occshow N`` shows another one, ``occlevel L`` sets the level of all of them. Where
+    Models are numbered in the order of opening: input, scale, the others. The script shows the maps of role `MODIFIED`,
+    or the input if there are none; ``occshow N`` shows another one, ``occlevel L`` sets the level of all of them. If
     there is a map of role `FLEXIBILITY` or `ERROR`, ``occflex`` or ``occerror`` colours by it, and ``occscale`` by the
-    scale again. A file
-    that `cannot_open` refuses is left out, and a comment says so. If neither the input nor a modified map can be
-    opened the scale is shown in its place.
+    scale again. A file that `cannot_open` refuses is left out, with a comment. If neither the input nor a modified map
+    can be opened, the script shows the scale.
 
     Parameters
     ----------
@@ -296,21 +295,21 @@ def script(name: str, input_path: str | os.PathLike[str], scale_path: str | os.P
         Of the map, for the title.
     input_path, scale_path : str or path-like
     others : sequence of (path, role)
-        Further outputs; `MODIFIED`, `FLEXIBILITY` and `ERROR` mean something, any other text is a description.
+        Further outputs; `MODIFIED`, `FLEXIBILITY` and `ERROR` have a special meaning, any other text is a description.
     version : str
         Of this program.
     directory : str or path-like, optional
         Folder of the script.
     full_scale_box : ((x, y, z), edge), optional
-        Corner and edge in Å where ChimeraX shows the map, see `cube`.
+        Corner and edge in Å in the coordinates of ChimeraX, see `cube`.
     level : float, optional
-        Density at which surfaces are drawn; None leaves it to ChimeraX.
+        Density level of surfaces; None for the default of ChimeraX.
     min_vis_scale : float
         Scale of the first colour, at least 0 and below 1.
     grid : (voxel size, (x, y, z)), optional
-        Å, of all maps and of their first voxel, where that is not what their headers say.
+        Å, of all maps and of their first voxel, if the headers differ.
     dust : float, optional
-        Å: pieces of a surface that are smaller are hidden, see `dust_size`.
+        Å: smaller pieces of a surface are hidden, see `dust_size`.
 
     Returns
     -------
@@ -360,11 +359,11 @@ class ShownClass:
     Attributes
     ----------
     name : str
-        As a person calls it: "class 1".
+        Name for people: "class 1".
     input_path, scale_path : str
     modified_path : str or None
     level : float
-        Density at which its surfaces are drawn.
+        Density level of its surfaces.
     """
 
     name: str
@@ -381,12 +380,12 @@ def classes_script(name: str, classes: Sequence[ShownClass], variance_path: str 
                    dust: float | None = None) -> str:
     """Text of a script that opens several maps on a common scale, each coloured by its own.
 
-    The first class is shown, the alias occclass shows another; a mesh marks where the classes differ.
+    The first class is shown, and the alias occclass shows another; a mesh marks differences between classes.
 
     Parameters
     ----------
     name : str
-        Of the whole, for the label.
+        Name of the group, for the label.
     classes : sequence of ShownClass
     variance_path : str, optional
         Standard deviation of the scale over the classes.
@@ -433,7 +432,7 @@ def _box(full_scale_box, number):
 
 
 def scale_values(lowest: float) -> list[float]:
-    """The numbers that `COLOURS` stand for, from the lowest that is shown to 1."""
+    """The scales of `COLOURS`, from the lowest to 1."""
     return [lowest + (1 - lowest) * i / (len(COLOURS) - 1) for i in range(len(COLOURS))]
 
 

@@ -1,7 +1,7 @@
 """Colours of a report, the same in its surfaces, slices, charts and tables.
 
-The scale runs from red over grey to blue, confidence to green, errors to orange: colours that stay apart for eyes that
-do not tell red from green.
+The scale runs from red over grey to blue, confidence to green, errors to orange: colours that can be distinguished
+without seeing red and green.
 """
 
 from collections.abc import Sequence
@@ -12,28 +12,28 @@ import numpy as np
 SCALE = ((0.2, "#cc3920"), (0.6, "#d9d9d9"), (1.0, "#4d6edf"))
 CONFIDENCE = ((0.0, "#ece7da"), (1.0, "#007a59"))
 B_FACTOR = ((0.0, "#4d6edf"), (0.25, "#d9d9d9"), (1.0, "#cc3920"))
-"""From the lowest to the highest that is shown; the second stop is 0."""
+"""From the lowest to the highest shown; the second stop is 0."""
 
 ERROR = ((0.0, "#efece6"), (1.0, "#b35900"))
 
 B_FACTOR_RANGE = (-50.0, 150.0)
-"""Å^2 that `B_FACTOR` begins and ends with."""
+"""Limits of `B_FACTOR`, Å^2."""
 
 LARGEST_ERROR = 0.3
-"""Standard error of the scale that `ERROR` ends with."""
+"""Upper limit of `ERROR`, a standard error of the scale."""
 
 GREY = ((0.0, "#000000"), (1.0, "#ffffff"))
 """Densities in slices."""
 
 GREY_WINDOW = (-0.12, 0.8)
-"""Densities that `GREY` begins and ends with: above solvent, in shares of the largest one."""
+"""Limits of `GREY`: densities above solvent, in shares of the largest one."""
 
 _WHITE = "#ffffff"
 _DARK_TEXT, _LIGHT_TEXT = "#111", "#fff"
 
 
 def scale_on_white() -> tuple[Any, ...]:
-    """Colours of the scale in slices: what is next to nothing fades into the paper."""
+    """Colours of the scale in slices: very low scales fade into the paper."""
     return ((0.0, _WHITE), (SCALE[0][0] / 2, _WHITE), *SCALE)
 
 
@@ -43,12 +43,12 @@ def share_on_white(stops: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def zero_on_white(stops: Any) -> tuple[Any, Any, Any]:
-    """Colours of a quantity of both signs in slices: white at 0, where its second stop is."""
+    """Colours of a quantity of both signs in slices: white at 0, its second stop."""
     return (stops[0], (stops[1][0], _WHITE), stops[2])
 
 
 def ramp(stops: Sequence[tuple[Any, ...]], values: Any) -> np.ndarray:
-    """Colours of values, straight lines between the stops.
+    """Colours of values, linear between the stops.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def ramp(stops: Sequence[tuple[Any, ...]], values: Any) -> np.ndarray:
 
 
 def faded(rgb: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
-    """Colours (ny, nx, 3) on white paper, as far as `seen`, (ny, nx) from 0 to 1, says; None leaves them."""
+    """Colours (ny, nx, 3) faded to white by `seen`, (ny, nx) from 0 to 1; None leaves them unchanged."""
     return rgb if seen is None else 255 + (rgb - 255) * seen[..., None]
 
 
@@ -81,7 +81,7 @@ def of_scale(value: float) -> str:
 
 
 def text_on(colour: Any) -> Any:
-    """Colour of text that is read best on a background #rrggbb: by relative luminance."""
+    """Most readable colour of text on a background #rrggbb, by relative luminance."""
     linear = [(int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     # the two contrasts (L + 0.05) / 0.05 and 1.05 / (L + 0.05) are equal here

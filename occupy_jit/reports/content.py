@@ -1,6 +1,6 @@
-"""What of a map is drawn: its content, without solvent and without islands of noise.
+"""The drawn part of a map: its content, without solvent and islands of noise.
 
-A surface at a level of a noisy map is drawn around peaks of the noise, too, and the local scale falls off at every
+A surface of a noisy map also surrounds peaks of noise, and the local scale falls off at every
 edge of content. Pictures leave out the first and fade the second, so that neither looks like a weak part.
 """
 
@@ -14,24 +14,24 @@ SMALLEST_PIECE = 1 / 500
 """Share of all voxels: smaller pieces are noise."""
 
 _SURE = 0.5  # confidence above which a voxel is content
-_BALLS = 12  # peaks of noise that seem content are as large as a ball, and up to ten where some lie together
-_SHARPEST = 3.0  # the surface is cut off where slices have not faded further than to a third
+_BALLS = 12  # peaks of noise that seem to be content are as large as a ball, and up to ten if some lie together
+_SHARPEST = 3.0  # the surface is cut off where slices have faded to a third
 
 
 def piece_sizes(on: np.ndarray) -> np.ndarray:
-    """How many voxels each piece has.
+    """Number of voxels of each piece.
 
     Parameters
     ----------
     on : (nz, ny, nx) array of bool
-        Voxels that share a face are of one piece.
+        Voxels that share a face belong to one piece.
 
     Returns
     -------
     (nz, ny, nx) int64 array
-        Size of the piece that a voxel is of; 0 where `on` is false.
+        Size of the piece of each voxel; 0 where `on` is false.
     """
-    # runs along x are joined where they touch: far fewer of these than voxels
+    # join touching runs along x, which are far fewer than voxels
     begins = on.copy()
     begins[..., 1:] &= ~on[..., :-1]
     run = np.cumsum(begins.reshape(-1)).reshape(on.shape) - 1
@@ -55,18 +55,18 @@ def piece_sizes(on: np.ndarray) -> np.ndarray:
 
 
 def without_islands(on: np.ndarray, least: float = 0.0) -> np.ndarray:
-    """The larger pieces of a volume: of `least` voxels, and not much smaller than all together.
+    """The larger pieces of a volume: with at least `least` voxels, and not much smaller than all together.
 
     Parameters
     ----------
     on : (nz, ny, nx) array of bool
     least : float
-        Voxels; ignored where pieces as large are less than half of all.
+        Voxels; ignored if larger pieces are less than half of all.
 
     Returns
     -------
     (nz, ny, nx) array of bool
-        All of `on`, where there are small pieces alone.
+        All of `on` if there are only small pieces.
     """
     sizes, number = piece_sizes(on), np.count_nonzero(on)
     large = sizes >= max(least, SMALLEST_PIECE * number, 1)
@@ -76,10 +76,10 @@ def without_islands(on: np.ndarray, least: float = 0.0) -> np.ndarray:
 
 
 def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
-    """How far each voxel of a picture is to be seen: all of it in content, less and less in its rim.
+    """Visibility of each voxel in a picture: full in content, fading in its rim.
 
-    The local scale is a maximum over a ball, so that it reaches one radius beyond what is there, and falls off in
-    this rim. All is seen where there is no content at all.
+    The local scale is a maximum over a ball, so it extends one radius beyond the content, and falls off in
+    this rim. Everything is visible if there is no content at all.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def visibility(confidence: np.ndarray, rim: float) -> np.ndarray:
 
 
 def with_rim_filled(scale: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The scale with the rim of content at the scale of what it is the rim of.
+    """The scale, with the rim of content at the scale of its inside.
 
     Layer by layer from inside, a voxel takes the largest value beside it that lies further inside, or where there is
     none that of a voxel of its layer that has taken one: no rim of a strong part looks like a weak one, and weak parts
@@ -146,11 +146,11 @@ def section_of(scale: np.ndarray, confidence: np.ndarray, index: int, rim: float
     ----------
     scale, confidence : (nz, ny, nx) float32 array
     index : int
-        Which section.
+        Index of the section.
     rim : float
         Radius of the ball in voxels.
     most : int
-        Voxels that are looked at to find pieces, about.
+        Approximate number of voxels for the search of pieces.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def _visibility_of_slab(confidence, slab, rim, most):
     pieces = without_islands(confidence[::step, ::step, ::step] > _SURE, _size_of_noise(rim) / step ** 3)
     if not pieces.any():
         return np.ones(confidence[slab].shape, np.float32)
-    # what is as near to a piece as its next voxel that was looked at is of it
+    # voxels as close to a piece as its next sampled voxel belong to it
     pieces = _widened(pieces)
     part = confidence[slab]
     nearest = [np.minimum((np.arange(n) + begin + step // 2) // step, m - 1)
@@ -180,12 +180,12 @@ def _visibility_of_slab(confidence, slab, rim, most):
 
 
 def _size_of_noise(rim):
-    """Voxels of a piece that a peak of noise may make, or some that lie together."""
+    """Voxels of a piece that one or a few peaks of noise may form."""
     return _BALLS * 4 / 3 * math.pi * rim ** 3
 
 
 def _depth(sure, rim):
-    """How deep in what is sure, from little at its edge to 1 where the rim ends."""
+    """Depth in certain content, from almost 0 at its edge to 1 at the end of the rim."""
     steps = max(1, math.ceil(rim))
     depth, inner = sure.astype(np.float32), sure
     for k in range(steps):
@@ -195,7 +195,7 @@ def _depth(sure, rim):
 
 
 def _eroded(on, diagonal):
-    """Without the voxels beside one that is off: faces, or corners and edges, too. Beyond the box all is on."""
+    """Erosion by faces, or also by corners and edges. Voxels beyond the box count as on."""
     out = on.copy()
     source = on
     for axis in range(3):
@@ -207,7 +207,7 @@ def _eroded(on, diagonal):
 
 
 def cleaned(density: np.ndarray, seen: np.ndarray, zero: float) -> np.ndarray:
-    """The density that a surface is drawn of: what is not seen is at the zero level.
+    """The density for surfaces: invisible voxels are at the zero level.
 
     Parameters
     ----------

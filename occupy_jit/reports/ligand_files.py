@@ -1,4 +1,4 @@
-"""What was found out about ligands, as files: a table, attributes and a tour of the sites for ChimeraX."""
+"""Files on ligands: a table, attributes and a tour of the sites for ChimeraX."""
 
 import re
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ COLUMNS = ("part", "occupancy", "low", "high", "call", "detection_limit", "dB", 
 _ATTRIBUTES = (("ligandOccupancy", "occupancy"), ("ligandLow", "low"), ("ligandHigh", "high"),
                ("ligandLimit", "detection_limit"))
 _MODEL_NUMBER, _MAP_NUMBER = 90, 1
-_NEAR = 5  # Å: what lies that near is shown with the ligand
-_FRAMES = 60  # of the way to the next site
+_NEAR = 5  # Å: surroundings shown with the ligand
+_FRAMES = 60  # frames frames of the way to the next site
 
 
 def table_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows (dict) with as many digits as mean something, in the order of the columns.
+    """Rows (dict) rounded to significant digits, in the order of the columns.
 
     Parameters
     ----------
     rows : sequence of dict
-        Of ligands; those of several maps have a class, too.
+        Of ligands; those of several maps also have a class.
 
     Returns
     -------
@@ -34,26 +34,26 @@ def table_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table_csv(rows: Sequence[dict[str, Any]], of: str | None = None) -> str:
-    """Text of ligands_<name>.csv: one line per ligand, and per class or state where there are several maps.
+    """Text of ligands_<name>.csv: one line per ligand, and per class or state for several maps.
 
     Parameters
     ----------
     rows : sequence of dict
         Of `table_rows`; may be empty.
     of : {"class", "state"}, optional
-        Where they say of which they are.
+        First column of rows of classes or states.
 
     Returns
     -------
     str
     """
-    # what is true or false is 1 or 0 here
+    # booleans are 1 or 0 here
     return csv_text(({name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
                      for row in rows), ([] if of is None else [of]) + list(COLUMNS))
 
 
 def attributes(rows: Sequence[dict[str, Any]], residues: Sequence[Sequence[tuple[Any, ...]]]) -> str:
-    """Text of ligands_<name>.defattr: what was found of each ligand as attributes of its residues.
+    """Text of ligands_<name>.defattr: results for each ligand as attributes of its residues.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def in_words(row: dict[str, Any]) -> str:
 
 
 def copies_in_words(copies: dict[str, Any]) -> str:
-    """What copies of one ligand have in common, or not, in one line."""
+    """Comparison of copies of one ligand in one line."""
     sites = copies["sites"]
     text = (f"mean {copies['occupancy']:.2f} ± {copies['se']:.2f}, {copies['filled']:.1f} of {len(sites)} sites filled "
             "in the mean; ")
@@ -97,7 +97,7 @@ def copies_in_words(copies: dict[str, Any]) -> str:
 def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one script shows)
            residues: Sequence[Sequence[tuple[Any, ...]]], *, directory: str, level: float, version: str,
            grid: tuple[Any, ...] | None = None) -> str:
-    """Text of ligands_<name>.cxc: map and model, and a view of each site that can be called by its name.
+    """Text of ligands_<name>.cxc: map and model, and a named view of each site.
 
     Parameters
     ----------
@@ -151,5 +151,5 @@ def script(name: str, map_path: str, model_path: str, rows: Sequence[dict[str, A
 
 
 def _colour(call):
-    """Okabe and Ito: told apart by colour-blind readers."""
+    """Colours of Okabe and Ito, for colour-blind readers."""
     return {"present": "#009e73", "absent": "#d55e00"}.get(call, "#e69f00")

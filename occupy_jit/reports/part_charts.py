@@ -1,7 +1,7 @@
-"""Charts of the occupancies of parts, with a name to every row: of one map, and of several classes.
+"""Charts of the occupancies of parts, with a name for every row: of one map, and of several classes.
 
-Parts are written one below the other, in columns, so that names can be read and a picture fits a page or a screen
-whatever the number of parts.
+Parts are listed one below the other, in columns, so that names are readable and a picture fits a page or a screen
+for any number of parts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DPI = 120
 LARGEST = (1600, 2000)
-"""Pixels of a chart, across and down, at most."""
+"""Largest width and height of a chart, pixels."""
 
 _FONT = 7.5  # points: 12.5 pixels
 _LETTER = 7.2  # pixels, about
@@ -26,28 +26,28 @@ _LONGEST_NAME = 24
 _ABOVE, _BELOW, _BESIDE = 70, 74, 16  # pixels: title and numbers, key, and between columns
 _MOST_ROWS = 50  # in a column, before the next one begins
 _LEAST_ACROSS = 190  # pixels, of a column without its names
-_RANGE = (-0.5, 2.0)  # occupancies that are shown, at most
+_RANGE = (-0.5, 2.0)  # largest range of occupancies
 _BAR, _DOTS, _CELL = 17, 8, 17  # pixels of a row: of a bar, for each class, of a table
-_MOST_DOTS = 6  # classes: more are a table
+_MOST_DOTS = 6  # largest number of classes for marks; more become a table
 _CELLS_ACROSS, _LONGEST_COLUMN = (30, 15, 8), 10  # pixels of a cell, with and without its number; letters above it
 
-# Okabe and Ito: told apart by colour-blind readers, and by their marks in grey.
+# Colours of Okabe and Ito, for colour-blind readers, with different marks for grey prints.
 _CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f8c99")
 _CLASS_MARKS = "osD^vP*X"
 _SHADE = "#f3e3b3"
 
 
 class Layout(NamedTuple):
-    """How rows are shared out between columns, in pixels.
+    """Distribution of rows over columns, in pixels.
 
     Attributes
     ----------
     columns, rows : int
         Of the chart, and of its longest column.
     row, names, across : float
-        Height of a row; width of the names, and of what is drawn beside them.
+        Height of a row; width of the names, and of the drawing beside them.
     above : float
-        Height of the title and of what stands above the columns.
+        Height of the title and headings above the columns.
     """
 
     columns: int
@@ -66,7 +66,7 @@ class Layout(NamedTuple):
 
 def laid_out(number: int, row: float, longest_name: int, least_across: float = _LEAST_ACROSS,
              above: float = _ABOVE) -> tuple[Layout, int]:
-    """Layout of a number of rows, and how many of them it shows.
+    """Layout of a number of rows, and the number shown.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def laid_out(number: int, row: float, longest_name: int, least_across: float = _
     -------
     layout : Layout
     shown : int
-        Fewer than `number` where there is no room for all.
+        Fewer than `number` if there is no room for all.
     """
     names = 14 + _LETTER * longest_name
     most_columns = max(1, int((LARGEST[0] - _BESIDE) // (names + least_across + _BESIDE)))
@@ -96,7 +96,7 @@ def laid_out(number: int, row: float, longest_name: int, least_across: float = _
 
 
 def table_laid_out(number: int, names: Sequence[str], longest_name: int) -> tuple[Layout, int]:
-    """Layout of a table of rows with cells of these names, and how many rows it shows: cells are as wide as fits all.
+    """Layout of a table of rows with cells of these names, and the number of rows shown.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def table_laid_out(number: int, names: Sequence[str], longest_name: int) -> tupl
 
 
 def figure_of(width: float, height: float) -> Figure:
-    """An empty figure of so many pixels."""
+    """An empty figure of a size in pixels."""
     Figure, FigureCanvasAgg = _agg()
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
@@ -166,20 +166,20 @@ def _occupancies(axes, low, high):
 
 
 def _range_of(low, high):
-    """Occupancies from and to which a chart reaches: 0 and 1, what there is, and not much further."""
+    """Range of occupancies of a chart: at least 0 to 1, and all values within limits."""
     low, high = max(min(0.0, low), _RANGE[0]), min(max(1.0, high), _RANGE[1])
     margin = 0.03 * (high - low)
     return low - margin, high + margin
 
 
 def _ends(values):
-    """The smallest and the largest of the values that are known."""
+    """The smallest and the largest known value."""
     known = [value for value in values if math.isfinite(value)]
     return min(known, default=0.0), max(known, default=1.0)
 
 
 def _titled(figure, name, remark, key, label):
-    """Title above; below it what the axes are, and a key."""
+    """Title, and below it axis labels and a key."""
     height = figure.get_figheight() * DPI
     figure.text(_BESIDE / (figure.get_figwidth() * DPI), 1 - 18 / height, _short(name, 60) + remark, fontsize=9,
                 fontweight="bold", verticalalignment="center")
@@ -240,7 +240,7 @@ def bar_chart(target: IO[bytes], rows: Sequence[dict[str, Any]], *, name: str, v
 def class_chart(target: IO[bytes], found: Any, *, name: str, version: str) -> None:
     """Draw classparts_<name>.png: the occupancy of every part in every class.
 
-    Few classes are dots with standard errors, many a table in colours.
+    Few classes are dots with standard errors, many are a coloured table.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def class_chart(target: IO[bytes], found: Any, *, name: str, version: str) -> No
     """
     parts = [k for k, atoms in enumerate(found.atoms) if atoms]
     differs = {row.part for row in found.significant}
-    # those that differ come first where there is no room for all
+    # those that differ come first if there is no room for all
     first = sorted(parts, key=lambda k: found.names[k] not in differs)
     names = [_short(found.names[k], _LONGEST_NAME) for k in parts]
     longest, dots = max(map(len, names), default=4), len(found.classes) <= _MOST_DOTS
@@ -303,13 +303,13 @@ def _class_table(columns, found):
 
 
 def table(axes: Axes, values: Any, names: Sequence[str], numbers: bool = True) -> None:
-    """Occupancies as cells in the colours of the scale, with their numbers where there is room.
+    """Occupancies as cells in the colours of the scale, with their numbers if there is room.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
     values : (rows, columns) array
-        NaN where it is not known.
+        NaN if unknown.
     names : sequence of str
         Of the columns.
     numbers : bool

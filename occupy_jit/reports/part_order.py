@@ -1,16 +1,16 @@
-"""Which parts of a model are told of first, where there are more than anybody reads."""
+"""Order of the parts of a model, for outputs that show only some of them."""
 
 from collections.abc import Sequence
 from typing import Any
 
 SHOWN = 24
-"""Rows of a table of parts that is read as it stands; the others are in the tables as files."""
+"""Rows of a displayed table of parts; the files have all."""
 
 
 def surest_differences(found: Any) -> list[Any]:
-    """Of every part that differs between classes, the two classes between which that is surest.
+    """For every part that differs between classes, the two classes with the most significant difference.
 
-    All pairs of classes of a few parts that differ much would leave no place for the other parts.
+    Otherwise all pairs of classes of a few parts would leave no room for other parts.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def surest_differences(found: Any) -> list[Any]:
     Returns
     -------
     list of PartDifference
-        Surest first, larger ones first among those that are as sure.
+        The most significant first, larger ones first among equals.
     """
     rows = {}
     for row in found.significant:
@@ -28,19 +28,20 @@ def surest_differences(found: Any) -> list[Any]:
 
 
 def those_that_differ_first(found: Any) -> list[int]:
-    """Numbers of the parts that have atoms: those that differ, surest first, then the others as in the model."""
+    """Numbers of the parts with atoms: first those that differ, the most significant first, then the others as in the
+    model."""
     place = {row.part: at for at, row in enumerate(surest_differences(found))}
     order = [k for k in range(len(found.names)) if found.atoms[k]]
     return sorted(order, key=lambda k: place.get(found.names[k], len(place)))  # stable
 
 
 def lowest(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Rows of parts with the lowest occupancies, in their order; all where there are no more than `most`.
+    """Rows of parts with the lowest occupancies, in order; all if there are no more than `most`.
 
     Parameters
     ----------
     rows : sequence of dict
-        With ``occupancy``, which is None outside of the map: those come last.
+        With ``occupancy``, which is None outside the map; these come last.
     most : int
 
     Returns

@@ -1,4 +1,4 @@
-"""What was found out about the parts of a model, as files: tables, ChimeraX attributes and commands."""
+"""Files on the parts of a model: tables, ChimeraX attributes and commands."""
 
 import re
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from occupy_jit.reports.chimerax import COLOURS, cannot_open, scale_key, scale_v
 from occupy_jit.reports.table import csv_text, rounded
 
 ATTRIBUTE = "occupancyFit"
-_MODEL_NUMBER = 90  # far from those of the maps, which are numbered from 1
-_TRANSPARENCY = 60  # percent, of the map: the model is inside
+_MODEL_NUMBER = 90  # far from the numbers of maps, which begin at 1
+_TRANSPARENCY = 60  # percent, of the map, to show the model inside
 
 
 def table_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -24,13 +24,13 @@ def table_csv(rows: Sequence[dict[str, Any]]) -> str:
     -------
     str
     """
-    # what is true or false is 1 or 0 here
+    # booleans are 1 or 0 here
     return csv_text({name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
                     for row in rounded(rows))
 
 
 def can_be_named(chain: str, number: str) -> bool:
-    """Whether ChimeraX has words for a residue: others cannot be given an attribute there."""
+    """Whether ChimeraX can specify a residue; others cannot have an attribute there."""
     return bool(re.fullmatch(r"\w+", chain, re.ASCII) and re.fullmatch(r"-?\d+[A-Za-z]?", number))
 
 
@@ -40,7 +40,7 @@ def attributes(residues: Sequence[tuple[Any, ...]]) -> str:
     Parameters
     ----------
     residues : sequence of (chain, number, occupancy)
-        Those that `can_be_named` does not hold for are left out.
+        Residues that fail `can_be_named` are left out.
 
     Returns
     -------
@@ -55,13 +55,13 @@ def attributes(residues: Sequence[tuple[Any, ...]]) -> str:
 def script_lines(model_path: str, attributes_path: str | None, directory: str, lowest: float) -> str:
     """Commands that open the model in the map, coloured by its occupancies; for the end of the script.
 
-    ChimeraX has one key of colours only: the model's colours stand for the same numbers as the map's.
+    ChimeraX has only one colour key, so the colours of model and map have the same values.
 
     Parameters
     ----------
     model_path : str
     attributes_path : str or None
-        None where there are none: ChimeraX refuses a file without any.
+        None without attributes, because ChimeraX refuses an empty file.
     directory : str
         Of the script.
     lowest : float

@@ -1,7 +1,7 @@
 """Pictures without a display: the solvent model of a run, and slices of maps.
 
-matplotlib is an extra: it is imported where it is used, and only its Figure with the Agg canvas, so that no display
-is asked for and no global state (pyplot) is touched.
+matplotlib is an extra: it is imported on use, and only its Figure with the Agg canvas, so that no display
+is needed and global state (pyplot) is not touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
 
-# Distinguishable for colour-blind readers (Okabe and Ito), and by their line styles in grey.
+# Colours of Okabe and Ito, for colour-blind readers, with different line styles for grey prints.
 _MAP, _SOLVENT, _CONFIDENCE = "#7f8c99", "#0072b2", "#009e73"
 _LINES = (("zero", "zero level", "#333333", "-"), ("floor", "noise floor: zero +", "#d55e00", "--"),
           ("full_scale", "full scale: zero +", "#cc79a7", "-."), ("edge", "end of solvent", "#0072b2", ":"))
@@ -41,19 +41,19 @@ def _agg():
 
 
 def _write(figure, target, version):
-    # Software says what made it; without a date the same picture is the same file
+    # name of the program, but no date, so that the same picture is the same file
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks: boxes are drawn instead
+        warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks is drawn as boxes
         figure.savefig(target, format="png", metadata={"Software": f"occupy_jit {version}"})
 
 
 def _plain(text):
-    """Text that matplotlib draws as it is: "$" would begin a formula."""
+    """Text for matplotlib, in which "$" would begin a formula."""
     return "".join(char if char.isprintable() else "?" for char in str(text)).replace("$", r"\$")
 
 
 def _short(text, most=24):
-    """As `_plain`, with the middle left out of what is longer than `most`: names have no room beyond that."""
+    """As `_plain`, without the middle of names longer than `most`."""
     text = str(text)
     if len(text) > most:
         text = f"{text[:most // 2]}…{text[-(most - most // 2 - 1):]}"
@@ -61,7 +61,7 @@ def _short(text, most=24):
 
 
 def _binned(edges, counts, limit=400):
-    """At most about `limit` bins: neighbours joined, so that the steps stay wider than a pixel."""
+    """At most about `limit` bins by joining neighbours, so that steps are wider than a pixel."""
     import numpy as np
 
     edges, counts = np.asarray(edges, np.float64), np.asarray(counts, np.float64)
@@ -75,7 +75,7 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
                       floor: float | None, full_scale: float | None, confidence_centres: np.ndarray,
                       confidence_values: np.ndarray, bands: dict[str, Any] | None = None,
                       verdicts: Sequence[str] = (), version: str) -> None:
-    """Draw solModel_<name>.png: what the map's densities are and what was taken for solvent.
+    """Draw solModel_<name>.png: histogram of the densities and solvent model.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
         Densities: end of the solvent model, zero level b, noise floor b + f, full scale b + X. Those that are None or
         not finite are left out.
     confidence_centres, confidence_values : (m,) array
-        Mean confidence (0 to 1) at these densities; empty arrays or NaN values where there is none.
+        Mean confidence (0 to 1) at these densities; empty arrays or NaN values if missing.
     bands : dict, optional
-        Where a map is equalised band by band: ``frequency`` in 1/Å, ``signal`` and ``noise`` power there, ``edges`` of
+        For a map equalised by bands: ``frequency`` in 1/Å, ``signal`` and ``noise`` power there, ``edges`` of
         the bands in 1/Å, and ``factors``, scale -> factor of each band. Drawn in a second panel.
     verdicts : sequence of str
         Sentences, for the caption.
@@ -166,19 +166,19 @@ def solvent_model_png(target: str | os.PathLike[str] | IO[bytes], *, name: str, 
 
 
 def _as_logged(key, positions):
-    """A level as log and record give it: noise floor and full scale above the zero level."""
+    """A level as in log and record: noise floor and full scale above the zero level."""
     return positions[key] - (positions.get("zero", 0.0) if key in ("floor", "full_scale") else 0.0)
 
 
 def _draw_bands(figure, place, bands):
-    """Signal and noise in the spectrum, and what each band is multiplied with at some scales."""
+    """Signal and noise in the spectrum, and factors of the bands at some scales."""
     import numpy as np
 
     axes = figure.add_axes(place)
     frequency = np.asarray(bands["frequency"], np.float64)
     for name, colour, style in (("signal", _CONFIDENCE, "-"), ("noise", "#d55e00", "--")):
         power = np.asarray(bands[name], np.float64)
-        there = (power > 0) & (frequency > 0)  # the mean was taken off the noise
+        there = (power > 0) & (frequency > 0)  # the mean of the noise was subtracted
         axes.plot(frequency[there], power[there], color=colour, linestyle=style, linewidth=1.6,
                   label=f"{name}, at scale 1" if name == "signal" else name)
     axes.set_yscale("log")
@@ -200,7 +200,7 @@ def _draw_bands(figure, place, bands):
 
 
 class Panel(NamedTuple):
-    """A slice, and how it is drawn.
+    """A slice and its drawing style.
 
     Attributes
     ----------
@@ -210,11 +210,11 @@ class Panel(NamedTuple):
     stops : sequence of (float, "#rrggbb")
         Colours from 0 to 1, see `occupy_jit.reports.colours`.
     low, high : float
-        What 0 and 1 stand for.
+        Values of 0 and 1.
     seen : (ny, nx) array or None
-        How far each pixel is to be seen on white, 0 to 1; None for all.
+        Visibility of each pixel on white, 0 to 1; None for full visibility.
     mark : float or None
-        Density of the first surface: a line in the colour bar.
+        Surface level: a line in the colour bar.
     """
 
     title: str
@@ -261,7 +261,7 @@ def slices_png(target: str | os.PathLike[str] | IO[bytes], panels: Sequence[Pane
 
 
 def colour_map(stops: Sequence[tuple[Any, ...]]) -> LinearSegmentedColormap:
-    """Colours of a report for matplotlib; they go on at both ends."""
+    """Colours of a report for matplotlib, extended at both ends."""
     from matplotlib.colors import LinearSegmentedColormap
 
     first, last = [(0.0, stops[0][1])], [(1.0, stops[-1][1])]

@@ -1,7 +1,7 @@
 """PNG files from arrays, with the standard library alone.
 
-It stays although matplotlib and Pillow write PNG, too: every report has pictures, and neither comes with a plain
-installation. Thirty lines of zlib do not change with the versions of a library, so that a report keeps its bytes.
+matplotlib and Pillow also write PNG, but every report has pictures, and neither comes with a plain
+installation. Thirty lines of zlib do not change with the version of a library, so reports stay identical.
 """
 
 import base64
@@ -12,7 +12,7 @@ import numpy as np
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TRUECOLOUR = 2
-_UP = 2  # each row as its difference to the row above: smooth pictures deflate better so
+_UP = 2  # each row as its difference from the row above, so that smooth pictures deflate better
 
 
 def png(rgb: np.ndarray, clear: tuple[int, int, int] | None = None) -> bytes:
@@ -45,5 +45,5 @@ def _chunk(kind, data):
 
 
 def data_uri(rgb: np.ndarray, clear: tuple[int, int, int] | None = None) -> str:
-    """A picture as an address that holds the picture itself; parameters as of `png`."""
+    """A picture as a data address; parameters as for `png`."""
     return "data:image/png;base64," + base64.b64encode(png(rgb, clear)).decode("ascii")

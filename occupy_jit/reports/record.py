@@ -1,7 +1,7 @@
-"""The JSON record of a run: written for other programs to read, and to repeat the run from.
+"""The JSON record of a run, for other programs, and for repeating the run.
 
-Keys keep the order they are given in; floats are written so that they read back as the same bits; NaN and infinity,
-which JSON has not, become null, and a list at the end of the record says where. The text is plain ASCII.
+Keys keep their order; floats are written with all bits; NaN and infinity,
+which JSON lacks, become null, with a list of them at the end of the record. The text is plain ASCII.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from occupy_jit.errors import InputError
 from occupy_jit.files.names.paths import shown
 from occupy_jit.files.streams import read_text
 
-#: Number of the layout. It grows when a reader of the old one could misread the new one.
+#: Number of the layout. It increases when a reader of the old layout could misread the new one.
 FORMAT = 1
 
 _PROGRAM = "occupy_jit"
@@ -24,7 +24,7 @@ _NOT_FINITE = "not_finite"
 
 
 def _plain(value, where, replaced):
-    """`value` in JSON's types; `replaced` collects where a number was not finite."""
+    """`value` in JSON types; `replaced` collects the places of non-finite numbers."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -52,7 +52,7 @@ def _plain(value, where, replaced):
 
 
 def _lines(value, indent=""):
-    """JSON text with one key a line, and lists of plain values on one line."""
+    """JSON text with one key per line, and lists of plain values on one line."""
     deeper = indent + "  "
     if isinstance(value, dict) and value:
         items = (f"{deeper}{json.dumps(key)}: {_lines(item, deeper)}" for key, item in value.items())
@@ -102,8 +102,8 @@ def read_record(path: str, pipe: bool = False) -> dict[str, Any]:
     Returns
     -------
     dict
-        As written; numbers that were not finite are None, and ``not_finite`` maps where they were ("results/sigma")
-        to what they were ("nan").
+        As written; non-finite numbers are None, and ``not_finite`` maps their places ("results/sigma")
+        to their values ("nan").
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read_record(path: str, pipe: bool = False) -> dict[str, Any]:
     foreign = f"{name}: is not a record of OccuPy; give an occupy_<name>.json that a run wrote"
 
     def look(start):
-        # so that a map given by mistake is not read whole
+        # so that a map given by mistake is not read completely
         if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             raise InputError(foreign)
 

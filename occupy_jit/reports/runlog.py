@@ -1,6 +1,6 @@
-"""The log of a run: everything is kept, and told to whoever listens while it happens.
+"""The log of a run: all lines are kept, and passed to a listener at once.
 
-`RunLog.text` is the whole log, to be written to log_<name>.txt with the other outputs.
+`RunLog.text` is the whole log, for log_<name>.txt.
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from typing import Any
 from occupy_jit import PROGRAM, __version__
 from occupy_jit.files.names.paths import shown
 
-# For every user; for those who ask for more; whatever was asked for.
+# Levels: for every user; with --verbose; always.
 NORMAL, VERBOSE, WARNING, ERROR = logging.INFO, logging.DEBUG, logging.WARNING, logging.ERROR
 
-#: Where a setting came from.
+#: Origin of a setting.
 SOURCES = ("given", "default", "derived")
 
 _INDENT = " " * 11
 
 
 def value_text(value: bool | float | str | None) -> str:
-    """A value as a person reads it: six digits, yes and no, lists with commas, "-" for none."""
+    """A value for people: six digits, yes and no, lists with commas, "-" for None."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()  # pyright: ignore[reportAttributeAccessIssue]
     if value is None:
@@ -44,13 +44,14 @@ def value_text(value: bool | float | str | None) -> str:
 
 
 def _one_line(text):
-    """Escapes for what would break the line or the terminal (control characters of a file name)."""
+    """Text with escapes for characters that would break the line or the terminal (control characters of a file
+    name)."""
     text = " ".join(line.strip() for line in str(text).splitlines())
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _version(distribution):
-    """Of an installed distribution, without importing it."""
+    """Version of an installed distribution, without an import."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -58,7 +59,7 @@ def _version(distribution):
 
 
 def _local_time():
-    """Date and time of the user's zone; where $TZ names none that is possible (AAA25), of Greenwich."""
+    """Date and time in the zone of the user; in UTC if $TZ is impossible (AAA25)."""
     try:
         now = datetime.datetime.now().astimezone()
     except (ValueError, OverflowError, OSError):
@@ -67,7 +68,7 @@ def _local_time():
 
 
 def _columns(rows):
-    """Rows of text in aligned columns; the last one as long as it is."""
+    """Rows of text in aligned columns; the last one is not padded."""
     rows = [tuple(map(str, row)) for row in rows]
     widths = [max((len(row[i]) for row in rows if len(row) > i + 1), default=0)
               for i in range(max(map(len, rows), default=0))]
@@ -76,7 +77,7 @@ def _columns(rows):
 
 
 class _Collector(logging.Handler):
-    """Puts the lines into a list."""
+    """Collects lines in a list."""
 
     def __init__(self, lines: list[Any]) -> None:
         super().__init__()
@@ -88,28 +89,28 @@ class _Collector(logging.Handler):
 
 
 class RunLog:
-    """Collects the lines of a run, and hands each on to whoever listens.
+    """Collects the lines of a run, and passes each on to a listener.
 
     A line is a `logging.LogRecord`; ``logged`` is its text in the log (None: it is not there), ``printed`` the
-    text for a terminal (None: nothing is said), ``aside`` whether that belongs to standard error, ``at`` when it came
-    (None: it has no time stamp). Of a warning, or verdict, ``sentence`` is what it says, ``about`` the map (None: it
-    is about no map alone) and ``code`` that of the verdict. What is being done just now (`step`) is no line: listeners
-    alone get it, as ``step``.
+    text for a terminal (None: nothing is printed), ``aside`` whether it belongs to standard error, ``at`` its time
+    (None: it has no time stamp). For a warning or verdict, ``sentence`` is its text, ``about`` the map (None: it
+    is not about one map) and ``code`` that of the verdict. The current step (`step`) is not a line: only listeners
+    receive it, as ``step``.
 
     Parameters
     ----------
     listener : logging.Handler, optional
-        Gets every line when it comes: `occupy_jit.cli.console.Console` prints those that the user wants.
+        Receives every line at once: `occupy_jit.cli.console.Console` prints those for the user.
     clock : callable, optional
         Seconds, for the time stamps.
     about : str, optional
-        What the run is about: a warning that is printed names it.
+        Subject of the run, which printed warnings name.
 
     Attributes
     ----------
     lines : list of logging.LogRecord
     warnings : list of str
-        In the order they came, each once.
+        In order, each once.
     verdicts : list of (str, str)
         Code and sentence.
     timings : dict
@@ -129,11 +130,11 @@ class RunLog:
         self._about = about
         self.lines, self.warnings, self.verdicts, self.timings = [], [], [], {}
         self._clock = clock or time.perf_counter
-        self._results = None  # title of the results that the last line belongs to
-        # so that times of logs that were kept by different processes go together
+        self._results = None  # title of the results of the last line
+        # so that times of logs from different processes agree
         self._epoch = 0.0 if clock else time.time() - time.perf_counter()
         self._start = self._clock()
-        # a logger of its own, unknown to the rest of the process: what listens elsewhere is not for this run
+        # a separate logger, unknown to the rest of the process and its handlers
         self._logger = logging.Logger("occupy_jit.run", logging.DEBUG)
         self._logger.addHandler(_Collector(self.lines))
         if listener is not None:
@@ -148,7 +149,7 @@ class RunLog:
                          extra={"logged": logged, "printed": printed, "aside": aside, "at": now, **more})
 
     def _warn(self, logged, sentence, code=None):
-        """A warning; printed it names the map."""
+        """A warning, which names the map when printed."""
         about = self._about
         if about is not None and sentence.startswith(f"{about}: "):
             sentence = sentence.removeprefix(f"{about}: ")
@@ -170,12 +171,12 @@ class RunLog:
         self._tell(VERBOSE, text, text)
 
     def step(self, text: str = "") -> None:
-        """What is being done just now, for who waits at a terminal; in no log. Without a text: nothing any more."""
+        """The current step, for users who wait at a terminal; not in the log. Without a text: no step."""
         self._logger.log(NORMAL, "%s", text, extra={"logged": None, "printed": None, "aside": True, "at": None,
                                                     "step": _one_line(text)})
 
     def warning(self, text: str) -> None:
-        """A warning, for every user; the same one again is not repeated."""
+        """A warning for every user, printed only once."""
         text = _one_line(text)
         if text in self.warnings:
             return
@@ -183,7 +184,7 @@ class RunLog:
         self._warn(f"warning: {text}", text)
 
     def error(self, text: str, kind: str = "error", trace: Any = None) -> None:
-        """Why a map could not be done; the lines of the message stay lines. `trace` is for those who ask for more."""
+        """The error of a map, which may have several lines. `trace` is printed with --verbose."""
         if trace is not None:
             self._tell(VERBOSE, None, trace, aside=True)
         for line in text.splitlines():
@@ -207,7 +208,7 @@ class RunLog:
         argv : sequence of str
             The command line, program first.
         inputs : sequence of str, optional
-            Names of what is worked on, for the one line that is always printed.
+            Names of inputs, for the first printed line.
         """
         self.say(f"{PROGRAM} {__version__}" + (": " + ", ".join(map(shown, inputs)) if inputs else ""))
         now = _local_time()
@@ -223,12 +224,12 @@ class RunLog:
                              ("python", f"{platform.python_version()}, {packages}")]), VERBOSE)
 
     def settings(self, rows: Sequence[tuple[Any, ...]], title: str = "settings") -> None:
-        """Every setting with where it came from.
+        """Every setting with its origin.
 
         Parameters
         ----------
         rows : sequence of (name, value, source)
-            `source` is one of `SOURCES`, and may say more after it: "derived from the low-pass".
+            `source` begins with one of `SOURCES`, and may continue: "derived from the low-pass".
         title : str
         """
         rows = [tuple(row) for row in rows]
@@ -240,44 +241,44 @@ class RunLog:
                    VERBOSE)
 
     def results(self, rows: list[tuple[str, str]], title: str = "results") -> None:
-        """What was found: rows of (name, value) or (name, value, unit)."""
+        """Results: rows of (name, value) or (name, value, unit)."""
         rows = list(rows)
         if not rows:
             return
-        if self._results != title:  # rows that follow on those of the same title stand under one heading
+        if self._results != title:  # consecutive rows with the same title share one heading
             self.section(title)
         self._rows(_columns((_one_line(name), " ".join([value_text(value), *map(_one_line, unit)]))
                             for name, value, *unit in rows), NORMAL)
         self._results = title
 
     def table(self, title: str, rows: list[tuple[str, ...]], level: int = NORMAL) -> None:
-        """Rows of equal length, the first of them the heading; numbers as `value_text` has them."""
+        """Rows of equal length, the first one the heading; numbers as in `value_text`."""
         self.section(title, level)
         self._rows(_columns([value_text(cell) for cell in row] for row in rows), level)
 
     def verdict(self, code: str, sentence: str) -> None:
-        """What the program thinks of the map, a warning: a short code for programs and a sentence for people."""
+        """A verdict on the map, as a warning: a short code for programs and a sentence for people."""
         self.verdicts.append((code, sentence))
         sentence = _one_line(sentence)
         self._warn(f"verdict {code}: {sentence}", sentence, code)
 
     def files(self, files: list[tuple[str, str]]) -> None:
-        """The files that are written, (path, what) each, for the log: it is one of them, and complete before them."""
+        """The output files, (path, description) each, for the log, which is complete before them."""
         for path, what in files:
             self._tell(NORMAL, f"wrote {shown(path)}  {_one_line(what)}")
 
     def wrote(self, files: list[tuple[str, str]]) -> None:
-        """The same for the user, once they have their names."""
+        """The same for the user, after the files are complete."""
         for path, what in files:
             self._tell(NORMAL, None, f"wrote {shown(path)}  {_one_line(what)}")
 
     def conclusion(self, sentence: str) -> None:
-        """The sentence that a run comes to, for the log; `closing` is for the terminal."""
+        """The main sentence of a run, for the log; `closing` is for the terminal."""
         if sentence:
             self._tell(NORMAL, _one_line(sentence))
 
     def closing(self, sentence: str, look: Sequence[str]) -> None:
-        """The last lines for the user, which are in no log: what was found, and what to open.
+        """The last lines for the user, not in the log: the main result, and the files to open.
 
         Parameters
         ----------
@@ -289,7 +290,7 @@ class RunLog:
             self._tell(NORMAL, None, line)
 
     def absorb(self, other: Any) -> None:
-        """Take over what another run told, which was listened to while it went on: its log, or its outcome."""
+        """Add the lines of another run, from its log or its outcome."""
         self.lines.extend(other.lines)
         self.verdicts.extend(other.verdicts)
         self.warnings.extend(text for text in other.warnings if text not in self.warnings)
@@ -298,7 +299,7 @@ class RunLog:
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[Any]:
-        """Measure what happens inside; the times of one name add up, also of parts that fail."""
+        """Measure the time of a block; times of one name add up, also after failures."""
         start = self._clock()
         try:
             yield
@@ -306,7 +307,7 @@ class RunLog:
             self.timings[name] = self.timings.get(name, 0.0) + self._clock() - start
 
     def show_timings(self, title: str = "timings") -> None:
-        """The seconds that `timed` measured, and all since the log began."""
+        """The seconds measured by `timed`, and the total since the start."""
         rows = [*self.timings.items(), ("since the start", self._clock() - self._start)]
         self.section(title)
         width = max(len(f"{seconds:.2f}") for _, seconds in rows)

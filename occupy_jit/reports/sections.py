@@ -27,7 +27,7 @@ def _middle(volume, axis):
 
 
 def _scale_seen(scale, confidence, axis, rim):
-    """Central section of the scale, and how far it is to be seen: all of it without a confidence."""
+    """Central section of the scale and its visibility, which is full without a confidence."""
     if confidence is None:
         return _middle(scale, axis), None
     section, seen = section_of(np.moveaxis(scale, axis, 0), np.moveaxis(confidence, axis, 0), scale.shape[axis] // 2,
@@ -44,7 +44,7 @@ def sections_figure(volume: np.ndarray, scale: np.ndarray, name: str, confidence
     volume, scale : (nz, ny, nx) arrays
     name : str
     confidence : (nz, ny, nx) array, optional
-        The scale fades where it is low, and in the rim of what is sure.
+        The scale fades where it is low, and in the rim of certain content.
     rim : float
         Radius of the ball in voxels.
 

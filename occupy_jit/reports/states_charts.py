@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _FONT = 7.5  # points: 12.5 pixels
 _LETTER, _LINE, _HIGH = 7.2, 12.0, 15.0  # pixels, of a letter, between two lines, and of a line with room
 _EDGE, _GAP, _ABOVE, _BELOW, _BAND = 16, 26, 56, 78, 18  # pixels
-_ROW, _VOLUME, _STATE = 17, 26, 30  # pixels of a part, and of a volume and a state across, at most
-_STATES_SHARE = 0.4  # of the room for cells, at most
+_ROW, _VOLUME, _STATE = 17, 26, 30  # largest height of a part, and width of a volume and a state, pixels
+_STATES_SHARE = 0.4  # largest share of the room for cells
 _LONGEST_PART, _LONGEST_VOLUME = 24, 18  # letters
 _LEAST_WIDTH = 800  # pixels, for the title
 _BANDS = ("#c9d1da", "#eef1f4")
@@ -25,7 +25,7 @@ _BANDS = ("#c9d1da", "#eef1f4")
 _COLUMN, _LEVEL, _MARGIN = 250.0, 116.0, 66.0  # pixels between states, across and down, and around them
 _SMALLEST, _LARGEST = 15.0, 36.0  # pixels, radius of a state
 _LEAST_LEVEL = 45.0  # pixels between rows
-_SPOTS = (0.5, 0.35, 0.65, 0.25, 0.75)  # of an edge, where its label may stand
+_SPOTS = (0.5, 0.35, 0.65, 0.25, 0.75)  # positions of a label along its edge
 _LONGEST_LABEL = 28
 _NODE, _LINE_COLOUR = "#4d6edf", "#7b8794"
 
@@ -33,7 +33,7 @@ _NODE, _LINE_COLOUR = "#4d6edf", "#7b8794"
 def heat_map(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
     """Draw states_heatmap.png: the occupancy of every part in every volume, and in every state.
 
-    Parts that go together stand together; volumes are ordered by their states, or along a continuum.
+    Similar parts are neighbours; volumes are ordered by state, or along a continuum.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def heat_map(target: IO[bytes], record: dict[str, Any], *, version: str) -> None
 
 
 def _order_of_volumes(record):
-    """Volumes of a state together, those that are alike side by side; along the first direction of a continuum."""
+    """Order of volumes: by state, with similar ones side by side, or along the first direction of a continuum."""
     from occupy_jit.reports.states_page.data import leaves
 
     volumes = record["volumes"]
@@ -125,7 +125,7 @@ def _cells(axes, values):
 
 
 def _band(axes, states, volume, row):
-    """A band below the volumes that says which state each is in."""
+    """A band below the volumes with the state of each."""
     rows = axes.get_ylim()[0]
     deep = 14 / row
     first = 0
@@ -177,12 +177,12 @@ def _foot(figure, left, key):
 
 
 def has_graph(record: dict[str, Any]) -> bool:
-    """Whether there is a graph of the states: of two or more that are states of their own."""
+    """Whether there is a graph of states, which needs at least two real states."""
     return record["kind"] != "continuous" and len(record["states"]) > 1
 
 
 def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
-    """Draw states_graph.png: states from few parts on the left to many on the right, and what each step adds.
+    """Draw states_graph.png: states from few parts on the left to many on the right, with the parts added by each step.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
     states, edges = record["states"], record["graph"]
     place = layout(states, edges)
     room = LARGEST[1] - 2 * _MARGIN - _ABOVE
-    if _levels(place) * _LEAST_LEVEL > room:  # too many steps over several columns: these have no way of their own
+    if _levels(place) * _LEAST_LEVEL > room:  # too many steps over several columns: these have no path of their own
         place = layout(states, [])
     rows = [row for _, row in place.values()]
     columns, levels = max(column for column, _ in place.values()), _levels(place)
@@ -230,15 +230,15 @@ def graph(target: IO[bytes], record: dict[str, Any], *, version: str) -> None:
 
 
 def _levels(place):
-    """How many rows lie below the first."""
+    """Number of rows below the first."""
     rows = [row for _, row in place.values()]
     return max(rows) - min(rows)
 
 
 def _draw_edge(axes, edge, at, radius, taken, width):
-    """A curve from state to state, around the states between them, with what it adds and loses where there is room.
+    """A curve from state to state, around the states between them, with its added and lost parts if there is room.
 
-    `taken` are the boxes of what is written already: (left, top, right, bottom). Returns whether there was room.
+    `taken` are the boxes of earlier labels: (left, top, right, bottom). Returns whether there was room.
     """
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
@@ -248,7 +248,7 @@ def _draw_edge(axes, edge, at, radius, taken, width):
     one, other = edge["from"], edge["to"]
     passed = sorted(place for key, place in at.items() if isinstance(key, tuple) and key[:2] == (one, other))
     (x1, y1), (x2, y2) = at[one], at[other]
-    # level where it leaves and arrives; an edge that leads to no more parts runs back, or around its column
+    # horizontal at both ends; an edge that adds no parts runs back, or around its column
     leaves, arrives = (-1 if x2 < x1 else 1), (1 if x2 <= x1 else -1)
     points = [(x1 + leaves * radius[one], y1), *passed, (x2 + arrives * radius[other], y2)]
     corners, codes, spots = [points[0]], [Path.MOVETO], []
@@ -262,7 +262,7 @@ def _draw_edge(axes, edge, at, radius, taken, width):
     words = " ".join(sign + some(edge[key], 3) for sign, key in (("+ ", "adds"), ("− ", "loses")) if edge[key])
     words = words if len(words) <= _LONGEST_LABEL else words[:_LONGEST_LABEL - 1] + "…"
     half = _LETTER * len(words) / 2
-    # in the middle of its passage, where it has one
+    # in the middle of its passage, if it has one
     for x, y in sorted(spots, key=lambda spot: min(math.dist(spot, p) for p in passed or [spots[0]])):
         box = (x - half, y - 4 - _HIGH, x + half, y - 4)
         if box[0] < 0 or box[2] > width or any(_meet(box, other) for other in taken):
@@ -281,7 +281,7 @@ def _on_curve(corners, share):
 
 
 def _meet(one, other):
-    """Whether two boxes (left, top, right, bottom) cover each other."""
+    """Whether two boxes (left, top, right, bottom) overlap."""
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 

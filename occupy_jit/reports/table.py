@@ -1,6 +1,6 @@
-"""Tables as text: the one place that writes CSV, and that knows how many digits a number of a table has.
+"""Tables as text: the only place that writes CSV and rounds the numbers of tables.
 
-Plain CSV, UTF-8, with a comma, a decimal point and empty cells for what there is not. A name that a spreadsheet would
+Plain CSV, UTF-8, with commas, decimal points and empty cells for missing values. A name that a spreadsheet would
 take for a formula gets an apostrophe before it: names of maps, chains and masks come from files of other people.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 _FORMULA = tuple("=+-@")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
-#: Decimals of the columns that are rounded; all others are written as they are.
+#: Decimals of rounded columns; all others are written unchanged.
 _DECIMALS = {"occupancy": 4, "se": 4, "dB": 1, "se_dB": 1, "cc": 3, "scale_from_map": 3, "half1": 4, "half2": 4,
              "se_noise": 4, "occupancy_more": 4, "occupancy_less": 4, "difference": 4, "low": 4, "high": 4,
              "detection_limit": 4, "displaced_angstrom": 2, "relative_to_chain": 4, "relative_low": 4,
@@ -21,12 +21,12 @@ _PROBABILITIES = frozenset(("p", "p_corrected"))
 
 
 def harmless(text: object) -> str:
-    """Text that no spreadsheet takes for a formula, in one line that UTF-8 can hold.
+    """Text in one line of UTF-8 that no spreadsheet takes for a formula.
 
     Parameters
     ----------
     text : object
-        Bytes of a file name that are no UTF-8 are written as escapes, control characters as "?".
+        Bytes of a file name outside UTF-8 are written as escapes, control characters as "?".
 
     Returns
     -------
@@ -45,7 +45,7 @@ def csv_text(rows: Iterable[Mapping[str, Any]], first: Sequence[str] = ()) -> st
     rows : iterable of mapping
         Column -> value; a row may lack columns.
     first : sequence of str
-        Columns that are there in any case, at the left; the others follow as they are met.
+        Columns that always exist, at the left; the others follow in order of appearance.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def csv_of_cells(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     ----------
     names : iterable of str
     rows : iterable of iterable
-        None is an empty cell; text that is a number is written as it is.
+        None is an empty cell; text that is a number is written unchanged.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def _cell(value: object) -> object:
 
 
 def rounded(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with as many digits as mean something, and None for what is no number.
+    """Rows rounded to significant digits, with None for non-finite numbers.
 
     Parameters
     ----------

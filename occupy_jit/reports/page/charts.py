@@ -1,6 +1,6 @@
 """Charts of a report as SVG. Colours come from the style sheet, so that they follow light and dark.
 
-Nothing but numbers and constant text goes in; labels that come from elsewhere are escaped.
+They contain only numbers and constant text; other labels are escaped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 class _Frame:
-    """Places of values in a chart."""
+    """Positions of values in a chart."""
 
     def __init__(self, low: float, high: float, top: float) -> None:
         self.low, self.high, self.top = low, high, top
@@ -80,7 +80,7 @@ def _powers_of_ten(exponents):
 
 
 def _short(value):
-    """A number of voxels or Å^3 in few signs."""
+    """A number of voxels or Å^3 in few characters."""
     for size, sign in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{sign}"
@@ -88,7 +88,7 @@ def _short(value):
 
 
 def density_histogram(histogram: Histogram) -> str:
-    """Histogram of densities, logarithmic, with the solvent model and the levels found.
+    """Histogram of densities, logarithmic, with the solvent model and the levels.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def density_histogram(histogram: Histogram) -> str:
 
 
 def _without_tails(histogram):
-    """Bins between the last few voxels at either end, which would leave much of a chart empty, with every mark."""
+    """Bins without the last few voxels at both ends, which would leave much of a chart empty, but with all marks."""
     edges, counts = histogram.edges, histogram.counts
     few = _TAIL * counts.sum()
     first = int(np.searchsorted(np.cumsum(counts), few, side="right"))
@@ -132,7 +132,7 @@ def _without_tails(histogram):
 
 
 def _fewer_bins(edges, counts):
-    """Bins joined so that there are no more than a chart shows; how many were joined."""
+    """Joined bins, no more than a chart shows, and the number of bins in each."""
     joined = max(1, -(-counts.size // _MOST_BARS))
     starts = np.arange(0, counts.size, joined)
     return np.append(edges[:-1][starts], edges[-1]), np.add.reduceat(counts, starts), joined
@@ -154,7 +154,7 @@ def mark_in_words(label: str, value: float, as_logged: float | None = None) -> s
 
 
 def _marks(frame, marks):
-    """Vertical lines; labels in two rows where they would meet."""
+    """Vertical lines, with labels in two rows if they would overlap."""
     parts, last = [], -math.inf
     row = 0
     for label, value, *as_logged in sorted(marks, key=lambda mark: mark[1]):
@@ -181,7 +181,7 @@ def volume_by_scale(core: Any, weak: str) -> str:
     ----------
     core : occupy_jit.estimation.scale.core.Core
     weak : str
-        How much of it is weaker than half, in words.
+        Weak share in words.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def volume_by_scale(core: Any, weak: str) -> str:
 
 
 def occupancy_range(values: Sequence[tuple[float, float | None]]) -> tuple[float, float]:
-    """Ends of an axis on which every occupancy of a table can be seen with its error: at least 0 and 1.
+    """Limits of an axis for every occupancy of a table with its error, at least 0 to 1.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def occupancy_range(values: Sequence[tuple[float, float | None]]) -> tuple[float
     Returns
     -------
     low, high : float
-        Not beyond -0.5 and 2: what is farther is drawn at the end.
+        Within -0.5 and 2; values beyond are drawn at the end.
     """
     ends = [value + sign * (_known(error) or 0.0) for value, error in values for sign in (-1, 1)
             if math.isfinite(value)]
@@ -227,7 +227,7 @@ def occupancy_range(values: Sequence[tuple[float, float | None]]) -> tuple[float
 
 
 def _known(error: float | None) -> float | None:
-    """An error that can be drawn, or None."""
+    """A drawable error, or None."""
     return error if error is not None and math.isfinite(error) else None
 
 
@@ -239,7 +239,7 @@ def whisker(occupancy: float, error: float | None, axis: tuple[float, float] = (
     occupancy : float
     error : float or None
     axis : (float, float)
-        From `occupancy_range`: bars of one table have one axis, with marks at 0 and 1.
+        From `occupancy_range`: all bars of a table share one axis, with marks at 0 and 1.
 
     Returns
     -------
@@ -257,7 +257,7 @@ def whisker(occupancy: float, error: float | None, axis: tuple[float, float] = (
     drawn = _known(error)
     if drawn is not None:
         left, right = x(occupancy - drawn), x(occupancy + drawn)
-        if right - left < _LEAST_WHISKERS:  # an error that is not seen would be none
+        if right - left < _LEAST_WHISKERS:  # an invisible error would seem to be 0
             middle = min(max(x(occupancy), 4 + _LEAST_WHISKERS / 2), 196 - _LEAST_WHISKERS / 2)
             left, right = middle - _LEAST_WHISKERS / 2, middle + _LEAST_WHISKERS / 2
         whiskers = f"M{left:.1f},10H{right:.1f}M{left:.1f},4V16M{right:.1f},4V16"
@@ -333,7 +333,7 @@ def band_power(bands: Bands) -> str:
 
 
 def band_factors(bands: Bands) -> str:
-    """What each band is multiplied with, for some scales.
+    """Factors of each band for some scales.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ def band_factors(bands: Bands) -> str:
 
 
 def dash(k: int) -> tuple[str, str]:
-    """How line number k is broken, for a drawing and in words: low scales have one colour."""
+    """Dashes of line number k, for drawing and as text, because low scales share one colour."""
     return (("none", "—"), ("9 4", "– –"), ("2.5 3", "···"))[k % 3]
 
 

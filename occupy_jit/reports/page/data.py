@@ -1,6 +1,6 @@
-"""What a report is made of: plain arrays and numbers that a run has in memory.
+"""Data of a report: plain arrays and numbers from the memory of a run.
 
-Everything optional may be left out; what is left out does not appear on the page.
+Optional data may be left out, and then do not appear on the page.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from occupy_jit.reports.page.display_grid import Grid, nearest_to, reduce_to, wh
 
 @dataclass(frozen=True)
 class Histogram:
-    """Densities of the low-passed map, and what is taken for solvent.
+    """Densities of the low-passed map, with the solvent model.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Histogram:
     gaussian : (amplitude, mean, sigma) or None
         Solvent model, in voxels per bin; None if none could be fitted.
     marks : tuple of (label, density) or (label, density, number)
-        Vertical lines; the number is told in place of the density.
+        Vertical lines; the number is shown instead of the density.
     """
 
     edges: np.ndarray
@@ -34,7 +34,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Bands:
-    """Power of signal and noise in bands of resolution, and what equalising multiplies each band with.
+    """Power of signal and noise in resolution bands, and the factors of equalising.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Bands:
     signal, noise : (n,) float64 array
         Power at scale 1, and of the noise, in the same units.
     scales : tuple of float
-        Scales at which the factors are told.
+        Scales of the factors.
     factors : (len(scales), n) float64 array
     """
 
@@ -63,15 +63,15 @@ class Part:
     name : str
     occupancy : float
     error : float or None
-        Standard error; None where the part is too small for one.
+        Standard error; None if the part is too small.
     note : str
-        Such as its number of atoms.
+        For example its number of atoms.
     b_factor : (float, float) or None
         Relative B factor and its standard error, Å^2.
     correlation : float or None
         Of map and model at the part.
     region : (int, int) or None
-        Layer of `ReportData.regions` and the number in it that mark the part.
+        Layer of `ReportData.regions` and the number of the part in it.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Profile:
-    """Occupancies of the residues of a part, in their order.
+    """Occupancies of the residues of a part, in order.
 
     Attributes
     ----------
@@ -118,15 +118,15 @@ class LigandSite:
     Attributes
     ----------
     name, said : str
-        Which ligand, and what was found of it, in words.
+        Name of the ligand, and its result in words.
     details : str
-        More of it.
+        Further results.
     section : (ny, nx) float32 array
         Mean density near the plane, from 0 to 1.
     pixel : float
         Å.
     atoms, others : (n, 2) float array
-        Places [x, y] in Å from the lower left corner: of the ligand's atoms, and of others near the plane.
+        Positions [x, y] in Å from the lower left corner: of the atoms of the ligand, and of others near the plane.
     bonds, other_bonds : (n, 2) int array
         Pairs of these.
     """
@@ -162,7 +162,7 @@ class ReportData:
     surface_level : float
         Density of the first surface.
     position : (x, y, z)
-        Of the first voxel of the map in Å, where viewers put it.
+        Of the first voxel of the map in Å, as in viewers.
     modified : tuple of (label, (gz, gy, gx) float32 array)
     error : (gz, gy, gx) float32 array or None
         Standard error of the scale.
@@ -173,7 +173,7 @@ class ReportData:
     parts : tuple of Parts
     profiles : tuple of Profile
     regions : tuple of (gz, gy, gx) uint8 array
-        Layers of numbers that say where parts are.
+        Layers of numbers with the positions of parts.
     sites : tuple of LigandSite
     files : tuple of (role, path, SHA-256 or None)
     links : tuple of (text, relative address)
@@ -181,7 +181,7 @@ class ReportData:
     common_scale : bool
         Whether full scale is common to several maps.
     entry : dict
-        Of the EMDB, where the map comes from there: title, resolution_angstrom and contour_level, as far as told.
+        EMDB entry of the map, if any: title, resolution_angstrom and contour_level, as far as known.
     """
 
     name: str
@@ -212,7 +212,7 @@ class ReportData:
 
 
 def coarser(data: ReportData, share: float) -> ReportData:
-    """The same with about this share of the voxels.
+    """The same data with about this share of the voxels.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""From volumes of any size to the small grids of bytes that a report carries.
+"""From volumes of any size to the small grids of bytes in a report.
 
-All maps of a report share one grid: the box around what there is to see, in steps so wide that a volume has no more
-voxels than a browser meshes and draws at once. Densities and scales become bytes, are deflated and written as base64.
+All maps of a report share one grid: the box around the visible content, in steps so wide that a volume has no more
+voxels than a browser can mesh and draw at once. Densities and scales become bytes, deflated and written as base64.
 """
 
 import base64
@@ -17,16 +17,16 @@ from occupy_jit.reports.content import without_islands
 MOST_VOXELS = 1_500_000
 MARGIN_ANGSTROM = 8.0
 LOWEST_SCALE = 0.1
-"""Below this scale nothing is drawn."""
+"""Lowest scale that is drawn."""
 
 FEWEST = 2
 """Voxels along an axis: a surface lies between two."""
 
 LAYER = 255
-"""Numbers of one layer of parts; 0 is outside of all."""
+"""Numbers of one layer of parts; 0 is outside all parts."""
 
 _LEAST_MARGIN = 4
-_LOOKED_AT = 1_000_000  # voxels, to see where content is
+_LOOKED_AT = 1_000_000  # voxels for the search of content
 _TOP_PERCENTILE = 99.95
 _BOTTOM_SHARE = 0.35
 _SOLVENT_BITS = 0xFC
@@ -36,7 +36,7 @@ _DEFLATE_LEVEL = 6
 
 @dataclass(frozen=True)
 class Grid:
-    """Part of a box, and how it is reduced.
+    """Part of a box, and its reduction.
 
     Attributes
     ----------
@@ -53,13 +53,13 @@ class Grid:
     shape: tuple
 
     def position(self, voxel_zyx: list[float]) -> list[float]:
-        """Place of a voxel of the volume, in voxels of the grid: [z, y, x] list of float."""
+        """Position of a voxel of the volume, in voxels of the grid: [z, y, x] list of float."""
         return [(v - c.start + 0.5) / self.step - 0.5 for v, c in zip(voxel_zyx, self.crop, strict=True)]
 
     def origin(self, voxel_size: float, position_xyz: tuple[float, float, float]) -> list[float]:
-        """Place of the first voxel of the grid in Å: [x, y, z] list of float.
+        """Position of the first voxel of the grid in Å: [x, y, z] list of float.
 
-        `position_xyz` is the place of the first voxel of the volume.
+        `position_xyz` is the position of the first voxel of the volume.
         """
         return [p + (c.start + 0.5 * self.step - 0.5) * voxel_size
                 for p, c in zip(position_xyz, reversed(self.crop), strict=True)]
@@ -77,7 +77,7 @@ def whole_grid(shape: tuple[int, ...], step: float) -> Grid:
 
 
 def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, most_voxels: float = MOST_VOXELS) -> Grid:
-    """Grid for what there is to see: confidence above one half and scale above `LOWEST_SCALE`, and a margin.
+    """Grid for the visible content: confidence above one half and scale above `LOWEST_SCALE`, with a margin.
 
     Islands of noise are left out.
 
@@ -87,15 +87,15 @@ def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, mo
     voxel_size : float
         Å.
     most_voxels : float
-        The grid has about as many at most.
+        Approximate upper limit of the voxels of the grid.
 
     Returns
     -------
     Grid
-        Of the whole box, where there is nothing to see.
+        Of the whole box without visible content.
     """
     margin = max(_LEAST_MARGIN, round(MARGIN_ANGSTROM / voxel_size))
-    # every few voxels: content is wider than these, and whole volumes of truth values would take time and memory
+    # every few voxels: content is wider, and whole boolean volumes would take time and memory
     step = max(1, math.ceil((scale.size / _LOOKED_AT) ** (1 / 3)))
     some = np.s_[::step, ::step, ::step]
     content = without_islands((confidence[some] > 0.5) & (scale[some] >= LOWEST_SCALE))
@@ -106,7 +106,7 @@ def choose_grid(scale: np.ndarray, confidence: np.ndarray, voxel_size: float, mo
 
 
 def _extent(on, step, n, margin):
-    """From the first to the last of n voxels that may be on, of which `on` holds every few, and a margin."""
+    """Range of the n voxels that may be on, from every few of them in `on`, with a margin."""
     places = step * np.flatnonzero(on)
     if not places.size:
         return slice(0, n)
@@ -116,8 +116,8 @@ def _extent(on, step, n, margin):
 def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
     """A volume on a grid.
 
-    Each voxel is a mean with triangular weights that reach as far as its neighbours, so that nothing finer than the
-    grid is left to alias.
+    Each voxel is a mean with triangular weights that extend to its neighbours, so that no detail finer than the
+    grid is aliased.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
     volume = volume[grid.crop]
     if grid.step == 1:
         return np.array(volume, np.float32, order="C")
-    # no product of matrices: its threads fight with those of other runs on a shared machine
+    # no matrix product, whose threads compete with those of other runs on a shared machine
     (first_z, weight_z), *plane = (means(n, m, grid.step) for n, m in zip(volume.shape, grid.shape, strict=True))
     out = np.empty(grid.shape, np.float32)
     for target, first, weights in zip(out, first_z, weight_z, strict=True):
@@ -143,7 +143,7 @@ def reduce_to(grid: Grid, volume: np.ndarray) -> np.ndarray:
 
 
 def nearest_to(grid: Grid, numbers: np.ndarray) -> np.ndarray:
-    """A volume of numbers, which have no mean, on a grid of the whole of it: (gz, gy, gx) array of its type."""
+    """A volume of labels, which have no mean, on a grid of the whole box: (gz, gy, gx) array of its type."""
     at = [np.minimum(((np.arange(m) + 0.5) * grid.step).astype(int), n - 1)
           for m, n in zip(grid.shape, numbers.shape, strict=True)]
     return numbers[np.ix_(*at)]
@@ -174,16 +174,16 @@ def averaged(picture: tuple[Any, ...] | np.ndarray, along_y: tuple[Any, ...], al
 
 
 def means(n: int, m: int, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """How m places are means of n others, `step` apart: triangular weights as wide as two steps.
+    """Weights for m means of n values, `step` apart: triangles as wide as two steps.
 
     Returns
     -------
     first : (m,) int array
-        The first of those that each is a mean of.
+        The first value of each mean.
     weights : (m, k) float32 array
-        Of that and the k - 1 next; they add up to 1.
+        Weights of this value and the k - 1 next, with a sum of 1.
     """
-    # an axis shorter than two steps has two places all the same: the second one is on its last voxel
+    # an axis shorter than two steps still has two positions: the second is on its last voxel
     centre = np.minimum((np.arange(m) + 0.5) * step - 0.5, n - 1)
     weight = np.maximum(0, 1 - np.abs(np.arange(n) - centre[:, None]) / max(step, 1.0))
     k = max(1, int(np.count_nonzero(weight, axis=1).max()))
@@ -193,9 +193,9 @@ def means(n: int, m: int, step: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def density_range(density: np.ndarray, confidence: np.ndarray, zero: float = 0.0) -> tuple[float, float]:
-    """Densities that the bytes 0 and 255 stand for.
+    """Densities of the bytes 0 and 255.
 
-    From below solvent to what next to nothing in the content exceeds.
+    From below solvent to a density that hardly any content exceeds.
 
     Parameters
     ----------
@@ -228,12 +228,12 @@ def to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def quieter_solvent(density_bytes: np.ndarray, confidence: np.ndarray) -> None:
-    """Take the two lowest bits off what is surely solvent, in place: noise does not compress, nobody looks there."""
+    """Clear the two lowest bits in certain solvent, in place, because noise does not compress."""
     density_bytes[confidence < _SOLVENT_CONFIDENCE] &= np.uint8(_SOLVENT_BITS)
 
 
 def drawn_scale(scale_bytes: np.ndarray) -> None:
-    """Set what is never drawn to 0, in place: half of the deflated size."""
+    """Set voxels that are never drawn to 0, in place, which halves the deflated size."""
     scale_bytes[scale_bytes < round(LOWEST_SCALE * 255)] = 0
 
 

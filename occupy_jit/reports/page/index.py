@@ -1,7 +1,7 @@
-"""Pages that lead to the reports of many maps: an overview of a batch, and the page of a classification.
+"""Pages with links to the reports of many maps: an overview of a batch, and the page of a classification.
 
-Static HTML without scripts. What stands in them comes from the summaries that `occupy_jit.reports.page.page.render`
-returns with each report; links are relative, so that a folder of reports can be moved and passed on whole.
+Static HTML without scripts. Their content comes from the summaries that `occupy_jit.reports.page.page.render`
+returns with each report; links are relative, so that a folder of reports can be moved and shared.
 """
 
 import json
@@ -20,7 +20,7 @@ from occupy_jit.reports.page import page, words
 from occupy_jit.reports.part_order import SHOWN, surest_differences, those_that_differ_first
 
 _TARGETS_SHOWN = 60
-_PARTS_SHOWN = 500  # all but some of them on demand
+_PARTS_SHOWN = 500  # others on demand
 _SUMMARY = re.compile(rb'<script type="application/json" id="summary">(.*?)</script>', re.DOTALL)
 
 
@@ -32,11 +32,11 @@ class Entry:
     ----------
     name : str
     summary : dict or None
-        None where the map failed.
+        None if the map failed.
     file_name : str or None
-        Of its report, in the same directory.
+        Name of its report, in the same directory.
     problem : str or None
-        Why it failed, in one line.
+        Reason of a failure, in one line.
     """
 
     name: str
@@ -64,7 +64,7 @@ def render_index(entries: Sequence[Entry], states: str | None = None) -> bytes:
     ----------
     entries : sequence of Entry
     states : str, optional
-        File name of a page of the states that the maps are in, in the same directory.
+        File name of a page of states in the same directory.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def render_index(entries: Sequence[Entry], states: str | None = None) -> bytes:
 def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, Any]],  # noqa: PLR0913 (everything that one page shows)
                    differences: Sequence[dict[str, Any]], union_nm3: float, parts: Any = None,
                    targets: Sequence[dict[str, Any]] = (), most_differences: int = 12) -> bytes:
-    """Page of a classification: its classes on one scale, where they differ, and links to the report of each.
+    """Page of a classification: its classes on one scale, their differences, and links to their reports.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str,
     targets : sequence of dict
         The table of differences in target masks.
     most_differences : int
-        That are shown, the largest ones.
+        Number of differences shown, the largest ones.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def render_classes(name: str, entries: Sequence[Entry], rows: Sequence[dict[str,
 
 
 def read_summary(path: str) -> dict[str, Any] | None:
-    """Summary of a report that an earlier run has written.
+    """Summary from the report of an earlier run.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def read_summary(path: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None if the file is no report, or cannot be read.
+        None if the file is not a report, or cannot be read.
     """
     try:
         with open_input(path, "report") as file:
@@ -166,7 +166,7 @@ def read_summary(path: str) -> dict[str, Any] | None:
 
 
 def _is_part(row):
-    """Whether a row of a file that may have been edited is one of a part."""
+    """Whether a row of a possibly edited file is a valid part."""
     return (isinstance(row, dict) and isinstance(row.get("part"), str) and isinstance(row.get("occupancy"), float | int)
             and isinstance(row.get("error"), float | int | None))
 
@@ -181,14 +181,14 @@ def _cards(entries):
             weak, strong = summary["weaker_than_half"], summary["scale_of_08_or_more"]
             card["bar"] = [(colours.of_scale(at), f"{share:.1%}") for at, share in
                            ((0.3, weak), (0.6, max(0.0, 1 - weak - strong)), (0.95, strong))]
-            # an address of a picture comes from a file that may have been edited
+            # the address of a picture comes from a possibly edited file
             card["thumbnail"] = summary["thumbnail"] if _is_picture(summary["thumbnail"]) else None
         out.append(card)
     return out
 
 
 def _parts_of_maps(entries):
-    """Parts of a model, or masks, in each map: those that vary most first; None where no map has any."""
+    """Parts of a model, or masks, in each map: those that vary most first; None without parts."""
     maps = [(entry, {row["part"]: row for row in entry.summary.get("parts") or ()})
             for entry in entries if entry.summary is not None]
     names = list(dict.fromkeys(name for _, rows in maps for name in rows))
@@ -204,7 +204,7 @@ def _parts_of_maps(entries):
 
 
 def _weak(summary):
-    """How much of a map is weaker than half; reports of earlier releases do not say what noise hides."""
+    """Weak share of a map; reports of earlier releases do not tell whether it is a lower limit."""
     if not summary.get("noise_hides_parts", False):
         return f"{summary['weaker_than_half']:.0%}"
     return words.at_least(summary.get("weaker_than_half_at_least", 0.0))
@@ -233,7 +233,7 @@ def _cell(value, error):
 
 
 def _parts(found):
-    """Parts of a model in all classes: those that differ first."""
+    """Parts of a model in all classes; those that differ come first."""
     surest = surest_differences(found)
     sure = {row.part: row.p_corrected for row in surest}
     rows = [{"name": found.names[k], "reference": bool(found.reference[k]),

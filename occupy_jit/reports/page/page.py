@@ -1,7 +1,7 @@
-"""The report of one map: one HTML file that shows what was found, without a network.
+"""The report of one map: one HTML file with all results, without a network.
 
-The maps travel in it as small grids of bytes (see `display_grid`); the scripts under ``assets`` mesh and draw them in
-the browser. What they show stands beside them as still pictures and numbers for paper, and for browsers without WebGL
+The maps are embedded as small grids of bytes (see `display_grid`); the scripts under ``assets`` mesh and draw them in
+the browser. Still pictures and numbers show the same on paper, and in browsers without WebGL
 or without scripts. A content security policy allows exactly the one script of the page.
 """
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 PROGRAM = f"{NAME} {__version__}"
 LARGEST_BYTES = 4_500_000
-"""Of a file: above, its maps are reduced further."""
+"""Largest size of a file; larger ones have their maps reduced further."""
 
 _SMALLER = 0.8
 _TRIES = 12
 _SCRIPTS = ("data.js", "mesh.js", "gl.js", "surface.js", "slices.js", "parts.js", "page.js")
 _HIGHEST_LEVEL = 0.6  # of the largest density
-_LOWERED = (2.0, 3.0)  # the first level over the lowest one: as far as up to the highest one, within this range
-_LOWEST_SHARE = 0.02  # of the largest density: no first level is lower
-_LEAST_DEVIATIONS, _SOLVENT = 3.0, 0.05  # of what has less confidence
-_LEAST_DRAWN = 0.005  # of the content, inside of the first surface
+_LOWERED = (2.0, 3.0)  # range of the ratio of the surface level to the lowest level
+_LOWEST_SHARE = 0.02  # of the largest density: lower limit of the surface level
+_LEAST_DEVIATIONS, _SOLVENT = 3.0, 0.05  # share with lower confidence
+_LEAST_DRAWN = 0.005  # share of the content inside the first surface
 _MODIFIED_PERCENTILE = 70
 _THUMBNAIL = (252, 160)
-_PAPER = (255, 255, 255)  # clear, so that stills lie on the page's own colour
-_SAMPLE = 37  # every so many voxels are enough for principal axes
-_FADING = ("scale", "occupancy", "b_factor")  # in slices, where there is no content and in its rim
+_PAPER = (255, 255, 255)  # transparent, so that still pictures have the background of the page
+_SAMPLE = 37  # step of the voxels for principal axes
+_FADING = ("scale", "occupancy", "b_factor")  # in slices, outside content and in its rim
 _HINTS = {"scale": "Red: missing in some particles, or mobile. Blue: as strong as the strongest region.",
           "confidence": "0: may be solvent, and is not modified. 1: content.",
           "error": "Standard error of the local scale.",
@@ -61,15 +61,15 @@ def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> t
     ----------
     data : occupy_jit.reports.page.data.ReportData
     show_paths : bool
-        Paths of files as they are; otherwise their last part only, as reports are passed on.
+        Show whole paths; otherwise only their last part, because people share reports.
     threads : int
-        That deflate the maps; the result does not depend on them.
+        Number of threads for compression; the result does not depend on it.
 
     Returns
     -------
     html : bytes
     summary : dict
-        What a list of many maps says about this one, see `occupy_jit.reports.page.index`.
+        Data of this map for lists of many maps, see `occupy_jit.reports.page.index`.
     """
     shown = _Shown(data, threads)
     for _ in range(_TRIES):
@@ -85,7 +85,7 @@ def render(data: ReportData, *, show_paths: bool = False, threads: int = 1) -> t
 
 
 class _Shown:
-    """What is drawn of a map: small grids, still pictures, and where to look from."""
+    """Drawings of a map: small grids, still pictures, and the first view."""
 
     def __init__(self, data: ReportData, threads: int) -> None:
         self.spacing = data.voxel_size * data.grid.step
@@ -113,7 +113,7 @@ class _Shown:
             self.packed = {name: future.result() for name, future in packing.items()}
 
     def _describe(self, data, labels, shorts):
-        """What the bytes of each volume mean, for the scripts."""
+        """Meaning of the bytes of each volume, for the scripts."""
         small = self.small
         zero = self.zero
         low, high = display_grid.density_range(small["input"], small["confidence"], zero)
@@ -147,7 +147,7 @@ class _Shown:
             self.bytes[name] = quantised
 
     def _look(self, data):
-        """Still pictures, the first crosshair, and the direction the surface is first seen from."""
+        """Still pictures, the first crosshair, and the first view of the surface."""
         small, shape = self.small, data.grid.shape
         self.level = self.volumes[0]["level"]
         surface = content.cleaned(small["input"], self.seen, self.zero)
@@ -171,9 +171,9 @@ class _Shown:
         self.strip = _picture(pictures.slice_strip(panels))
 
     def _first_level(self, data):
-        """Density of the first surface: that of the run, or a lower one where the coarser grid left none of it.
+        """The surface level: that of the run, or a lower one if the coarser grid has no surface there.
 
-        A coarser grid has less noise, too: three standard deviations above its solvent are the least.
+        A coarser grid has less noise; the lower limit is three standard deviations above its solvent.
         """
         inside, solvent = data.input[data.confidence > 0.5], data.input[data.confidence < _SOLVENT]
         if not inside.size:
@@ -201,12 +201,12 @@ class _Shown:
 
     @property
     def size(self) -> int:
-        """int : Bytes of what is embedded."""
+        """int : Bytes of the embedded data."""
         return sum(map(len, self.packed.values())) + len(self.poster["address"]) + len(self.strip["address"])
 
 
 def _why(data, level):
-    """Why a level is as high as it is, where noise sets it; for a caption."""
+    """Reason of a level that noise sets, for a caption."""
     found = data.record["results"]
     by_noise = level > found["zero_level"] + 0.3 * found["full_scale"]
     return ", three standard deviations above solvent, which leaves out weaker parts," if by_noise else ""
@@ -219,13 +219,13 @@ def _levels(zero, first, level, high):
 
 
 def _level_of(values, confidence):
-    """Level of a first surface of a modified map: it has another range of densities than the input."""
+    """Surface level of a modified map, whose range of densities differs from the input."""
     content = values[confidence > 0.5]
     return float(np.percentile(content if content.size else values, _MODIFIED_PERCENTILE))
 
 
 def _coarse_colours(picture):
-    """A picture in fewer colours: it deflates to half."""
+    """A picture in fewer colours, which halves its deflated size."""
     return picture & np.uint8(0xF8) | np.uint8(0x07) * (picture == 255)
 
 
@@ -250,7 +250,7 @@ def _summary(data, shown, said, paths):
 
 
 def _meta(data, shown):
-    """What the scripts need to know."""
+    """Data for the scripts."""
     grid, found = data.grid, data.record["results"]
     reverse = lambda values: [float(v) for v in values][::-1]  # noqa: E731
     return {
@@ -313,7 +313,7 @@ def _file(data, role, paths):
 
 
 def _charts(data):
-    """Charts with their headings, two a row."""
+    """Charts with their headings, two per row."""
     out = []
     if data.histogram is not None:
         out.append(_chart(
@@ -344,7 +344,7 @@ def _charts(data):
 
 
 def _hides(data):
-    """Whether noise hides weak parts of a map, or may do so."""
+    """Whether noise hides weak parts of a map, or may hide them."""
     return data.record["results"]["noise_hides_parts"]
 
 
@@ -357,7 +357,7 @@ def _chart(heading, svg, note, key=""):
 
 @cache
 def environment() -> Any:
-    """The templates, autoescaped; a name that is not known is an error."""
+    """The templates, autoescaped; an unknown name is an error."""
     return jinja2.Environment(loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
                               trim_blocks=True)
 
@@ -368,7 +368,7 @@ def _read(name):
 
 
 def asset(name: str) -> Any:
-    """A style sheet or script, as it is: never with what would end its element."""
+    """A style sheet or script, unchanged, without text that would end its element."""
     text = _read(name).strip()
     assert "</" not in text, name
     return Markup(text)
@@ -376,15 +376,15 @@ def asset(name: str) -> Any:
 
 @cache
 def _script():
-    """All scripts as one, that shares no names with anything else."""
+    """All scripts in one, in a scope of their own."""
     return Markup('"use strict";(() => {\n' + "\n".join(asset(name) for name in _SCRIPTS) + "\n})();")
 
 
 def viewer_scripts() -> list[Any]:
-    """Scripts that draw surfaces, for other pages: all of the report but its slices and its start."""
+    """Scripts that draw surfaces, for other pages: those of the report without slices and start."""
     return [asset(name) for name in _SCRIPTS if name not in ("slices.js", "page.js")]
 
 
 def policy_hash(script: Any) -> str:
-    """The script as a content security policy names it."""
+    """Digest of the script for a content security policy."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"

@@ -16,11 +16,11 @@ _GAP = 20
 _MARGIN = 8  # pixels around a view
 _AMBIENT, _DIFFUSE = 0.45, 0.62
 _STEEPEST = 2.5
-_TILT = (0.35, -0.2)  # where the light comes from, down and to the right
+_TILT = (0.35, -0.2)  # direction of the light, from the upper left
 _DARKEST = 0.45
 _OCCLUSION = 0.035
-_BELOW_SURFACE = (1, 2, 4)  # voxels: at the surface itself the scale fades everywhere
-_VIEWS = ((0, True), (1, False), (2, True))  # axis, and whether it is looked along from its end
+_BELOW_SURFACE = (1, 2, 4)  # voxels below the surface, where the scale has not faded
+_VIEWS = ((0, True), (1, False), (2, True))  # axis of view, and its direction
 
 
 def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> list[np.ndarray]:
@@ -40,14 +40,14 @@ def three_views(density: np.ndarray, scale: np.ndarray, level: float) -> list[np
         Along z, y and x, on white, without empty edges.
     """
     above = density > level
-    # well below the level, so that rounding between voxels does not bring them back
+    # well below the level, so that rounding between voxels does not restore them
     density = np.where(above & ~without_islands(above), _below(density, level), density)
     zoom = min(max(round(_LONGEST / max(_extent(above))), _ZOOMS[0]), _ZOOMS[1])
     return [_trimmed(_orthographic(density, scale, level, axis, reverse, zoom)) for axis, reverse in _VIEWS]
 
 
 def beside(views: list[np.ndarray], gap: int = _GAP) -> np.ndarray:
-    """Pictures (height, width, 3) beside each other on white, `gap` pixels apart: uint8."""
+    """Pictures (height, width, 3) side by side on white, `gap` pixels apart: uint8."""
     height = max(p.shape[0] for p in views)
     width = sum(p.shape[1] for p in views) + gap * (len(views) - 1)
     out = np.full((height, width, 3), 255, np.uint8)
@@ -60,7 +60,7 @@ def beside(views: list[np.ndarray], gap: int = _GAP) -> np.ndarray:
 
 
 def _extent(on):
-    """From the first to the last that is on, along each axis; the whole where none is."""
+    """Range that is on, along each axis; the whole axis if nothing is on."""
     places = [np.flatnonzero(on.any(tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     return [int(p[-1] - p[0]) + 1 if p.size else n for p, n in zip(places, on.shape, strict=True)]
 
@@ -76,7 +76,7 @@ def _trimmed(picture):
 
 
 def thumbnail(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A view, made to fit: for a list of many maps.
+    """A view, reduced for a list of many maps.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def thumbnail(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
-    """Slices beside each other.
+    """Slices side by side.
 
     Parameters
     ----------
     panels : sequence of ((ny, nx) array of 0 to 1, stops, (ny, nx) array of 0 to 1 or None)
-        Values, their colours, and how far each is to be seen on the white paper.
+        Values, their colours, and their visibility on white.
     gap : int
         Pixels between two.
 
@@ -118,16 +118,16 @@ def slice_strip(panels: Any, gap: int = 6) -> np.ndarray:
 
 
 def _orthographic(density, scale, level, axis, reverse, zoom):
-    """View along an axis: the first crossing of the level, shaded by its slope and by what surrounds it."""
+    """View along an axis: the first crossing of the level, shaded by its slope and its surroundings."""
     volume, colour = (np.moveaxis(v, axis, 0)[::-1 if reverse else 1] for v in (density, scale))
     highest = volume.max(0)
     hit = highest > level
     near = _spread(_depth(volume, level), hit)
     depth = _zoomed(near, zoom)
-    # where the highest density along the line of sight crosses the level, between voxels, is the outline
+    # the outline is where the highest density along the line of sight crosses the level, between voxels
     outline = _zoomed(np.where(_grown(hit), highest, np.minimum(highest, _below(volume, level))), zoom) > level
     light = _light(depth, zoom)
-    # at the depth of each voxel: between two that lie one before the other there is nothing
+    # at the depth of each voxel, without interpolation between surfaces behind each other
     first = np.rint(near).astype(np.int32)
     y, x = np.indices(near.shape)
     inside = np.max([colour[np.clip(first + below, 0, len(colour) - 1), y, x] for below in _BELOW_SURFACE], axis=0)
@@ -136,12 +136,12 @@ def _orthographic(density, scale, level, axis, reverse, zoom):
 
 
 def _below(density, level):
-    """A density below the level by a hundredth of what there is above it."""
+    """A density slightly below the level, by a hundredth of the range above it."""
     return np.float32(level - 0.01 * max(float(density.max()) - level, abs(level) * 1e-3))
 
 
 def _grown(picture):
-    """With the neighbours on all four sides."""
+    """Dilation by the neighbours on all four sides."""
     out = picture.copy()
     for axis in (0, 1):
         for shift in (-1, 1):
@@ -150,7 +150,7 @@ def _grown(picture):
 
 
 def _depth(volume, level):
-    """Depth of the first crossing of the level along the first axis, between voxels; its length where there is none."""
+    """Depth of the first crossing of the level along the first axis, between voxels; its length without a crossing."""
     above = volume > level
     first = above.argmax(0)
     here = np.take_along_axis(volume, first[None], 0)[0]
@@ -161,7 +161,7 @@ def _depth(volume, level):
 
 
 def _spread(depth, hit):
-    """Depths where there is no surface: that of the neighbour which is nearest to the viewer, three voxels far."""
+    """Depths without a surface: that of the neighbour closest to the viewer, within three voxels."""
     known = hit.copy()
     depth = depth.copy()
     for _ in range(3):
@@ -190,7 +190,7 @@ def _light(depth, zoom):
 
 
 def _zoomed(picture, zoom):
-    """Larger, with straight lines between the pixels."""
+    """Enlarged with linear interpolation."""
     for axis in (0, 1):
         n = picture.shape[axis]
         if n < 2:

@@ -1,4 +1,4 @@
-"""Pictures of ligands in a report: the density in the plane of each, with its atoms drawn over it."""
+"""Pictures of ligands in a report: the density in the plane of each, with its atoms."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def picture(site: LigandSite) -> str:
     rows, columns = site.section.shape
     scale = _WIDTH / (columns * site.pixel)
     height = rows * site.pixel * scale
-    # fewer colours deflate better, and nobody sees them
+    # fewer colours deflate better without a visible change
     image = data_uri(ramp(_DENSITY, (site.section[::-1] * 48).round() / 48).astype("uint8"))
     parts = [f'<image href="{image}" width="{_WIDTH:g}" height="{height:.1f}" preserveAspectRatio="none"/>']
     for kind, atoms, bonds in (("others", site.others, site.other_bonds), ("ligand", site.atoms, site.bonds)):

@@ -21,7 +21,7 @@ _FOLDER = "FOLDER"
 
 
 def tiles(data: ReportData, told: bool) -> list[tuple[str, str, str]]:
-    """The six numbers at the top: label, value, unit. Those of the core only where the scale means something."""
+    """The six numbers at the top: label, value, unit. Those of the core only if the scale is meaningful."""
     found, core = data.record["results"], data.core
     hides = found["noise_hides_parts"]
     of = "of the visible part" if hides else "of the core"
@@ -34,7 +34,7 @@ def tiles(data: ReportData, told: bool) -> list[tuple[str, str, str]]:
 
 
 def results(data: ReportData) -> list[tuple[str, str, str]]:
-    """What was found: label, value, unit or remark."""
+    """The results: label, value, unit or remark."""
     found, core = data.record["results"], data.core
     number = words.number
     model = found["solvent_model"]
@@ -78,7 +78,7 @@ def results(data: ReportData) -> list[tuple[str, str, str]]:
 
 
 def _entry(told):
-    """What the authors of an EMDB entry say of their map."""
+    """Data of the authors of an EMDB entry."""
     rows = [("EMDB entry", told["title"], "")] if "title" in told else []
     if "resolution_angstrom" in told:
         rows.append(("resolution", f"{told['resolution_angstrom']:g}", "Å, as stated by the authors"))
@@ -88,7 +88,7 @@ def _entry(told):
 
 
 def settings(data: ReportData, paths: Paths) -> list[dict[str, str]]:
-    """All settings with their origin, and the options given: given ones first, then derived ones, then defaults."""
+    """All settings with their origin, and the given options: first given ones, then derived ones, then defaults."""
     record = data.record
     given = set(record["given"])
     rows = [{"name": name.replace("_", " "), "value": paths.word(words.number(value)),
@@ -108,7 +108,8 @@ def _option(value, paths):
 
 
 def parts(data: ReportData) -> list[dict[str, Any]]:
-    """Tables of parts with their bars, the strongest first; a row says which one it was, and its number on the page."""
+    """Tables of parts with their bars, the strongest first; each row has its original position, and its number on the
+    page."""
     out, first = [], 0
     for table in data.parts:
         if not table.rows:
@@ -232,7 +233,7 @@ class Paths:
         return (before, folder, name) if name else (before, "", path)
 
     def sentence(self, text: str) -> str:
-        """A sentence: the folders of the run's files, of the user and of the process are taken out of it."""
+        """A sentence without the folders of the files of the run, of the user and of the process."""
         for folder in () if self._whole else self._folders:
             text = text.replace(folder, "")
         return text

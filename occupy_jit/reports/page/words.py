@@ -1,4 +1,4 @@
-"""What a report says: the one sentence, the text for a paper, the citation. Plain text; the page escapes it."""
+"""Texts of a report: the main sentence, the methods text, the citation. Plain text; the page escapes it."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from occupy_jit import __version__
 NEARLY_ALL = 0.045
 """Share of the core below half of full scale up to which a map counts as fully occupied.
 
-In simulated maps that are fully occupied the share is at most 0.042, and 0.017 where there is noise.
+In simulated maps that are fully occupied the share is at most 0.042, and 0.017 with noise.
 """
 
 LEAST_TOLD = 0.03
-"""Share of the core that is weak beyond doubt from which on it is told as a lower limit.
+"""Smallest certainly weak share of the core that is reported as a lower limit.
 
 In simulated maps in which nothing is below half it is at most 0.029, also where many chains have an occupancy of 0.6.
 """
 
 MOSTLY_STRONG = 0.5
-"""Share of the core at 0.8 of full scale or more from which on a map without weak parts counts as full.
+"""Smallest share of the core at 0.8 of full scale or more for a map without weak parts to count as full.
 
-In simulated maps that are fully occupied it is 0.63 and more, but 0.33 where noise is large and voxels are coarse.
+In simulated maps that are fully occupied it is 0.63 or more, but 0.33 with much noise and coarse voxels.
 """
 
 _LARGE = 0.995
@@ -49,16 +49,16 @@ BIBTEX = """@article{Forsberg2023,
 
 @dataclass(frozen=True)
 class Sentence:
-    """The heading of a report: its first words are set off.
+    """The heading of a report, with emphasised first words.
 
     Attributes
     ----------
     strong, rest : str
     tone : str
-        "weak", "full", "unseen" or "none": whether part of the map is weak, nearly all of it full, nothing weak is seen
-        but noise may hide some, or nothing can be said.
+        "weak", "full", "unseen" or "none": part of the map is weak, nearly all of it is full, nothing weak is visible
+        but noise may hide some, or there is no result.
     more : str
-        What stands below the heading, in smaller type.
+        Text below the heading, in smaller type.
     """
 
     strong: str
@@ -72,14 +72,14 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Seen:
-    """From which scale on a part of a map can be seen.
+    """The visibility limit of a map.
 
     Attributes
     ----------
     limit : float or None
         None if the noise is unknown.
     noise_hides : bool
-        Whether noise hides weaker parts, or may do so.
+        Whether noise hides weaker parts, or may hide them.
     """
 
     limit: float | None
@@ -87,13 +87,13 @@ class Seen:
 
 
 def sentence(core: Any, verdicts: Sequence[str], seen: Seen, common: bool = False) -> Sentence:
-    """How much of a map is weaker than half, in one sentence, and what noise hides, in another.
+    """The weak share of a map in one sentence, and the parts that noise hides in another.
 
     Parameters
     ----------
     core : occupy_jit.estimation.scale.core.Core
     verdicts : sequence of str
-        Codes. Some mean that the scale means nothing: they are the sentence then.
+        Codes. Some mean that the scale is meaningless, and then give the sentence.
     seen : Seen
     common : bool
         Whether full scale is common to several maps.
@@ -122,7 +122,7 @@ def sentence(core: Any, verdicts: Sequence[str], seen: Seen, common: bool = Fals
 
 
 def _at_least(core, seen, region):
-    """The sentence where noise hides parts: of the visible part, a lower limit."""
+    """The sentence if noise hides parts, with a lower limit for the visible part."""
     if core.surely_weak_share > _LARGE:
         return Sentence("Nearly all of the core of this map is below half", f"of {region}. {hidden(seen)}", "weak")
     if core.surely_weak_share >= LEAST_TOLD:
@@ -136,7 +136,7 @@ def _at_least(core, seen, region):
 
 
 def hidden(seen: Seen) -> str:
-    """Which parts noise hides, in one sentence; empty where it hides none."""
+    """The parts that noise hides, in one sentence; empty if it hides none."""
     if not seen.noise_hides:
         return ""
     if seen.limit is None:
@@ -145,7 +145,7 @@ def hidden(seen: Seen) -> str:
 
 
 def weak_share(core: Any, noise_hides: bool) -> str:
-    """How much of a core is below half, in words: where noise hides parts, at least how much."""
+    """Weak share of a core in words; a lower limit if noise hides parts."""
     if noise_hides:
         return at_least(core.surely_weak_share)
     return "less than 1%" if core.weak_share < 0.01 else f"{core.weak_share:.0%}"
@@ -164,7 +164,7 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
     record : dict
         Of the run.
     modified : sequence of str
-        Names of the modifications that were made.
+        Names of the modifications.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
 
 
 def _core(core, limit):
-    """What the core of the map is like."""
+    """Description of the core of the map."""
     seen, below = "the map", f"{core['weaker_than_half']:.0%} has a scale below 0.5"
     if core["noise_hides_parts"]:
         seen = "what can be distinguished from solvent"
@@ -205,7 +205,7 @@ def _core(core, limit):
 
 
 def _measured(found):
-    """Which map the scale is that of."""
+    """The map behind the scale."""
     halves = found.get("half_maps")
     if halves is None:
         return "the map"
@@ -213,7 +213,7 @@ def _measured(found):
 
 
 def _noise(settings, found):
-    """Where the noise that is not that of all solvent was taken from."""
+    """Source of local noise."""
     if found.get("half_maps") is not None:
         return " Local noise was estimated from the half-map difference."
     if settings.get("noise_floor") == "local":
@@ -222,7 +222,7 @@ def _noise(settings, found):
 
 
 def _parts(found):
-    """What was told of flexibility, masks and models: sentences."""
+    """Sentences on flexibility, masks and models."""
     text = []
     if found.get("flexibility"):
         used = [band for band in found["flexibility"]["bands"] if band["used"]]
@@ -252,7 +252,7 @@ def _full_scale(settings, found, voxel):
 
 
 def volume(cubic_angstrom: float, noise_hides: bool) -> str:
-    """A volume in nm^3, which is a lower limit where noise hides parts."""
+    """A volume in nm^3, as a lower limit if noise hides parts."""
     nm3 = cubic_angstrom / 1000
     if noise_hides and not nm3:
         return "–"
@@ -260,13 +260,13 @@ def volume(cubic_angstrom: float, noise_hides: bool) -> str:
 
 
 def whole(value: float) -> str:
-    """A number without decimals, and without the sign of one that is rounded to 0."""
+    """A number without decimals, and without -0."""
     text = f"{value:.0f}"
     return "0" if text == "-0" else text
 
 
 def number(value: bool | float | str | None) -> str:
-    """A value of a setting or a result, as short as it can be told."""
+    """A value of a setting or a result, as short as possible."""
     if value is None:
         return "–"
     if isinstance(value, bool):

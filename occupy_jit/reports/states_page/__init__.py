@@ -1,1 +1,1 @@
-"""The page of states: many volumes, their parts, and the states they fall into, as one HTML file."""
+"""The page of states: many volumes, their parts and their states, as one HTML file."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 STEP = 0.001
-"""Occupancies and errors are kept to this: a tenth of a usual error or less."""
+"""Step of packed occupancies and errors: a tenth of a usual error or less."""
 
 UNKNOWN = -32768
 _LIMIT = 32767
@@ -20,12 +20,12 @@ def packed(matrix: list[list[float | None]]) -> str:
     Parameters
     ----------
     matrix : list of list of float or None
-        None is not known.
+        None if unknown.
 
     Returns
     -------
     str
-        Row by row; what is not known is `UNKNOWN`.
+        Row by row, with `UNKNOWN` for None.
     """
     values = np.array(matrix, dtype=float)
     steps = np.clip(np.round(np.nan_to_num(values, nan=0.0) / STEP), -_LIMIT, _LIMIT)
@@ -45,7 +45,7 @@ def leaves(tree: list[dict[str, Any]], number: int) -> list[int]:
     Returns
     -------
     list of int
-        All leaves; where merges are missing the trees follow each other.
+        All leaves; separate trees follow each other.
     """
     below, merged = [[k] for k in range(number)], set()
     for merge in tree:
@@ -60,7 +60,7 @@ def joined(rows: list[list[float | None]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     rows : list of list of float or None
-        Occupancies of states; what is not known counts for nothing.
+        Occupancies of states; unknown ones do not count.
 
     Returns
     -------
@@ -89,14 +89,14 @@ def joined(rows: list[list[float | None]]) -> list[dict[str, Any]]:
 
 
 def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
-    """What the scripts of the page need.
+    """Data for the scripts of the page.
 
     Parameters
     ----------
     record : dict
         As `occupy_jit.runs.states.states_record.record_of` gives it.
     reports : dict
-        Relative address of the report of each volume that has one.
+        Relative addresses of the reports of volumes.
     """
     parts = [part["part"] for part in record["parts"]]
     volumes = [volume["map"] for volume in record["volumes"]]
@@ -126,7 +126,7 @@ def payload(record: dict[str, Any], reports: dict[str, str]) -> dict[str, Any]:
 
 
 def _calls(row, parts):
-    """Calls of a state, one letter a part."""
+    """Calls of a state, one letter per part."""
     present, absent = set(row["present"]), set(row["absent"])
     return "".join("p" if part in present else "a" if part in absent else "u" for part in parts)
 

@@ -45,7 +45,7 @@ def drawing(record: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 
 
 def _volumes(record, place, direction, pictures, top):
-    """The volumes at their places along a direction, with pictures of neighbourhoods above."""
+    """The volumes at their positions along a direction, with pictures of neighbourhoods above."""
     low, high = float(np.min(place)), float(np.max(place))
     width = _ACROSS * (_WIDTH + _GAP) - 2 * _FACE
     across = lambda value: _FACE + width * (value - low) / max(high - low, 1e-12)  # noqa: E731
@@ -65,7 +65,7 @@ def _volumes(record, place, direction, pictures, top):
 
 
 def _spread(states, middle):
-    """As many of the states, in their order, as have room beside each other."""
+    """As many states, in order, as fit side by side."""
     kept: list[Any] = []
     for state in states:
         if len(kept) < _MOST_FACES and (not kept or middle[state] - middle[kept[-1]] >= _FACE + 4):
@@ -83,7 +83,7 @@ def _neighbourhood(state, x, top, picture):
 
 
 def _curves(record, curves, place, top):
-    """One small chart a part: those that change most come first."""
+    """One small chart per part; those that change most come first."""
     change = {id(c): np.nanmax(_plain(c["occupancy"])) - np.nanmin(_plain(c["occupancy"])) for c in curves}
     curves = sorted(curves, key=lambda c: -change[id(c)])
     left_out = max(0, len(curves) - _MOST_CURVES)

@@ -1,4 +1,4 @@
-"""The graph of states as a drawing: from few parts to many, each edge with what it adds."""
+"""The graph of states as a drawing: from few parts to many, each edge with its added parts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ROW, _MARGIN = 124, 66
 _COLUMNS, _WHOLE = (160, 300), 1110  # width of a column, and of a drawing that fits a screen
 _SMALLEST, _LARGEST = 18, 46
 _SWEEPS = 8
-_MOST_ORDERS = 5000  # that are all looked at
-_MOST_CHANGED = 200  # states and passages, up to which neighbours change places: it takes their third power
+_MOST_ORDERS = 5000  # all of which are tested
+_MOST_CHANGED = 200  # most states and passages for swaps of neighbours (time grows with the third power)
 _MOST_NAMES = 3
 _LONGEST_LABEL = 30
 _LETTER, _LINE, _TIP = 6.4, 15, 10  # width and height of a label, about; length of the tip of an arrow
@@ -27,10 +27,10 @@ _PLACES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)  # of a label along its edge, the 
 def layout(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[Any, tuple[int, float]]:
     """Column and row of every state.
 
-    Columns are numbers of parts that are present. Of all orders in the columns the one with the fewest crossings of
-    edges is taken; where there are too many orders, states stand at the mean row of their neighbours (Sugiyama's
-    barycentre method) or as a walk along the edges meets them, and neighbours change places as long as that takes
-    away a crossing, unless there are too many of them.
+    The column of a state is its number of present parts. Among all orders in the columns the one with the fewest
+    crossings of edges is used; if there are too many orders, states are at the mean row of their neighbours (Sugiyama's
+    barycentre method) or in the order of a walk along the edges, and neighbours are swapped as long as this removes a
+    crossing, unless there are too many of them.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def layout(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[An
     column_of: dict[Any, int] = {row["state"]: counts.index(len(row["present"])) for row in states}
     near: dict[Any, list[Any]] = {state: [] for state in column_of}
     for edge in edges:
-        # an edge over several columns has a place of its own in each, so that it runs around the states there
+        # an edge over several columns has its own row in each, so that it runs around the states there
         between = range(column_of[edge["from"]] + 1, column_of[edge["to"]])
         way = [edge["from"], *((edge["from"], edge["to"], c) for c in between), edge["to"]]
         column_of |= {(edge["from"], edge["to"], c): c for c in between}
@@ -73,7 +73,7 @@ def _rows(columns):
 
 
 def _best_order(columns, near, right):
-    """Of all orders the one with the fewest crossings, and of these the one with the shortest edges."""
+    """The order with the fewest crossings, and among these the one with the shortest edges."""
     def worth(order):
         row = _rows(order)
         return (_all_crossings(order, right), sum(abs(row[one] - row[other]) for one in near for other in near[one]))
@@ -83,7 +83,7 @@ def _best_order(columns, near, right):
 
 
 def _as_met(columns, near):
-    """Columns in the order in which a walk along the edges meets their states: it draws a tree without a crossing."""
+    """Columns in the order of a walk along the edges, which draws a tree without crossings."""
     met: dict[Any, None] = {}
     for start in itertools.chain.from_iterable(reversed(columns)):
         ahead = [start]
@@ -109,7 +109,7 @@ def _barycentres(columns, near):
 
 
 def _without_avoidable(columns, right):
-    """Columns in which no change of two neighbours takes away a crossing."""
+    """Columns in which no swap of two neighbours removes a crossing."""
     better = True
     while better:
         better = False
@@ -133,14 +133,14 @@ def _all_crossings(columns, right):
 
 
 def _crossings(one, other, right):
-    """How many pairs of edges between two columns cross."""
+    """Number of crossings between two columns."""
     at = {key: k for k, key in enumerate(other)}
     ends = [(k, at[to]) for k, key in enumerate(one) for to in right[key]]
     return sum((a - c) * (b - d) < 0 for (a, b), (c, d) in itertools.combinations(ends, 2))
 
 
 def crossings(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> int:
-    """How many pairs of edges cross in the drawing, between neighbouring columns."""
+    """Number of crossings in the drawing, between neighbouring columns."""
     place = layout(states, edges)
     bends = []
     for edge in edges:
@@ -153,7 +153,7 @@ def crossings(states: list[dict[str, Any]], edges: list[dict[str, Any]]) -> int:
 
 
 def drawing(record: dict[str, Any], pictures: Sequence[str] = ()) -> str:
-    """The graph as SVG; empty where there is nothing to draw.
+    """The graph as SVG; empty without a graph.
 
     Parameters
     ----------
@@ -186,11 +186,11 @@ def drawing(record: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 
 
 def _edge(edge, at, radius, taken, column_width):
-    """(line, label) of an edge; `taken` are the boxes of labels and nodes, and gets that of this label."""
+    """(line, label) of an edge; `taken` are the boxes of labels and nodes; the box of this label is added."""
     one, other = edge["from"], edge["to"]
     passed = sorted(place for key, place in at.items() if isinstance(key, tuple) and key[:2] == (one, other))
     (x1, y1), (x2, y2) = at[one], at[other]
-    # an edge leaves and arrives level; one that leads to no more parts runs back, or around the column
+    # an edge is horizontal at both ends; one that adds no parts runs back, or around the column
     leaves, arrives = (-1 if x2 < x1 else 1), (1 if x2 <= x1 else -1)
     end = x2 + arrives * (radius[other] + 9)
     points = [(x1 + leaves * radius[one], y1), *passed, (end, y2)]
@@ -216,7 +216,7 @@ def _edge(edge, at, radius, taken, column_width):
 
 
 def _free_place(points, around, letters, taken):
-    """Where on an edge its label overlaps nothing, or the least; the box of the label is taken from now on."""
+    """Position on an edge where its label overlaps nothing, or the least; the box of the label is then taken."""
     half, best = _LETTER * letters / 2, None
     for share in _PLACES:
         x, y = _on_edge(points, share, around)
@@ -232,7 +232,7 @@ def _free_place(points, around, letters, taken):
 
 
 def _on_edge(points, share, around):
-    """A place on the curves that `_curve` draws through points, at a share of their way."""
+    """A position on the curves that `_curve` draws through points, at a share of their length."""
     place = share * (len(points) - 1)
     k = min(int(place), len(points) - 2)
     t, (a, b) = place - k, (points[k], points[k + 1])
@@ -244,7 +244,7 @@ def _on_edge(points, share, around):
 
 
 def _curve(start, stop, reach, back):
-    """A curve that is level at both ends."""
+    """A curve that is horizontal at both ends."""
     return (f"C{start[0] + reach:.1f} {start[1]:.1f} {stop[0] - back * reach:.1f} {stop[1]:.1f} "
             f"{stop[0]:.1f} {stop[1]:.1f}")
 

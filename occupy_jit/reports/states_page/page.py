@@ -1,7 +1,7 @@
 """The page of states: one HTML file that shows an ensemble of volumes, without a network.
 
-It shares the looks of the report of one map. Tables and the graph are plain HTML; what moves is drawn by one script,
-which a content security policy names by its digest.
+It has the style of the report of one map. Tables and the graph are plain HTML; one script draws interactive parts,
+and a content security policy allows it by its digest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None, maps: 
     record : dict
         As `occupy_jit.runs.states.states_record.record_of` gives it, with ``left_out``.
     reports : dict, optional
-        Relative address of the report of each volume that has one.
+        Relative addresses of the reports of volumes.
     maps : Views, optional
         The mean maps of the states.
 
@@ -57,13 +57,13 @@ def render(record: dict[str, Any], reports: dict[str, str] | None = None, maps: 
 
 
 def _drawing(record, shown):
-    """The graph of states, or the family that they are neighbourhoods in."""
+    """The graph of states, or the continuous family."""
     pictures = () if shown is None else shown["pictures"]
     return family.drawing(record, pictures) if record["kind"] == "continuous" else graph.drawing(record, pictures)
 
 
 def _maps(shown):
-    """What the template needs of the mean maps."""
+    """Data of the mean maps for the template."""
     if shown is None:
         return None
     return {"meta": shown["meta"], "data": {name: Markup(text) for name, text in shown["data"].items()}}
@@ -112,7 +112,7 @@ def _asset(name):
 
 @cache
 def _script():
-    """All scripts as one, that shares no names with anything else; nor do those of the viewer with the others."""
+    """All scripts in one, in a scope of their own; those of the viewer have a separate scope."""
     viewer = ["function startMaps(hooks) {", *report.viewer_scripts(), _asset("maps.js"), "}"]
     return Markup('"use strict";(() => {\n' + "\n".join([*map(_asset, _SCRIPTS), *viewer, _asset("start.js")])
                   + "\n})();")

@@ -1,4 +1,4 @@
-"""The mean maps of states for the page: grids of bytes that its viewer draws, and small pictures of each."""
+"""The mean maps of states for the page: grids of bytes for its viewer, and small pictures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from occupy_jit.reports.page.display_grid import (
 from occupy_jit.reports.png import data_uri
 
 LARGEST_BYTES = 4_500_000
-"""Of all maps of a page: above, they are reduced further."""
+"""Largest size of all maps of a page; larger ones are reduced further."""
 
 MOST_STATES = 24
-"""Whose maps a page carries: the first, which are the largest."""
+"""Number of states with maps on a page: the first, which are the largest."""
 
 PART_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6a31b", "#17a2a2",
                 "#8c564b", "#6b8e23", "#c51b7d")
-"""Neighbours in this list stay apart for eyes that do not tell red from green."""
+"""Neighbours in this list stay apart for eyes that without seeing red and green."""
 
 _PALE = "#cfd4da"
 _MOST_VOXELS, _MOST_OF_ALL = 900_000, 7_000_000
@@ -45,7 +45,7 @@ _SAMPLE = 20_000
 
 @dataclass(frozen=True)
 class StateView:
-    """The mean map of a state, and its local scale, on the grid of all.
+    """The mean map of a state, and its local scale, on the common grid.
 
     Attributes
     ----------
@@ -64,14 +64,14 @@ class StateView:
 
 @dataclass(frozen=True)
 class Views:
-    """What the page shows of the mean maps.
+    """The mean maps of the page.
 
     Attributes
     ----------
     states : tuple of StateView
         The first states; there may be more in the tables.
     parts : (gz, gy, gx) int32 array or None
-        Number of the part, from 1, that a voxel belongs to; 0 is outside. None where this is not known.
+        Number of the part, from 1, of each voxel; 0 is outside. None if unknown.
     spacing : float
         Å a voxel.
     radius : float
@@ -85,7 +85,7 @@ class Views:
 
 
 def shown(views: Views, names: list[str]) -> dict[str, Any]:
-    """What a page carries of mean maps.
+    """Packed mean maps for a page.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def shown(views: Views, names: list[str]) -> dict[str, Any]:
 
 
 def _cropped(views):
-    """The box around what any state shows, and a margin."""
+    """The box around the visible content of all states, with a margin."""
     there = np.any([(state.density > 0) & (state.scale >= LOWEST_SCALE) for state in views.states], axis=0)
     if not there.any():
         return views
@@ -125,7 +125,7 @@ def _cropped(views):
 
 
 def _coarser(views, share):
-    """The same with this share of the voxels; as it is where the share is 1 or more."""
+    """The same maps with this share of the voxels; unchanged if the share is 1 or more."""
     if share >= 1:
         return views
     factor = share ** (-1 / 3)
@@ -136,7 +136,7 @@ def _coarser(views, share):
 
 
 def _packed(views, names):
-    """(what the bytes mean, id -> bytes)."""
+    """(meaning of the bytes, id -> bytes)."""
     dense = [state.density[state.density > 0] for state in views.states]
     high = max([float(np.percentile(values, _TOP)) for values in dense if values.size], default=1.0)
     volumes, data = [], {}
@@ -185,7 +185,7 @@ def plain_size(views: Views) -> list[int]:
 
 
 def _pictures(states):
-    """A small picture of each state, all from the side from which the first one shows most."""
+    """A small picture of each state, all from the side with the largest view of the first one."""
     rows = [pictures.three_views(state.density, state.scale, state.level) for state in states]
     side = int(np.argmax([view.shape[0] * view.shape[1] for view in rows[0]]))
     return [data_uri(pictures.thumbnail(row[side].astype(np.uint8), *_THUMBNAIL) & np.uint8(0xF8) | np.uint8(0x07))

@@ -1,4 +1,4 @@
-"""What the page of states says in words."""
+"""Texts of the page of states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STATES_TOLD, _PARTS_TOLD = 3, 6
 
 
 def sentences(record: dict[str, Any]) -> list[str]:
-    """The head of the page: how many states, and what distinguishes the largest.
+    """The heading of the page: the number of states, and the differences of the largest.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def sentences(record: dict[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        The first one stands out.
+        The first one is emphasised.
     """
     states, of = record["states"], record["shares_of"]
     if record["kind"] == "continuous":
@@ -49,7 +49,7 @@ def composition(row: dict[str, Any], most: int = _PARTS_TOLD) -> str:
 
 
 def some(names: Sequence[str], most: int) -> str:
-    """The first of many names, and how many follow."""
+    """The first of many names, and the number of others."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
@@ -59,7 +59,7 @@ def percent(share: float | None) -> str:
 
 
 def shares_note(record: dict[str, Any]) -> str:
-    """What a share is a share of, and what it is not."""
+    """Note on the meaning of shares."""
     if record["shares_of"] == "particles":
         return ("Shares count the particles that the given volumes stand for. They do not measure populations of "
                 "molecules where volumes were sampled from a latent space.")
