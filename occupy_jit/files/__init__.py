@@ -1,1 +1,1 @@
-"""Files in and out: each format in a room of its own, and the way outputs appear complete or not at all."""
+"""Input and output files: one folder per format, and outputs that appear complete or not at all."""

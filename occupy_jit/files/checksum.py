@@ -1,4 +1,4 @@
-"""SHA-256 of a file's bytes, taken in the background while the program computes (hashing releases the GIL)."""
+"""SHA-256 of a file, computed in the background (hashing releases the GIL)."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ _PIECE = 1 << 20
 
 
 class Checksum:
-    """SHA-256 of an open file, computed in a thread from a descriptor of its own.
+    """SHA-256 of an open file, computed in a thread from its own descriptor.
 
     The descriptor keeps pointing at the same file through renames and replacements of its name.
 
@@ -24,7 +24,7 @@ class Checksum:
     path : str
         Name for messages.
     growing : bool
-        The file is still being written, from its start to its end: read only what `grown` says is there, until
+        The file is still being written, from start to end: read only as far as `grown` allows, until
         `complete`.
     """
 
@@ -41,7 +41,7 @@ class Checksum:
     def _run(self):
         try:
             position = 0
-            piece = memoryview(bytearray(_PIECE))  # one, as fresh memory for every piece costs more than hashing it
+            piece = memoryview(bytearray(_PIECE))  # fresh memory for every piece would cost more than hashing it
             while count := os.preadv(self._descriptor, [piece[:self._readable(position)]], position):
                 self._digest.update(piece[:count])
                 position += count
@@ -51,23 +51,23 @@ class Checksum:
             os.close(self._descriptor)
 
     def _readable(self, position):
-        """Wait until there is something to read after `position`; how much of a piece, None for all."""
+        """Wait until there is something to read after `position`; returns the readable length, None for all."""
         with self._more:
             self._more.wait_for(lambda: self._there is None or self._there > position)
             return None if self._there is None else self._there - position
 
     def grown(self, there: int | None) -> None:
-        """Say that so many bytes, from the start, are written and stay as they are."""
+        """Report that so many bytes from the start are final."""
         with self._more:
             self._there = there
             self._more.notify()
 
     def complete(self) -> None:
-        """Say that nothing more will be written."""
+        """Report that the file is complete."""
         self.grown(None)
 
     def hexdigest(self) -> str:
-        """Wait until it is complete and return 64 hexadecimal digits; `OccupyError` if the file could not be read."""
+        """Wait for the end and return 64 hexadecimal digits; `OccupyError` if the file could not be read."""
         self._thread.join()
         if self._error is not None:
             raise OccupyError(f"{shown(self._path)}: cannot be read back for its checksum: {self._error.strerror}; "
@@ -82,7 +82,7 @@ def checksum_of(path: str, error_class: Any = OccupyError) -> Any:
     ----------
     path : str
     error_class : type, optional
-        Of the exception where it cannot be opened.
+        Type of the exception if it cannot be opened.
 
     Raises
     ------
@@ -98,13 +98,13 @@ def checksum_of(path: str, error_class: Any = OccupyError) -> Any:
 
 
 def stamp(path: str) -> dict[str, Any]:
-    """What tells, without reading it, whether a file is still the same.
+    """Properties of a file that show changes without reading it.
 
     Returns
     -------
     dict
-        ``bytes``; ``modified_ns``, the time of its last change, which anybody can set; ``changed_ns``, when the file
-        system last changed anything about it, and ``inode``, its number there. None where there is no such file.
+        ``bytes``; ``modified_ns``, the time of its last change, which users can set; ``changed_ns``, when the file
+        system last changed anything about it, and ``inode``. None if there is no such file.
     """
     try:
         status = os.stat(path)
@@ -115,7 +115,7 @@ def stamp(path: str) -> dict[str, Any]:
 
 
 class FileRead:
-    """A file that is read for a run, as it was before it was read.
+    """An input file of a run, with its state before reading.
 
     Parameters
     ----------
@@ -137,11 +137,11 @@ class FileRead:
             try:
                 file = open_input(path)
             except OccupyError:
-                return  # whoever reads it says what is wrong
+                return  # the reader reports the problem
             with file:
                 self._checksum = Checksum(file.fileno(), path)
 
     def entry(self) -> dict[str, Any]:
-        """dict : What the record of the run says of it."""
+        """dict : Entry in the record of the run."""
         digest = None if self._checksum is None else self._checksum.hexdigest()
         return {"path": os.path.abspath(self._path), "sha256": digest, **self.stamp}

@@ -1,6 +1,6 @@
-"""Input files: the one way to open them, plain, gzip and bzip2 as one kind of stream, in bounded memory.
+"""Input files: the only way to open them; plain, gzip and bzip2 as one kind of stream, in bounded memory.
 
-Nothing here waits for ever: a pipe is refused, or read once with a limit on the time that it may be silent.
+Nothing here waits for ever: a pipe is refused, or read once with a time limit.
 """
 
 import errno
@@ -16,20 +16,20 @@ from occupy_jit.errors import InputError, OccupyError
 from occupy_jit.files.names.paths import shown
 
 _DISK_PIECE = 1 << 17  # bytes of the file read at a time
-_PIECE = 1 << 20  # bytes inflated at a time: what is inflated is copied from a buffer of that size
+_PIECE = 1 << 20  # bytes inflated at a time, copied from a buffer of this size
 
-# Beyond what the header promises, so much may follow inside a compressed file: padding, not another volume.
+# Tolerated padding after the announced data in a compressed file, smaller than another volume.
 EXCESS_TOLERATED = 1 << 16
 
-# Text is packed to a quarter as a rule, and to a fortieth at best; what inflates to more than this is no such file.
+# Text is usually compressed to a quarter, and to a fortieth at best; files with a larger ratio are refused.
 _LARGEST_RATIO, _ALWAYS_READ = 200, 1 << 26
 TEXT_PIECE = 1 << 20
-"""Bytes of text that are looked at before the rest is read."""
+"""Bytes of text that are checked before the rest is read."""
 
 PIPE_SECONDS = 60.0
-"""How long a pipe that is read may be silent."""
+"""Time limit for a pipe without data."""
 
-# What the formats can reach at best, to refuse at once what cannot be true. Deflate: 258 bytes from two bits. bzip2:
+# Largest possible compression ratios, to refuse impossible files at once. Deflate: 258 bytes from two bits. bzip2:
 # a block of 900 kB of run-length codes (5 bytes stand for at most 259) takes some 40 bytes; 32 is on the safe side.
 _FORMATS = {"gzip": (b"\x1f\x8b", 1032), "bzip2": (b"BZh", 900_000 // 5 * 259 // 32 + 1)}
 
@@ -46,15 +46,15 @@ def _inflating(file, compression):
 
 
 class Stream:
-    """The content of a file, inflated where it is compressed, read strictly forwards into the caller's memory.
+    """The content of a file, inflated if compressed, read strictly forwards into memory of the caller.
 
     Parameters
     ----------
     path : str
     what : str
-        What the file should be, for messages.
+        Expected kind of file, for messages.
     unpack : bool
-        Whether to inflate what is compressed.
+        Whether to inflate compressed files.
     pipe : bool
         Whether it may be a pipe.
 
@@ -63,13 +63,13 @@ class Stream:
     path : str
     compression : {None, "gzip", "bzip2"}
     size : int
-        Bytes of the file as it lies on disk.
+        Bytes of the file on disk.
     content_limit : int
-        The content cannot be longer than this, whatever a header says.
+        Upper limit of the length of the content.
     consumed : int
-        Bytes of content handed out so far.
+        Bytes of content read so far.
     trailing_garbage : bool
-        Bytes followed the end of the gzip data that are not part of it (bzip2 keeps quiet about them).
+        Whether other bytes followed the gzip data (not reported for bzip2).
     """
 
     def __init__(self, path: str, what: str = "map", unpack: bool = True, pipe: bool = False) -> None:
@@ -98,11 +98,11 @@ class Stream:
         self._file.close()
 
     def fileno(self) -> int:
-        """int : Descriptor of the file as it lies on disk."""
+        """int : Descriptor of the file on disk."""
         return self._file.fileno()
 
     def fill(self, view: Any) -> int:
-        """Fill a writable bytes-like object; fewer bytes than it holds are returned only at the end of the content."""
+        """Fill a writable bytes-like object; returns fewer bytes only at the end of the content."""
         view = memoryview(view).cast("B")
         done = 0
         while done < len(view):
@@ -114,12 +114,12 @@ class Stream:
         return done
 
     def finish(self) -> int:
-        """Read to the end, checking what is compressed, and return how many bytes of content were left.
+        """Read to the end, checking compressed data, and return the number of remaining bytes of content.
 
         Raises
         ------
         InputError
-            The compressed data are damaged or cut short, or go on for more than `EXCESS_TOLERATED` bytes.
+            The compressed data are damaged or cut short, or continue for more than `EXCESS_TOLERATED` bytes.
         """
         if self.compression is None:
             return max(0, self.size - self.consumed)
@@ -133,7 +133,7 @@ class Stream:
         return excess
 
     def read(self, count: int) -> bytes:
-        """So many bytes, fewer only at the end; of compressed data that are cut short an `InputError`."""
+        """So many bytes, fewer only at the end; raises `InputError` for truncated compressed data."""
         buffer = memoryview(bytearray(count))
         done = 0
         while done < count and (more := self._some(buffer[done:], at_end=True)):
@@ -142,7 +142,7 @@ class Stream:
         return buffer[:done].tobytes()
 
     def _some(self, view, at_end=False):
-        """Put some bytes of content into `view` and return how many; none at the end."""
+        """Put some bytes of content into `view` and return their number; 0 at the end."""
         name = shown(self.path)
         try:
             if self.compression is None:
@@ -152,7 +152,7 @@ class Stream:
             return len(piece)
         except EOFError as error:
             if not at_end:
-                return 0  # the caller says what is missing
+                return 0  # the caller reports what is missing
             raise InputError(f"{name}: the {self.compression} data are cut short before their checksum; copy or "
                              "download it again") from error
         except (zlib.error, OSError, ValueError) as error:
@@ -168,23 +168,23 @@ class Stream:
 
 def read_text(path: str, what: str, largest: int, unpack: bool = False, pipe: bool = False,
               look: Callable[..., Any] | None = None) -> bytes:
-    """The whole content of an input file that is text.
+    """The whole content of a text input file.
 
     Parameters
     ----------
     path : str
     what : str
-        What the file should be, for messages.
+        Expected kind of file, for messages.
     largest : int
-        Bytes of content; a larger file is refused, not cut. Compressed ones may inflate to 64 MB, or to 200 times
+        Bytes of content; a larger file is refused. Compressed files may expand to 64 MB, or to 200 times
         their size.
     unpack : bool
         Whether it may be compressed.
     pipe : bool
         Whether it may be a pipe, which is read once.
     look : callable, optional
-        ``look(start)`` raises InputError where the first `TEXT_PIECE` of the content, or all of a shorter one, is no
-        start of such a file: the rest is not read.
+        ``look(start)`` raises InputError if the first `TEXT_PIECE` of the content (or all of a shorter one) is not the
+        start of such a file; the rest is then not read.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def read_text(path: str, what: str, largest: int, unpack: bool = False, pipe: bo
     Raises
     ------
     InputError
-        It cannot be read, is damaged, too large, or holds zero bytes, which no text does.
+        It cannot be read, is damaged or too large, or contains zero bytes.
     """
     name = shown(path)
     with Stream(path, what, unpack, pipe) as stream:
@@ -240,15 +240,15 @@ def _no_file(path, what):
 
 
 def open_input(path: str, what: str = "map", pipe: bool = False) -> IO[bytes]:
-    """Open an input file, without waiting for anybody.
+    """Open an input file without blocking.
 
     Parameters
     ----------
     path : str
     what : str
-        What the file should be, for messages.
+        Expected kind of file, for messages.
     pipe : bool
-        Whether it may be a pipe: then it can be read once, forwards, and must not be silent for longer than
+        Whether it may be a pipe, which can be read once, forwards, and must not be without data for longer than
         `PIPE_SECONDS`.
 
     Returns
@@ -284,7 +284,7 @@ def open_input(path: str, what: str = "map", pipe: bool = False) -> IO[bytes]:
 
 
 class _Pipe(io.RawIOBase):
-    """A pipe that is read with a limit on how long it may be silent."""
+    """A pipe with a time limit for data."""
 
     def __init__(self, descriptor: Any, path: str) -> None:
         self._descriptor, self._path = descriptor, path

@@ -322,7 +322,7 @@ def test_cell_state_sort_filter_and_keys_do_what_they_say(chromium, shown):  # n
     assert said(tab).startswith("D in state 2: 0.00 ± 0.03, absent")
     assert "only with" in tab.locator("#pairsays").inner_text()
     tab.select_option("#pairx", "0")
-    assert tab.locator("#pairsays").inner_text() == "No sure relation of these two parts."
+    assert tab.locator("#pairsays").inner_text() == "No certain relation between these two parts."
     assert tab.troubles == []
 
 

@@ -1,1 +1,1 @@
-"""Entries of the EMDB, fetched with checks and resumed where a transfer broke off."""
+"""Entries of the EMDB, downloaded with checks, resuming interrupted transfers."""

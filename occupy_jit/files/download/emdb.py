@@ -1,4 +1,4 @@
-"""Entries of the Electron Microscopy Data Bank: their files, fetched once and kept in a directory."""
+"""Entries of the Electron Microscopy Data Bank, downloaded once and kept in a directory."""
 
 import functools
 import gzip
@@ -23,7 +23,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry whose files are here.
+    """A downloaded entry.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Entry:
 
 
 def number_of(text: str) -> int:
-    """Number of an entry from how people write it: 11007, EMD-11007, emd_11007.
+    """Number of an entry from its usual forms: 11007, EMD-11007, emd_11007.
 
     Raises
     ------
@@ -63,22 +63,22 @@ def number_of(text: str) -> int:
 def fetch_entry(number: int, directory: str, half_maps: bool = False, archive: str = ARCHIVE,
                 progress: Callable[..., Any] | None = None, say: Callable[..., Any] | None = None, timeout: float = 30
                ) -> Entry:
-    """Fetch the primary map of an entry, and its half maps where asked for; what is there already is not fetched.
+    """Download the primary map of an entry, and its half maps on request, unless they exist already.
 
     Parameters
     ----------
     number : int
     directory : str
-        Where the files are kept; made if missing.
+        Directory of the files; created if missing.
     half_maps : bool
     archive : str
-        Address that ``structures/EMD-N/...`` follows.
+        Address before ``structures/EMD-N/...``.
     progress : callable, optional
-        Called with file name, bytes that have arrived and bytes in all (None if unknown).
+        Called with file name, received bytes and total bytes (None if unknown).
     say : callable, optional
-        Called with one line where something takes long or is left out.
+        Called with one line if something takes long or is left out.
     timeout : float
-        Seconds without any answer after which a connection is given up.
+        Seconds without an answer after which a connection is given up.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def fetch_entry(number: int, directory: str, half_maps: bool = False, archive: s
         raise InputError(f"EMD-{number}: the EMDB has no map of this entry ({error}); check the number, and whether "
                          "the entry is released") from None
     header = os.path.join(directory, f"emd-{number}.xml")
-    if new:  # a map that was put here by hand must not need a network
+    if new:  # a map that was put here manually must not need a network
         try:
             get("header", os.path.basename(header), _parsed, b"")
         except OccupyError as error:
@@ -129,7 +129,7 @@ def fetch_entry(number: int, directory: str, half_maps: bool = False, archive: s
 
 
 def described_beside(path: str) -> dict[str, Any]:
-    """What the description of an entry says that lies beside one of its files, as `fetch_entry` keeps them.
+    """Data from the description of an entry beside one of its files.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def described_beside(path: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Those of title, resolution_angstrom and contour_level that are told; empty for any other file.
+        The known ones of title, resolution_angstrom and contour_level; empty for any other file.
     """
     found = re.fullmatch(r"emd_(\d+)(_half_map_[12])?\.map\.gz", os.path.basename(path))
     told = _described(os.path.join(os.path.dirname(path), f"emd-{found[1]}.xml")) if found else {}
@@ -157,7 +157,7 @@ def _require_whole_gzip(path):
 
 
 def _parsed(path):
-    """Root of an entry's description."""
+    """Root of the description of an entry."""
     from xml.etree import ElementTree
 
     try:
@@ -169,7 +169,7 @@ def _parsed(path):
 
 
 def _described(path):
-    """Fields of `Entry` from its description; empty where there is none, or none that can be read."""
+    """Fields of `Entry` from its description; empty without a readable description."""
     try:
         root = _parsed(path)
     except (OSError, InputError):

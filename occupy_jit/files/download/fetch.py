@@ -1,8 +1,8 @@
-"""Fetch a file over HTTPS: an interrupted download goes on where it stopped, and only a complete file gets its name.
+"""Download over HTTPS: an interrupted download continues where it stopped, and only a complete file receives its name.
 
 Made with urllib, which comes with Python, checks certificates and honours the proxy variables (``https_proxy``,
-``no_proxy``); what a client library would add (sessions, HTTP/2) is of no use for one large file. Only HTTP and HTTPS
-can be opened at all: no handler for other kinds of address is installed.
+``no_proxy``); features of a client library (sessions, HTTP/2) are not needed for one large file. Only HTTP and HTTPS
+addresses can be opened: no other handlers are installed.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from occupy_jit.files.output.transaction import write_error
 
 _PIECE = 1 << 18
 _SECONDS_WITHOUT_ANSWER = 30
-_ATTEMPTS = 5  # in a row, of which none brings a single byte
+_ATTEMPTS = 5  # attempts in a row without a single byte
 _LONGEST_PAUSE = 60
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
@@ -39,7 +39,7 @@ class NotThere(InputError):
 
 
 class _Unfinished(Exception):
-    """The download should go on: why, and after how many seconds (None: as many as the attempt is worth)."""
+    """The download should continue: the reason, and the delay in seconds (None: depending on the attempt)."""
 
     def __init__(self, reason: Any, pause: Any = None) -> None:
         super().__init__(reason)
@@ -49,10 +49,10 @@ class _Unfinished(Exception):
 def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any] | None = None,  # noqa: PLR0913 (one request, and what a server may do to it)
           progress: Callable[..., Any] | None = None, say: Callable[..., Any] | None = None,
           sleep: Callable[..., Any] = time.sleep, timeout: float = _SECONDS_WITHOUT_ANSWER) -> bool:
-    """Download `url` to `path`, unless it is there.
+    """Download `url` to `path`, unless it exists.
 
-    What has arrived is kept beside `path` under a hidden name if the program is interrupted, and is taken up again if
-    the server still has the same file (same ETag or date, and length).
+    Received data are kept beside `path` under a hidden name if the program is interrupted, and the download continues
+    if the server still has the same file (same ETag or date, and length).
 
     Parameters
     ----------
@@ -61,22 +61,22 @@ def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any]
     path : str
         Final name; its directory exists.
     begins : bytes
-        What every proper file of this kind begins with.
+        Beginning of every valid file of this kind.
     check : callable, optional
-        Called with the name of the complete download before it gets its final one; raises `InputError` if damaged.
+        Called with the name of the complete download before its renaming; raises `InputError` if damaged.
     progress : callable, optional
-        Called with the bytes that have arrived and the bytes in all (None if unknown).
+        Called with received bytes and total bytes (None if unknown).
     say : callable, optional
-        Called with one line where something takes long.
+        Called with one line if something takes long.
     sleep : callable
         Waits a number of seconds between attempts.
     timeout : float
-        Seconds without any answer after which a connection is given up.
+        Seconds without an answer after which a connection is given up.
 
     Returns
     -------
     bool
-        False if the file was there already.
+        False if the file existed already.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def fetch(url: str, path: str, *, begins: bytes = b"", check: Callable[..., Any]
     UsageError
         The address cannot be used.
     OccupyError
-        No network, a server that does not answer properly, a certificate that cannot be checked, a full disk.
+        No network, a wrong answer of the server, a certificate that cannot be checked, a full disk.
     """
     require_safe(url)
     if os.path.exists(path):
@@ -155,7 +155,7 @@ def _is_this_machine(host):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https, and nowhere else; from a plain http server only to itself besides."""
+    """Follows redirects to https only; from a plain http server also to itself."""
 
     def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> Any:
         old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
@@ -173,7 +173,7 @@ def _refused_redirect(url, target):
 
 @contextlib.contextmanager
 def _alone(path, say):
-    """Only one process at a time fetches a file, on the file systems that know locks."""
+    """Only one process at a time downloads a file, on file systems with locks."""
     import fcntl
 
     folder, name = os.path.split(path)
@@ -193,7 +193,7 @@ def _alone(path, say):
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 break
-        os.close(descriptor)  # the one before us has removed it
+        os.close(descriptor)  # the previous process has removed it
     try:
         yield
     finally:
@@ -203,9 +203,9 @@ def _alone(path, say):
 
 
 class _Download:
-    """One file on its way, with what of it is on disk.
+    """One download, with its partial file on disk.
 
-    What has arrived lies in ``.NAME.TAG.part``, where the tag stands for the very version of the file that the server
+    Received data are in ``.NAME.TAG.part``, where the tag identifies the version of the file that the server
     sent: ETag, date and length.
     """
 
@@ -235,14 +235,14 @@ class _Download:
             return 0
 
     def forget(self) -> None:
-        """Remove what has arrived, of this and of older versions."""
+        """Remove partial files of this and older versions."""
         self.part = None
         for part in self._parts():
             with contextlib.suppress(OSError):
                 os.unlink(part)
 
     def go_on(self, progress: Any) -> None:
-        """Ask for the rest and write what comes; returns when the file is complete, or raises `_Unfinished`."""
+        """Request the rest and write it; returns when the file is complete, or raises `_Unfinished`."""
         there = self.arrived()
         request = urllib.request.Request(self.url, headers={"User-Agent": f"occupy_jit/{__version__}",
                                                             "Accept-Encoding": "identity"})
@@ -260,7 +260,7 @@ class _Download:
             self._receive(response, there, progress)
 
     def _explain(self, error, there):
-        """Raise what an answer other than "here it is" means; returns if everything has arrived already."""
+        """Raise an error for other answers than data; returns if everything has arrived already."""
         code = error.code
         if code == 416 and there:
             total = re.search(r"/(\d+)$", error.headers.get("Content-Range", ""))
@@ -279,7 +279,7 @@ class _Download:
         raise OccupyError(f"{self.url}: the server refuses ({reason}); download the file yourself, or try again later")
 
     def _no_connection(self, error):
-        """What to do where there was no answer at all."""
+        """Error or retry without an answer."""
         reason = getattr(error, "reason", error)
         if isinstance(reason, OccupyError):
             return reason
@@ -333,7 +333,7 @@ class _Download:
 
 
 def _range(response):
-    """Where the answer begins in the file, and the length of the whole file (None if not said)."""
+    """Position of the answer in the file, and the length of the whole file (None if unknown)."""
     if response.status == 206:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
         if not found:

@@ -1,1 +1,1 @@
-"""MRC maps: recognised, checked, read, written; their axes and position in space."""
+"""MRC maps: recognition, checks, reading, writing; axes and position in space."""

@@ -1,13 +1,13 @@
-"""How voxels lie in a file and in memory, and the way from one to the other, slab by slab.
+"""Order of voxels in a file and in memory, and conversion between both, slab by slab.
 
-In memory arrays are [z, y, x] with x fastest. A file has sections, rows and columns, each of which may be any of x, y
+Arrays in memory are [z, y, x] with x fastest. A file has sections, rows and columns, each of which may be any of x, y
 and z: its axis order is (mapc, mapr, maps), the numbers of the axes along columns, rows and sections.
 """
 
 import numpy as np
 
 _SLAB_BYTES = 1 << 22
-# Where x, the fastest axis in memory, is another in the file, 16 of its steps at a time fill whole cache lines.
+# If x, the fastest axis in memory, is another in the file, 16 of its steps at a time fill whole cache lines.
 _LINE = 16
 
 
@@ -17,7 +17,7 @@ def in_file_order(data: np.ndarray, axis_order: tuple[int, int, int]) -> np.ndar
 
 
 def slabs(file_shape: tuple[int, int, int], axis_order: tuple[int, int, int], itemsize: int) -> list[tuple[int, int]]:
-    """Ranges of sections to go through a file in."""
+    """Ranges of sections for passes over a file."""
     sections, rows, columns = file_shape
     step = max(1, _SLAB_BYTES // (rows * columns * itemsize))
     if axis_order[2] == 1:
@@ -33,7 +33,7 @@ def _planes(axis_order, target, source):
 
 
 def to_canonical(target: np.ndarray, source: np.ndarray, axis_order: tuple[int, int, int]) -> None:
-    """Copy sections as the file has them into the view `target` of an array [z, y, x], plane by plane."""
+    """Copy sections in file order into the view `target` of an array [z, y, x], plane by plane."""
     if axis_order[0] == 1:
         target[...] = source
         return
@@ -43,12 +43,12 @@ def to_canonical(target: np.ndarray, source: np.ndarray, axis_order: tuple[int, 
 
 
 def to_file_order(target: np.ndarray, source: np.ndarray, axis_order: tuple[int, int, int]) -> None:
-    """The other way round: `source` is the view of an array [z, y, x], `target` sections as the file will have them."""
+    """The inverse: `source` is the view of an array [z, y, x], `target` sections in file order."""
     if axis_order[0] == 1:
         np.copyto(target, source, casting="same_kind")
         return
     # With such strides (boxes of 256, 512) all cache lines of a plane compete for one place in the cache, and none
-    # survives until its next value is wanted: copy whole lines first. Otherwise that detour costs half as much again.
+    # survives until its next use: copy whole lines first. For other strides this detour costs half as much again.
     crowded = any(stride % 4096 == 0 for stride in source.strides)
     buffer = np.empty((source.shape[2], _LINE), np.float32)
     for to, of in _planes(axis_order, target, source):

@@ -1,7 +1,7 @@
-"""A map in memory, with all that is needed to write another that overlays it.
+"""A map in memory, with everything needed to write another map that overlays it.
 
-Its data are float32 [z, y, x] with x fastest, whatever the axis order, the type and the byte order in the file; what is
-written goes back into the file's own order, so that input and output overlay by header alone.
+Its data are float32 [z, y, x] with x fastest, whatever the axis order, type and byte order in the file; output
+has the axis order of the file again, so that input and output overlay by their headers.
 """
 
 from dataclasses import dataclass, field
@@ -17,27 +17,27 @@ from occupy_jit.files.names.paths import shown
 
 @dataclass
 class Map:
-    """A map in memory with all that is needed to write another that overlays it.
+    """A map in memory, with everything needed to write another map that overlays it.
 
     Attributes
     ----------
     data : ndarray of float32, shape (z, y, x)
-        C-contiguous; x is fastest whatever the file's axis order.
+        C-contiguous; x is fastest for any axis order of the file.
     voxel_size : float
         Å.
     path : str or None
-        As given; None for a map that comes from no file.
+        As given; None for a map without a file.
     header : numpy record
         As read (field names of mrcfile), in native byte order.
     extended_header : bytes
     axis_order : tuple of int
-        (mapc, mapr, maps): which of x, y, z (1, 2, 3) the file's columns, rows and sections are.
+        (mapc, mapr, maps): axes x, y, z (1, 2, 3) of the columns, rows and sections of the file.
     warnings : list of str
         Peculiarities of the file, one line each.
     minimum, maximum : float or None
-        Of the data, where they are known.
+        Of the data, if known.
     checksum : Checksum or None
-        SHA-256 of the file, being taken in the background, if it was asked for.
+        SHA-256 of the file, computed in the background, if requested.
     """
 
     data: np.ndarray
@@ -53,12 +53,12 @@ class Map:
 
     @property
     def position(self) -> tuple[float, ...]:
-        """tuple of float : Where voxel [0, 0, 0] lies, in Å along x, y, z."""
+        """tuple of float : Position of voxel [0, 0, 0], in Å along x, y, z."""
         return map_position.position(self.header, self.axis_order, self.voxel_size)
 
 
 def map_from_array(data: np.ndarray, voxel_size: float, path: str | None = None) -> Map:
-    """A `Map` around an array, for data that come from no file.
+    """A `Map` of an array, for data without a file.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def map_from_array(data: np.ndarray, voxel_size: float, path: str | None = None)
     voxel_size : float
         Å.
     path : str, optional
-        What it is called in messages.
+        Name in messages.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def map_from_array(data: np.ndarray, voxel_size: float, path: str | None = None)
 
 
 def check_same_grid(reference: Map, other: Map, path: str | None = None) -> None:
-    """Refuse a mask, half map or class that does not lie on the grid of the map.
+    """Refuse a mask, half map or class that is not on the grid of the map.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""The MRC/CCP4 header: what 1024 bytes say about a map, what is wrong with them, and what an output's must be.
+"""The MRC/CCP4 header: reading and checking its 1024 bytes, and headers of outputs.
 
-The format is MRC2014 (Cheng et al., J. Struct. Biol. 192, 146-150, 2015), read with all the liberties that programs
-have taken since 1980 and written strictly.
+The format is MRC2014 (Cheng et al., J. Struct. Biol. 192, 146-150, 2015), read with all variations that programs
+have used since 1980, and written strictly.
 
 Axes. The file stores columns, rows and sections (columns fastest); ``mapc``, ``mapr`` and ``maps`` say which of x, y, z
 (1, 2, 3) each is. ``nx, ny, nz`` and ``nxstart, nystart, nzstart`` go with columns, rows and sections; the cell, its
-angles, ``mx, my, mz`` and the origin go with x, y, z. In this program arrays are [z, y, x] whatever the file's order.
+angles, ``mx, my, mz`` and the origin go with x, y, z. In this program arrays are [z, y, x] for any order in the file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from occupy_jit.kernels.moments import Moments
 
 _TRANSFORM_MODES = (3, 4)
-_IMOD_STAMP, _IMOD_AT = 1146047817, 40  # "IMOD", and where it lies in the field extra2
+_IMOD_STAMP, _IMOD_AT = 1146047817, 40  # "IMOD", and its position in the field extra2
 
 _EXTENDED_TYPES = (b"CCP4", b"MRCO", b"SERI", b"AGAR", b"FEI1", b"FEI2", b"HDF5")
 _LABELS, _LABEL_BYTES = 10, 80
@@ -53,7 +53,7 @@ _ANGLE_TOLERANCE = 0.1  # degrees
 
 @dataclass(frozen=True)
 class MapHeader:
-    """What a map's header says, checked, before any of its data is read.
+    """The checked header of a map, before its data are read.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class MapHeader:
 
     @property
     def content_bytes(self) -> int:
-        """int : Bytes that the file must hold (uncompressed)."""
+        """int : Required bytes of the file (uncompressed)."""
         return HEADER_BYTES + self.extended_bytes + self.dtype.itemsize * math.prod(self.file_shape)
 
 
@@ -121,7 +121,7 @@ def _check_single_volume(record, path):
         raise InputError(f"{name}: is a stack of {nz} 2-D images ({nx} x {ny}); a 3-D map is needed "
                          "(if it is one, set mz = nz or ISPG = 1 in its header)")
     declared = 401 <= ispg <= 630
-    # A volume stack that lost its space group: whole cells along the sections only. Crystallographic maps (ISPG > 1)
+    # A volume stack without its space group has whole cells along the sections only. Crystallographic maps (ISPG > 1)
     # may well cover several cells.
     lost = ispg in (0, 1) and mz > 1 and nz > mz and nz % mz == 0 and (mx, my) == (nx, ny)
     if (declared and nz != mz) or lost:
@@ -150,10 +150,10 @@ def _voxel_dtype(record, order, path, warnings):
 
 
 def _unsigned_bytes(record, order):
-    """Why bytes of mode 0 are unsigned; None if they are signed, as MRC2014 has it.
+    """Reason why bytes of mode 0 are unsigned; None if they are signed, as in MRC2014.
 
-    IMOD says so itself: behind its stamp (word 39) the first bit of its flags (word 40) is set where bytes are signed.
-    Other programs before 2014 wrote unsigned bytes, too; there the range in the header settles it.
+    IMOD marks them: after its stamp (word 39) the first bit of its flags (word 40) is set if bytes are signed.
+    Other programs before 2014 also wrote unsigned bytes; for these the range in the header decides.
     """
     words = np.frombuffer(record["extra2"].tobytes()[_IMOD_AT:_IMOD_AT + 8], np.dtype(np.int32).newbyteorder(order))
     if int(words[0]) == _IMOD_STAMP:
@@ -163,7 +163,7 @@ def _unsigned_bytes(record, order):
 
 
 def one_sided(record: np.ndarray, low: float, high: float) -> str | None:
-    """A warning where bytes are all on one side of 0, as they are where their sign is misunderstood; or None."""
+    """A warning if all bytes are on one side of 0, which points to a wrong sign; or None."""
     if int(record["mode"]) != 0 or low < 0 < high or low == high:
         return None
     return (f"its bytes (mode 0) are read as values from {low:g} to {high:g}, all of one sign; if that is wrong, "
@@ -171,25 +171,25 @@ def one_sided(record: np.ndarray, low: float, high: float) -> str | None:
 
 
 def _mesh(record, file_shape, axis_order):
-    """(mx, my, mz): intervals per cell edge along x, y, z, or the box where the header has none."""
+    """(mx, my, mz): intervals per cell edge along x, y, z, or the box if the header has none."""
     box = dict(zip(axis_order, reversed(file_shape), strict=True))
     return tuple(m if m > 0 else box[axis] for axis, m in enumerate(ints(record, "mx", "my", "mz"), start=1))
 
 
 def _voxel_sizes(record, mesh):
-    """Å along x, y, z as the header gives them, and whether they can be true."""
+    """Voxel sizes in the header, Å along x, y, z, and whether they are possible."""
     sizes = [length / m for length, m in zip(xyz(record, "cella"), mesh, strict=True)]
     return sizes, all(math.isfinite(size) and _VOXEL_SIZE_RANGE[0] <= size <= _VOXEL_SIZE_RANGE[1] for size in sizes)
 
 
 def stated_voxel_size(record: Any, axis_order: tuple[int, int, int]) -> float | None:
-    """The mean voxel size in Å that the header itself gives, whatever the user said; None if it gives none."""
+    """The mean voxel size in the header in Å, also if the user gave another; None if it has none."""
     sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return sum(sizes) / 3 if known else None
 
 
 def _voxel_size(record, mesh, path, given, fallback, warnings):
-    """The one voxel size in Å: as `given` by the user, of the header, or the `fallback`."""
+    """The voxel size in Å: `given` by the user, from the header, or the `fallback`."""
     name = shown(path)
     angles = xyz(record, "cellb", ("alpha", "beta", "gamma"))
     if any(angle != 0 and not abs(angle - 90) <= _ANGLE_TOLERANCE for angle in angles):
@@ -228,15 +228,15 @@ def _voxel_size(record, mesh, path, given, fallback, warnings):
 
 
 def _cell(record, mesh):
-    """What the header's voxel size comes from, in words."""
+    """The source of the voxel size in the header, in words."""
     edges = " x ".join(f"{edge:.5g}" for edge in xyz(record, "cella"))
     return f"cell {edges} Å, mx, my, mz {', '.join(map(str, mesh))}"
 
 
 def _likely(record, mesh):
-    """What the voxel size may be where the header's cannot be true, in words; empty if nothing suggests itself."""
+    """Likely voxel size if that in the header is impossible, in words; may be empty."""
     edges = xyz(record, "cella")
-    box = ints(record, "nx", "ny", "nz")  # of x, y, z in all files but a few; a guess needs no more
+    box = ints(record, "nx", "ny", "nz")  # of x, y, z in most files, sufficient for a guess
     ways = (("the cell is the whole box", [edge / n for edge, n in zip(edges, box, strict=True)]),
             ("the cell is in nm", [10 * edge / m for edge, m in zip(edges, mesh, strict=True)]),
             ("the cell is one voxel", edges))
@@ -249,7 +249,7 @@ def _likely(record, mesh):
 
 
 def placed_otherwise(record: np.ndarray, axis_order: tuple[int, ...], voxel_size: float) -> bool:
-    """Whether a viewer that goes by the header shows voxels of another size than `voxel_size`, in Å."""
+    """Whether the header gives viewers another voxel size than `voxel_size`, in Å."""
     sizes, known = _voxel_sizes(record, _mesh(record, ints(record, "nz", "ny", "nx"), axis_order))
     return not known or any(abs(size - voxel_size) > 1e-4 * voxel_size for size in sizes)
 
@@ -267,7 +267,7 @@ def check_voxel_size_option(voxel_size: Any) -> float | None:
 def parse_header(raw: bytes, path: str, compression: str | None = None, content_bytes: int | None = None,  # noqa: PLR0913 (what a file is, and how strict to be, by keyword)
                  content_limit: int | None = None, voxel_size: float | None = None,
                  fallback_voxel_size: float | None = None, no_extended: bool = False) -> MapHeader:
-    """Check the first 1024 bytes of a file and say what map they announce.
+    """Check the first 1024 bytes of a file, and return the header of the map.
 
     Parameters
     ----------
@@ -277,13 +277,13 @@ def parse_header(raw: bytes, path: str, compression: str | None = None, content_
         For messages.
     compression : {None, "gzip", "bzip2"}
     content_bytes : int, optional
-        Length of the content, where it is known.
+        Length of the content, if known.
     content_limit : int, optional
         The content cannot be longer than this.
     voxel_size : float, optional
-        Å, used instead of what the header says.
+        Å, used instead of that in the header.
     fallback_voxel_size : float, optional
-        Å, used where the header gives none.
+        Å, used if the header has none.
     no_extended : bool
         Take the extended header as absent, whatever the header says.
 
@@ -294,7 +294,7 @@ def parse_header(raw: bytes, path: str, compression: str | None = None, content_
     Raises
     ------
     InputError
-        Not a map, or not one that can be used; the message says why.
+        Not a map, or an unusable one; the message gives the reason.
     """
     padded = bytes(raw).ljust(HEADER_BYTES, b"\0")
     record, order, stamp = decode(padded)
@@ -341,7 +341,7 @@ def _dimensions(header):
 
 
 def truncated(header: Any, content_bytes: Any) -> Any:
-    """The `InputError` for a file that holds fewer bytes than its header promises."""
+    """The `InputError` for a file with fewer bytes than its header announces."""
     return InputError(f"{shown(header.path)}: truncated: the header announces {header.content_bytes} bytes "
                       f"({_dimensions(header)}), but there are {content_bytes}; copy or download it again")
 
@@ -355,7 +355,7 @@ def longer(excess: Any) -> str:
 
 
 def new_header(shape: Any, voxel_size: Any) -> Any:
-    """A header for a map of `shape` (z, y, x) that comes from no file: axis order 1, 2, 3, origin 0."""
+    """A header for a map of `shape` (z, y, x) without a file: axis order 1, 2, 3, origin 0."""
     record = np.zeros((), HEADER_DTYPE).view(np.recarray)
     for n, m, edge, length in zip(("nx", "ny", "nz"), ("mx", "my", "mz"), "xyz", reversed(shape), strict=True):
         record[n] = record[m] = length
@@ -369,7 +369,7 @@ def new_header(shape: Any, voxel_size: Any) -> Any:
 
 
 def _repaired(record):
-    """A copy with what no MRC2014 reader accepts replaced, and the fields that were."""
+    """A copy with valid values for MRC2014, and the replaced fields."""
     record = record.copy()
     changed = []
     if record["ispg"] < 0:
@@ -399,7 +399,7 @@ def _warn_of_repairs(record, warnings):
 
 
 def _extended_type(exttyp, extended):
-    """A type that the standard knows: the file's, or what the bytes look like (CCP4 symmetry records are text)."""
+    """A standard type: that of the file, or a guess from the bytes (CCP4 symmetry records are text)."""
     if exttyp in _EXTENDED_TYPES:
         return exttyp
     text = len(extended) % 80 == 0 and all(byte == 0 or 32 <= byte < 127 for byte in extended)
@@ -407,11 +407,11 @@ def _extended_type(exttyp, extended):
 
 
 def _labels(record, added):
-    """Up to ten labels: the file's own without gaps, then the new ones, which replace the last where it is full."""
+    """Up to ten labels: those of the file without gaps, then the new ones, which replace the last if all are taken."""
     count = int(record["nlabl"])
     kept = []
     for index, label in enumerate(bytes(label) for label in record["label"]):
-        # Past nlabl some programs leave whatever was in memory.
+        # beyond nlabl some programs leave random memory
         readable = label.rstrip(b"\0").isascii() and label.rstrip(b"\0").decode("ascii").isprintable()
         if label.strip() and (index < count or readable):
             kept.append(label)
@@ -420,9 +420,9 @@ def _labels(record, added):
 
 
 def output_header(like: Any, extended: bytes, statistics: Moments, labels: Sequence[str]) -> bytes:
-    """The header of an output: mode 2, little-endian, everything else as in the map it was made from.
+    """The header of an output: mode 2, little-endian, everything else as in its source map.
 
-    Only what would make the file invalid under MRC2014 is changed: a negative ISPG becomes 1, a negative mx, my or mz
+    Only values that are invalid in MRC2014 are changed: a negative ISPG becomes 1, a negative mx, my or mz
     the box, a negative cell edge 0 (unset), axis numbers 0, 0, 0 become 1, 2, 3, an unknown type of extended header
     CCP4 or MRCO, and labels close ranks.
 
@@ -435,7 +435,7 @@ def output_header(like: Any, extended: bytes, statistics: Moments, labels: Seque
     statistics : occupy_jit.kernels.moments.Moments
         Of the data that will be written.
     labels : sequence of str
-        To append; other characters than ASCII become question marks, 80 are kept.
+        Labels to append; characters outside ASCII become question marks, 80 characters are kept.
 
     Returns
     -------

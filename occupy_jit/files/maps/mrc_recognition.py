@@ -1,4 +1,4 @@
-"""Whether 1024 bytes are the header of an MRC map, and in which byte order they make sense."""
+"""Whether 1024 bytes are the header of an MRC map, and its byte order."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def xyz(record: Any, name: str, parts: str | tuple[str, str, str] = "xyz") -> An
 
 
 def plausible(record: Any) -> tuple[bool, bool, bool]:
-    """Which of three things make sense: dimensions, mode, axis numbers."""
+    """Plausibility of dimensions, mode and axis numbers."""
     dimensions = all(0 < n <= MAX_DIMENSION for n in ints(record, "nx", "ny", "nz"))
     mode = int(record["mode"]) in MODES or int(record["mode"]) in REFUSED_MODES
     axes = sorted(ints(record, "mapc", "mapr", "maps")) in ([1, 2, 3], [0, 0, 0])
@@ -39,7 +39,7 @@ def plausible(record: Any) -> tuple[bool, bool, bool]:
 
 
 def stamp_order(record: Any) -> str | None:
-    """Byte order that the machine stamp gives, or None (old files have none, or nonsense)."""
+    """Byte order of the machine stamp, or None (missing or wrong in old files)."""
     first, second = (int(byte) for byte in record["machst"][:2])
     if first == 0x44 and second in (0x41, 0x44):
         return "<"
@@ -47,7 +47,7 @@ def stamp_order(record: Any) -> str | None:
 
 
 def decode(raw: bytes) -> tuple[Any, str, str | None]:
-    """The header in the byte order that makes more sense of it, and that order; the stamp decides where both do."""
+    """The header in the more plausible byte order, and this order; the stamp decides if both are plausible."""
     stored = {order: np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0] for order in "<>"}
     stamp = stamp_order(stored["<"])
     order = max("<>", key=lambda order: (sum(plausible(stored[order])), order == stamp, order == "<"))
@@ -56,7 +56,7 @@ def decode(raw: bytes) -> tuple[Any, str, str | None]:
 
 
 def refuse_not_a_map(raw: bytes, path: str, record: Any, stamp: str) -> None:
-    """`InputError` for what is no map at all, with a guess at what it is."""
+    """`InputError` for a file that is not a map, with a guess at its type."""
     name = shown(path)
     if not raw:
         raise InputError(f"{name}: is empty; copy or download it again")

@@ -1,4 +1,4 @@
-"""Where the grid of a map lies, and whether two grids are the same."""
+"""Position of the grid of a map, and comparison of two grids."""
 
 import math
 from typing import Any
@@ -12,9 +12,9 @@ _POSITION_TOLERANCE = 0.1  # voxels; origins are stored in single precision
 
 
 def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> Any:
-    """Where the first voxel lies, in Å along x, y, z: the origin where there is one, else the start of the grid.
+    """Position of the first voxel, in Å along x, y, z: the origin if it is set, else the start of the grid.
 
-    That is how viewers place maps: of the two conventions, the origin of MRC2014 wins where it is not zero.
+    Viewers place maps in this way: the origin of MRC2014 takes precedence if it is not zero.
     """
     origin = xyz(header, "origin")
     if all(math.isfinite(value) for value in origin) and any(origin):
@@ -23,7 +23,7 @@ def position(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -
 
 
 def grid_start(header: Any, axis_order: tuple[int, int, int], voxel_size: float) -> Any:
-    """Where the first voxel lies by the start of the grid alone, in Å along x, y, z."""
+    """Position of the first voxel by the start of the grid alone, in Å along x, y, z."""
     start = dict(zip(axis_order, ints(header, "nxstart", "nystart", "nzstart"), strict=True))
     return tuple(start[axis] * voxel_size for axis in (1, 2, 3))
 

@@ -1,4 +1,4 @@
-"""The one place that opens maps. No second copy of a volume is made: all goes through slabs of a few MB."""
+"""The only place that opens maps. It works in slabs of a few MB, without a second copy of the volume."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from occupy_jit.files.maps.mrc_header import MapHeader
 
 _USUAL_COMPRESSION = 100  # maps shrink to a third, masks to a fiftieth
-_BLOCK = 1 << 16  # values that are looked at while they are in a cache
+_BLOCK = 1 << 16  # values checked while they are in a cache
 
 
 class Range:
-    """Smallest and largest of values that pass by in pieces, and whether all are finite."""
+    """Smallest and largest value of pieces, and whether all values are finite."""
 
     def __init__(self) -> None:
         self.minimum = math.inf
@@ -34,7 +34,7 @@ class Range:
         self.finite = True
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a C-contiguous array of any real dtype."""
+        """Add a C-contiguous array of any real dtype."""
         flat = values.reshape(-1)
         for start in range(0, flat.size, _BLOCK):
             self._add_block(flat[start:start + _BLOCK])
@@ -47,12 +47,12 @@ class Range:
 
 
 def view_map(path: str | os.PathLike[str]) -> np.ndarray:
-    """The data of an uncompressed map without reading them: what is looked at comes from the disk (or its cache).
+    """Memory map of the data of an uncompressed map.
 
     Parameters
     ----------
     path : str or path-like
-        A map that `write_map` wrote.
+        A map written by `write_map`.
 
     Returns
     -------
@@ -79,29 +79,29 @@ def _start(stream, voxel_size, no_extended=False, fallback_voxel_size=None):
 
 
 def _check_length(header):
-    """Refuse a compressed file that is shorter than its header promises, before any memory is asked for.
+    """Refuse a compressed file that is shorter than its header announces, before memory is allocated.
 
-    Inflates the file without keeping anything, so it is for those where the promise is hard to believe.
+    Inflates the file without keeping data, so it is used for suspicious headers only.
     """
     scratch = memoryview(bytearray(1 << 20))
     with Stream(header.path) as stream:
         while stream.consumed < header.content_bytes:
             if not stream.fill(scratch[:header.content_bytes - stream.consumed]):
                 break
-        # An extended header that is promised and absent is dealt with when the map is read.
+        # a missing extended header is handled when the map is read
         if stream.consumed not in (header.content_bytes, header.content_bytes - header.extended_bytes):
             raise mrc_header.truncated(header, stream.consumed)
 
 
 def read_header(path: str | os.PathLike[str], voxel_size: float | None = None) -> MapHeader:
-    """What a map's header says, with every check that needs no data: cheap, whatever the size of the map.
+    """The header of a map, with every check that does not need the data.
 
     Parameters
     ----------
     path : str or path-like
         Map, plain or compressed with gzip or bzip2 (recognised by its bytes, not by its name).
     voxel_size : float, optional
-        Å, used instead of what the header says.
+        Å, used instead of that in the header.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def read_header(path: str | os.PathLike[str], voxel_size: float | None = None) -
     Raises
     ------
     InputError
-        The file cannot be used; the message names it and says what is wrong and what to do.
+        The file cannot be used; the message names it, the problem and the remedy.
     """
     voxel_size = mrc_header.check_voxel_size_option(voxel_size)
     with Stream(os.fsdecode(path)) as stream:
@@ -126,13 +126,13 @@ def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, chec
     path : str or path-like
         Map, plain or compressed with gzip or bzip2 (recognised by its bytes, not by its name).
     voxel_size : float, optional
-        Å, used instead of what the header says.
+        Å, used instead of that in the header.
     checksum : bool
-        Start taking the SHA-256 of the file in the background (``Map.checksum.hexdigest()``).
+        Start computing the SHA-256 of the file in the background (``Map.checksum.hexdigest()``).
     may_be_constant : bool
-        Accept a map whose values are all equal.
+        Accept a constant map.
     fallback_voxel_size : float, optional
-        Å, used where the header gives none.
+        Å, used if the header has none.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, chec
     Raises
     ------
     InputError
-        The file cannot be used; the message names it and says what is wrong and what to do.
+        The file cannot be used; the message names it, the problem and the remedy.
     OccupyError
         There is not enough memory for it.
 
@@ -167,7 +167,7 @@ def read_map(path: str | os.PathLike[str], voxel_size: float | None = None, chec
 
 
 def _read(path, voxel_size, fallback_voxel_size, checksum, no_extended=False):
-    """The map, unchecked, and its `Range`; None if a compressed file lacks the extended header that it promises."""
+    """The unchecked map, and its `Range`; None if a compressed file lacks an announced extended header."""
     with Stream(path) as stream:
         header = _start(stream, voxel_size, no_extended, fallback_voxel_size)
         extended = bytearray(header.extended_bytes)
@@ -241,7 +241,7 @@ def _check_values(loaded, values, may_be_constant):
 
 
 def _non_finite(data):
-    """How many values are NaN or infinite, and the index [z, y, x] of the first."""
+    """Number of NaN or infinite values, and the index [z, y, x] of the first."""
     count, first = 0, None
     for z in range(data.shape[0]):
         bad = ~np.isfinite(data[z])
@@ -253,11 +253,11 @@ def _non_finite(data):
 
 
 def read_mask(path: str, reference: Map, checksum: bool = False) -> Map:
-    """Read a mask (or any companion) that must lie on the grid of the map `reference`.
+    """Read a mask (or another companion) that must be on the grid of the map `reference`.
 
-    A mask that has no voxel size, as many programs write them, is taken to have the map's; so is one whose header
-    agrees with the map's header where the user gave another voxel size. The same errors as `read_map` and
-    `check_same_grid`; a constant mask is accepted here, what it means is for the caller to say.
+    A mask without a voxel size, as many programs write it, receives that of the map; so does one whose header
+    agrees with the header of the map if the user gave another voxel size. Raises the same errors as `read_map` and
+    `check_same_grid`; a constant mask is accepted, and the caller decides on it.
     """
     mask = read_map(path, None, checksum, may_be_constant=True, fallback_voxel_size=reference.voxel_size)
     stated = mrc_header.stated_voxel_size(reference.header, reference.axis_order)

@@ -1,4 +1,4 @@
-"""The one place that writes maps, slab by slab and without a second copy of the volume."""
+"""The only place that writes maps, slab by slab and without a second copy of the volume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHeader, label: str, *more_labels: str,
               outputs: Outputs | None = None, checksum: bool = False) -> Checksum | None:
-    """Write a map that overlays the map it was made from.
+    """Write a map that overlays its source map.
 
     MRC2014, float32, little-endian, in the axis order of `like`; cell, angles, start, origin, ISPG, extended header
     and labels are those of `like` (`mrc_header.output_header` says what is repaired), the statistics those of `data`.
@@ -35,13 +35,13 @@ def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHea
     data : ndarray, shape (z, y, x)
         Canonical order, the shape of ``like.data``; float32, or any real dtype.
     like : Map or MapHeader
-        What `data` was made from. Its ``data`` are not looked at. A `MapHeader` carries no extended header.
+        Source of `data`. Its own ``data`` are not used. A `MapHeader` has no extended header.
     label, *more_labels : str
-        Appended to the labels of `like`, 80 characters of each; where all ten are taken they replace the last.
+        Appended to the labels of `like`, 80 characters each; if all ten are taken they replace the last.
     outputs : Outputs, optional
-        The run that the file belongs to; it appears when that is committed.
+        The run of the file, which appears when the run is committed.
     checksum : bool
-        Start taking the SHA-256 of the file in the background.
+        Start computing the SHA-256 of the file in the background.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHea
     source = in_file_order(data, like.axis_order)
     if source.shape != file_shape:
         raise ValueError(f"data of shape {data.shape} for a map of {file_shape} (sections, rows, columns)")
-    # Loading compiled code takes longer than all that needs none of it: checking files, --dry-run.
+    # loading compiled code takes longer than checking files or --dry-run, which do not need it
     from occupy_jit.kernels.moments import moments
 
     statistics = moments(data)
@@ -85,7 +85,7 @@ def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHea
                           "and the settings")
     header = mrc_header.output_header(record, extended, statistics, (label, *more_labels))
     with (outputs.open(path) if outputs is not None else replaced(path)) as file:
-        # beside the writing: both take their time
+        # during the writing, because both take time
         result = Checksum(file.fileno(), path, growing=True) if checksum else None
         try:
             for piece in itertools.chain((header, extended), _pieces(source, file_shape, like.axis_order)):
@@ -100,7 +100,7 @@ def write_map(path: str | os.PathLike[str], data: np.ndarray, like: Map | MapHea
 
 
 def _pieces(source, file_shape, axis_order):
-    """The voxels as they go into the file, slab by slab; each is valid until the next."""
+    """The voxels in file order, slab by slab; each slab is valid until the next."""
     wanted = np.dtype("<f4")
     buffer = None
     for start, stop in slabs(file_shape, axis_order, wanted.itemsize):

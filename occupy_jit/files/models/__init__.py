@@ -1,1 +1,1 @@
-"""Atomic models (mmCIF, PDB): reading what counts as atoms and parts, writing occupancies back."""
+"""Atomic models (mmCIF, PDB): reading atoms and parts, writing occupancies."""

@@ -1,7 +1,7 @@
-"""Biological assemblies: which ones a file names, and making one of them.
+"""Biological assemblies: those that a file defines, and building one of them.
 
-Files are edited after their assemblies were written down: waters are removed, chains renamed. What an assembly names
-and the model does not have is left out.
+Files are often edited without their assemblies: waters are removed, chains renamed. Chains that an assembly names
+and the model lacks are left out.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ _DESCRIBED = {"_pdbx_struct_assembly.": ("details", "method_details", "oligomeri
 
 
 def copies_of(structure: Any) -> dict[str, Any]:
-    """Name of every assembly, and how many copies of a chain it holds at most: operators add up over its rows.
+    """Name of every assembly, and its largest number of copies of a chain: operators add up over its rows.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def _operators(assembly):
 
 
 def structure_of(gemmi: Any, block: Any) -> Any:
-    """The structure of an mmCIF block, with assemblies also where the file describes them in few columns.
+    """The structure of an mmCIF block, with assemblies even if the file describes them in few columns.
 
-    gemmi passes over tables that lack one of the columns it knows, even of those that only describe.
+    gemmi ignores tables that lack one of its columns, even descriptive ones.
     """
     for category, names in _DESCRIBED.items():
         table = block.find_mmcif_category(category)
@@ -54,7 +54,7 @@ def structure_of(gemmi: Any, block: Any) -> Any:
 
 
 def named_in(gemmi: Any, block: Any) -> dict[str, int]:
-    """As `copies_of`, from the mmCIF block; empty if it names none, or none that can be read."""
+    """As `copies_of`, from the mmCIF block; empty without readable assemblies."""
     try:
         structure = structure_of(gemmi, block) if block.find_values("_pdbx_struct_assembly.id") else None
     except (ValueError, RuntimeError):
@@ -75,7 +75,7 @@ def make(gemmi: Any, structure: Any, name: str, path: str, remarks: list[str]) -
     path : str
         For messages.
     remarks : list of str
-        What the assembly names and the model does not have is added.
+        Missing chains are added to the remarks.
 
     Returns
     -------
@@ -112,9 +112,9 @@ def make(gemmi: Any, structure: Any, name: str, path: str, remarks: list[str]) -
 
 
 def _keep_what_is_there(assembly, model):
-    """Take names out of an assembly that the model does not have; returns them.
+    """Remove names from an assembly that the model lacks; returns them.
 
-    They are those of the file (label_asym_id), or, in files that programs wrote, of the authors.
+    They are those of the file (label_asym_id), or, in some files of programs, those of the authors.
     """
     of_file = {residue.subchain for chain in model for residue in chain}
     of_authors = {chain.name for chain in model}

@@ -1,4 +1,4 @@
-"""Elements of atoms: of standard residues from the residue, of others from their column, else from the atom's name.
+"""Elements of atoms: from the residue for standard residues, else from their column, or from the name of the atom.
 
 Files without a column of elements, or with one that holds something else, are common. In PDB files the alignment of a
 name tells calcium from C alpha, but some programs write all names to the left.
@@ -11,15 +11,15 @@ import numpy as np
 from occupy_jit.files.models.residue_names import OTHER, residue_kind
 
 _MISTAKEN = 0.05
-"""Share of the atoms of standard residues whose column contradicts the residue: from it on it holds no elements."""
+"""Share of the atoms of standard residues whose column contradicts the residue, above which the column is ignored."""
 _ONE_LETTER = "CNOSPHDFIBKVWUY"
 _UNMISTAKABLE = {"AG", "AL", "AU", "BR", "CL", "CU", "EU", "FE", "GD", "IR", "LA", "LI", "LU", "MG", "MN", "MO", "NI",
                  "PT", "RE", "RH", "RU", "SE", "SI", "TB", "TI", "YB", "ZN", "ZR"}
-"""Two letters that are no element of organic matter with a locant."""
+"""Two-letter names that are not an organic element with a locant."""
 
 
 def of_standard_residue(residue_name: str, atom_name: str) -> str:
-    """Element of an atom of an amino acid or nucleotide that polymers are made of; '' of another residue, or atom.
+    """Element of an atom of a standard amino acid or nucleotide; '' for other residues or atoms.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def of_standard_residue(residue_name: str, atom_name: str) -> str:
 
 
 def known(symbol: str) -> str:
-    """The element of a symbol as files have it (also with a charge, 'O1-'); '' if there is none."""
+    """The element of a symbol in a file (also with a charge, 'O1-'); '' if there is none."""
     import gemmi
 
     letters = re.match(r"[A-Za-z]{0,2}", symbol)[0]
@@ -79,15 +79,15 @@ def elements_of(symbols: np.ndarray, atom_names: np.ndarray, residue_names: np.n
     Parameters
     ----------
     symbols : ndarray (atoms,), str, or None
-        The table's column.
+        The column of the table.
     atom_names, residue_names : ndarray (atoms,), str
 
     Returns
     -------
     element : ndarray (atoms,), str
-        '' where it is unknown.
+        '' if unknown.
     mistaken : int
-        Atoms of standard residues whose column said something else.
+        Number of atoms of standard residues with another element in the column.
     """
     pairs, index = _pairs(residue_names, atom_names)
     standard = np.array([of_standard_residue(r, a) for r, a in pairs], dtype="<U2")[index]
@@ -102,14 +102,14 @@ def elements_of(symbols: np.ndarray, atom_names: np.ndarray, residue_names: np.n
     if symbols is None or mistaken > _MISTAKEN * max(np.count_nonzero(said), 1):
         stated[:] = ""
     unstated = stated == ""
-    if symbols is not None:  # what a column calls by a name that no element has stays unknown, what it leaves out not
+    if symbols is not None:  # unknown symbols stay unknown, missing ones are found from the name
         unstated &= np.isin(symbols, ("", ".", "?", "X", "x")) | (mistaken > _MISTAKEN * max(np.count_nonzero(said), 1))
     element = np.where(unstated, by_name, stated)
     return np.where(standard != "", standard, element), mistaken
 
 
 def _pairs(first, second):
-    """Pairs of texts that occur, and which of them every row has."""
+    """Distinct pairs of texts, and the pair of every row."""
     codes = [np.unique(column, return_inverse=True) for column in (first, second)]
     (a, i), (b, j) = codes
     used, index = np.unique(i.ravel().astype(np.int64) * len(b) + j.ravel(), return_inverse=True)

@@ -1,7 +1,7 @@
-"""PDB files as programs write them: columns that are left empty, and chains without names of their own.
+"""PDB files of various programs: empty columns, and chains without unique names.
 
-The columns are mended in the text, before gemmi reads it: it takes an empty occupancy for 0, an element that is not
-there from the alignment of the atom's name, and everything with one chain and number for one residue.
+The columns are repaired in the text before gemmi reads it: gemmi takes an empty occupancy for 0, a missing element
+from the alignment of the name of the atom, and everything with one chain and number for one residue.
 """
 
 import itertools
@@ -17,21 +17,21 @@ from occupy_jit.files.models.residue_names import residue_kind
 LONGEST_BOND = 2.2
 """Å, between residues of one chain: 1.33 for a peptide, 1.6 for a phosphate, and room for errors."""
 SAME_PLACE = 1.2
-"""Å. Atoms of two molecules are never that near: no bond between atoms that are no hydrogen is shorter."""
+"""Å. Atoms of two molecules are never this close: bonds between non-hydrogen atoms are longer."""
 _BACKBONE = ("N", "CA", "C", "O", "P")
 _BONDS = (("C", "N"), ("O3'", "P"))
-_BLANK = "blank"  # for a chain without a name, until gemmi has made names out of it that must not begin with _
+_BLANK = "blank"  # for a chain without a name, until gemmi has assigned names, which must not begin with _
 
 
 def read_structure(gemmi: Any, text: bytes, remarks: list[str]) -> Any:
-    """The structure of a PDB file, with occupancies, elements and names of chains as they are meant.
+    """The structure of a PDB file, with corrected occupancies, elements and names of chains.
 
     Parameters
     ----------
     gemmi : module
     text : bytes
     remarks : list of str
-        What was odd is added.
+        Remarks are added.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def read_structure(gemmi: Any, text: bytes, remarks: list[str]) -> Any:
 
 
 def _mend(lines, remarks):
-    """Put occupancies and elements into all lines of atoms that lack them."""
+    """Add missing occupancies and elements to the lines of atoms."""
     of_atoms = [i for i, line in enumerate(lines) if _is_atom(line)]
     left = _left_justified([lines[i] for i in of_atoms])
     empty = without_element = 0
@@ -90,12 +90,12 @@ def _text(line, first, end):
 
 
 def _fields(line):
-    """Name of the atom as it stands, and of the residue."""
+    """Names of the atom, unchanged, and of the residue."""
     return line[12:16].decode("latin-1"), _text(line, 17, 20)
 
 
 def _left_justified(lines):
-    """Whether names of atoms begin in the first of their four columns, so that alignment says nothing."""
+    """Whether names of atoms begin in the first of their four columns, so that the alignment is not informative."""
     counts = [0, 0]
     for line in lines:
         name, residue = _fields(line)
@@ -126,15 +126,15 @@ class _Stretch:
     Attributes
     ----------
     key : tuple of bytes
-        What its lines have in common.
+        Common fields of its lines.
     chain : str
-        Its letter, else its segment, else a word for none.
+        Its letter, else its segment, else a placeholder.
     number, name : str
     after_ter : bool
         Whether a TER stands between it and the residue before it.
     lines : list of int
     atoms : dict
-        Place of every (name, label of an alternate).
+        Position of every (name, label of an alternate).
     polymer : bool
         Whether it is an amino acid or nucleotide that is bonded to another.
     """
@@ -150,7 +150,7 @@ class _Stretch:
 
     @property
     def place(self) -> Any:
-        """Place of the first atom."""
+        """Position of the first atom."""
         return next(iter(self.atoms.values()))
 
     @property
@@ -159,7 +159,7 @@ class _Stretch:
         return any(label for _, label in self.atoms)
 
     def bonded_to(self, other: Any) -> bool:
-        """Whether a bond along the chain leads to another one."""
+        """Whether a bond along the chain connects it to another residue."""
         for out, into in _BONDS:
             ends = [[xyz for (name, _), xyz in one.atoms.items() if name.replace("*", "'") == atom]
                     for one, atom in ((self, out), (other, into))]
@@ -169,14 +169,14 @@ class _Stretch:
 
 
 def _name_chains(lines, remarks):
-    """Give every molecule a chain of its own: by its letter, else by its segment, after a TER, or where numbers recur.
+    """Give every molecule its own chain: by its letter, else by its segment, after a TER, or if numbers repeat.
 
-    Where that is not what the lines say they get two letters that no chain of the file has.
+    If this differs from the file, the chain receives two letters that the file does not use.
 
     Returns
     -------
     chains : dict
-        From such letters to the name that is meant.
+        From such letters to the name of the chain.
     long_names : dict
         From the first three letters of names of residues to all four.
     """
@@ -189,7 +189,7 @@ def _name_chains(lines, remarks):
             if not copy and _text(lines[stretch.lines[0]], 20, 22) == name:
                 continue
             code = codes.get((name, copy)) or next(free, None)
-            if code is None:  # more molecules than letters: they stay as they are
+            if code is None:  # more molecules than letters: not changed
                 continue
             codes[name, copy] = code
             for i in stretch.lines:
@@ -219,7 +219,7 @@ def _models(lines, long_names):
         found[-1].lines.append(i)
         try:
             place = tuple(float(line[k:k + 8]) for k in (30, 38, 46))
-        except ValueError:  # told when the table is read
+        except ValueError:  # reported when the table is read
             place = (math.inf,) * 3
         found[-1].atoms.setdefault((_text(line, 12, 16), _text(line, 16, 17)), place)
     for one, other in itertools.pairwise(found):
@@ -231,14 +231,15 @@ def _models(lines, long_names):
 
 def _stretch(line, key, after_ter, long_names):
     name, letter = _text(line, 17, 20), _text(line, 20, 22)
-    if len(letter) == 2 and not residue_kind(name).known:  # CHARMM: names of four letters reach further
+    if len(letter) == 2 and not residue_kind(name).known:  # CHARMM: names of four letters extend further
         long_names[name] = name + letter[0]
         name, letter = long_names[name], letter[1]
     return _Stretch(key, letter or _text(line, 72, 76) or _BLANK, _text(line, 22, 27), name, after_ter)
 
 
 def _named(stretches, used, renamed):
-    """Every residue, the name of its chain, and how many of its number and name, elsewhere, come before it."""
+    """Every residue, the name of its chain, and the number of earlier residues of the same number and name
+    elsewhere."""
     taken, current, numbers, ended, last, seen = {*used}, {}, {}, {}, {}, {}
     before = None
     for stretch in stretches:
@@ -263,7 +264,7 @@ def _named(stretches, used, renamed):
 
 
 def _recurs(stretch, numbers):
-    """Whether a residue of a polymer has a number that its chain had elsewhere."""
+    """Whether a residue of a polymer repeats a number of its chain at another position."""
     earlier = numbers.get(stretch.number)
     return (earlier is not None and math.dist(stretch.place, earlier.place) > SAME_PLACE
             and not (stretch.split and earlier.split))

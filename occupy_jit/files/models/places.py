@@ -1,4 +1,4 @@
-"""What stands at one place: alternates of a residue, and different molecules that a file puts into each other."""
+"""Atoms at the same position: alternates of a residue, and different molecules that overlap in a file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from occupy_jit.files.models.residues import Grouping
 
 _MOST_OF_IT = 0.5
-"""Share of the atoms of the smaller of two parts that lie on the other: from it on both are one place."""
+"""Share of the atoms of the smaller of two parts on the other, above which both are at the same position."""
 _LEAST_SHARE = 1e-3
 
 
 def part_names(grouping: Grouping) -> tuple[list[str], np.ndarray]:
-    """What part every residue belongs to: its chain, or a ligand of its own.
+    """Part of every residue: its chain, or a separate ligand.
 
     Returns
     -------
     names : list of str
-        In the order of the file; no name comes twice.
+        In the order of the file; unique.
     part : ndarray (residues,), int
     """
     names, part, ids, taken = [], [], {}, {}
@@ -39,7 +39,7 @@ def part_names(grouping: Grouping) -> tuple[list[str], np.ndarray]:
 
 
 def of_alternates(grouping: Grouping) -> np.ndarray:
-    """Number of the place of every residue: alternates of a polymer have one number in the chain, whatever their name.
+    """Number of the position of every residue: alternates of a polymer share one number, whatever their names.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def of_alternates(grouping: Grouping) -> np.ndarray:
 
 
 def alternative_ligands(grouping: Grouping, part: np.ndarray) -> list[tuple[Any, ...]]:
-    """Pairs of parts that are ligands of one number, and alternates by their labels.
+    """Pairs of parts that are ligands with the same number, and alternates by their labels.
 
     Parameters
     ----------
@@ -74,25 +74,25 @@ def alternative_ligands(grouping: Grouping, part: np.ndarray) -> list[tuple[Any,
 
 def merged_parts(names: list[str], part: np.ndarray, xyz: np.ndarray, pairs: list[tuple[Any, ...]], remarks: list[str]
                 ) -> tuple[list[str], np.ndarray]:
-    """Parts that stand at one place become one: they cannot be told apart.
+    """Merge parts at the same position, which the map cannot distinguish.
 
     Parameters
     ----------
     names : list of str
     part : ndarray (atoms,), int
-        -1 of atoms that do not count.
+        -1 for atoms that do not count.
     xyz : ndarray (atoms, 3), float64
     pairs : list of (int, int)
-        Parts that are known to stand at one place.
+        Parts that are known to be at the same position.
     remarks : list of str
-        What was merged is added.
+        Merged parts are added to the remarks.
 
     Returns
     -------
     names : list of str
         Of the merged parts, those of their members with a + between them.
     group : ndarray (parts,), int
-        Which of them each part is in now.
+        Merged part of each part.
     """
     n = len(names)
     parent = np.arange(n)
@@ -118,7 +118,7 @@ def merged_parts(names: list[str], part: np.ndarray, xyz: np.ndarray, pairs: lis
 
 
 def _overlapping(part, xyz, n):
-    """Pairs of parts of which one lies on the other with most of its atoms."""
+    """Pairs of parts of which one overlaps the other with most of its atoms."""
     from scipy.spatial import cKDTree
 
     size = np.bincount(part[part >= 0], minlength=n)
@@ -142,20 +142,20 @@ def _one_name(members):
 
 
 def shares(place: np.ndarray, atom: np.ndarray, alternate: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-    """1, and of alternates their share of what stands at their place.
+    """Weight 1, and for alternates their share at their position.
 
     Parameters
     ----------
     place : ndarray (atoms,), int
         Residues that are alternates of each other have the same.
     atom, alternate : ndarray (atoms,), str
-        Name of the atom; label of the alternate, '' of others.
+        Name of the atom; label of the alternate, '' for others.
     occupancy : ndarray (atoms,), float64
 
     Returns
     -------
     weight : ndarray (atoms,), float64
-        An atom that an alternate lacks counts in the other with that one's share of both.
+        An atom that one alternate lacks counts in the other with its share of both.
     """
     weight = np.ones(len(place))
     some = np.flatnonzero(alternate != "")
@@ -177,7 +177,7 @@ def shares(place: np.ndarray, atom: np.ndarray, alternate: np.ndarray, occupancy
 
 
 def shares_of_merged(part: np.ndarray, group: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-    """Share of every part in its place: its mean occupancy over the sum of those of all parts there.
+    """Share of every part at its position: its mean occupancy relative to the sum of those of all parts there.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def shares_of_merged(part: np.ndarray, group: np.ndarray, occupancy: np.ndarray)
     Returns
     -------
     ndarray (parts,), float64
-        1 of parts that stand alone.
+        1 for separate parts.
     """
     mean = np.bincount(part, occupancy, len(group)) / np.maximum(np.bincount(part, minlength=len(group)), 1)
     mean = np.maximum(mean, _LEAST_SHARE)

@@ -1,7 +1,7 @@
 """Atomic models, read from mmCIF or PDB files.
 
-Everything goes through the table of atoms of an mmCIF text, whose rows stay what they are: a PDB file, or an
-assembly, is first turned into such a text by gemmi. The extra ``model`` (gemmi, scipy) is needed.
+Everything uses the table of atoms of an mmCIF text, whose rows are not changed: a PDB file, or an
+assembly, is first converted into such a text by gemmi. The extra ``model`` (gemmi, scipy) is needed.
 """
 
 import os
@@ -18,7 +18,7 @@ from occupy_jit.files.models.residue_names import residue_kind
 from occupy_jit.files.models.text import block_with_atoms, looks_like_cif, one_line, read_bytes
 from occupy_jit.files.names.paths import shown
 
-_SMALLEST_LIGAND = 6  # atoms; smaller ones (ions, most buffer molecules) cannot be told from noise
+_SMALLEST_LIGAND = 6  # atoms; smaller ones (ions, most buffer molecules) cannot be distinguished from noise
 
 _COLUMNS = ("type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id", "label_entity_id",
             "label_seq_id", "auth_atom_id", "auth_comp_id", "auth_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y",
@@ -33,15 +33,15 @@ class Residue:
     chain: str
     name: str
     number: str
-    """As in the file, with the insertion code behind it; empty if the file has none."""
+    """As in the file, followed by the insertion code; empty if the file has none."""
     polymer: bool
     part: str = ""
-    """Name of the part that it makes up, or belongs to; empty: that follows from the others."""
+    """Name of its part; empty: it follows from the other fields."""
 
 
 @dataclass
 class AtomicModel:
-    """The atoms of a model that count: no hydrogens, no waters, no single ions.
+    """The atoms of a model that count, without hydrogens, waters and single ions.
 
     Attributes
     ----------
@@ -53,21 +53,21 @@ class AtomicModel:
     b_factor : ndarray (atoms,), float64
         In Å^2.
     weight : ndarray (atoms,), float64
-        1; of alternates their share.
+        1, or the share of an alternate.
     kind : ndarray (atoms,), uint8
         `PROTEIN`, `NUCLEIC` or `OTHER`.
     residue : ndarray (atoms,), int32
         Index into `residues`.
     row : ndarray (atoms,), int64
-        Row of the file's table of atoms.
+        Row of the table of atoms in the file.
     residues : list of Residue
-        Those with atoms, in the order of the file.
+        Residues with atoms, in the order of the file.
     remarks : list of str
-        What was left out or found odd, in words.
+        Remarks on atoms left out and on oddities.
     text : bytes
         The mmCIF text that the rows refer to.
     copies : int
-        Of what the file holds: more than 1 if an assembly was made.
+        Copies of the content of the file: more than 1 for an assembly.
     assemblies : dict
         Name of every assembly of the file and the number of operators that make it.
     """
@@ -92,7 +92,7 @@ class AtomicModel:
 
 
 def require_extra() -> Any:
-    """Import what models need, or say which extra is missing."""
+    """Import gemmi and scipy, or raise UsageError with the missing extra."""
     try:
         import gemmi
         import scipy.sparse  # noqa: F401
@@ -107,9 +107,9 @@ def read_model(path: str | os.PathLike[str], assembly: str | None = None) -> Ato
     Parameters
     ----------
     path : str or path-like
-        mmCIF or PDB, plain or compressed (.gz, .bz2); what it is is seen from its content.
+        mmCIF or PDB, plain or compressed (.gz, .bz2); recognised by its content.
     assembly : str, optional
-        Name of the biological assembly to make of it.
+        Name of the biological assembly to build.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def read_model(path: str | os.PathLike[str], assembly: str | None = None) -> Ato
     Raises
     ------
     InputError
-        The file is missing, damaged, no model, or holds no atoms that count, or there is no such assembly.
+        The file is missing, damaged, not a model, or has no usable atoms, or there is no such assembly.
     UsageError
         The extra is not installed.
 
@@ -150,7 +150,7 @@ def read_model(path: str | os.PathLike[str], assembly: str | None = None) -> Ato
 
 
 def _as_cif(gemmi, text, assembly, name, remarks):
-    """The mmCIF text of a file of any kind, the number of copies, and assemblies if they are known by now."""
+    """The mmCIF text of any file, the number of copies, and assemblies if already known."""
     if looks_like_cif(text):
         if assembly is None:
             return text, 1, None
@@ -183,7 +183,7 @@ def _column(block, name):
 
 
 def _numbers(text, default):
-    """Column of numbers; '?' and '.' count as `default`. None if something else is no number."""
+    """Column of numbers; '?' and '.' count as `default`. None if another value is not a number."""
     if text is None:
         return None
     unknown = np.isin(text, _NOTHING)
@@ -208,7 +208,7 @@ def _filled(table, name, instead, path):
 
 
 def _atoms_of(block, path, remarks):
-    """Sort the rows of the table into residues; leave out what does not count."""
+    """Sort the rows of the table into residues, without atoms that do not count."""
     table = {name: _column(block, name) for name in _COLUMNS}
     xyz = [_numbers(table[name], np.nan) for name in ("Cartn_x", "Cartn_y", "Cartn_z")]
     if any(v is None for v in xyz):
@@ -244,11 +244,11 @@ def _atoms_of(block, path, remarks):
 def _of_kind(names, what):
     """Rows whose residue has a property of `ResidueKind`."""
     wanted = [name for name in set(names.tolist()) if getattr(residue_kind(name), what)]
-    return np.isin(names, wanted)  # there may be a million of them
+    return np.isin(names, wanted)  # there may be a million
 
 
 def _elements(table, keep, remarks):
-    """Element of every row; rows without one that scatters, and hydrogens, are taken out of `keep`."""
+    """Element of every row; removes hydrogens, and rows without a scattering element, from `keep`."""
     symbols, names = table["type_symbol"], table["label_comp_id"]
     element, mistaken = elements_of(symbols, table["label_atom_id"], names)
     if mistaken:
@@ -267,9 +267,9 @@ def _elements(table, keep, remarks):
 
 
 def _leave_out_absent(keep, occupancy, remarks):
-    """Take atoms of occupancy 0 out of `keep`: they are not there. Returns the occupancies that count.
+    """Remove atoms of occupancy 0 from `keep`. Returns the occupancies in use.
 
-    Where all are 0 the column was never filled in.
+    If all are 0 the column was never filled.
     """
     absent = keep & (occupancy <= 0)
     if not absent.any():
@@ -283,7 +283,7 @@ def _leave_out_absent(keep, occupancy, remarks):
 
 
 def _rows(table, xyz, used):
-    """The rows that are used, as `residues.group` takes them."""
+    """The used rows, for `residues.group`."""
     def column(name):
         values = table[name]
         return None if values is None else values[used]
@@ -302,7 +302,7 @@ def _rows(table, xyz, used):
 
 
 def _entities(block):
-    """Type of every entity that the file describes."""
+    """Type of every entity in the file."""
     entities = dict(zip(_plain(block, "_entity.id"), _plain(block, "_entity.type"), strict=False))
     return entities | {k: "polymer" for k in _plain(block, "_entity_poly.entity_id")}
 
@@ -314,7 +314,7 @@ def _plain(block, name):
 
 
 def _model(path, rows, found, element, b_factor, occupancy, remarks):
-    """The model of grouped rows: without small molecules, with parts and weights."""
+    """The model from grouped rows: without small molecules, with parts and weights."""
     size = np.bincount(found.residue, minlength=len(found.name))
     small = ~found.polymer & (size < _SMALLEST_LIGAND)
     if small.any():
@@ -342,7 +342,7 @@ def _residue(found, i, part):
 
 
 def _weights(found, part, group, atom, occupancy, chosen, remarks):
-    """1; of alternates, and of molecules that stand at one place, their share."""
+    """Weight 1, or the share of alternates and of molecules at the same position."""
     place = places.of_alternates(found)
     residue = found.residue[chosen]
     weight = places.shares(place[residue], atom[chosen], found.alternate[chosen], occupancy[chosen])
@@ -354,7 +354,7 @@ def _weights(found, part, group, atom, occupancy, chosen, remarks):
 
 
 def _refuse_traces(path, size, chosen):
-    """A trace of one atom per residue is no model of the density."""
+    """Refuse a trace of one atom per residue, which does not describe the density."""
     if chosen.any() and size[chosen].mean() < 2.5:
         raise InputError(f"{path}: holds {size[chosen].mean():.1f} atoms per residue: a trace (Cα or P atoms), which "
                          "does not describe the density; give the model with all atoms")

@@ -1,7 +1,7 @@
-"""Names of residues as programs write them, and what they say: protein, nucleic acid, water, or something else.
+"""Names of residues from various programs, and their kind: protein, nucleic acid, water, or other.
 
-The dictionary of the PDB is gemmi's. Simulation packages (AMBER, CHARMM, GROMACS) and files from before 2007 have names
-of their own for the same residues.
+gemmi has the dictionary of the PDB. Simulation packages (AMBER, CHARMM, GROMACS) and files from before 2007 have other
+names for the same residues.
 """
 
 import functools
@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 PROTEIN, NUCLEIC, OTHER = 0, 1, 2
-"""What an atom belongs to: decides how much ice it displaces."""
+"""Kind of molecule of an atom, which determines the ice that it displaces."""
 
 _PROTEIN_NAMES = {
     "ASPP": "ASP", "ASH": "ASP", "ASPH": "ASP", "GLH": "GLU", "GLUP": "GLU", "GLUH": "GLU", "LYN": "LYS", "LSN": "LYS",
@@ -24,16 +24,16 @@ _WATERS = {"TIP", "TIP2", "TIP3", "TIP4", "TIP5", "TP3", "TP4", "TP5", "T3P", "T
 
 
 class ResidueKind(NamedTuple):
-    """What the name of a residue says.
+    """Properties of a residue by its name.
 
     Attributes
     ----------
     name : str
-        As the PDB's dictionary has it.
+        As in the dictionary of the PDB.
     kind : int
         `PROTEIN`, `NUCLEIC` or `OTHER`.
     standard : bool
-        One of the residues that polymers are made of.
+        Whether it is a standard residue of polymers.
     water : bool
     known : bool
         Whether the dictionary has it.
@@ -48,7 +48,7 @@ class ResidueKind(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def residue_kind(name: str) -> ResidueKind:
-    """What the name of a residue says: `ResidueKind`."""
+    """`ResidueKind` of a name."""
     import gemmi
 
     upper = name.upper()
@@ -63,12 +63,12 @@ def residue_kind(name: str) -> ResidueKind:
 
 
 def _standard_name(name):
-    """The dictionary's name for a residue that a simulation package or an old file calls otherwise."""
+    """Name in the dictionary for a residue of a simulation package or an old file."""
     if name in _PROTEIN_NAMES:
         return _PROTEIN_NAMES[name]
     if name in _NUCLEIC_NAMES:
         return _NUCLEIC_NAMES[name]
-    end = re.fullmatch(r"[NC]([A-Z]{3})", name)  # AMBER's residues at the ends of a chain
+    end = re.fullmatch(r"[NC]([A-Z]{3})", name)  # residues of AMBER at the ends of a chain
     if end:
         import gemmi
 

@@ -1,7 +1,7 @@
-"""Which rows of a table of atoms are one residue, and which residues are one chain.
+"""Grouping of rows of a table of atoms into residues, and of residues into chains.
 
-A residue has a chain, a number and a name. Files leave these out, or use them twice: then order, repeated names of
-atoms, and numbers that begin anew tell molecules apart.
+A residue has a chain, a number and a name. If files leave these out, or use them twice, order, repeated names of
+atoms, and restarting numbers separate molecules.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from occupy_jit.files.models.residue_names import residue_kind
 
 @dataclass
 class Rows:
-    """Rows of a table of atoms, those that are used, in the order of the file.
+    """The used rows of a table of atoms, in the order of the file.
 
     Attributes
     ----------
     row : ndarray (atoms,), int64
-        Row of the file's table.
+        Row of the table in the file.
     xyz : ndarray (atoms, 3), float64
     chain, number, name, label : ndarray (atoms,), str
         Chain, number with insertion code ('' if there is none), name of the residue, and the chain's second name
@@ -53,10 +53,10 @@ class Grouping:
     residue : ndarray (atoms,), int
         In the order of the first atom of each.
     chain, number, name : list of str
-        Of every residue; the chain may have got a new name.
+        Of every residue; the chain may have a new name.
     polymer : ndarray (residues,), bool
     alternate : ndarray (atoms,), str
-        As in the rows; atoms that are repeated at the same position without a label get one.
+        As in the rows; repeated atoms at the same position without a label receive one.
     """
 
     residue: np.ndarray
@@ -74,9 +74,9 @@ def group(rows: Rows, entities: dict[str, Any], remarks: list[str]) -> Grouping:
     ----------
     rows : Rows
     entities : dict
-        Type of every entity that the file describes.
+        Type of every entity in the file.
     remarks : list of str
-        What was odd is added.
+        Remarks are added.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def group(rows: Rows, entities: dict[str, Any], remarks: list[str]) -> Grouping:
 
 
 def _codes(*columns):
-    """One number for every combination of texts."""
+    """A number for every combination of texts."""
     code = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         used, index = np.unique(column, return_inverse=True)
@@ -113,19 +113,19 @@ def _codes(*columns):
 
 
 def _runs(rows):
-    """Number of the stretch of consecutive rows of one residue that every row is in, and labels of alternates.
+    """For every row the number of its stretch of consecutive rows of one residue, and labels of alternates.
 
-    A stretch ends, too, where several molecules follow each other under one name: where an atom comes that it has
-    already. Atoms that come again at one place are alternates without a label.
+    A stretch also ends between molecules of the same name, at an atom that it contains
+    already. Repeated atoms at the same position are alternates without a label.
 
     Returns
     -------
     run : ndarray (atoms,), int
     alternate : ndarray (atoms,), str
     again : int
-        Residues whose atoms come again at one place.
+        Number of residues with repeated atoms at the same position.
     odd : list of int
-        First rows of stretches that hold some names of atoms twice, which are neither.
+        First rows of stretches with other repeated atom names.
     """
     key = _codes(rows.chain, rows.number, rows.name, rows.label)
     run = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
@@ -149,7 +149,7 @@ def _runs(rows):
 
 
 def _with_repeats(rows, run):
-    """Stretches that hold an atom more than once."""
+    """Stretches with repeated atoms."""
     atom = _codes(rows.atom, rows.alternate)
     pair = run * (atom.max(initial=0) + 1) + atom
     used, count = np.unique(pair, return_counts=True)
@@ -157,7 +157,8 @@ def _with_repeats(rows, run):
 
 
 def _turns(rows, first, end):
-    """Of every row of a stretch how often its atom came before; and where molecules begin, None if none makes sense."""
+    """For every row of a stretch the number of earlier atoms of its name; and the starts of molecules, None if not
+    plausible."""
     names = list(zip(rows.atom[first:end].tolist(), rows.alternate[first:end].tolist(), strict=True))
     seen, turn, begins, here = {}, [], [], set()
     sizes = []
@@ -176,7 +177,7 @@ def _turns(rows, first, end):
 
 
 def _at_one_place(rows, first, end, turn):
-    """Whether the atoms that come again lie where they were the first time."""
+    """Whether repeated atoms are at the same position."""
     place = {}
     apart = []
     for i, name in enumerate(zip(rows.atom[first:end].tolist(), rows.alternate[first:end].tolist(), strict=True)):
@@ -191,8 +192,8 @@ def _at_one_place(rows, first, end, turn):
 def _joined(rows, run, first, keys, alternate, remarks):
     """For every stretch the first stretch of its residue, and labels of alternates.
 
-    A stretch of the same key as an earlier one goes on with that residue, unless it repeats its atoms: then it is a
-    molecule of its own, or, at the same place, an alternate without a label.
+    A stretch with the key of an earlier one continues that residue, unless it repeats its atoms: then it is a
+    separate molecule, or, at the same position, an alternate without a label.
     """
     of_run = np.arange(len(first))
     earlier, labelled, repeated = {}, 0, []
@@ -242,7 +243,7 @@ def _named(keys):
 
 
 def _polymers(rows, residue, keys, start, entities):
-    """Which residues belong to polymers: by their name, by the file's entities, or by a bond to a neighbour."""
+    """Residues of polymers: by their name, by the entities of the file, or by a bond to a neighbour."""
     polymer = np.array([residue_kind(k[2]).standard for k in keys], bool)
     stated = [entities.get(str(rows.entity[r])) if rows.entity is not None else None for r in start]
     polymer |= np.array([s == "polymer" for s in stated], bool)
@@ -272,7 +273,7 @@ def _bonded(rows, residue, keys):
 
 
 def _chains(keys, polymer, place, is_alternate, remarks):
-    """Chain of every residue: a new one where the numbers of a polymer come again elsewhere.
+    """Chain of every residue: a new one if the numbers of a polymer repeat at another position.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The mmCIF text of an atomic model: read from a file of any kind, or made from a PDB file or of an assembly."""
+"""The mmCIF text of an atomic model: read from a file, or made from a PDB file or an assembly."""
 
 import re
 from typing import Any
@@ -16,17 +16,17 @@ _PDB_RECORD = re.compile(rb"^(ATOM  |HETATM|HEADER|TITLE |COMPND|SOURCE|KEYWDS|E
 
 
 def read_bytes(path: str) -> bytes:
-    """What the file holds, unpacked.
+    """Unpacked content of the file.
 
     Raises
     ------
     InputError
-        It is missing, damaged, empty, too large, or no text.
+        It is missing, damaged, empty, too large, or not text.
     """
     name = shown(path)
 
     def look(start):
-        # of a short file the reader says better what is missing
+        # for a short file the reader gives a better message
         if len(start) == TEXT_PIECE and not (looks_like_cif(start) or _PDB_RECORD.search(start)):
             raise InputError(f"{name}: does not begin as an atomic model does; give an mmCIF or PDB file")
 
@@ -37,12 +37,12 @@ def read_bytes(path: str) -> bytes:
 
 
 def looks_like_cif(text: bytes) -> bool:
-    """Whether a text is mmCIF, and not PDB."""
+    """Whether a text is mmCIF rather than PDB."""
     return bool(re.search(rb"^\s*_atom_site\.", text, re.MULTILINE) or re.match(rb"(\s|#[^\n]*\n)*data_", text))
 
 
 def one_line(error: Any) -> Any:
-    """What an exception says, in one line of bearable length."""
+    """Text of an exception in one short line."""
     return " ".join(str(error).split())[:200]
 
 

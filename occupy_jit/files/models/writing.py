@@ -1,4 +1,4 @@
-"""Atomic models, written back with other occupancies."""
+"""Writing of atomic models with other occupancies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TOKEN = re.compile(rb"'(?:[^'\n]|'(?=\S))*'|\"(?:[^\"\n]|\"(?=\S))*\"|\S+")
 
 
 def with_occupancies(model: AtomicModel, occupancy: np.ndarray) -> bytes:
-    """The model's mmCIF text with other occupancies, everything else byte for byte where the table allows.
+    """The mmCIF text of a model with other occupancies, and everything else unchanged if the table allows it.
 
     Parameters
     ----------
     model : AtomicModel
     occupancy : ndarray (atoms,), float64
-        Of the model's atoms. They are clipped to 0..1 and multiplied by the alternates' shares; atoms that do not count
-        (waters, hydrogens) keep what the file says.
+        Of the atoms of the model. They are clipped to 0..1 and multiplied by the shares of alternates; atoms that do
+        not count (waters, hydrogens) keep their occupancies.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def with_occupancies(model: AtomicModel, occupancy: np.ndarray) -> bytes:
     """
     values = dict(zip(model.row.tolist(), (np.clip(occupancy, 0, 1) * model.weight).tolist(), strict=True))
     lines, columns, start, n_rows = _table_lines(model.text)
-    # where a comment or a blank line ends the lines, the table goes on
+    # the table continues after a comment or a blank line
     if lines is None or b"_atom_site.occupancy" not in columns or max(values, default=0) >= n_rows:  # pyright: ignore[reportOperatorIssue]
         return _rewritten(model.text, values)
     place = columns.index(b"_atom_site.occupancy")
@@ -43,7 +43,7 @@ def with_occupancies(model: AtomicModel, occupancy: np.ndarray) -> bytes:
 
 
 def _table_lines(text):
-    """Lines of the text, columns of the table of atoms, its first line and their number; None if rows are not lines."""
+    """Lines of the text, columns of the table of atoms, and its first line and length; None if rows are not lines."""
     lines = text.splitlines(keepends=True)
     at = next((i for i, line in enumerate(lines) if line.strip().startswith(b"_atom_site.")), None)
     if at is None or at == 0 or lines[at - 1].strip().lower() != b"loop_":
@@ -62,7 +62,7 @@ def _table_lines(text):
 
 
 def _replace_token(line, place, value):
-    """Put a number in the place of a token; blanks around it take up the difference in length where they can."""
+    """Replace a token by a number, adjusting blanks around it to keep the length if possible."""
     found = next(itertools.islice(_TOKEN.finditer(line), place, None))
     old = found.group()
     decimals = max(2, len(old.partition(b".")[2])) if old not in (b"?", b".") else 2
@@ -78,7 +78,7 @@ def _replace_token(line, place, value):
 
 
 def _rewritten(text, values):
-    """The same where rows are not lines: written by gemmi."""
+    """The same if rows are not lines: written by gemmi."""
     gemmi = require_extra()
     document = gemmi.cif.read_string(text)
     for block in document:

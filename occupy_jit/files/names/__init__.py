@@ -1,1 +1,1 @@
-"""File names: half maps found by name, and names that may be written."""
+"""File names: half maps by name, and safe output names."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from occupy_jit.files.maps.suffixes import COMPRESSED_SUFFIXES, MAP_SUFFIXES
 
-# What a half is called, and where its number stands; of several matches in a name the last one counts.
+# Marks of half maps and the place of their number; the last match in a name counts.
 _HALF = re.compile(r"(?<![a-z0-9])half[_-]?(?:map[_-]?)?(?P<mark>[12ab])(?![a-z0-9])", re.IGNORECASE)
 _SHORT = re.compile(r"_(?:h|map)(?P<mark>[12])(?=\.(?:mrc|map|ccp4|rec)(?:\.(?:gz|bz2))?$)", re.IGNORECASE)
 _WORD = re.compile(r"(?<![a-z0-9])half[_-]?(?:map[_-]?)?(?P<mark>odd|even)(?![a-z0-9])|"
@@ -19,7 +19,7 @@ def partner(path: str) -> str | None:
     """Name of the other half map.
 
     As RELION (run_half1_class001_unfil.mrc), cryoSPARC (..._half_A.mrc), the EMDB (emd_1234_half_map_1.map.gz)
-    and others (_h1, _map1, half_odd) spell it, in either case. Only the name of the file counts, not its directories.
+    and others (_h1, _map1, half_odd) write it, in upper or lower case. Only the file name counts, not its directories.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ def partner(path: str) -> str | None:
 def pairs_beside(path: str, named_alike: bool = False) -> list[tuple[Any, ...]]:
     """Pairs of half maps in the directory of a map, by name.
 
-    Where the name of a pair without the mark of a half is the map's (run_it025_half1_class001.mrc of
-    run_it025_class001.mrc, with or without _unfil), that is meant; else, where names of some begin with all of the
-    map's, up to its first dot, only those.
+    If the name of a pair without its marks is that of the map (run_it025_half1_class001.mrc for run_it025_class001.mrc,
+    with or without _unfil), only this pair is returned; else, if some names begin with that of the map, up to its first
+    dot, only those.
 
     Parameters
     ----------
     path : str
     named_alike : bool
-        Whether only pairs count whose names tell that they are this map's.
+        Whether to return only pairs with the name of the map.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def pairs_beside(path: str, named_alike: bool = False) -> list[tuple[Any, ...]]:
             pairs.append((name, other))
     stem = os.path.basename(path).split(".")[0]
     chosen = [pair for pair in pairs if _without_mark(pair[0]) == stem]
-    # class1 is not what the name of class10_half1 begins with
+    # class1 must not match class10_half1
     chosen = chosen or [pair for pair in pairs if pair[0].startswith(stem) and not pair[0][len(stem):][:1].isalnum()]
     if not named_alike:
         chosen = chosen or pairs
@@ -83,7 +83,7 @@ def pairs_beside(path: str, named_alike: bool = False) -> list[tuple[Any, ...]]:
 
 
 def _without_mark(name):
-    """Name of a half map up to its first dot, without what says that it is one."""
+    """Name of a half map up to its first dot, without its mark."""
     found = list(_HALF.finditer(name))
     if found:
         start, stop = found[-1].span()

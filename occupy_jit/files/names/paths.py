@@ -1,11 +1,11 @@
-"""File names: as they can be shown, and which of them lead to one file. Standard library only."""
+"""File names: display, and identity of files. Standard library only."""
 
 import contextlib
 import os
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
-    """A file name as it can stand in a message of one line: names with odd characters are quoted and escaped."""
+    """A file name for a message of one line: names with odd characters are quoted and escaped."""
     text = os.fsdecode(path)
     return text if text.isprintable() and text else repr(text)
 

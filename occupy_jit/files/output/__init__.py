@@ -1,1 +1,1 @@
-"""Outputs that appear under their names only when complete, also under signals and faults."""
+"""Outputs that appear under their names only when complete, even after signals and errors."""

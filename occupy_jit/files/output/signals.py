@@ -1,7 +1,7 @@
-"""Signals that end the program: what is incomplete is removed, and renames that have begun are finished first.
+"""Signals that end the program: incomplete files are removed, after renames in progress are finished.
 
-Python calls the handler of a signal between two of its own instructions, in the main thread alone: a kernel there, or
-a library's solver, would hold it up for as long as it takes. So a thread of its own waits for signals, too.
+Python calls the handler of a signal between two of its instructions, only in the main thread: a kernel there, or
+the solver of a library, would delay it. So a separate thread also waits for signals.
 
 Standard library only, so that the command line can install the handlers before anything else.
 """
@@ -18,10 +18,10 @@ from occupy_jit.files.output.temporaries import remove_temporaries
 
 
 class Interrupted(SystemExit):
-    """A signal asked the program to stop while it gave files their names: exit status 128 + its number.
+    """A signal arrived during renames: exit status 128 + its number.
 
     It passes every ``except Exception``, unwinds the ``with`` blocks that remove temporaries, and ends the
-    interpreter with the right status and without a traceback even where nobody catches it.
+    interpreter with the right status and without a traceback even if it is not caught.
     """
 
     def __init__(self, signum: Any) -> None:
@@ -30,33 +30,33 @@ class Interrupted(SystemExit):
         self.exit_status = 128 + signum
 
 
-_interrupted = None  # number of the signal that came, if any
-_committing = 0  # renames under way: a signal waits for them
+_interrupted = None  # number of a received signal, if any
+_committing = 0  # renames in progress, for which a signal waits
 _last_words = ""
-_before = []  # what is called when a signal ends the process
-# Held while renames begin, and by the end of the process: either comes first. The main thread may be interrupted in it.
+_before = []  # functions to call when a signal ends the process
+# Held at the beginning of renames and at the end of the process, which exclude each other.
 _lock = threading.RLock()
 
 
 def on_interrupt(function: Any) -> None:
-    """Have a function called when a signal ends the process, before anything else; what it raises is passed over.
+    """Call a function first when a signal ends the process; its exceptions are ignored.
 
-    It must be quick and safe at any moment: the process is in the middle of something else.
+    It must be quick and safe at any moment.
     """
     _before.append(function)
 
 
 def forget_interrupt(function: Any) -> None:
-    """Take back `on_interrupt`."""
+    """Undo `on_interrupt`."""
     with contextlib.suppress(ValueError):
         _before.remove(function)
 
 
 def _on_signal(signum, frame):
-    """Remove what is incomplete and end the process, on the spot.
+    """Remove incomplete files and end the process at once.
 
-    An exception instead would be raised between any two instructions of whatever runs: inside the import machinery
-    it can leave a lock that another thread waits for, for ever; in a callback it is swallowed.
+    An exception would instead be raised between any two instructions: inside the import machinery
+    it can leave a lock on which another thread waits for ever; in a callback it is lost.
     """
     global _interrupted
     with _lock:
@@ -73,7 +73,7 @@ def _on_signal(signum, frame):
 
 
 def _watch(reader, handled):
-    """Do what the handler would, as soon as a signal comes: the main thread may be in the middle of a kernel."""
+    """Act as the handler as soon as a signal arrives, because the main thread may be inside a kernel."""
     while signums := os.read(reader, 64):
         for signum in signums:
             if signum in handled:
@@ -81,10 +81,10 @@ def _watch(reader, handled):
 
 
 def install_signal_handlers(last_words: str = "") -> bool:
-    """Let SIGTERM, SIGINT and SIGHUP remove this process's temporaries and end it with status 128 + number.
+    """Let SIGTERM, SIGINT and SIGHUP remove the temporaries of this process and end it with status 128 + number.
 
-    Renames that have begun are finished first. SIGHUP stays ignored where it is (nohup). To be called in the main
-    thread, early; elsewhere it does nothing.
+    Renames in progress are finished first. An ignored SIGHUP stays ignored (nohup). Call it early in the main
+    thread; in other threads it does nothing.
 
     Parameters
     ----------
@@ -107,11 +107,11 @@ def install_signal_handlers(last_words: str = "") -> bool:
             continue
         signal.signal(signum, _on_signal)
         handled.append(signum)
-    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):  # without it signals are heard later
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):  # without it signals are handled later
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        # no thread of Python's own: at the end of the process nobody waits for it
+        # not a Python thread object, so that the end of the process does not wait for it
         _thread.start_new_thread(_watch, (reader, frozenset(handled)))
         os.register_at_fork(after_in_child=_forget_watcher)
     return True
@@ -124,19 +124,19 @@ def _forget_watcher():
 
 
 def check_interrupted() -> None:
-    """Raise `Interrupted` if a signal came while renames were under way."""
+    """Raise `Interrupted` if a signal arrived during renames."""
     if _interrupted is not None:
         raise Interrupted(_interrupted)
 
 
 def is_interrupted() -> bool:
-    """Whether a signal came while renames were under way: the program is on its way to its end."""
+    """Whether a signal arrived during renames, so that the program is about to end."""
     return _interrupted is not None
 
 
 @contextlib.contextmanager
 def signals_wait() -> Iterator[Any]:
-    """Signals that come inside are raised at the end: between two renames of one run there is no good moment."""
+    """Signals inside the block are raised at its end, because renames of one run must not be interrupted."""
     global _committing
     with _lock:
         _committing += 1

@@ -1,8 +1,8 @@
-"""Files that are not complete yet: hidden ones beside their final name, which the process removes however it ends.
+"""Incomplete files: hidden files beside their final names, which the process removes at any kind of end.
 
-Only a process that is killed (SIGKILL, a node that goes down) leaves them. Their names say which process of which
-machine made them, so that the next run with the same outputs can tell what is left over from what another process
-is writing at this moment. Standard library only, so that the command line can install its signal handlers before
+Only a killed process (SIGKILL, a node failure) leaves them. Their names contain the process and the
+machine, so that the next run with the same outputs can distinguish leftovers from files that another process
+is writing. Standard library only, so that the command line can install its signal handlers before
 anything else.
 """
 
@@ -17,16 +17,16 @@ from typing import Any
 
 # Longest file name that the usual file systems accept, in bytes.
 _NAME_MAX = 255
-# Behind the final name: machine, process, and what makes it unique.
+# After the final name: machine, process, and a unique part.
 _TAIL = re.compile(r"\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{12}\.tmp")
 
-# Temporary name -> process that made it. A forked child inherits the entries and must not remove its parent's files.
+# Temporary name -> its process. A forked child inherits the entries and must not remove files of its parent.
 _live = {}
 _live_lock = threading.Lock()
 
 
 def register(temporary: str) -> None:
-    """Have a file, which need not exist yet, removed when the process ends."""
+    """Remove a file, which need not exist yet, when the process ends."""
     with _live_lock:
         if not _live:
             atexit.unregister(remove_temporaries)
@@ -35,33 +35,33 @@ def register(temporary: str) -> None:
 
 
 def forget(temporary: str) -> None:
-    """A temporary file has got another name: it is not to be removed any more."""
+    """Keep a temporary file that has been renamed."""
     _live.pop(temporary, None)
 
 
 def remove(temporary: str) -> None:
-    """Remove one temporary file, if it is there."""
+    """Remove one temporary file, if it exists."""
     with contextlib.suppress(OSError):
         os.unlink(temporary)
     forget(temporary)
 
 
 def remove_temporaries() -> None:
-    """Remove every temporary file of this process; what was renamed already stays. Safe at any moment."""
+    """Remove every temporary file of this process, except renamed ones. Safe at any moment."""
     for temporary, owner in list(_live.items()):
         if owner == os.getpid():
             remove(temporary)
 
 
 def temporary_name(path: str) -> str:
-    """Hidden unique name in the directory of `path`, cut to what file systems accept."""
+    """Hidden unique name in the directory of `path`, cut to the limit of file systems."""
     directory, name = os.path.split(path)
     tail = f".{_machine()}-{os.getpid()}-{os.urandom(6).hex()}.tmp"
     return os.path.join(directory, f".{_cut(name, len(tail) + 1)}{tail}")
 
 
 def _cut(name, others):
-    """As much of a file name as leaves room for so many other bytes."""
+    """Beginning of a file name that leaves room for so many other bytes."""
     while len(os.fsencode(name)) + others > _NAME_MAX:
         name = name[:-1]
     return name
@@ -69,10 +69,10 @@ def _cut(name, others):
 
 @functools.cache
 def _machine():
-    """Eight digits that differ wherever a process number means another process: machine, or container.
+    """Eight digits that identify the machine or container of process numbers.
 
-    Machines that share a file system have different names and identities; two containers of one machine have process
-    numbers of their own.
+    Machines that share a file system have different names and identities; containers of one machine have
+    their own process numbers.
     """
     parts = [os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")]
     with contextlib.suppress(OSError), open("/etc/machine-id") as file:
@@ -83,8 +83,8 @@ def _machine():
 
 
 def _is_dead(process):
-    """Whether there is certainly no process with this number."""
-    if os.name != "posix":  # where asking is killing
+    """Whether a process with this number certainly does not exist."""
+    if os.name != "posix":  # there, the check would kill the process
         return False
     try:
         os.kill(process, 0)
@@ -96,12 +96,12 @@ def _is_dead(process):
 
 
 def left_over(directory: str) -> list[tuple[Any, ...]]:
-    """Temporary files in `directory` that processes of this machine, which are no more, have left.
+    """Temporary files in `directory` left by ended processes of this machine.
 
     Returns
     -------
     list of (str, str)
-        The beginning of the final name (cut where that was too long), and the name of the temporary.
+        The beginning of the final name (cut if too long), and the name of the temporary.
     """
     found = []
     with contextlib.suppress(OSError):
@@ -113,7 +113,7 @@ def left_over(directory: str) -> list[tuple[Any, ...]]:
 
 
 def remove_left_over(path: str, found: list[Any]) -> None:
-    """Remove those of `found`, from `left_over`, that were to become `path`."""
+    """Remove files in `found`, from `left_over`, that were meant for `path`."""
     directory, final = os.path.split(path)
     for name, temporary in found:
         if name == _cut(final, len(os.fsencode(temporary)) - len(os.fsencode(name))):

@@ -1,11 +1,11 @@
 """Files that appear complete or not at all.
 
-Every output is written under a temporary name beside its final one and renamed when it is complete, so that no reader
-ever sees half a file. The outputs of one run are renamed together, after all of them are complete: a run that fails
-leaves none, and the results of an earlier run as they were.
+Every output is written under a temporary name beside its final one and renamed when complete, so that no reader
+ever sees an incomplete file. The outputs of one run are renamed together, after all are complete: a failed run
+leaves none, and does not change the results of an earlier run.
 
-A target that is a symbolic link is replaced by the new file; what the link points to is not touched. Nothing is ever
-written through a link, hence never outside the directory that was asked for. Permissions are those of any new file
+A target that is a symbolic link is replaced by the new file; the target of the link is not touched. Nothing is ever
+written through a link, and so never outside the requested directory. Permissions are those of any new file
 (0666 less the umask).
 """
 
@@ -41,7 +41,7 @@ _WHAT_TO_DO = {
 
 
 def write_error(path: str, error: Any) -> Any:
-    """The `OccupyError` that tells a user what an `OSError` on writing `path` means and what to do."""
+    """The `OccupyError` for an `OSError` on writing `path`, with its meaning and remedy."""
     reason, advice = _WHAT_TO_DO.get(error.errno, (error.strerror or str(error), "check the directory"))
     if error.errno == errno.ENOSPC and no_more_files(path):
         reason = "no more files fit on the disk: its inodes are used up"
@@ -50,7 +50,7 @@ def write_error(path: str, error: Any) -> Any:
 
 
 def no_more_files(path: str) -> bool:
-    """Whether the file system of a path has no room for another file, whatever its size."""
+    """Whether the file system of a path has no inodes for another file."""
     try:
         status = os.statvfs(os.path.dirname(os.path.abspath(path)))
     except (OSError, AttributeError):
@@ -71,7 +71,7 @@ def _check_target(path):
 
 
 def _put_aside(path):
-    """A second, hidden name for the file `path`, to have it back by; None if there is no such file."""
+    """A second, hidden name for the file `path` as a backup; None if there is no such file."""
     aside = temporary_name(path)
     register(aside)
     try:
@@ -79,29 +79,29 @@ def _put_aside(path):
     except FileNotFoundError:
         forget(aside)
         return None
-    except (OSError, NotImplementedError):  # a file system without hard links: the first name is gone for a moment
+    except (OSError, NotImplementedError):  # a file system without hard links: the first name is missing for a moment
         os.rename(path, aside)
     return aside
 
 
 def _take_back(path, before):
-    """Make `path` the file again that it was, which is `before`, or none."""
+    """Restore `path` from its backup `before`, or remove it."""
     if before is None:
         remove(path)
         return
     try:
         os.replace(before, path)
     except OSError:
-        forget(before)  # hidden, but not lost
+        forget(before)  # still hidden, but not lost
     else:
-        remove(before)  # two names of one file are left as they are by renaming
+        remove(before)  # renaming does not change two names of one file
 
 
 class Outputs:
-    """The files of one run, which appear together when all are complete, or not at all.
+    """The files of one run, which appear together when complete, or not at all.
 
     Leaving the ``with`` block without an exception renames them, in the order they were opened; any exception
-    (signals included) removes what was written. Existing files of these names are replaced in the same instant.
+    (signals included) removes them. Existing files of these names are replaced at once.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class Outputs:
 
     def __init__(self) -> None:
         self._complete = []  # (temporary, final), in the order of opening
-        self._left_over = {}  # directory -> what killed processes have left there
+        self._left_over = {}  # directory -> leftovers of killed processes
 
     def __enter__(self) -> "Outputs":
         return self
@@ -129,7 +129,7 @@ class Outputs:
     @contextlib.contextmanager
     def open(self, path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None
             ) -> Iterator[IO[Any]]:
-        """A file object whose content becomes `path` at `commit`.
+        """A file object for the content of `path`, which appears at `commit`.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Outputs:
         Raises
         ------
         OccupyError
-            Nothing could be written there: full disk, quota, file size limit, read-only or missing directory.
+            It cannot be written: full disk, quota, file size limit, read-only or missing directory.
         """
         path = os.path.abspath(os.fsdecode(path))
         temporary = temporary_name(path)
@@ -152,9 +152,9 @@ class Outputs:
             _check_target(path)
             self._clear(path)
             register(temporary)
-            # Readable too, so that a checksum can be taken of what is really there.
+            # also readable, for a checksum of the written data
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
-            # Full disks and quotas may show only when the file is closed, hence inside the try block.
+            # full disks and quotas may show only at closing, so this is inside the try block
             with os.fdopen(descriptor, mode, encoding=None if binary else encoding or "utf-8",
                            newline=None if binary else "") as file:
                 yield file
@@ -170,15 +170,15 @@ class Outputs:
             raise
 
     def _clear(self, path):
-        """Remove what a run that was killed has left of the same output."""
+        """Remove leftovers of a killed run for the same output."""
         directory = os.path.dirname(path)
         if directory not in self._left_over:
             self._left_over[directory] = left_over(directory)
         remove_left_over(path, self._left_over[directory])
 
     def commit(self) -> None:
-        """Give all complete files their final names; if one rename fails, all is again as it was before."""
-        done = []  # (final name, where the file is now that had this name before, or None)
+        """Give all complete files their final names; if one rename fails, restore the earlier state."""
+        done = []  # (final name, backup of the earlier file, or None)
         try:
             with signals_wait():
                 check_interrupted()
@@ -204,7 +204,7 @@ class Outputs:
             self.discard()
 
     def discard(self) -> None:
-        """Remove everything that was not committed."""
+        """Remove uncommitted files."""
         for temporary, _ in self._complete:
             remove(temporary)
         self._complete = []

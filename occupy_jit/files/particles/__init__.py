@@ -1,6 +1,6 @@
-"""Particles behind the volumes: how many each stands for, which, and lists of those that were chosen.
+"""Particles behind the volumes: their numbers, their assignment, and lists of selected ones.
 
-`sources` reads what RELION, cryoDRGN and cryoSPARC write, `pickles` reads a pickle without running what it holds,
-`star_rows` finds the rows of particles in a STAR file, `subsets` writes those of some volumes, with nothing else
-changed.
+`sources` reads files of RELION, cryoDRGN and cryoSPARC, `pickles` reads a pickle without running its code,
+`star_rows` finds the rows of particles in a STAR file, and `subsets` writes those of some volumes without other
+changes.
 """

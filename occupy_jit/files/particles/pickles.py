@@ -1,7 +1,7 @@
-"""Arrays out of a pickle, without running what it holds.
+"""Arrays from a pickle, without running its code.
 
-A pickle is a program: whoever reads it with Python's own means does what its writer wants. Here it may make NumPy
-arrays, numbers, text and plain containers; a file that asks for anything else is refused.
+A pickle is a program, which Python's own reader would run. Here it may create NumPy
+arrays, numbers, text and plain containers; any other content is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ADMITTED = {
 
 
 class _Refused(Exception):
-    """The pickle asks for what is not admitted."""
+    """The pickle contains something else than plain data."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -41,7 +41,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_pickle(path: str) -> Any:
-    """What a pickle of arrays and plain containers holds.
+    """Content of a pickle of arrays and plain containers.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def read_pickle(path: str) -> Any:
         except _Refused as error:
             raise InputError(f"{shown(path)}: is refused: it would run {error}, and only arrays and plain containers "
                              "are read from a pickle; save the labels with numpy.save") from None
-        except Exception as error:  # a damaged program may fail in any way
+        except Exception as error:  # a damaged file may fail in any way
             raise InputError(f"{shown(path)}: is not a pickle file, or is damaged ({type(error).__name__}); copy it "
                              "again") from error
     if isinstance(found, np.ndarray) and found.dtype.hasobject:

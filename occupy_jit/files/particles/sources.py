@@ -1,4 +1,4 @@
-"""How many particles each volume stands for, or which: what RELION, cryoDRGN and cryoSPARC write, and plain tables."""
+"""Numbers or assignment of the particles behind volumes, from RELION, cryoDRGN, cryoSPARC, or plain tables."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Particles:
     Attributes
     ----------
     count : ndarray (volumes,), float64
-        Of each volume, or its share where `whole` is False.
+        Of each volume, or its share if `whole` is False.
     whole : bool
         Whether counts are numbers of particles.
     volume : ndarray (particles,), int, or None
-        Which volume each particle belongs to, -1 for none; None where only the numbers are known.
+        Volume of each particle, -1 for none; None if only the numbers are known.
     star : StarRows or None
     table : ndarray or None
-        Of cryoSPARC (.cs), a row for each particle.
+        From cryoSPARC (.cs), a row for each particle.
     by_index : bool
-        Whether particles go by their number in what cryoDRGN was given.
+        Whether particles are numbered as in the input of cryoDRGN.
     """
 
     count: np.ndarray
@@ -52,15 +52,15 @@ class Particles:
 
 
 def read_particles(paths: Sequence[str], volumes: Sequence[str]) -> Particles:
-    """Read what says which particles the volumes stand for.
+    """Read the particles behind the volumes.
 
     Parameters
     ----------
     paths : sequence of str
         A table of names and counts, a STAR file of RELION, labels of cryoDRGN (.pkl, .npy), particles of cryoSPARC
-        (.cs); and with labels the particles they are of (.star or .cs).
+        (.cs); after labels also the file of their particles (.star or .cs).
     volumes : sequence of str
-        Paths of all volumes, in their order.
+        Paths of all volumes, in order.
 
     Returns
     -------
@@ -69,9 +69,9 @@ def read_particles(paths: Sequence[str], volumes: Sequence[str]) -> Particles:
     Raises
     ------
     InputError
-        A file cannot be read, or does not fit the volumes.
+        A file cannot be read, or does not match the volumes.
     UsageError
-        The files do not go together.
+        The files do not match each other.
     """
     read = [(path, *_read(path)) for path in paths]
     labels = [item for item in read if item[1] == "labels"]
@@ -214,7 +214,7 @@ def _class_of(path, table):
 
 
 def _indices(numbers, volumes, path, first):
-    """Which volume each number of a class means: by the number in its file name, else by order, from `first` on."""
+    """Volume of each class number: by the number in its file name, else by order, from `first` on."""
     present = np.unique(numbers)
     present = present[present >= 0]
     named = [re.findall(r"\d+", os.path.splitext(os.path.basename(volume))[0]) for volume in volumes]
@@ -238,7 +238,7 @@ def _counted(index, volumes):
 
 
 def _labelled(labels, others, volumes):
-    """Labels of cryoDRGN, and the particles that they are of."""
+    """Labels of cryoDRGN with their particles."""
     path, _, numbers = labels
     index = _indices(numbers, volumes, path, first=0)
     found = Particles(_counted(index, volumes), volume=index, by_index=True)

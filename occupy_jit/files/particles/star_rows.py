@@ -1,4 +1,4 @@
-"""Rows of particles in a STAR file of RELION, as bytes: what is copied stays what it was."""
+"""Rows of particles in a STAR file of RELION, as bytes, so that copies are unchanged."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _OF_PARTICLES = (b"_rlnImageName", b"_rlnMicrographName", b"_rlnCoordinateX")
 
 @dataclass
 class StarRows:
-    """A STAR file, its table of particles taken apart.
+    """A STAR file with its table of particles in rows.
 
     Attributes
     ----------
     path : str
     before, after : bytes
-        All that stands before the first row and after the last.
+        Everything before the first row and after the last.
     rows : list of bytes
         With their ends of line.
     columns : list of bytes
@@ -46,7 +46,7 @@ class StarRows:
         Raises
         ------
         InputError
-            There is no such column, or a row has another number of values.
+            There is no such column, or a row has a wrong number of values.
         """
         if column not in self.columns:
             raise InputError(f"{shown(self.path)}: its table of particles has no column {column.decode()}")
@@ -62,7 +62,7 @@ class StarRows:
         return found
 
     def subset(self, chosen: Sequence[int]) -> bytes:
-        """The file with these rows alone: bytes.
+        """The file with only these rows: bytes.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ def read_rows(path: str) -> StarRows:
     Raises
     ------
     InputError
-        There is none.
+        The file has none.
     """
     with open_input(path, "STAR file") as file:
         lines = file.read().splitlines(keepends=True)
@@ -98,7 +98,7 @@ def read_rows(path: str) -> StarRows:
 
 
 def _loops(lines):
-    """Columns, first line and the line behind the last, of every loop."""
+    """Columns, first line and the line after the last, of every loop."""
     at = 0
     while at < len(lines):
         if lines[at].strip().lower() != b"loop_":

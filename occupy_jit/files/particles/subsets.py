@@ -1,4 +1,4 @@
-"""Lists of some of the particles: rows of the user's own file, or their numbers."""
+"""Lists of selected particles: rows of the user's file, or their numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def write_subset(particles: Particles, volumes: Sequence[int], start: str, outputs: Outputs) -> tuple[list[str], int]:
-    """Write the particles of some volumes, in the order in which they were.
+    """Write the particles of some volumes, in their original order.
 
     Parameters
     ----------
     particles : occupy_jit.files.particles.sources.Particles
-        That are known one by one.
+        With known single particles.
     volumes : sequence of int
-        Which volumes.
+        Indices of volumes.
     start : str
         Path of the files without suffix.
     outputs : occupy_jit.files.output.transaction.Outputs

@@ -1,4 +1,4 @@
-"""Where the maps are that a STAR file names."""
+"""Search of the maps of a STAR file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Located:
-    """Where the maps of the classes are.
+    """Location of the maps of classes.
 
     Attributes
     ----------
     project : str
-        The project directory, which the names in the STAR file are relative to.
+        The project directory, to which the names in the STAR file are relative.
     why : str
-        How it was found, for the user.
+        Way of finding it, for the user.
     paths : tuple of (str or None)
-        Of the maps, None for those that are missing.
+        Of the maps; None for missing ones.
     elsewhere : str or None
-        Another directory that has maps of these names too, and other ones.
+        Another directory with other maps of these names.
     """
 
     project: str
@@ -38,10 +38,9 @@ class Located:
 def locate(model: ClassModel) -> Located:
     """Find the maps of the classes.
 
-    RELION names them relative to the project directory, which the STAR file does not name. Tried are the directories
-    above the STAR file (the project that it belongs to), the current one, and the STAR file's own; the one where most
-    of the maps are wins, the first of these if several have as many. Last, the maps may lie beside a STAR file that
-    was copied away with them.
+    RELION names them relative to the project directory, which is not in the STAR file. The search includes the
+    directories above the STAR file (its project), the current one, and that of the STAR file; the one with most of the
+    maps is used, the first among equals. Finally, the maps may be beside a STAR file that was copied with them.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ def locate(model: ClassModel) -> Located:
 
 
 def _bases(path):
-    """Directories to look in: (directory, what it is, whether without the directories in the names)."""
+    """Directories of the search: (directory, description, whether to ignore the directories in the names)."""
     folder = os.path.dirname(os.path.abspath(path))
     above = []
     for start in dict.fromkeys((folder, os.path.realpath(folder))):

@@ -1,7 +1,7 @@
-"""The model.star of a RELION 3D classification: which maps its classes are, and a copy that names other maps.
+"""The model.star of a RELION 3D classification: the maps of its classes, and a copy that names other maps.
 
-gemmi parses (and checks what is written); the copy is made in the bytes of the original, at the places of the names,
-so that every other byte stays as RELION wrote it.
+gemmi parses (and checks the output); the copy changes only the bytes of the names,
+so that every other byte is as RELION wrote it.
 """
 
 import math
@@ -18,9 +18,9 @@ from occupy_jit.files.streams import read_text
 _REFERENCE = "_rlnReferenceImage"
 _CLASSES = "model_classes"
 _MOST_CLASSES = 1000
-_MAX_BYTES = 1 << 28  # the largest model.star have some MB; more is another file, given by mistake
+_MAX_BYTES = 1 << 28  # the largest model.star files have some MB; more is another file, given by mistake
 
-# gemmi accepts ASCII only, RELION any byte: a stand-in of the same length keeps every position.
+# gemmi accepts only ASCII, RELION any byte: a placeholder of the same length keeps every position.
 _TO_ASCII = bytes(byte if byte < 128 else ord("x") for byte in range(256))
 
 # Comments, text fields (";" at the start of a line), quoted and bare values, as in CIF 1.1.
@@ -36,7 +36,7 @@ _NEEDS_QUOTES = re.compile(r"""[\s]|^['"#_$;\[\]]|^(?:data_|save_|loop_|stop_|gl
 
 @dataclass(frozen=True)
 class ModelClass:
-    """One class as the STAR file tells of it.
+    """One class in the STAR file.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class ClassModel:
         The file as it is.
     classes : tuple of ModelClass
     spans : tuple of (start, end)
-        Where the names of the maps stand in `raw`.
+        Positions of the names of the maps in `raw`.
     """
 
     path: str
@@ -109,7 +109,7 @@ def read_classes(path: str | os.PathLike[str]) -> ClassModel:
     Raises
     ------
     InputError
-        No such file, no STAR file, no reference maps in it, or those of a 2D classification.
+        No such file, not a STAR file, without reference maps, or of a 2D classification.
     UsageError
         gemmi is not installed.
     """
@@ -185,7 +185,7 @@ def _plain(value):
 
 
 def _number(row, column, low, high):
-    """Value of an optional column; None where it is absent, not a number, or outside what makes sense."""
+    """Value of an optional column; None if it is absent, not a number, or implausible."""
     if not row.has(column):
         return None
     try:
@@ -196,7 +196,7 @@ def _number(row, column, low, high):
 
 
 def _reference_spans(raw, wanted_block):
-    """Where the values of the reference column stand in a block, given by its index."""
+    """Positions of the values of the reference column in a block, given by its index."""
     spans, block, tags, count, state = [], -1, [], 0, "pairs"
     for token in _TOKEN.finditer(raw):
         text = token[0]
@@ -235,12 +235,12 @@ def _unquoted(value):
 
 
 def reference_name(path: str, project: str) -> str:
-    """How a STAR file names a map: relative to the project directory, or in full where it lies outside of it.
+    """Name of a map in a STAR file: relative to the project directory, or absolute if outside it.
 
     Raises
     ------
     UsageError
-        No STAR file can hold the name.
+        A STAR file cannot contain the name.
     """
     folder, base = os.path.split(os.path.abspath(path))
     name = None
@@ -257,13 +257,13 @@ def reference_name(path: str, project: str) -> str:
 
 
 def with_references(model: ClassModel, names: Sequence[tuple[Any, ...]]) -> bytes:
-    """Bytes of the STAR file with other names of the maps, and every other byte as it was.
+    """Bytes of the STAR file with other names of the maps, and otherwise unchanged.
 
     Parameters
     ----------
     model : ClassModel
     names : sequence of (str or None)
-        One for every class; None leaves the name as it is.
+        One for every class; None leaves the name unchanged.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def with_references(model: ClassModel, names: Sequence[tuple[Any, ...]]) -> byte
     Raises
     ------
     OccupyError
-        Parsing the new bytes shows another difference than the names; never seen.
+        The parsed result differs in more than the names; never observed.
     """
     pieces, end = [], 0
     for (start, stop), name in zip(model.spans, names, strict=True):
@@ -306,7 +306,7 @@ def _check_only_names_differ(model, raw, names):
 
 
 def _content(block, without_references):
-    """Everything a block holds, as lists; without the names of the maps, if these may differ."""
+    """Content of a block as lists; without the names of the maps, if these may differ."""
     items = []
     for item in block:
         if item.loop is not None:

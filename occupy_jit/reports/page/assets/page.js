@@ -114,7 +114,7 @@ async function start() {
   status.hidden = false;
   try {
     if (typeof DecompressionStream === "undefined") {
-      throw new Error("this browser cannot unpack the maps; it takes Chrome 80, Firefox 113, Safari 16.4 or newer");
+      throw new Error("this browser cannot unpack the maps; use Chrome 80, Firefox 113, Safari 16.4 or newer");
     }
     await Promise.all([...META.volumes.map(volume => volume.id), "seen",
       ...Array.from({ length: META.regions }, (_, k) => `region${k}`)].map(unpack));
@@ -140,14 +140,14 @@ async function start() {
       status.remove();
     } else {
       $("#viewer").classList.remove("live");
-      status.textContent = "This browser has no WebGL: the surface is a still picture. The slices below move.";
+      status.textContent = "This browser has no WebGL, so the surface is a still picture. The slices below are interactive.";
     }
     startParts(view);
     lap("surface");
     window.occupyReport = { chosen, ready: true, times, view, crosshair, setCross, valueHere, surfaceBytes,
       shownBytes: id => shownBytes(id, view ? view.state.level : info(id).level), zeroByte: id => Math.round(clamp(toByte(id, info(id).zero), 0, 255)) };
   } catch (error) {
-    status.textContent = `What moves on this page cannot be shown: ${error.message}`;
+    status.textContent = `The interactive views cannot be shown: ${error.message}`;
     window.occupyReport = { ready: true, error: error.message };
   }
 }

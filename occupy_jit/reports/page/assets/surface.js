@@ -16,7 +16,7 @@ function startSurface(host, poster) {
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label",
-    "Surface of the map. Drag or use the arrow keys to turn it, plus and minus to zoom, R to go back to the start.");
+    "Surface of the map. Drag or use the arrow keys to turn it, plus and minus to zoom, R to reset.");
   host.append(canvas);
 
   const surface = program(gl, VERTEX_SHADER, FRAGMENT_SHADER), lines = program(gl, LINE_VERTEX_SHADER, LINE_FRAGMENT_SHADER);

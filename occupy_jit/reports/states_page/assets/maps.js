@@ -156,7 +156,7 @@ async function open() {
   await show({});
   return {
     view, showing, volumes,
-    state: number => { if (number < META.count) { at("mapstate").value = number; return show({ state: number }); } at("mapsays").textContent = `No map of state ${number + 1} is in this page.`; },
+    state: number => { if (number < META.count) { at("mapstate").value = number; return show({ state: number }); } at("mapsays").textContent = `This page has no map of state ${number + 1}.`; },
     light: part => { if (META.layers) { at("mapcolour").value = "lit"; return show({ part, colour: "lit" }); } },
   };
 }

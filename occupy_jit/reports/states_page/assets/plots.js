@@ -55,7 +55,7 @@ function scatter() {
     node("text", { x: size / 2 + 20, y: size - 6, "text-anchor": "middle", class: "strong" }, DATA.parts[a]), node("text", { transform: `translate(11 ${size / 2}) rotate(-90)`, "text-anchor": "middle", class: "strong" }, DATA.parts[b]));
   $("#scatter").replaceChildren(svg);
   const rows = DATA.order.filter(([one, other]) => (one === a && other === b) || (one === b && other === a));
-  $("#pairsays").textContent = rows.length ? rows.map(([one, other, kind, evidence, states, chance]) => `${DATA.parts[one]}: ${DATA.relations[kind]} ${DATA.parts[other]} (evidence ${evidence === null ? "not known" : evidence.toFixed(3)}, ${states} states${chance === null ? "" : `, by chance ${+chance.toPrecision(2)}`}).`).join(" ") : "No sure relation of these two parts.";
+  $("#pairsays").textContent = rows.length ? rows.map(([one, other, kind, evidence, states, chance]) => `${DATA.parts[one]}: ${DATA.relations[kind]} ${DATA.parts[other]} (evidence ${evidence === null ? "not known" : evidence.toFixed(3)}, ${states} states${chance === null ? "" : `, by chance ${+chance.toPrecision(2)}`}).`).join(" ") : "No certain relation between these two parts.";
 }
 
 function choosePart(part) {
