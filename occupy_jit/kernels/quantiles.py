@@ -18,7 +18,8 @@ from occupy_jit.kernels.grid.sphere import left_out, sphere_row, taken
 from occupy_jit.kernels.jit.decorator import kernel, launch
 from occupy_jit.kernels.moments import mean_inside
 
-_COUNT_TASKS = 8
+_COUNT_TASKS, _FEW_TASKS = 8, 2
+_FEW_VOXELS = 1 << 21  # up to so many, tables for more tasks take longer than they save
 _KEYS = 1 << 16  # an order statistic is found from the upper and then the lower half of the 32 bits of its value
 _LOWEST_KEY = -(1 << 31)
 
@@ -65,7 +66,7 @@ def histogram(volume: np.ndarray, low: float, high: float, bins: int, inside: bo
     if not (math.isfinite(low) and math.isfinite(high) and low < high and bins >= 1):
         raise ValueError(f"histogram: expected low < high and at least one bin, got {low}, {high} and {bins}")
     edges = np.linspace(low, high, int(bins) + 1)
-    counts = np.zeros((_COUNT_TASKS, int(bins)), np.int64)
+    counts = _tables(volume, int(bins))
     launch(_count, volume, where, at, np.float32(limit), selects, inside, False, edges, np.float32(0), 0, 0, counts)
     return counts.sum(axis=0)
 
@@ -107,7 +108,7 @@ def order_statistics(volume: np.ndarray, ranks: Callable[..., Any], inside: bool
     no_edges = np.empty(0)
 
     def count_keys(base, shift):
-        counts = np.zeros((_COUNT_TASKS, _KEYS), np.int64)
+        counts = _tables(volume, _KEYS)
         launch(_count, volume, where, at, limit, selects, inside, thin, no_edges, np.float32(0), base, shift, counts)
         return np.cumsum(counts.sum(axis=0))
 
@@ -124,6 +125,11 @@ def order_statistics(volume: np.ndarray, ranks: Callable[..., Any], inside: bool
         bits = key if key >= 0 else key ^ 0x7FFFFFFF
         values.append(float(np.int32(bits).view(np.float32)))
     return values
+
+
+def _tables(volume, bins):
+    """A table of counts for each task; integers, so their number does not matter to the result."""
+    return np.zeros((_FEW_TASKS if volume.size <= _FEW_VOXELS else _COUNT_TASKS, bins), np.int64)
 
 
 def quantile(volume: np.ndarray, fraction: float | Sequence[float], inside: bool = False, where: Any = None,
@@ -215,26 +221,37 @@ def power_threshold(power: np.ndarray, iterations: int = 6, spread: float = 4.0,
         return 0.0
 
     def median_below(t):
-        return np.interp(np.interp(t, edges, below) / 2, below, edges)
+        return _between(_between(t, edges, below) / 2, below, edges)
 
     def deviation_below(t, centre):
         """Median of |P - centre| among P < t, by bisection: how many lie within a distance grows with the distance."""
-        half = np.interp(t, edges, below) / 2
+        half = _between(t, edges, below) / 2
         near, far = 0.0, max(centre, t - centre)
         for _ in range(50):
             middle = (near + far) / 2
-            lower = np.interp(centre - middle, edges, below, left=0)
-            if np.interp(min(centre + middle, t), edges, below) - lower < half:
+            lower = _between(centre - middle, edges, below) if centre >= middle else 0.0
+            if _between(min(centre + middle, t), edges, below) - lower < half:
                 near = middle
             else:
                 far = middle
         return far
 
-    t = np.interp(below[-1] / 2, below, edges)
+    t = _between(below[-1] / 2, below, edges)
     for _ in range(iterations):
         centre = median_below(t)
         t = centre + spread * _NORMAL_FROM_MAD * deviation_below(t, centre)
     return float(t * mean)
+
+
+def _between(x, points, values):
+    """``np.interp(x, points, values)`` for one number: that looks at all points, and it is asked hundreds of times."""
+    i = int(points.searchsorted(x, "right")) - 1
+    if i < 0 or i == len(points) - 1:
+        return float(values[max(i, 0)])
+    left, value = float(points[i]), float(values[i])
+    if x == left:
+        return value
+    return (float(values[i + 1]) - value) / (float(points[i + 1]) - left) * (x - left) + value
 
 
 def _power_distribution(power, mean, thin):
@@ -250,7 +267,7 @@ def _power_distribution(power, mean, thin):
     # The bit patterns of positive numbers are ordered as they are: bins of equal length in them are log-spaced.
     # Two more bins in front, for zeros and for what is smaller than the first edge, and one for what is
     # beyond the last.
-    counts = np.zeros((_COUNT_TASKS, bins + 3), np.int64)
+    counts = _tables(power, bins + 3)
     at = selection(power, None)[3]
     launch(_count, power, power, at, np.float32(np.inf), False, True, thin, np.empty(0), factor, base, shift, counts)
     counts = counts.sum(axis=0)
