@@ -1,4 +1,4 @@
-"""Equalising a map band by band of its spectrum: the scale of a neighbourhood, the gains at it, and the result.
+"""Equalisation of a map in frequency bands: mean scale of a neighbourhood, gains at this scale, and the result.
 
 Each is one pass over memory; every voxel is computed from its own values only, so the bits depend neither on the number
 of threads nor on the rows that are handled together.
@@ -13,13 +13,13 @@ from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 NOISE_STEPS_PER_OCTAVE = 2
-"""Of the tables: how finely they follow a noise variance that differs from voxel to voxel."""
+"""Rows of the gain tables per octave of noise variance."""
 
 NOISE_ROWS = 8 * NOISE_STEPS_PER_OCTAVE + 1
 """Four octaves to each side."""
 
 _BLOCK = 1 << 15
-_TINY = np.float32(1e-12)  # a mean square below it is that of a scale below any that is used
+_TINY = np.float32(1e-12)  # a smaller mean square is that of a scale too low to be used
 
 
 @kernel
@@ -59,7 +59,7 @@ def _ratio(cubes, squares, out):
 
 @kernel
 def _in_table(position, last):
-    """The entry below a position in a table whose last entry is `last`, and the share of the next one."""
+    """Index of the entry below a position in a table with last entry `last`, and weight of the next entry."""
     position = position if position > np.float32(0) else np.float32(0)
     position = position if position < np.float32(last) else np.float32(last)
     entry = min(int(position), last - 1)
@@ -167,7 +167,7 @@ def power_weighted_scale(smoothed_cubes: np.ndarray, smoothed_squares: np.ndarra
 
 def add_band(total: np.ndarray, band: np.ndarray, scale: np.ndarray, gains: tuple[Any, ...] | np.ndarray,
              limit: float = 0.0, noise: np.ndarray | None = None) -> np.ndarray:
-    """Add one band of a map, times its gain at the scale of every voxel, to a sum over bands.
+    """Add one band of a map, times the gain for the scale of each voxel, to a sum over bands.
 
     Parameters
     ----------
@@ -201,15 +201,15 @@ def add_band(total: np.ndarray, band: np.ndarray, scale: np.ndarray, gains: tupl
 
 def add_band_rows(total: np.ndarray, band: np.ndarray, rows: np.ndarray, scale: np.ndarray, gains: np.ndarray,
                   limit: float = 0.0, noise: np.ndarray | None = None) -> None:
-    """`add_band` for some rows of one section, on the calling thread: what transforms give row by row goes in at once.
+    """`add_band` for some rows of one section, on the calling thread, for transforms that return row by row.
 
     Parameters
     ----------
     total, scale : (ny, nx) float32 arrays
     band : (n, nx) float32 array
-        The rows that are there.
+        Values of these rows.
     rows : (n,) int64 array
-        Which they are.
+        Indices of the rows.
     gains : (noise variances, scales) float32 array
     limit : float
     noise : (ny, nx) float32 array, optional
@@ -219,7 +219,7 @@ def add_band_rows(total: np.ndarray, band: np.ndarray, rows: np.ndarray, scale: 
 
 
 def noise_position(variance: np.ndarray, rows: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Where a noise variance, relative to that of the table's middle row, lies among its rows.
+    """Row of the gain table (fractional) for a noise variance relative to that of the middle row.
 
     Rows are powers of 2 apart, `NOISE_STEPS_PER_OCTAVE` to each; the middle one has variance 1.
 
@@ -246,7 +246,7 @@ def noise_position(variance: np.ndarray, rows: int, out: np.ndarray | None = Non
 def equalised(volume: np.ndarray, change: np.ndarray, confidence: np.ndarray, zero: float = 0.0,
               exclude_solvent: bool = False, value_range: tuple[Any, ...] | None = None, out: np.ndarray | None = None
              ) -> np.ndarray:
-    """The map with what the bands gain, as far as there is confidence.
+    """Map plus the change of all bands, weighted by confidence.
 
     ::
 
@@ -260,7 +260,7 @@ def equalised(volume: np.ndarray, change: np.ndarray, confidence: np.ndarray, ze
         Zero level b.
     exclude_solvent : bool
     value_range : (low, high), optional
-        What was changed is clipped to it.
+        Changed voxels are clipped to it.
     out : array, optional
         May be `change` itself.
 

@@ -1,7 +1,7 @@
-"""How fast contrast falls with resolution, from its power in bands: sums over the bands, and what follows from them.
+"""Decay of contrast with resolution, from its power in bands: sums over the bands, B factor and occupancy.
 
-All of it varies slowly and is kept on the grid of cells (`occupy_jit.kernels.grid.binned`); only the last step, to the
-voxels, is a pass over whole volumes. Every cell and voxel is computed from its own values, so the bits do not depend
+All quantities vary slowly and are kept on the grid of cells (`occupy_jit.kernels.grid.binned`); only the last step is
+a pass over all voxels. Every cell and voxel is computed from its own values, so the bits do not depend
 on the number of threads.
 """
 
@@ -16,16 +16,16 @@ from occupy_jit.kernels.grid.fields import flat
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 PRIOR_B = 120.0
-"""Standard deviation of relative B factors, Å^2, before the map is looked at."""
+"""Standard deviation of the prior of relative B factors, Å^2."""
 
 LOWEST_B, HIGHEST_B = -250.0, 400.0
 """Limits of relative B factors, Å^2."""
 
 SPREAD = 0.05
-"""Of the logarithm of an amplitude, beside noise: content differs in its spectrum."""
+"""Standard deviation of the logarithm of an amplitude from differences in content (without noise)."""
 
-_BLIND = 1e-3  # weight of a band that shows nothing
-_UNEVEN = 0.05  # how far the noise of one map is known, relative
+_BLIND = 1e-3  # weight of a band without significant signal
+_UNEVEN = 0.05  # relative uncertainty of the noise of one map
 _TINY = 1e-12
 _BLOCK = 1 << 13
 
@@ -100,11 +100,11 @@ def _separated(cells, lower, of_lower, of_upper, scale, least, powers, squares, 
 
 def add_band_to_slope(sums: np.ndarray, power: np.ndarray, noise: float | np.ndarray, reference: float,
                       square_frequency: float, samples: float, of_map: bool) -> None:
-    """Add a band to the sums that a line through the logarithms of amplitudes is fitted to.
+    """Add a band to the sums for the line fit through logarithms of amplitudes.
 
-    ``L = ln(C / C_reference) / 2`` with weight ``1 / (var C / (4 C^2) + .05^2)`` where C exceeds its deviation, else
-    .001. With n independent samples and v the noise, of two half maps ``var C = (v^2 + 2 v C + 2 C^2) / n``; of one
-    map, whose noise is known from solvent only, ``(2 v^2 + 4 v C + 2 C^2) / n + (.05 v)^2``.
+    ``L = ln(C / C_reference) / 2`` with weight ``1 / (var C / (4 C^2) + 0.05^2)`` if C exceeds its deviation, else
+    0.001. With n independent samples and v the noise, of two half maps ``var C = (v^2 + 2 v C + 2 C^2) / n``; of one
+    map, whose noise is known from solvent only, ``(2 v^2 + 4 v C + 2 C^2) / n + (0.05 v)^2``.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def relative_b_factor(sums: np.ndarray) -> np.ndarray:
     """Relative B factor: -4 times the slope of L over s^2, with a prior of deviation `PRIOR_B`.
 
     ``-4 S_xy / (S_xx + (4 / 120)^2)``, limited to `LOWEST_B` and `HIGHEST_B`: an amplitude that falls as
-    ``exp(-B s^2 / 4)`` has the slope -B/4. Where no band shows anything the prior leaves 0.
+    ``exp(-B s^2 / 4)`` has the slope -B/4. Without significant signal in any band the prior gives 0.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def relative_b_factor(sums: np.ndarray) -> np.ndarray:
 def occupancy_without_flexibility(scale: np.ndarray, cells: np.ndarray, powers: np.ndarray,
                                   square_frequencies: np.ndarray, rest: float, least: float = 0.0
                                  ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale divided by what blur alone leaves of the contrast of the reference, at most 1.
+    """Scale divided by the contrast of the reference after blur with the local B factor, at most 1.
 
     ``att = sqrt((P_rest + sum_b P_b exp(-B s_b^2 / 2)) / (P_rest + sum_b P_b))``: B lowers the power in each band.
 
@@ -172,13 +172,13 @@ def occupancy_without_flexibility(scale: np.ndarray, cells: np.ndarray, powers: 
     cells : float32 array
         Relative B factor, Å^2, on the grid of cells (`occupy_jit.kernels.grid.binned`) of the scale.
     powers : (n,) array
-        P_b: power of the reference in each band, as far as the low-pass leaves it.
+        P_b: power of the reference in each band after the low-pass.
     square_frequencies : (n,) array
         s_b^2, 1/Å^2.
     rest : float
-        Power of the reference that is in no band.
+        Power of the reference outside of all bands.
     least : float
-        Scale of solvent at most: where there is less there is nothing that could be flexible, and B is 0.
+        Largest scale of solvent: B is 0 at lower scales, which have no content.
 
     Returns
     -------

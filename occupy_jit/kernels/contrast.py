@@ -1,6 +1,6 @@
 """The contrast without noise, ``m = M' - f^2 / M'``, inside kernels.
 
-Where it comes from: `occupy_jit.estimation.scale.contrast`.
+Derivation: `occupy_jit.estimation.scale.contrast`.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from occupy_jit.kernels.jit.decorator import kernel
 
 @kernel
 def noise_free(height: Any, floor: Any) -> Any:
-    """m, for heights M' above the floor f. The ratio comes first, so that nothing overflows."""
+    """m, for heights M' above the floor f. Written with the ratio first against overflow."""
     return height - floor * (floor / height)
 
 

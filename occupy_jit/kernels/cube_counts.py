@@ -1,7 +1,7 @@
-"""How many voxels above a threshold every cube of a volume holds, for all cubes inside the inscribed sphere.
+"""Numbers of voxels above a threshold in all cubes inside the inscribed sphere of a volume.
 
 Three running sums (along z, y and x), whose cost does not depend on the edge of the cubes. Only integers are added,
-hence neither the order nor the number of threads can matter. Lengths are in half voxels from the centre, see `sphere`.
+so results do not depend on order or number of threads. Lengths are in half voxels from the centre, see `sphere`.
 
 The same code runs on a grid of every `step`-th voxel, where a cube of `edge` grid points stands for
 the cube of `full_edge` voxels at the same corner.
@@ -22,7 +22,7 @@ from occupy_jit.kernels.jit.decorator import kernel, launch
 # largest number of voxels above the threshold in one cube, and where that cube is.
 Y_FIRST, Y_LAST, X_FIRST, X_LAST, X_OF_FIRST, BEST, Y_BEST, X_BEST, _COLUMNS = range(9)
 
-# Voxels in the rectangles of a slab below which another thread does not pay.
+# Least number of voxels in the rectangles of a slab for another thread.
 WORK_PER_SLAB = 1_000_000
 
 
@@ -52,7 +52,7 @@ def nth_largest(volume: Any, z: Any, y: Any, x: Any, edge: Any, bar: Any, rank: 
                 values[n] = volume[i, j, k]
                 if values[n] > bar:
                     n += 1
-    # Floats order like these integers, and integers can be bisected: always at most 32 countings.
+    # These integers have the order of the floats and can be bisected in at most 32 counts.
     keys = values.view(np.int32)
     low, high = np.int64(2**31 - 1), np.int64(-(2**31))
     for i in range(n):
@@ -101,7 +101,7 @@ def _count_planes(volume, shape, step, edge, full_edge, need, bar, domain, start
             x_first, x_last = min(x_first, domain[z, X_FIRST]), max(x_last, domain[z, X_LAST])
     if y_last < y_first:
         return
-    # Along z, for every column of the rectangle. Voxels outside the sphere never enter, no cube holds any.
+    # Along z, for every column of the rectangle. Voxels outside the sphere are in no cube.
     sums = np.zeros((y_last - y_first + edge, x_last - x_first + edge), np.int16)
     rows = np.empty(sums.shape[1], np.int32)
     held = -edge
@@ -109,7 +109,7 @@ def _count_planes(volume, shape, step, edge, full_edge, need, bar, domain, start
         if domain[z, Y_FIRST] > domain[z, Y_LAST]:
             continue
         end = held + edge
-        if 2 * (z - held) > edge:  # farther than half a cube: cheaper anew
+        if 2 * (z - held) > edge:  # farther than half a cube: a new sum is cheaper
             sums[:] = 0
             held = end = z
         for plane in range(held, z):
@@ -125,7 +125,7 @@ def _count_planes(volume, shape, step, edge, full_edge, need, bar, domain, start
         left, right = max(left, domain[z, X_FIRST]) - x_first, min(right, domain[z, X_LAST]) - x_first + edge
         if y_low > y_high:
             continue
-        # Along y, and from there along x. Slices, since only indices from 0 to n let the loops vectorise.
+        # Along y, then along x. Slices, because loops only vectorise with indices from 0 to n.
         passed = False
         width = right - left
         row = rows[:width]

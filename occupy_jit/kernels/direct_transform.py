@@ -1,11 +1,11 @@
 """Fourier transforms written out as sums, for axes whose length has a large prime factor.
 
-A fast transform of such a length takes a detour of several longer ones. Where only a band is kept, the sum itself is
+A fast transform of such a length needs several longer ones. If only a band is kept, the direct sum is
 faster: for every kept frequency j, with the axis folded about its first voxel,
 
     X(+-j) = sum_k cos(2 pi j k / n) (v_k + v_(n-k))  -+  i sum_k sin(2 pi j k / n) (v_k - v_(n-k)),
 
-and back in the same way. The order of every sum is fixed, whatever is transformed along with it.
+and the inverse likewise. The order of every sum is fixed and does not depend on other rows or columns.
 """
 
 import functools
@@ -16,7 +16,7 @@ import numpy as np
 from occupy_jit.kernels.jit.decorator import kernel
 
 _FAST_FACTORS = (2, 3, 5, 7, 11, 13)
-_LONGEST = 1 << 18  # kept frequencies times voxels of an axis: beyond it a fast transform is faster whatever its length
+_LONGEST = 1 << 18  # kept frequencies times voxels of an axis: above this a fast transform is faster for any length
 
 
 class Tables(NamedTuple):
@@ -27,7 +27,7 @@ class Tables(NamedTuple):
     n : int
         Voxels of the axis.
     high : int
-        How many frequencies are kept on the negative side; of the others, from 0 on, those of the tables.
+        Number of kept negative frequencies; non-negative frequencies are those of the tables.
     cos, sin : (frequencies, n // 2 + 1) float32 arrays
     cos_turned, sin_turned : (n // 2 + 1, frequencies) float32 arrays
     """
@@ -67,7 +67,7 @@ def forward_rows(rows: np.ndarray, axis: Tables) -> np.ndarray:
 
 
 def backward_rows(band: np.ndarray, axis: Tables, out: np.ndarray) -> None:
-    """The way back: (r, low) complex64 to (r, n) float32, into `out`."""
+    """Inverse of `forward_rows`: (r, low) complex64 to (r, n) float32, into `out`."""
     _backward_rows(band.view(np.float32), axis.cos, axis.sin, out)
 
 
@@ -79,7 +79,7 @@ def forward_columns(slab: np.ndarray, axis: Tables) -> np.ndarray:
 
 
 def backward_columns(band: np.ndarray, axis: Tables, out: np.ndarray) -> None:
-    """The way back: (low + high, m) complex64 to (n, m), into `out`."""
+    """Inverse of `forward_columns`: (low + high, m) complex64 to (n, m), into `out`."""
     _backward_columns(band.view(np.float32), axis.cos_turned, axis.sin_turned, axis.high, out.view(np.float32))
 
 

@@ -1,10 +1,10 @@
-"""The value at full scale: the largest quantile over every cube inside the inscribed sphere.
+"""Full scale: the largest quantile over all cubes inside the inscribed sphere.
 
 A cube of w^3 voxels has its tau-quantile above t exactly if at least ``need`` of its voxels are
 above t. Numbers of voxels above t come for every cube position from three running sums (along z,
-y and x) whose cost does not depend on w. So: take a good t, count, take the fullest cube, select
-its quantile exactly, which is the next t, and count again only where cubes still pass, until none
-does. Only integers are added, hence neither the order nor the number of threads can matter.
+y and x) whose cost does not depend on w. Start with a good t, count, select the exact quantile of the
+fullest cube as next t, and count again among the cubes that still pass, until none
+does. Only integers are added, so results do not depend on order or number of threads.
 """
 
 import math
@@ -35,8 +35,8 @@ from occupy_jit.kernels.jit.decorator import kernel, threads
 def full_scale_tau(n_v: int) -> float:
     """Quantile that balances over- and under-estimation for a maximum over `n_v` draws.
 
-    The root in (0, 1) of ``tau**n_v + tau - 1``: with it the chance that the largest of `n_v`
-    draws exceeds the tau-quantile of what they are drawn from equals tau.
+    The root in (0, 1) of ``tau**n_v + tau - 1``: the largest of `n_v` draws exceeds the
+    tau-quantile of their distribution with probability tau.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def full_scale_tau(n_v: int) -> float:
 
 
 def tile_edge(shape: tuple[Any, ...], voxel_size: float, tile_size_angstrom: float = 30.0) -> int:
-    """Edge in voxels of the cubes whose quantile defines full scale.
+    """Edge in voxels of the cubes for full scale.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def tile_edge(shape: tuple[Any, ...], voxel_size: float, tile_size_angstrom: flo
     voxel_size : float
         Å per voxel.
     tile_size_angstrom : float
-        Wanted edge, Å.
+        Requested edge, Å.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def tile_edge(shape: tuple[Any, ...], voxel_size: float, tile_size_angstrom: flo
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape: expected three sides of at least one voxel, got {tuple(shape)}")
     # The farthest voxel of a cube of edge w near the centre is at most sqrt(3) w / 2 away, so a quarter of
-    # the shortest side always fits; for an edge of one voxel see `sphere`. Limit first: the ratio may be huge.
+    # the shortest side always fits; for an edge of one voxel see `sphere`. Limit first, since the ratio can be huge.
     most = max(1, min(shape) // 4)
     wanted = min(tile_size_angstrom / voxel_size, most)
     return int(min(max(5, math.floor(wanted + 0.5)), most))
@@ -147,16 +147,16 @@ def largest_quantile(volume: np.ndarray, edge: int, tau: float) -> tuple[Any, tu
 @overload(largest_quantile)
 def _largest_quantile_compiled(volume, edge, tau):
     require_volume(volume)
-    # Asking for the number of threads in compiled code would keep the caller's code out of the cache.
+    # A query for the number of threads in compiled code would prevent caching of the caller's code.
     number = numba.config.NUMBA_NUM_THREADS
     return lambda volume, edge, tau: _compiled_search(volume, np.int64(edge), float(tau), np.int64(number))
 
 
 @register_jitable
 def _need(edge, tau):
-    """Number of voxels above t that puts the quantile of a cube above t."""
+    """Number of voxels above t from which the quantile of a cube is above t."""
     size = edge**3
-    # tau * size may come out as 26.9999999 where 27 is meant.
+    # tau * size may be 26.9999999 instead of 27.
     return size - min(int(math.floor(tau * size + 1e-6)), size - 1)
 
 
@@ -195,7 +195,7 @@ def search(volume: np.ndarray, edge: int, tau: float, number: int) -> tuple[Any,
     if min(shape[0], shape[1], shape[2]) < edge or farthest > squared_radius(shape[0], shape[1], shape[2]):
         raise ValueError("edge: no cube of that size fits inside the sphere inscribed in the volume")
 
-    # Where to start: the best cube of a coarse grid of voxels, and then the best of its neighbours.
+    # Start: the best cube of a coarse grid of voxels, then the best of its neighbours.
     step = max(2, (edge + 7) // 8)
     coarse_edge = max(1, edge // step)
     coarse = volume[::step, ::step, ::step].copy()
@@ -218,5 +218,5 @@ def search(volume: np.ndarray, edge: int, tau: float, number: int) -> tuple[Any,
     return level, (first, np.int64(found[first, Y_FIRST]), np.int64(found[first, X_OF_FIRST]))
 
 
-# Python alone drives the search faster than it compiles; this is for callers that are compiled themselves.
+# Python drives the search faster than its compilation takes; this form is for compiled callers.
 _compiled_search = kernel(search)

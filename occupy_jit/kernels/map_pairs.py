@@ -1,4 +1,4 @@
-"""Two half maps at a time: joined, compared, and averaged over cells, each in one pass.
+"""Kernels for two half maps: mean and difference, comparison, and means over cells, each in one pass.
 
 Every sum is taken in one fixed order, section by section, so that the bits do not depend on the number of threads.
 """
@@ -12,7 +12,7 @@ from occupy_jit.kernels.grid.sphere import sphere_row
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 HALF_SUM, POWER_OF_HALF_DIFFERENCE, POWER, KNOWN = range(4)
-"""What `pair_cells` takes the mean of."""
+"""Quantities of `pair_cells`."""
 
 _BLOCK = 1 << 15
 
@@ -35,7 +35,7 @@ def join(one: np.ndarray, two: np.ndarray, factor: float = 1.0) -> None:
     one, two : (nz, ny, nx) float32 arrays, C-contiguous
         Overwritten: `one` with ``(one + factor two) / 2``, `two` with ``(one - factor two) / 2``.
     factor : float
-        What the second is multiplied with first.
+        Factor of the second volume.
     """
     launch(_join, one.reshape(-1), two.reshape(-1), np.float32(factor))
 
@@ -68,7 +68,7 @@ def _count_zeros(volume, counts):
 
 
 def share_of_zeros(volume: np.ndarray) -> float:
-    """Share of the voxels of the inscribed sphere that are exactly 0: where the halves of this difference are equal."""
+    """Fraction of voxels of the inscribed sphere that are exactly 0, i.e. with equal half maps in a difference."""
     volume = as_volume(volume)
     counts = np.zeros((len(volume), 2), np.int64)
     launch(_count_zeros, volume, counts)
@@ -110,14 +110,14 @@ def _pair_sums(mean, difference, zero, quiet, at, limit, table):
 
 
 def pair_sums(mean: np.ndarray, difference: np.ndarray, zero: float, power: np.ndarray, threshold: float) -> np.ndarray:
-    """Sums that tell how two half maps go together, over the inscribed sphere.
+    """Sums for the comparison of two half maps over the inscribed sphere.
 
     Parameters
     ----------
     mean, difference : (nz, ny, nx) float32 arrays
         Their mean and half of their difference.
     zero : float
-        Level above which they are compared.
+        Zero level of the maps.
     power : ndarray, float32
         Of the shape of the maps or on their grid of cells: voxels with at most `threshold` are quiet.
     threshold : float
@@ -125,8 +125,8 @@ def pair_sums(mean: np.ndarray, difference: np.ndarray, zero: float, power: np.n
     Returns
     -------
     (7,) float64 array
-        Over what is not quiet: one times two, one squared, two squared. Over the quiet voxels: difference squared, mean
-        squared. Over the whole sphere: the same two.
+        Over voxels that are not quiet: one times two, one squared, two squared. Over the quiet voxels: difference
+        squared, mean squared. Over the whole sphere: the same two.
     """
     mean, power, _, at = selection(mean, power)
     table = np.zeros((len(mean), _COLUMNS))
@@ -189,7 +189,7 @@ def _pair_cells(first, second, known, masked, kind, starts_z, starts_y, starts_x
 
 def pair_cells(first: np.ndarray, second: np.ndarray, kind: int, known: np.ndarray | None = None,
                cells: slice | None = None, n_z: int | None = None, out: np.ndarray | None = None) -> np.ndarray:
-    """Mean over each cell of two voxels of what two volumes make together.
+    """Mean over each cell of two voxels of a quantity from two volumes.
 
     Parameters
     ----------

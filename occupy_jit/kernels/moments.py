@@ -1,8 +1,8 @@
-"""Range, mean, deviation and sums of the voxels of a volume, each in one pass.
+"""Range, mean, standard deviation and sums of voxels of a volume, each in one pass.
 
-Sums are taken slice by slice in float64; no result depends on the number of threads. Which voxels count: all, those
+Sums are taken slice by slice in float64; no result depends on the number of threads. Included voxels: all, those
 of the inscribed sphere (`inside`), with `thin` every other one on each axis, counted from the centre so that flips of
-the box choose the same ones; and of these, the ones where a second volume is at most a limit (the quiet voxels:
+the box select the same voxels; and of these, voxels with a second volume at or below a limit (quiet voxels:
 power <= threshold).
 """
 
@@ -17,7 +17,7 @@ from occupy_jit.kernels.grid.binned import selection
 from occupy_jit.kernels.grid.sphere import left_out, sphere_row, taken
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
-# Columns of the table with one row per slice. The last three disregard which voxels are selected.
+# Columns of the table with one row per slice. The last three ignore the selection of voxels.
 _COUNT, _TOTAL, _SQUARES, _LOWEST, _HIGHEST, _ODD, _COLUMNS = range(7)
 _LANES = 16  # sums that are kept side by side along a row
 
@@ -52,7 +52,7 @@ def quiet_moments(volume: np.ndarray, power: np.ndarray, threshold: float, thin:
     power : ndarray, real, of the same shape or of `cells.cell_shape`
     threshold : float
     thin : bool
-        Look at one voxel in eight.
+        Use one voxel in eight.
 
     Returns
     -------
@@ -64,9 +64,9 @@ def quiet_moments(volume: np.ndarray, power: np.ndarray, threshold: float, thin:
 
 
 def quiet_survey(volume: np.ndarray, power: np.ndarray, threshold: float, thin: bool = False) -> tuple[Any, ...]:
-    """What `quiet_moments` returns, and the smallest and largest value of the whole inscribed sphere, in one pass."""
+    """`quiet_moments` plus the smallest and largest value of the whole inscribed sphere, in one pass."""
     volume, power, _, at = selection(volume, power)
-    # Sums of deviations from a value that occurs: nothing is lost to cancellation however far from 0 the map lies.
+    # Sums of deviations from an existing value, without cancellation for maps far from 0.
     shift = float(volume[tuple(n // 2 for n in volume.shape)]) if volume.size else 0.0
     table = _survey(volume, power, threshold, True, True, shift, thin, at)
     count = int(table[:, _COUNT].sum())
@@ -78,7 +78,7 @@ def quiet_survey(volume: np.ndarray, power: np.ndarray, threshold: float, thin: 
 
 
 class Moments(NamedTuple):
-    """What `moments` finds.
+    """Result of `moments`.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ def moments(volume: np.ndarray) -> Moments:
     Moments
     """
     volume = as_volume(volume)
-    # deviations from a value that occurs lose nothing to cancellation, however far from 0 the map lies
+    # deviations from an existing value, without cancellation for maps far from 0
     shift = float(volume[0, 0, 0])
     table = _survey(volume, volume, np.inf, False, False, shift)
     first, second = table[:, _TOTAL].sum() / volume.size, table[:, _SQUARES].sum() / volume.size
@@ -148,7 +148,7 @@ def mean_inside(volume: np.ndarray, thin: bool = False) -> float:
 def _survey(volume, where, limit, selects, inside, shift=0.0, thin=False, at=None):
     """For every slice: number, sum and sum of squares of volume - shift; minimum, maximum and number of non-finite.
 
-    The last three disregard `where`.
+    The last three ignore `where`.
     """
     table = np.zeros((len(volume), _COLUMNS))
     at = selection(volume, where)[3] if at is None else at

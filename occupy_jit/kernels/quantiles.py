@@ -1,7 +1,7 @@
 """Counts and order statistics of the voxels of a volume, each in one pass or two.
 
 They are exact in integers: counts of voxels, and order statistics found from counts of the bit patterns of the
-values. No result depends on the number of threads. Which voxels count is said as in `moments`.
+values. No result depends on the number of threads. For the included voxels see `moments`.
 """
 
 import math
@@ -26,7 +26,7 @@ _LOWEST_KEY = -(1 << 31)
 # Bins of the power: 2^11 for each power of two from 2^-44 to 2^20 times the mean.
 _POWER_MANTISSA_BITS = 11
 _POWER_EXPONENTS = (-44, 20)
-_SMALLEST_MEAN = float(np.finfo(np.float32).tiny)  # below it float32 has lost the digits of the power
+_SMALLEST_MEAN = float(np.finfo(np.float32).tiny)  # lower powers have no significant digits in float32
 
 _NORMAL_FROM_MAD = 1.4826
 
@@ -93,7 +93,7 @@ def order_statistics(volume: np.ndarray, ranks: Callable[..., Any], inside: bool
     ----------
     volume : ndarray (z, y, x), real, without NaN
     ranks : callable
-        From the number of voxels that count to a sequence of ranks (0 for the smallest).
+        From the number of included voxels to a sequence of ranks (0 for the smallest).
     inside, where, limit
         As in `histogram`.
     thin : bool
@@ -153,7 +153,7 @@ def quantile(volume: np.ndarray, fraction: float | Sequence[float], inside: bool
     Raises
     ------
     ValueError
-        If no voxel counts, or a fraction is not between 0 and 1.
+        If no voxel is included, or a fraction is not between 0 and 1.
     """
     fractions = np.atleast_1d(np.asarray(fraction, dtype=np.float64))
     if not np.all((fractions >= 0) & (fractions <= 1)):
@@ -178,7 +178,7 @@ def quiet_median(values: np.ndarray, zero: float, power: np.ndarray, threshold: 
     values, power : ndarray (z, y, x), real
     zero, threshold : float
     thin : bool
-        Look at one voxel in eight.
+        Use one voxel in eight.
     """
     def middle(number):
         return [(number - 1) // 2, number // 2] if number else []
@@ -205,7 +205,7 @@ def power_threshold(power: np.ndarray, iterations: int = 6, spread: float = 4.0,
     iterations : int
     spread : float
     thin : bool
-        Look at one voxel in eight.
+        Use one voxel in eight.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def power_threshold(power: np.ndarray, iterations: int = 6, spread: float = 4.0,
         return _between(_between(t, edges, below) / 2, below, edges)
 
     def deviation_below(t, centre):
-        """Median of |P - centre| among P < t, by bisection: how many lie within a distance grows with the distance."""
+        """Median of |P - centre| among P < t, by bisection: the number within a distance grows with it."""
         half = _between(t, edges, below) / 2
         near, far = 0.0, max(centre, t - centre)
         for _ in range(50):
@@ -255,7 +255,7 @@ def _between(x, points, values):
 
 
 def _power_distribution(power, mean, thin):
-    """Edges in units of the mean, from 0, and how many voxels of the inscribed sphere lie below each.
+    """Edges in units of the mean, from 0, and numbers of voxels of the inscribed sphere below each.
 
     "Below" the first edge, 0, are counted those that are exactly 0.
     """
@@ -265,7 +265,7 @@ def _power_distribution(power, mean, thin):
     bins = (highest - lowest) << _POWER_MANTISSA_BITS
     factor = np.float32(1 / mean)
     # The bit patterns of positive numbers are ordered as they are: bins of equal length in them are log-spaced.
-    # Two more bins in front, for zeros and for what is smaller than the first edge, and one for what is
+    # Two more bins in front, for zeros and for values below the first edge, and one for values
     # beyond the last.
     counts = _tables(power, bins + 3)
     at = selection(power, None)[3]

@@ -1,8 +1,7 @@
-"""Kernels for statistics over regions: the scale on peaks, and gathering what a mask covers.
+"""Kernels for statistics over regions: scale on peaks, and samples inside a mask.
 
-`scale_on_peaks` is one pass, voxel by voxel. `covered` counts what each plane holds and then fills each plane's share
-of the result, so that the order of the values, and so every sum over them, is that of the volume whatever
-the number of threads.
+`scale_on_peaks` is one pass, voxel by voxel. `covered` counts the samples of each plane and then fills the part of
+the result for each plane, so that order and sums of values do not depend on the number of threads.
 """
 
 import numpy as np
@@ -67,10 +66,10 @@ def _fill(mask, samples, edge, starts, values, weights, blocks):
 
 def scale_on_peaks(lowpass: np.ndarray, maximum: np.ndarray, zero: float, floor: float | np.ndarray, full: float,
                    out: np.ndarray | None = None, everywhere: bool = False) -> np.ndarray:
-    """Scale without its limit at 1, where the map itself reaches half of the sliding maximum; elsewhere -1.
+    """Scale without limit at 1 on voxels with at least half of the sliding maximum; -1 elsewhere.
 
-    Between the peaks the maximum is that of another place, which need not lie in the same region: on
-    peaks it belongs to where it is read, so that a region's median does not depend on how wide its mask is.
+    Between peaks the maximum is that of another voxel, possibly in another region. On peaks it belongs to
+    the voxel itself, so the median of a region does not depend on the width of its mask.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def scale_on_peaks(lowpass: np.ndarray, maximum: np.ndarray, zero: float, floor:
     out : array, optional
         May be `maximum` itself.
     everywhere : bool
-        Between the peaks, too.
+        Between peaks, too.
 
     Returns
     -------
@@ -109,12 +108,12 @@ def scale_on_peaks(lowpass: np.ndarray, maximum: np.ndarray, zero: float, floor:
 
 
 def covered(mask: np.ndarray, samples: np.ndarray, block_edge: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples that a mask covers, their weights, and the cube of space that each lies in.
+    """Samples inside a mask, their weights, and the cube of space of each.
 
     Parameters
     ----------
     mask : (nz, ny, nx) array of real numbers
-        Weight of each voxel; what exceeds 1 counts as 1, what is not above 0 not at all.
+        Weight of each voxel, limited to 1; voxels at or below 0 are not included.
     samples : (nz, ny, nx) float32 array
         Negative: not a sample.
     block_edge : int

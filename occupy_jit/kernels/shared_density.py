@@ -1,4 +1,4 @@
-"""Kernel of classes that share one density and differ in occupancy alone (manual: CLASSIFICATION).
+"""Kernel for classes that share one density and only differ in occupancy (manual: CLASSIFICATION).
 
 Voxel by voxel, in blocks of a fixed number of voxels: the bits do not depend on the number of threads.
 """
@@ -10,20 +10,20 @@ from occupy_jit.kernels.grid.arguments import as_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
 LARGEST_GAIN = 8.0
-"""Of a difference in scale, however low the mean scale: beyond it noise would be all that the weakest parts hold."""
+"""Largest gain of a difference in scale; with more, the weakest parts would only be noise."""
 
 _BLOCK = 1 << 15
 
 
 @kernel
 def _ratio(scale, mean_scale, amount, limit):
-    """What the mean map is multiplied with at one voxel."""
+    """Factor of the mean map at one voxel."""
     zero, one, largest = np.float32(0), np.float32(1), np.float32(LARGEST_GAIN)
     if mean_scale < limit or mean_scale <= zero:
         return one
     lowered = mean_scale + amount * (one - mean_scale)
     gain = (one - amount) * mean_scale
-    # the division is the last thing: where the mean scale is lowered to nothing the gain has no bound of its own
+    # the division comes last: at a mean scale of 0 the gain has no bound of its own
     gain = gain / lowered if gain < largest * lowered else largest
     ratio = one + gain * (scale / mean_scale - one)
     return ratio if ratio > zero else zero
@@ -57,8 +57,8 @@ def shared_density(mean: np.ndarray, scale: np.ndarray, mean_scale: np.ndarray, 
         out =       c (rho - b) r          solvent excluded
 
     rho is the mean map, S0 the mean scale of the classes. The factor 1 + a (1/S - 1) of --amplify-amount makes
-    S + a (1 - S) of a scale S; r is the ratio of that to what becomes of S0, wherever g is below its bound. Were r
-    never below 0, the mean of the classes would stay rho.
+    S + a (1 - S) of a scale S; r is its ratio to the changed S0 if g is below its bound. Without
+    the limit of r at 0, the mean of the classes is rho.
 
     Parameters
     ----------

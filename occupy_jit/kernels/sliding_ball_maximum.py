@@ -38,19 +38,19 @@ GUARD = 1e-6
 # long runs), and that blocks narrower than a row are made for: narrow pieces of rows come slowly from memory.
 BUFFER = 350_000
 LARGEST = 1_500_000
-# Most rows of a block, and widest piece of a row.
+# Largest number of rows of a block, and largest width of a piece of a row.
 HIGHEST = 64
 WIDEST = 640
-# Rows in one step: with fewer, memory is read in pieces too short to come at full speed; with more, nothing is gained.
+# Rows in one step: fewer make memory reads too short for full speed; more are not faster.
 STEP = 32
-# Planes are entered two at once as long as the runs of two fit a cache.
+# Two planes are entered at once if the runs of two fit a cache.
 PAIRS_TO = 10
 # Floats in a line of cache.
 LINE = 16
 
 
 class _Cut(NamedTuple):
-    """How a volume is cut: its shape, the numbers of blocks along z, y and x, and the planes entered at once."""
+    """Cut of a volume: its shape, the numbers of blocks along z, y and x, and the planes entered at once."""
 
     nz: int
     ny: int
@@ -62,7 +62,7 @@ class _Cut(NamedTuple):
 
 
 class _Terms(NamedTuple):
-    """What each disc is the maximum of.
+    """Pieces of the maximum of each disc.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ def _strip(width):
     target[at:at + width] = maximum of source[first:first + width] and, for start <= j < stop, the pieces of `source`
     that begin at base + offsets[j]. The pieces are read before the target is written.
 
-    Compiled, `width` floats stay in registers while the pieces pass, whatever their number; loops that the compiler
+    Compiled, `width` floats stay in registers for any number of pieces; loops that the compiler
     vectorises by itself do that for a number known in advance only. Positions are not checked.
     """
     def interpreted(target, at, source, first, base, offsets, start, stop):
@@ -212,7 +212,7 @@ def maximum_of(target: Any, at: Any, source: Any, first: Any, base: Any, offsets
         i += 4 * LINE
     while i < n:
         if n >= LINE:
-            # The last ones may be done twice: a maximum does not mind.
+            # The last ones may be computed twice, which does not change a maximum.
             i = min(i, n - LINE)
             _short(target, at + i, source, first + i, base + i, offsets, start, stop)
             i += LINE
@@ -225,7 +225,7 @@ def maximum_of(target: Any, at: Any, source: Any, first: Any, base: Any, offsets
 def _disc_terms(table):
     """The pieces of all discs: `_Terms`."""
     reach = table.shape[0] - 2
-    # Where only one row has the longest run, it is cheaper to take it from shorter ones there than everywhere.
+    # If only one row has the longest run, it is cheaper to compute it from shorter ones in that row only.
     longest = table[0, 0]
     lonely = longest > 0 and table[0, 1] < longest and table[1, 0] < longest
     most = (reach + 1) * (2 * reach + 1) + 2
@@ -277,7 +277,7 @@ def _block(number, volume, out, cut, terms):
     left, right = min(reach, x0), min(reach, nx - x1)
     height, width = y1 - y0, x1 - x0
     # Between the voxels of two rows lies what belongs to the right of one and to the left of the other. Odd numbers
-    # of lines between planes, since what lies a power of two apart competes for the same places in a cache.
+    # of lines between planes, since addresses a power of two apart compete for the same places in a cache.
     pad = _up(reach)
     row = _up(width + (reach if across == 1 else 2 * reach))
     run = LINE + pad + (height + 2 * reach) * row + LINE
@@ -287,7 +287,7 @@ def _block(number, volume, out, cut, terms):
     slots = 2 * reach + planes
     discs = planes * runs * run
     sums = discs + planes * (reach + 1) * disc
-    # Loops where numpy has functions: those take long to compile.
+    # Loops instead of numpy functions, which take long to compile.
     buffer = np.empty(sums + slots * plane + 2 * LINE, np.float32)
     buffer = buffer[-buffer.ctypes.data // 4 % LINE:]
     for i in range(buffer.size):
@@ -366,12 +366,11 @@ def _block(number, volume, out, cut, terms):
 
 @register_jitable
 def _cut(shape, reach, threads):
-    """How the volume is cut: `_Cut`.
+    """Cut of the volume: `_Cut`.
 
-    Rows stay whole if they can, since memory is read faster so; the height fits the buffer into BUFFER floats, unless
+    Rows stay whole if possible, which reads memory faster; the height fits the buffer into BUFFER floats, unless
     the halo became larger than the block; and z is cut only when there would be fewer blocks than threads, since each
-    cut costs 2 reach planes done twice. Results do not depend on the cut: it changes where, not in which order,
-    values meet.
+    cut costs 2 reach planes done twice. Results do not depend on the cut.
     """
     nz, ny, nx = shape
     planes = 2 if reach <= PAIRS_TO else 1
@@ -398,7 +397,7 @@ _serial_blocks = kernel(_all_blocks)
 
 
 def _checked(volume, radius, size, out):
-    """Arguments of the public functions as the kernels want them: volume, radius, size (0 for None), out."""
+    """Converted arguments of the public functions: volume, radius, size (0 for None), out."""
     volume = as_volume(volume)
     if not isinstance(radius, numbers.Real):
         raise TypeError(f"radius: expected a real number, got {type(radius).__name__}")
@@ -417,7 +416,7 @@ def _checked(volume, radius, size, out):
 
 @register_jitable
 def plan(shape: tuple[int, int, int], radius: float, size: int, threads: int) -> tuple[_Cut, _Terms]:
-    """What the kernels need to know about the ball and the volume: cut and terms."""
+    """Cut and terms of a ball and a volume for the kernels."""
     table = _half_lengths(radius, size, max(shape) - 1)
     return _cut(shape, table.shape[0] - 2, threads), _disc_terms(table)
 
@@ -450,7 +449,7 @@ def sliding_maximum(volume: np.ndarray | tuple[Any, ...], radius: float, size: i
                     out: np.ndarray | tuple[Any, ...] | None = None) -> np.ndarray | tuple[Any, ...]:
     """Maximum of `volume` over a ball around each voxel, on numba's threads.
 
-    Outside the volume the nearest voxel repeats, so that an edge never creates a maximum. The result is exact and
+    Outside the volume the nearest voxel repeats, so an edge never creates a maximum. The result is exact and
     does not depend on the number of threads. Inside compiled code `volume` and
     `out` must be C-contiguous float32 arrays that share no memory.
 
@@ -474,7 +473,7 @@ def sliding_maximum(volume: np.ndarray | tuple[Any, ...], radius: float, size: i
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what is described above.
+        If an argument is not as described above.
     """
     volume, radius, size, out = _checked(volume, radius, size, out)
     if volume.size:

@@ -1,7 +1,7 @@
-"""The sliding maximum of a volume some sections at a time: without a second volume.
+"""Sliding maximum of a volume, some sections at a time, without a second volume.
 
-Memory that is touched for the first time costs more than the maximum itself on many machines, and a volume that
-nobody wants any more can hold the result. The sections next to each piece are done twice.
+On many machines the first use of memory costs more than the maximum itself, so the result replaces a volume
+that is no longer needed. Sections next to each piece are computed twice.
 """
 
 import math
@@ -19,7 +19,7 @@ _WORTH_A_THREAD = 1 << 23  # bytes
 
 
 def _reach(radius, size):
-    """Sections on either side that a ball reaches, at most."""
+    """Largest number of sections within reach of a ball on each side."""
     whole = math.floor(radius) + 1
     return whole if size is None else min(whole, size // 2)
 
@@ -37,7 +37,7 @@ def maxima_of_sections(volume: np.ndarray, radius: float, size: int, pieces: Ite
     pieces : iterable of slice
         Along z.
     prepare : callable, optional
-        ``prepare(sections)`` gives what the maximum is taken of: another array of the same shape.
+        ``prepare(sections)`` returns the array for the maximum: another array of the same shape.
 
     Yields
     ------
@@ -65,7 +65,7 @@ def overwrite_with_maximum(volume: np.ndarray, radius: float, size: int, section
     radius, size
         The ball, as for `sliding_maximum`.
     sections : int
-        How many are done at a time.
+        Number of sections at a time.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def overwrite_with_maximum(volume: np.ndarray, radius: float, size: int, section
     n_z, halo = len(volume), _reach(radius, size)
     sections = max(sections, halo)
     buffer = np.empty((min(n_z, sections + 2 * halo), *volume.shape[1:]), np.float32)
-    held = volume[:0].copy()  # results that wait, as the next piece still needs what lies in their place
+    held = volume[:0].copy()  # waiting results, as the next piece still needs the values in their place
     for start in range(0, n_z, sections):
         stop, first, last = min(start + sections, n_z), max(start - halo, 0), min(start + sections + halo, n_z)
         found = sliding_maximum(volume[first:last], radius, size, out=buffer[:last - first])[start - first:stop - first]
@@ -87,7 +87,7 @@ def overwrite_with_maximum(volume: np.ndarray, radius: float, size: int, section
 
 
 def _copy(target, source):
-    """Copy sections, in two threads where there may be two: one alone does not reach the memory's rate."""
+    """Copy sections, with two threads if allowed: one thread does not use all memory bandwidth."""
     with threads(None) as number:
         if number == 1 or source.nbytes < _WORTH_A_THREAD:
             np.copyto(target, source)

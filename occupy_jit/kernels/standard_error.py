@@ -41,8 +41,8 @@ def scale_error(maximum: np.ndarray, zero: float, floor: float | np.ndarray, var
                 full: float, structure: float, of_map: bool = False, out: np.ndarray | None = None) -> np.ndarray:
     """Standard error of the scale, not limited to 1.
 
-    ``sqrt(((1 + (f/M')^2) e / x)^2 + c^2 S^2)``: noise of the sliding maximum, whose slope in the scale is at most 2,
-    and how much the maximum of equally occupied content differs from place to place. Where ``M' <= f`` the slope is 2.
+    ``sqrt(((1 + (f/M')^2) e / x)^2 + c^2 S^2)``: noise of the sliding maximum, with a slope of at most 2,
+    and variation of the maximum among equally occupied content. The slope is 2 if ``M' <= f``.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def scale_error(maximum: np.ndarray, zero: float, floor: float | np.ndarray, var
     structure : float
         c^2.
     of_map : bool
-        The variance is that of the map: a maximum over noise alone varies by 0.7 of its standard deviation, one that
-        content makes by all of it, hence ``e = sigma (1 - 0.3 (f/M')^2)``.
+        The variance is that of the map: a maximum over noise varies by 0.7 of its standard deviation, a maximum
+        of content by 1, hence ``e = sigma (1 - 0.3 (f/M')^2)``.
     out : (nz, ny, nx) float32 array, optional
 
     Returns

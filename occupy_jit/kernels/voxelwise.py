@@ -29,7 +29,7 @@ def _scale_block(maximum, zero, floors, full, scale):
     for i in range(maximum.shape[0]):
         floor = floors[i]
         m = maximum[i] - zero
-        above = m if m > floor else one  # a choice of values, not a branch, and no division by 0
+        above = m if m > floor else one  # selects values without a branch or division by 0
         s = noise_free(above, floor) / full
         s = s if s < one else one
         scale[i] = s if m > floor else zero_scale
@@ -134,7 +134,7 @@ def factor(scale: Any, kind: Any, strength: Any, pivot_ratio: Any, limit: Any) -
     if kind == ATTENUATE_GAMMA:
         return scale ** (strength - one)
     ratio = pivot_ratio * (one - scale) / scale
-    if ratio > one:  # the power of a large ratio may overflow; that of its inverse vanishes
+    if ratio > one:  # the power of a large ratio may overflow; that of its inverse is 0
         power = (one / ratio) ** strength
         return power / (one + power) / scale
     return one / (one + ratio ** strength) / scale
@@ -157,7 +157,7 @@ def _modify_block(volume, scale, confidence, noise, zero, kind, strength, pivot_
             # zero + c height f + (1 - c) height, written so that f = 1 changes nothing; the test is for -0
             result = value if f == np.float32(1) else value + height * (c * (f - np.float32(1)))
         if refill and f < np.float32(1):
-            # what is left of the voxel's own noise has f^2 of its variance; this adds the rest
+            # noise of the voxel keeps f^2 of its variance; this adds the rest
             result += c * np.sqrt(np.float32(1) - f * f) * noise[i]
         result = low if result < low else result
         out[i] = high if result > high else result
@@ -178,10 +178,10 @@ def _modify(volume, scale, confidence, noise, zero, kind, strength, pivot_ratio,
 def scale_and_depth(maximum: np.ndarray, zero: float, floor: float | np.ndarray, full: float, cap: float = np.inf,
                     out: np.ndarray | None = None, depth: np.ndarray | None = None,
                     even: tuple[Any, ...] | None = None) -> np.ndarray:
-    """Local scale from the sliding maximum, and what the evidence for content is made of.
+    """Local scale from the sliding maximum, and heights for the evidence of content.
 
-    ``S = min(m / x, 1)`` with ``m = M' - f^2 / M'`` where ``M' = M - b > f``, and 0 elsewhere: m is what M' would be
-    without the noise whose maximum alone is f.
+    ``S = min(m / x, 1)`` with ``m = M' - f^2 / M'`` where ``M' = M - b > f``, and 0 elsewhere: m is M' without
+    noise with maximum f.
 
     Parameters
     ----------
@@ -191,9 +191,9 @@ def scale_and_depth(maximum: np.ndarray, zero: float, floor: float | np.ndarray,
         Zero level b in units of the map; full scale x > 0 above it.
     floor : float or float32 array
         Noise floor f >= 0 above b: one for all voxels, that of each, or means over the cells of two voxels
-        (`occupy_jit.kernels.grid.binned`), between which it follows straight lines.
+        (`occupy_jit.kernels.grid.binned`), with linear interpolation between them.
     cap : float
-        Where `depth` stops to count, above b.
+        Limit of `depth`, above b.
     out : array, optional
         Where the scale goes; may be `maximum` itself.
     depth : array, optional
@@ -234,13 +234,13 @@ def confidence_from_evidence(evidence: np.ndarray, scale: np.ndarray, low: float
     Parameters
     ----------
     evidence : float32 array
-        Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.grid.binned`): between them it follows
-        straight lines.
+        Of the shape of `scale`, or on its grid of cells (`occupy_jit.kernels.grid.binned`): with linear
+        interpolation between them.
     scale : (nz, ny, nx) float32 array
     low, high : float
-        Evidence of none and of full confidence.
+        Evidence at confidence 0 and 1.
     gate : (low, high)
-        Scales between which the confidence rises, too.
+        Scales between which confidence rises, too.
     hedge : float
         Exponent.
     out : (nz, ny, nx) float32 array, optional
@@ -322,10 +322,10 @@ def modify(volume: np.ndarray, scale: np.ndarray, confidence: np.ndarray, zero: 
     limit : float
         Scale below which nothing changes.
     pivot : float
-        Scale m that SIGMOID_GAMMA leaves as it is.
+        Scale m without change by SIGMOID_GAMMA.
     exclude_solvent : bool
     noise : (nz, ny, nx) float32 array, optional
-        Solvent noise around 0 that refills what f < 1 takes away.
+        Solvent noise around 0 that replaces density removed by f < 1.
     value_range : (low, high), optional
         The result is clipped to it.
     out : (nz, ny, nx) float32 array, optional

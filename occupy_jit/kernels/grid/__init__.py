@@ -1,1 +1,1 @@
-"""Kernels on the voxel grid that others build on: cells of two voxels, fields, spheres, smoothing, arguments."""
+"""Basic kernels on the voxel grid: cells of two voxels, fields, spheres, smoothing, arguments."""

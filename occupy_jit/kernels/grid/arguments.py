@@ -1,4 +1,4 @@
-"""Checks of what goes into kernels: arrays are converted once, or refused in words."""
+"""Checks and conversion of array arguments of kernels."""
 
 from typing import Any
 

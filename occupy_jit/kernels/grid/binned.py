@@ -1,11 +1,11 @@
-"""A grid of half as many points an axis, for what varies slowly: means over cells of two voxels, and the way back.
+"""A grid with half as many points per axis for slowly varying quantities: means over cells of two voxels, and back.
 
 Cells are counted from the centre of the box in both directions, so that a flipped box has the flipped cells: with an
 even number of voxels all hold two; with an odd number the one in the middle holds one, and those at both ends may.
 
-The mean over a cell damps a wave of f cycles a voxel by cos(pi f) along each axis, and what lies above a quarter of
-a cycle a voxel comes back at 1/2 - f. The square of a map that was low-passed at six voxels holds nothing above a
-third; of what it holds beyond a quarter, at most 7 % comes back through a mean and a Gaussian that together smooth
+The mean over a cell damps a wave of f cycles per voxel by cos(pi f) along each axis, and frequencies above 1/4
+cycle per voxel are aliased to 1/2 - f. The square of a map that was low-passed at six voxels holds nothing above a
+third; of what it holds beyond a quarter, at most 7% is aliased through a mean and a Gaussian that together smooth
 like one of two voxels, as `smoothed_cells` does.
 """
 
@@ -82,7 +82,7 @@ def _means(volume, centre, cap, squared, box):
 
 
 def sections_of_cells(n: int, cells_at_a_time: int, planes: slice | None = None) -> Iterator[tuple[slice, slice]]:
-    """Go through an axis of n voxels some cells at a time.
+    """Pieces of an axis of n voxels, some cells each.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def cell_mean_of_sections(sections: np.ndarray, cells: slice, n_z: int, out: np.
     out : ndarray, float32, C-contiguous
         Where the means of these cells go.
     squared : bool
-        Whether the mean square is meant.
+        Whether to take the mean square.
     """
     y, x = (_starts(n) for n in sections.shape[1:])
     launch(_cell_means, as_volume(sections), np.float32(0), np.float32(np.inf), squared, section_starts(n_z, cells), y,
@@ -159,14 +159,14 @@ def section_starts(n: int, cells: slice | None = None) -> np.ndarray:
 
 
 def smoothed_cells(cells: np.ndarray, sigma: float) -> np.ndarray:
-    """Smooth means over cells so that both together do what a Gaussian does.
+    """Smooth means over cells, so that mean and smoothing together equal a Gaussian.
 
     Parameters
     ----------
     cells : ndarray, float32
         From `cell_power` or `cell_mean`; overwritten.
     sigma : float
-        Of the Gaussian that is meant, in voxels (not cells). Below 2 the cells would hold little of what it leaves.
+        Of the Gaussian, in voxels (not cells). At least 2: with less, cells are too coarse.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def smoothed_cells(cells: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def selection(volume: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray]:
-    """What selects voxels of a volume, for kernels that look it up voxel by voxel.
+    """Selection of voxels of a volume, for kernels that look it up voxel by voxel.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def selection(volume: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray,
     Returns
     -------
     volume, where : ndarray, float32
-        The volume itself stands for a second one that is not there.
+        Without `where`, the volume itself is returned for it.
     selects : bool
     at : three int32 arrays
         Index into `where` of each voxel along z, y and x.
@@ -197,7 +197,7 @@ def selection(volume: np.ndarray, where: np.ndarray | None) -> tuple[np.ndarray,
     Raises
     ------
     TypeError, ValueError
-        If one of them is no volume, or their shapes do not go together.
+        If one of them is not a volume, or shapes differ.
     """
     volume = as_volume(volume)
     if where is None:
@@ -223,19 +223,19 @@ def _starts(n):
 
 @functools.lru_cache(maxsize=64)
 def between(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which two cells the value at each of n voxels lies between, and how much of each it is made of.
+    """The two cells next to each of n voxels, and their weights for interpolation.
 
     Returns
     -------
     lower : (n,) int32 array
-        The other one is the next. At both ends the nearest cell counts alone.
+        The other cell is the next. At both ends only the nearest cell has weight.
     of_lower, of_upper : (n,) float32 arrays
         Weights, each rounded from its own distance: a flip of the axis exchanges them exactly.
     """
     cells = cell_of(n)
     i = np.arange(n)
     count = cell_count(n)
-    # where the cells lie, in half voxels from the centre of the box: whole numbers
+    # positions of cells in half voxels from the centre of the box: integers
     at = np.bincount(cells, weights=2 * i - (n - 1)) / np.bincount(cells)
     if count == 1:
         return np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.float32)
@@ -339,7 +339,7 @@ def weights_in(shape: tuple[int, int, int], region: tuple[slice, slice, slice]) 
 
 def values_between(cells: np.ndarray, shape: tuple[Any, ...], region: tuple[Any, ...] | None = None,
                    alone: bool = False) -> np.ndarray:
-    """Values at every voxel, or those of a part of the box, along straight lines between the cells.
+    """Values at every voxel, or those of a region of the box, by linear interpolation between cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A quantity at every voxel that may be one number, a volume, or means over cells of two voxels: row by row."""
+"""Quantities per voxel (one number, a volume, or means over cells of two voxels), read row by row."""
 
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ _ONE, _EACH, _BETWEEN = range(3)
 
 
 class Field(NamedTuple):
-    """A quantity at every voxel of a box, as kernels take it: one number, a number each, or means over cells.
+    """A quantity at every voxel of a box for kernels: one number, a volume, or means over cells.
 
     Attributes
     ----------
     values : (z, y, x) float32 array
     kind : int
     y, x : int
-        Where in the following the axes y and x begin. (Compiled parallel loops take no tuples in tuples.)
+        Starts of the axes y and x in the following arrays. (Compiled parallel loops take no nested tuples.)
     lower, of_lower, of_upper : 1-D arrays
         From `between`, for z, y and x one after the other; empty where they are not needed.
     """
@@ -108,7 +108,7 @@ def flat(values: float, shape: tuple[int, int, int], name: str) -> np.ndarray:
 
 
 def part_of(values: np.ndarray, shape: tuple[int, int, int], region: tuple[slice, slice, slice]) -> np.ndarray:
-    """A part of what `field` takes: a number as it is, else the values at the voxels of `region`, three slices."""
+    """A region (three slices) of an argument of `field`: a number unchanged, else the values at its voxels."""
     if np.ndim(values) == 0:
         return values
     return values[region] if values.shape == tuple(shape) else values_between(values, shape, region)

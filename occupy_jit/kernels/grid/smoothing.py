@@ -1,8 +1,8 @@
 """Gaussian smoothing of a volume, or of its squared deviation from a value.
 
-Three passes of a symmetric filter, one for each axis, over what fits in a core's cache: x and y slice by slice, then
-z plane by plane in the result. Every voxel is a sum in one fixed order, so that the bits depend neither
-on the number of threads nor on the blocks, and a flipped map gives exactly the flipped result.
+Three passes of a symmetric filter, one for each axis, in pieces that fit in a core's cache: x and y slice by slice,
+then z plane by plane in the result. Every voxel is a sum in one fixed order, so that the bits depend neither on the
+number of threads nor on the blocks, and a flipped map gives exactly the flipped result.
 """
 
 import math
@@ -14,7 +14,7 @@ from numba.extending import overload
 from occupy_jit.kernels.grid.arguments import as_volume, require_volume
 from occupy_jit.kernels.jit.decorator import kernel, launch
 
-_SEGMENT = 1024  # voxels accumulated at a time: what is read for them stays in the first-level cache
+_SEGMENT = 1024  # voxels accumulated at a time: their inputs stay in the first-level cache
 _PLANES_PER_TASK = 8
 
 
@@ -102,9 +102,8 @@ def _gaussian_taps(sigma):
 def _convolve(source, start, stride, taps, out):
     """out[i] = sum over k of taps[|k|] source[start + i + k stride]; both arrays flat.
 
-    Two offsets at a time: one would double the loads and stores of the sum, and more streams to read
-    than these four are more than the compiler is ready to check for overlap with the result, without which
-    it uses no packed arithmetic.
+    Two offsets at a time: one would double the loads and stores of the sum, and with more than four
+    streams the compiler does not check for overlap with the result and does not vectorise.
     """
     for begin in range(0, len(out), _SEGMENT):
         total = out[begin:begin + _SEGMENT]
@@ -128,7 +127,7 @@ def _smooth_some_planes(source, axis, first, last, taps, centre, squared, out):
     """Smooth the slices first ... last - 1 along y and x (axis 0), or the planes z, x at these y along z (axis 1)."""
     n_rows, n_x = source.shape[1 - axis], source.shape[2]
     pad = len(taps) - 1
-    # Edges of x are repeated before y is smoothed: what they turn into are the edges of the smoothed slice.
+    # Edges of x are repeated before y is smoothed, so they become the edges of the smoothed slice.
     pad_x = pad if axis == 0 else 0
     width = n_x + 2 * pad_x
     padded = np.empty((n_rows + 2 * pad) * width, np.float32)

@@ -1,4 +1,4 @@
-"""The sphere inscribed in a box: what counts as inside, for every kernel and estimate.
+"""The sphere inscribed in a box: definition of inside for all kernels and estimates.
 
 Its centre is that of the box and its diameter the shortest edge; a voxel belongs to it if its centre does. In units
 of half a voxel, from the centre, voxel i of an axis of n lies at 2 i - (n - 1) and the radius is the shortest edge: all
@@ -18,7 +18,7 @@ from occupy_jit.kernels.jit.decorator import kernel
 def squared_radius(n_z: int, n_y: int, n_x: int) -> int:
     """Squared radius of the sphere in half voxels.
 
-    At least 2: to a box 1 x even x even belong the four voxels about the centre.
+    At least 2, so that in a box 1 x even x even the four voxels at the centre are inside.
     """
     shortest = min(n_z, min(n_y, n_x))
     return max(shortest * shortest, 2)
@@ -30,7 +30,7 @@ def squared_distances(shape: tuple[int, int, int]) -> list[np.ndarray]:
 
 
 def section_inside(shape: tuple[int, int, int], z: int, step: int = 1) -> np.ndarray:
-    """Which voxels of section `z` lie inside: (ny, nx) array of bool. With `step`, of every `step`-th one only."""
+    """Voxels of section `z` inside: (ny, nx) array of bool. With `step`, of every `step`-th one only."""
     along_z, along_y, along_x = squared_distances(shape)
     return along_z[z] + along_y[::step, None] + along_x[::step] <= squared_radius(*shape)
 
@@ -44,7 +44,7 @@ def voxels_in_sphere(shape: tuple[int, int, int]) -> int:
 
 @kernel
 def sphere_row(z: Any, y: Any, n_z: Any, n_y: Any, n_x: Any) -> tuple[Any, Any]:
-    """First and one past the last x of the inscribed sphere in a row; equal, or the wrong way round, if there is none.
+    """First and one past the last x of the inscribed sphere in a row; empty if the second is not larger.
 
     A voxel belongs to it if its centre is within min(n) / 2 of (n - 1) / 2. In units of half a voxel all this is
     integer arithmetic, without rounding.

@@ -1,9 +1,9 @@
-"""How compiled kernels are found, loaded and kept: what stands in for numba's cache on every kernel.
+"""Search, loading and saving of compiled kernels, in place of numba's cache.
 
-numba's own cache fails in ways a batch job meets: it raises while the module is imported when
-nothing is writable, it trusts damaged files, its index is rewritten by several processes at once,
-a full quota ends the run, and a change in a kernel that others call goes unnoticed. This one
-keeps each compiled kernel in one file of its own (`store`). Whatever goes wrong here costs a compilation, never a run.
+numba's own cache can fail in batch jobs: it raises during import if nothing is writable, trusts damaged
+files, rewrites its index from several processes at once, ends the run at a full quota, and does not notice
+a change in a kernel called by others. This cache keeps each compiled kernel in its own file (`store`).
+Errors here only cost a compilation.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ from occupy_jit.kernels.jit.store import is_cold, say
 
 __all__ = ["KernelCache", "install", "is_cold", "kept_in", "why_compiling"]
 
-# Seconds this process is ready to wait, all kernels together, for others that compile the same ones.
+# Longest total wait in seconds for other processes that compile the same kernels.
 patience = 60.0
-# Kernels are kept that are defined here.
+# Only kernels defined below this folder are kept.
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# What changes the generated code without a trace in numba's own key.
+# Settings that change the generated code but are not in numba's own key.
 _CODE_OPTIONS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX",
                  "USING_SVML")
 
 
 def kept_in() -> str:
-    """The directory that compiled kernels are kept in; None if there is none."""
+    """Directory of compiled kernels; None if there is none."""
     return store.places()[1]
 
 
 def why_compiling() -> str | None:
-    """A sentence that says why the kernels have to be compiled now; None if compiled ones are kept."""
+    """A sentence with the reason for compilation; None if compiled kernels exist."""
     if not is_cold():
         return None
     directory = kept_in()
@@ -55,7 +55,7 @@ def why_compiling() -> str | None:
 
 
 class _Reducer(CompileResultCacheImpl):
-    """numba's way of taking a compilation result apart and putting it together, without its search for a directory."""
+    """numba's conversion of compilation results to and from data, without its search for a directory."""
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
         self._lineno = py_func.__code__.co_firstlineno
@@ -64,7 +64,7 @@ class _Reducer(CompileResultCacheImpl):
 
 
 def _needed_symbols(result):
-    """Names that the machine code of a compilation result expects to find in the process; None if unknown."""
+    """Undefined symbols of the machine code of a compilation result; None if unknown."""
     try:
         module = result.library._final_module
         names = [f.name for f in module.functions if f.is_declaration]
@@ -75,7 +75,7 @@ def _needed_symbols(result):
 
 
 def _resolvable(names):
-    """Whether all of `names` can be linked without numba's registries, having made known those of its runtime."""
+    """Whether all of `names` can be linked without numba's registries; registers those of its runtime."""
     if names is None:
         return False
     missing = [name for name in names if llvm.address_of_symbol(name) is None]
@@ -92,14 +92,14 @@ def _resolvable(names):
 
 
 class KernelCache(FunctionCache):
-    """Compiled forms of one kernel on disk; stands in for numba's cache on a dispatcher.
+    """Compiled forms of one kernel on disk, in place of numba's cache on a dispatcher.
 
     Parameters
     ----------
     py_func : function
         The kernel.
     options : str
-        What else tells this compiled form from others of the same function.
+        Options that distinguish this compiled form from others of the same function.
     """
 
     def __init__(self, py_func: Callable[..., Any], options: str = "") -> None:
@@ -118,7 +118,7 @@ class KernelCache(FunctionCache):
     def _entry(self, signature, codegen):
         """File name of the entry for `signature`; None if it must not be kept."""
         code = self._py_func.__code__
-        # Of other files, and of what is called from a closure, the name of the directory knows nothing.
+        # The name of the directory does not cover other files and functions called from a closure.
         path = os.path.abspath(code.co_filename)
         if not path.startswith(_FOLDER) or any(
                 callable(cell.cell_contents) for cell in self._py_func.__closure__ or ()):
@@ -126,7 +126,7 @@ class KernelCache(FunctionCache):
         values = [str(getattr(config, option, None)) for option in _CODE_OPTIONS]
         key = repr((self._index_key(signature, codegen), path[len(_FOLDER):], code.co_firstlineno,
                     self._options, values))
-        # An address in a type's name (a function given as an argument) means nothing in another process.
+        # An address in a type's name (a function as an argument) is not valid in another process.
         if " at 0x" in key:
             return None
         module = os.path.splitext(os.path.basename(path))[0]
@@ -159,7 +159,7 @@ class KernelCache(FunctionCache):
             return result
         pause = 0.01
         while (taken := store.lock(path)) is False and patience > 0:
-            # Another process is compiling this very kernel: what it will save is cheaper than doing the same.
+            # Another process is compiling this kernel: waiting is cheaper than doing the same.
             time.sleep(pause)
             patience -= pause
             pause = min(2 * pause, 0.2)
@@ -202,7 +202,7 @@ class KernelCache(FunctionCache):
                 return
             name = self._entry(sig, data.codegen)
             directory = kept_in()
-            # Kernels replaced on disk since the import: this code must not pass for theirs.
+            # Sources changed on disk since the import: this code must not be saved as theirs.
             if name is None or directory is None or store.digest_of_kernels() != store.digest_at_import:
                 return
             payload = dumps((_needed_symbols(data), tuple(data.reload_init), self._impl.reduce(data)))
@@ -218,11 +218,11 @@ class KernelCache(FunctionCache):
             store.lock(self._held.pop(), release=True)
 
     def flush(self) -> None:
-        """Nothing: an entry is right as long as there is code that asks for it."""
+        """Does nothing: entries stay valid as long as there is code for them."""
 
 
 def install(dispatcher: Callable[..., Any], options: str = "") -> Callable[..., Any]:
-    """Give a dispatcher of numba's this cache; without one if its insides are not those known here."""
+    """Set this cache on a numba dispatcher; no cache if its internals are unknown."""
     try:
         cache = KernelCache(dispatcher.py_func, options)
         compiler = dispatcher._compiler

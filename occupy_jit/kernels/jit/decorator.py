@@ -8,7 +8,7 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-# Importing numba makes very many objects, all of which stay: looking for garbage meanwhile takes time and finds none.
+# Import of numba creates very many permanent objects: garbage collection in the meantime only takes time.
 _collecting = gc.isenabled()
 gc.disable()
 try:
@@ -24,10 +24,10 @@ __all__ = ["forked", "kernel", "launch", "parallel_region", "threads"]
 
 
 def kernel(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Callable[..., Any]:
-    """Compile `function` as every kernel here is compiled.
+    """Compile `function` with the settings of all kernels.
 
-    No fastmath: the bits must be those of the formula. ``error_model="numpy"`` so that a division
-    does not cost a branch, ``nogil`` so that callers may use threads of their own. With
+    No fastmath: the bits must be those of the formula. ``error_model="numpy"`` avoids a branch per division,
+    ``nogil`` allows callers to use their own threads. With
     ``NUMBA_DISABLE_JIT=1`` the function itself.
 
     Parallel kernels are called from Python through `launch`, and have a method ``serial()`` that

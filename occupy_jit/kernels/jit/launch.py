@@ -1,9 +1,8 @@
 """Parallel kernels called from Python: one at a time, with a bounded number of threads, and after a fork.
 
-numba runs the threads through one of three layers. This package needs none in particular and
-leaves the choice to numba and the user (``NUMBA_THREADING_LAYER``): a layer holds for the whole
-process, so choosing one here would choose it for every other package, too. What each needs is
-done here instead:
+numba has three threading layers. This package works with each of them and leaves the choice to
+numba and the user (``NUMBA_THREADING_LAYER``), because a choice holds for the whole process and
+all other packages. Precautions for each layer:
 
 * workqueue, which is always there, aborts the process when two host threads are in parallel
   kernels at once: calls of this package's kernels wait for each other;
@@ -29,7 +28,7 @@ from numba.core.errors import NumbaWarning
 
 
 class _Region:
-    """Holds the lock of parallel calls, in the way that numba's and llvmlite's locks are held."""
+    """Holder of the lock of parallel calls, with the same interface as locks of numba and llvmlite."""
 
     _lock = threading.RLock()
 
@@ -38,10 +37,10 @@ class _Region:
 # they are taken elsewhere: parallel kernels, numba's compiler, LLVM.
 _lock_owners = [owner for owner in (_Region, global_compiler_lock, getattr(llvmlite.binding.ffi.lib, "_lock", None))
                 if hasattr(getattr(owner, "_lock", None), "acquire")]
-# Whether this process was forked from one that had these kernels loaded, and whether it lost its threads thereby.
+# Whether this process was forked after these kernels were loaded, and whether it lost its threads.
 _is_forked = False
 _threads_lost = False
-# Seconds a fork waits for kernels and compilations of other threads. Afterwards the child does without threads.
+# Seconds a fork waits for kernels and compilations of other threads. After this time the child uses no threads.
 _FORK_PATIENCE = 30.0
 _before_fork = []
 
@@ -55,8 +54,8 @@ def _layer():
 
 
 def _prepare_fork():
-    # With all locks in hand no thread is inside a parallel kernel or the compiler, and the child
-    # does not inherit a lock that nobody there will ever release.
+    # With all locks held, no thread is inside a parallel kernel or the compiler, and the child
+    # does not inherit a lock that is never released.
     _before_fork.append([(owner, owner._lock.acquire(timeout=_FORK_PATIENCE)) for owner in _lock_owners])
 
 
@@ -94,7 +93,7 @@ def _threads_work():
     if not _threads_lost and _layer() is None:
         try:
             with warnings.catch_warnings():
-                # That an old TBB lies about or /dev/shm is missing: numba does without, and so can the user.
+                # Warnings about an old TBB or missing /dev/shm: numba works without them.
                 warnings.simplefilter("ignore", NumbaWarning)
                 numba.get_num_threads()
         except ValueError as error:
@@ -111,9 +110,8 @@ def parallel_region() -> Iterator[bool]:
     Yields
     ------
     bool
-        Whether parallel kernels may be called at all. If not, the serial forms must be used
-        (`launch` does): the process is a fork whose threads did not come along, and entering a
-        parallel kernel would end it.
+        Whether parallel kernels can be called. If not, serial forms must be used (as in `launch`):
+        the process is a fork without threads, and a parallel kernel would end it.
     """
     with _Region._lock:
         yield _threads_work()
@@ -128,7 +126,7 @@ def launch(kernel: Callable[..., Any], *args: Any) -> Any:
 
 
 def threads_in_force() -> int | None:
-    """How many threads kernels use when they are called here; None where they are not compiled."""
+    """Number of threads of kernels; None if they are not compiled."""
     if numba.config.DISABLE_JIT:
         return None
     return numba.get_num_threads() if _threads_work() else 1
@@ -157,7 +155,7 @@ def threads(number: int | None) -> Iterator[int]:
     try:
         numba.set_num_threads(now)
     except ValueError:
-        now = before  # the limit was changed after numba was imported; it keeps to the old one
+        now = before  # the limit was changed after numba was imported, which keeps the old limit
     try:
         yield now
     finally:

@@ -1,8 +1,8 @@
-"""The files in which compiled kernels are kept between runs: one for each, in a directory named by all it depends on.
+"""Files of compiled kernels between runs: one per kernel, in a directory named by all dependencies.
 
-The directory is ``$OCCUPY_CACHE_DIR``, else ``$XDG_CACHE_HOME/occupy_jit``, else ``~/.cache/occupy_jit``. An entry is a
-pickle, so that only directories and files are read that belong to the user or to root and that nobody else may
-write; relative paths are ignored, so that nothing is ever loaded from the current directory.
+The directory is ``$OCCUPY_CACHE_DIR``, else ``$XDG_CACHE_HOME/occupy_jit``, else ``~/.cache/occupy_jit``. Entries are
+pickles, so only directories and files that belong to the user or root and are not writable by others are read;
+relative paths are ignored, so nothing is loaded from the current directory.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from occupy_jit import __version__
 try:
     import fcntl
 except ImportError:
-    # Not a POSIX system: processes that start together on a cold cache all compile.
+    # Not a POSIX system: all processes that start together with an empty cache compile.
     fcntl = None
 
 SUFFIX = ".nbc"
@@ -68,7 +68,7 @@ digest_at_import = digest_of_kernels()
 
 
 def _directory_name():
-    """Name made of all that the machine code depends on, except the signature."""
+    """Name from all dependencies of the machine code except the signature."""
     cpu = getattr(config, "CPU_NAME", None) or llvm.get_host_cpu_name()
     rest = hashlib.sha256(f"{digest_at_import} {llvmlite.__version__} {numpy.__version__}".encode()).hexdigest()[:16]
     python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
@@ -77,7 +77,7 @@ def _directory_name():
 
 
 def _ours(status):
-    """Whether what `status` describes belongs to this user or to root, and not everybody may write to it."""
+    """Whether the file or directory of `status` belongs to this user or root and is not writable by others."""
     return not hasattr(os, "geteuid") or (status.st_uid in (os.geteuid(), 0) and not status.st_mode & stat.S_IWOTH)
 
 
@@ -90,9 +90,9 @@ def _may_make(path):
 
 @functools.cache
 def places() -> tuple[str, str]:
-    """Where to look for compiled kernels and where to put them: two directories, or None for either.
+    """Directories to read compiled kernels from and to write them to; None for either.
 
-    They differ where kernels are kept that somebody we trust has put there, and that this user cannot add to.
+    They differ if a trusted directory with kernels is not writable for this user.
     """
     if digest_at_import is None:
         say("compiled kernels are not kept: the source files of the kernels cannot be read")
@@ -108,7 +108,7 @@ def places() -> tuple[str, str]:
         return None, None
     path = os.path.join(base, _directory_name())
     with contextlib.suppress(OSError):
-        # One that is named may be shared on purpose: filled by root for all users of a machine or container.
+        # An explicit directory may be shared on purpose: filled by root for all users of a machine or container.
         if explicit or _may_make(path):
             os.makedirs(path, 0o755 if explicit else 0o700, exist_ok=True)
     with contextlib.suppress(OSError):
@@ -123,7 +123,7 @@ def places() -> tuple[str, str]:
 
 
 def is_cold() -> bool:
-    """Whether no compiled kernel is kept yet, so that what comes next has to compile."""
+    """Whether no compiled kernel exists yet, so that the next step has to compile."""
     try:
         return not any(name.endswith(SUFFIX) for name in os.listdir(places()[0] or ""))
     except OSError:
@@ -158,7 +158,7 @@ def discard(path: str) -> None:
 
 
 def write(path: str, payload: bytes) -> None:
-    """Put `payload` at `path` in one step: readers see all of it, or what was there before."""
+    """Write `payload` to `path` atomically: readers see all of it or the previous content."""
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # somebody may have emptied the cache meanwhile
     temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
     try:

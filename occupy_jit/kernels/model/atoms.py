@@ -1,7 +1,7 @@
-"""Kernels over the atoms of a model on the grid of a map: distances, density at atoms, atoms as radial functions.
+"""Kernels for atoms on the grid of a map: distances, density at atoms, atoms as radial functions.
 
-Positions are in voxels [z, y, x] of the grid; what depends on a distance is tabulated over its square, in which
-the functions of a band-limited map are smooth, so that no square root is taken.
+Positions are in voxels [z, y, x] of the grid. Functions of distance are tabulated over its square: functions
+of a band-limited map are smooth in it, and no square root is needed.
 """
 
 import math

@@ -10,16 +10,16 @@ from occupy_jit.kernels.jit.decorator import kernel
 from occupy_jit.kernels.jit.launch import launch
 
 MOST = 64
-"""Unknowns in a block at most. At 13 Å a residue has a thousand neighbours; 64 give its error to .3 %."""
+"""Unknowns in a block at most. At 13 Å a residue has a thousand neighbours; 64 give its error to 0.3%."""
 
 
 def block_errors(start: np.ndarray, column: np.ndarray, value: np.ndarray, meat_start: np.ndarray,
                  meat_column: np.ndarray, meat_value: np.ndarray, first: int = 0,
                  last: int | None = None) -> np.ndarray:
-    """The larger of the formula's and the sandwich's error of unknowns, all others held outside of the block of each.
+    """The larger of the errors from formula and sandwich, with all unknowns outside of the block of each held fixed.
 
-    The block of an unknown is the unknowns that share an entry with it; of more than `MOST` those that it is coupled to
-    the most, so that what a block costs is bounded.
+    The block of an unknown is the unknowns that share an entry with it; of more than `MOST` those with the strongest
+    coupling, so that the cost of a block is bounded.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def block_errors(start: np.ndarray, column: np.ndarray, value: np.ndarray, meat_
 
 @kernel
 def _entry(i, j, start, column, value):
-    """One entry of a sparse matrix."""
+    """An entry of a sparse matrix."""
     row = column[start[i]:start[i + 1]]
     at = np.searchsorted(row, j)
     if at < len(row) and row[at] == j:
@@ -64,7 +64,7 @@ def _block(near, start, column, value):
 
 @kernel
 def _coupled(unknown, start, column, value):
-    """The unknowns that share an entry with one, itself among them; of too many those coupled to it the most."""
+    """The unknowns that share an entry with one, itself among them; of too many those with the strongest coupling."""
     near = column[start[unknown]:start[unknown + 1]]
     if len(near) <= MOST:
         return near

@@ -1,7 +1,7 @@
-"""Kernels for columns of a part that are made in a box of its own by Fourier transforms.
+"""Kernels for columns of a part that are computed in its own box by Fourier transforms.
 
-A part of many atoms is spread once, as Gaussians that the grid holds; every filter after that costs a product and a
-transform of its box, whatever the number of its atoms. The kernels are serial: parts are worked on side by side.
+A part of many atoms is spread once, as Gaussians wide enough for the grid; every filter then costs a product and a
+transform of its box for any number of atoms. The kernels are serial, as several parts are computed in parallel.
 """
 
 import math
@@ -130,7 +130,7 @@ def gather(box: np.ndarray, slope: np.ndarray, corner: np.ndarray, coordinates: 
     voxel : ndarray (entries,), int32
         Fit voxels of the column.
     place : ndarray (entries,), int64
-        Where each of them goes.
+        Position of each of them in the values.
     values : ndarray (all entries, 2), float32
         Written to.
     """

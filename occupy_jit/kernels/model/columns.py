@@ -1,8 +1,8 @@
 """Columns of a linear model at chosen voxels, one per part of an atomic model, and their normal equations.
 
 A column is a sum of radial functions about the atoms of its part, kept at the fit voxels within reach of one of
-them. The matrix is stored by rows (the entries of a voxel side by side), with the way from columns to rows beside it:
-what is summed over voxels runs over columns in parallel, what is summed over parts over voxels. Every sum has one
+them. The matrix is stored by rows (entries of a voxel side by side), with an index from columns to rows: sums over
+voxels run in parallel over columns, sums over parts run in parallel over voxels. Every sum has one
 fixed order, so that no result depends on the number of threads.
 """
 
@@ -17,11 +17,11 @@ from occupy_jit.kernels.model.atoms import spread_in_box
 
 _BOX_VOXELS = 1 << 17  # voxels of a column that are worked on at a time: with two float32 each, a core's own cache
 _ROWS_PER_TASK = 4096
-_TASKS = 1024  # at most: each has an array as long as there are columns, and the cost must not grow with their square
+_TASKS = 1024  # at most: each has an array of the number of columns, and the cost must not grow with its square
 
 
 class Pattern(NamedTuple):
-    """Which parts reach which fit voxels. Entries are numbered column by column, but row by row in arrays of values.
+    """Fit voxels within reach of each part. Entries are numbered column by column, but row by row in arrays of values.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Pattern(NamedTuple):
     voxel : ndarray (entries,), int32
         Row of every entry, ascending in each column.
     place : ndarray (entries,), int64
-        Where the entry stands in arrays that are ordered by rows.
+        Index of the entry in arrays ordered by rows.
     row_start : ndarray (voxels + 1,), int64
     column : ndarray (entries,), int32
         Ordered by rows: the column of every entry.
@@ -84,7 +84,7 @@ def column_pattern(fit_index: np.ndarray, n_voxels: int, positions: np.ndarray, 
 
 
 def _boxes(shape, positions, atom_start, spacing, reach):
-    """Cut the surroundings of every part into slabs of a bearable size, in the order of columns and z."""
+    """Cut the surroundings of every part into slabs of limited size, in the order of columns and z."""
     tasks = []
     margin = reach / spacing
     for part in range(len(atom_start) - 1):
@@ -148,7 +148,7 @@ def _mark_balls(positions, spacing, reach, z_0, y_0, x_0, reached):
 
 @kernel
 def _by_rows(column_start, voxel, row_start):
-    """Order the entries by rows: where each of them goes, and the column of what then stands there."""
+    """Order the entries by rows: index of each entry by rows, and columns in this order."""
     following = row_start[:-1].copy()
     place = np.empty(len(voxel), np.int64)
     column = np.empty(len(voxel), np.int32)
@@ -170,7 +170,7 @@ def fill_columns(pattern: Pattern, fit_index: np.ndarray, positions: np.ndarray,
     ----------
     pattern : Pattern
     fit_index, positions, atom_start, spacing
-        Those it was made of.
+        Arguments used for `pattern`.
     weights, rows, tables, squares_per_entry
         See `occupy_jit.kernels.model.atoms.spread_atoms`.
     first : int
