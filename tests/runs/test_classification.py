@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from occupy_jit.cli.console import Console
 from occupy_jit.cli.rerun import repeated
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+from occupy_jit.estimation.classes_on_mean import MeanOfClasses, classes_on_mean, mean_map
 from occupy_jit.estimation.comparison import scales as comparison
 from occupy_jit.estimation.modification import modify as modification
 from occupy_jit.estimation.scale.estimate import measure_full_scale
@@ -413,9 +413,9 @@ def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, s
     assert status == 3  # of the class that is missing
     amount = settings.amplify_amount if "amplify_amount" in given else CLASSES_AMOUNT
     mean = mean_map((read(OLD.format(k)) for k in (1, 3)), [1, 1])
-    wanted = classes_on_mean(mean, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)], [1, 1],
-                             replace(settings, amplify=True, amplify_amount=amount), 2.0,
-                             read_record(out / "occupy_run_it025.json")["common_full_scale"])
+    together = MeanOfClasses(mean, [1, 1], 2.0, read_record(out / "occupy_run_it025.json")["common_full_scale"])
+    wanted = classes_on_mean(together, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)],
+                             replace(settings, amplify=True, amplify_amount=amount))
     for k, data in zip((1, 3), wanted, strict=True):
         assert np.array_equal(read(out / f"out_run_it025_class{k:03d}.mrc"), data)
     assert references(out) == ["out/out_run_it025_class001.mrc", OLD.format(2), "out/out_run_it025_class003.mrc"]
@@ -423,6 +423,20 @@ def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, s
     # there is no factor of a class's own map that would say what was done
     assert not (out / "factor_out_run_it025_class001.mrc").exists()
     assert "mean of 2 classes" in (out / "log_run_it025.txt").read_text()
+
+
+def test_references_are_smoothed_by_the_median_resolution_of_the_classes(small):
+    maps = [blob(seed=0), blob(0.5, seed=1), blob(0.7, seed=2)]
+    status, out = small(maps, star={"shares": [0.5, 0.3, 0.2], "resolutions": [12.0, 14.0, 90.0]})
+    assert status == 0
+    together = MeanOfClasses(mean_map((read(OLD.format(k)) for k in (1, 2, 3)), [0.5, 0.3, 0.2]), [0.5, 0.3, 0.2], 2.0,
+                             read_record(out / "occupy_run_it025.json")["common_full_scale"], 14.0)
+    wanted = classes_on_mean(together, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 2, 3)],
+                             Settings(amplify=True, amplify_amount=CLASSES_AMOUNT))
+    for k, data in zip((1, 2, 3), wanted, strict=True):
+        assert np.array_equal(read(out / f"out_run_it025_class{k:03d}.mrc"), data)
+    assert ("smoothed with a sigma of 9.8 Å, weak places after a low-pass of 22.4 Å (median resolution of the classes "
+            "14 Å)" in (out / "log_run_it025.txt").read_text())
 
 
 def test_amounts_that_help_are_the_default_and_others_are_warned_of(small, capsys):

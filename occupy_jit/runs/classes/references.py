@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from occupy_jit.machine.threads import thread_count
@@ -28,7 +29,7 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
     outputs : occupy_jit.files.output.transaction.Outputs
     log : occupy_jit.reports.runlog.RunLog
     """
-    from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
+    from occupy_jit.estimation.classes_on_mean import MeanOfClasses, classes_on_mean, mean_map
     from occupy_jit.estimation.scale.hot_voxels import repair
     from occupy_jit.files.maps.reading import read_map, view_map
     from occupy_jit.files.maps.writing import write_map
@@ -45,18 +46,28 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
 
     weights = _weights(usable)
     with log.timed("mean of the classes"):
-        mean = mean_map(volumes(), weights)
+        volume = mean_map(volumes(), weights)
     scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
     label = map_label(f"mean of {len(usable)} classes, amount {settings.amplify_amount:g}"
                       + (", solvent excluded" if settings.exclude_solvent else ""))
-    voxel_size = usable[0].plan.header.voxel_size
+    mean = MeanOfClasses(volume, weights, usable[0].plan.header.voxel_size, group.common, _resolution(usable))
+    if mean.sigma > 0:
+        wide = mean.wide_lowpass(settings)
+        log.say(f"scales for the references: smoothed with a sigma of {mean.sigma * mean.voxel_size:.3g} Å"
+                + (f", weak places after a low-pass of {wide:.3g} Å" if wide is not None else "")
+                + f" (median resolution of the classes {mean.resolution:.3g} Å)")
     with log.timed("references"):
-        modified = classes_on_mean(mean, scales, weights, settings, voxel_size, group.common,
-                                   thread_count(options.threads))
+        modified = classes_on_mean(mean, scales, settings, thread_count(options.threads))
         for entry, header, data in zip(usable, headers, modified, strict=True):
             write_map(entry.on_mean.path, data, header, label, outputs=outputs)
     log.say(f"the modified maps are the mean of {len(usable)} classes, weighted by particles, times the relative "
             "occupancy of each class (--class-density own: modify each map by itself)")
+
+
+def _resolution(classes):
+    """Median resolution of the classes in Å, since those of few particles have poor maps; None if unknown."""
+    known = [entry.resolution for entry in classes if entry.resolution]
+    return median(known) if known else None
 
 
 def _weights(classes):
