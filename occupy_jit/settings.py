@@ -192,6 +192,8 @@ class Options:
         Mask of the content.
     reference_mask : str or None
         Mask of a fully occupied part, from which full scale is measured.
+    nucleic_mask : str or None
+        Mask of the nucleic acid of a complex with protein.
     report_paths : bool
         Whether a report shows whole paths instead of file names.
     save_solvent_def : float or None
@@ -236,6 +238,7 @@ class Options:
     solvent_def: str | None = None
     target_mask: tuple[str, ...] = ()
     reference_mask: str | None = None
+    nucleic_mask: str | None = None
     # parts of an atomic model
     model: str | None = None
     parts: tuple[str, ...] = ()

@@ -11,7 +11,8 @@ def estimate(volume, settings=None, *, voxel_size=None, full_scale=None, stronge
              **given):
     """Of `volume` with what `Masks`, `Wanted`, `Room` and `HalfMaps` are made of under names of their own."""
     volume, voxel_size = checked_map(volume, voxel_size)
-    options = {"solvent_mask": None, "reference_mask": None, "with_confidence": True, "keep_lowpass": True,
+    options = {"solvent_mask": None, "reference_mask": None, "nucleic_mask": None,
+               "with_confidence": True, "keep_lowpass": True,
                "with_error": False, "with_noise_error": False, "overwrite": False, "overwrite_halves": False,
                "value_range": None, "half_difference": None, "half_mean": None, "half_factor": 1.0}
     assert given.keys() <= options.keys()
@@ -25,6 +26,6 @@ def estimate(volume, settings=None, *, voxel_size=None, full_scale=None, stronge
         full_scale = FullScale(full_scale, strongest_corner, 0, 0.0, 0.0, full_scale)
     return run_estimate(Inputs(
         volume, voxel_size, checked_settings(settings), half_maps,
-        Masks(options["solvent_mask"], options["reference_mask"]),
+        Masks(options["solvent_mask"], options["reference_mask"], options["nucleic_mask"]),
         Wanted(options["with_confidence"], options["keep_lowpass"], options["with_error"], options["with_noise_error"]),
         full_scale, Room(options["overwrite"], options["overwrite_halves"], options["value_range"]), thread_count))

@@ -50,9 +50,8 @@ SOURCES = (("input_map", "-i"), ("emdb", "--emdb"), ("demo", "--demo"), ("relion
 # Tasks other than a run on maps.
 ERRANDS = ("warm_up", "collect", "show_completion", "install_completion")
 # Options that take one or more file names.
-_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "reference_mask", "half_maps", "model",
-          "particles", "relion_classes", "rerun",
-          "emdb_dir", "cluster", "collect")
+_NAMES = ("input_map", "output_map", "output_dir", "solvent_def", "target_mask", "reference_mask", "nucleic_mask",
+          "half_maps", "model", "particles", "relion_classes", "rerun", "emdb_dir", "cluster", "collect")
 
 
 def _input(add):
@@ -125,6 +124,9 @@ def _estimation(add):
     add("--reference-mask", metavar="MASK", path="map",
         text="measure full scale inside this mask, which must cover a fully occupied part, instead of searching "
              "for it")
+    add("--nucleic-mask", metavar="MASK", path="map",
+        text="mask of the DNA or RNA in a complex with protein: its contrast, 1.33 times that of protein, is evened "
+             "out, so that both have scale 1 where they are complete")
     add("--scale-mode", choices=SCALE_MODES,
         text="estimate the scale from the low-passed map (occupancy) or from the map as given (resolution)")
     add("--separate-flexibility", action="store_true",

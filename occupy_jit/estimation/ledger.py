@@ -25,7 +25,7 @@ class Outline:
         Whether the confidence, the low-passed map and the map are still needed after the estimate.
     error : bool
         The standard error of the scale is written.
-    solvent_definition, reference_mask, halves : bool
+    solvent_definition, reference_mask, nucleic_mask, halves : bool
         Whether these inputs are given.
     beside_halves : bool
         The map is not the mean of its half maps.
@@ -44,6 +44,7 @@ class Outline:
     error: bool = False
     solvent_definition: bool = False
     reference_mask: bool = False
+    nucleic_mask: bool = False
     halves: bool = False
     beside_halves: bool = False
     of_group: bool = False

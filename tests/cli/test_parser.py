@@ -60,6 +60,7 @@ OPTIONS = {
     "--relion-classes": (["s.star"], "relion_classes", "s.star"),
     "--common-scale": ([], "common_scale", True),
     "--reference-mask": (["r.mrc"], "reference_mask", "r.mrc"),
+    "--nucleic-mask": (["n.mrc"], "nucleic_mask", "n.mrc"),
     "--target-mask": (["a.mrc", "b.mrc"], "target_mask", ("a.mrc", "b.mrc")),
     "--model": (["m.cif"], "model", "m.cif"),
     "--parts": (["x=A:1-9", "y=B"], "parts", ("x=A:1-9", "y=B")),

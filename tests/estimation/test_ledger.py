@@ -37,7 +37,7 @@ def test_more_that_is_wanted_never_takes_less(edge, settings):
         return ledger.most
 
     plain = most()
-    more = ["confidence", "lowpass", "volume", "error", "solvent_definition", "reference_mask"]
+    more = ["confidence", "lowpass", "volume", "error", "solvent_definition", "reference_mask", "nucleic_mask"]
     # half maps take the place of noise that is measured in solvent nearby
     for name in more + ["halves"] * (settings.noise_floor is None):
         assert most(**{name: True}) >= plain

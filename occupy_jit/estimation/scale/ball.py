@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from occupy_jit.kernels.full_scale import full_scale_tau
 from occupy_jit.kernels.sliding_ball_maximum import ball_voxels
 
 if TYPE_CHECKING:
@@ -42,11 +44,27 @@ class Ball:
 
     size: int
     radius: float
+    draws: int | None = None  # voxels of the default ball, where this one is narrower and full scale stays
 
     @property
     def voxels(self) -> int:
         """int : Number of voxels, n_v."""
         return ball_voxels(self.radius, self.size)
+
+    @property
+    def noise_of_default(self) -> float:
+        """float : Maximum of noise over the default ball, relative to this one: medians, of independent voxels."""
+        return _median_of_maximum(self.draws) / _median_of_maximum(self.voxels) if self.draws else 1.0
+
+    @property
+    def tau(self) -> float:
+        """float : Quantile that defines full scale for the maximum over this ball."""
+        return full_scale_tau(self.draws or self.voxels)
+
+
+def _median_of_maximum(draws):
+    """Of so many normal deviates, in standard deviations."""
+    return statistics.NormalDist().inv_cdf(0.5 ** (1 / draws))
 
 
 def derived_lowpass(settings: Settings, voxel_size: float) -> float:

@@ -108,6 +108,7 @@ def run_estimate(inputs: Inputs) -> Result:
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
         solvent = steps.find_solvent(inputs, lowpassed)
+        steps.even_out(inputs, lowpassed, solvent)
         noise = steps.measure_noise(inputs, lowpassed, solvent)
         lowpassed = replace(lowpassed, halves_differ=None)
         searched = steps.find_full_scale(inputs, noise)
@@ -176,7 +177,7 @@ def _result(inputs, lowpassed, solvent, noise, contrast, volumes):
     wide = 2 * inputs.ball.radius * inputs.voxel_size > 0.99 * inputs.lowpass_angstrom
     scale_noise = contrast.spread / full
     missing = facts.solvent_is_missing(solvent, scale_noise * full, contrast.floor if wide and not given else 0.0)
-    if evidence.lowpass_angstrom is not None:
+    if (evidence.lowpass_angstrom or 0) > inputs.lowpass_angstrom:
         missing = missing or facts.peak_is_narrow(evidence.solvent, facts.NARROW_PEAK_OF_FEW)
     missing = missing and not flat
     local, halves = noise.local, noise.half_maps
@@ -256,6 +257,7 @@ def run_full_scale(inputs: Inputs) -> FullScale:
     with threads(inputs.thread_count):
         lowpassed = steps.low_pass(inputs)
         solvent = steps.find_solvent(inputs, lowpassed)
+        steps.even_out(inputs, lowpassed, solvent)
         noise = steps.measure_noise(inputs, lowpassed, solvent)
         searched = steps.find_full_scale(inputs, noise)
         if inputs.masks.reference is None:

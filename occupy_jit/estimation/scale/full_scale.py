@@ -72,7 +72,7 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
     FullScale
     """
     zero, deviation, variance = noise
-    tau = search.full_scale_tau(ball.voxels) if settings.tau is None else settings.tau
+    tau = ball.tau if settings.tau is None else settings.tau
     edge = search.tile_edge(volume.shape, voxel_size, settings.tile_size_angstrom)
     if known is not None:
         return FullScale(float(known), None, edge, zero, tau, float(known))

@@ -12,6 +12,7 @@ import numpy as np
 from occupy_jit.estimation.grids import cells_hold
 from occupy_jit.estimation.modification import equalise
 from occupy_jit.estimation.noise.half_maps import HalfMaps, join_half_maps
+from occupy_jit.estimation.scale import composition
 from occupy_jit.estimation.scale.ball import Ball, choose_ball, derived_lowpass, may_widen
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels.grid.arguments import as_volume
@@ -29,6 +30,9 @@ class Masks:
         not depend on it.
     reference : (nz, ny, nx) array, optional
         Marks a part that is fully occupied: full scale is measured there.
+    nucleic : (nz, ny, nx) array, optional
+        Marks nucleic acid in a complex with protein, whose contrast is lower: see
+        `occupy_jit.estimation.scale.composition`.
 
     Examples
     --------
@@ -41,6 +45,7 @@ class Masks:
 
     solvent: np.ndarray | None = None
     reference: np.ndarray | None = None
+    nucleic: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +158,12 @@ class Inputs:
     @property
     def ball(self) -> Ball:
         """Ball : The ball of the sliding maximum."""
-        return choose_ball(self.lowpass_angstrom, self.voxel_size, self.settings.kernel_size,
-                           self.settings.kernel_radius)
+        settings = self.settings
+        ball = choose_ball(self.lowpass_angstrom, self.voxel_size, settings.kernel_size, settings.kernel_radius)
+        if self.masks.nucleic is None or settings.kernel_size is not None or settings.kernel_radius is not None:
+            return ball
+        return composition.narrower(ball, lambda radius: choose_ball(self.lowpass_angstrom, self.voxel_size, None,
+                                                                     radius))
 
     @property
     def bands_wanted(self) -> bool:
@@ -175,7 +184,8 @@ class Inputs:
     @property
     def may_widen_evidence(self) -> bool:
         """bool : Content may be judged after a wider low-pass than the scale: `steps.gather_evidence`."""
-        return self.judges_content and not self.on_raw_map and may_widen(self.lowpass_angstrom, self.voxel_size)
+        possible = self.masks.nucleic is not None or may_widen(self.lowpass_angstrom, self.voxel_size)
+        return self.judges_content and not self.on_raw_map and possible
 
     @property
     def judges_content(self) -> bool:

@@ -17,8 +17,8 @@ from occupy_jit.estimation.grids import in_place, sections_at_a_time
 from occupy_jit.estimation.noise import half_maps, halves_of_other_map, solvent_nearby
 from occupy_jit.estimation.noise.half_maps import HalfMapsFacts, LocalNoise
 from occupy_jit.estimation.noise.halves_of_other_map import Gain
+from occupy_jit.estimation.scale import composition, errors, facts, reference
 from occupy_jit.estimation.scale import confidence as confidences
-from occupy_jit.estimation.scale import errors, facts, reference
 from occupy_jit.estimation.scale import full_scale as levels
 from occupy_jit.estimation.scale.ball import evidence_lowpass
 from occupy_jit.estimation.scale.full_scale import noise_free_maximum
@@ -339,9 +339,18 @@ def _with_definition(inputs, lowpassed, found):
                    definition.inverted, None if enough else left, found.map_correlation, found.map_flattened)
 
 
+def even_out(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent) -> None:
+    """Give nucleic acid that a mask marks the contrast of protein, in the low-passed map itself."""
+    if inputs.masks.nucleic is not None:
+        composition.as_protein(lowpassed.volume, solvent.zero, inputs.masks.nucleic)
+
+
 def measure_noise(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent) -> Noise:
     """The input of the sliding maximum, with its uniform or local noise."""
     source, zero, deviation = _source(inputs, lowpassed, solvent)
+    nucleic = inputs.masks.nucleic
+    if nucleic is not None and inputs.on_raw_map:  # the low-passed map has been evened out
+        source = composition.as_protein(source, zero, nucleic, copy=True)
     if inputs.half_maps is not None:
         return _noise_of_halves(inputs, lowpassed, solvent, (source, zero, deviation))
     if inputs.settings.noise_floor != LOCAL:
@@ -372,6 +381,9 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
     free = inputs.room.half_maps and not inputs.bands_wanted
     filtered = filters.lowpass(difference, inputs.lowpass_angstrom, inputs.voxel_size, threads=inputs.thread_count,
                                out=difference if free and not inputs.on_raw_map else None, gain=gain)
+    nucleic = inputs.masks.nucleic
+    if nucleic is not None:
+        filtered = composition.as_protein(filtered, 0.0, nucleic, copy=not free or inputs.on_raw_map)
     judged = half_maps.judge(lowpassed.volume, filtered, solvent.zero, solvent.quiet, lowpassed.equal_share)
     judged = replace(judged, map_correlation=solvent.map_correlation, map_flattened=solvent.map_flattened,
                      second_multiplied_with=inputs.half_maps.factor)
@@ -380,6 +392,8 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
     elif gain is not None:
         difference = filters.filter_radially(difference, gain, inputs.voxel_size, threads=inputs.thread_count,
                                              out=difference if free else None)
+    if nucleic is not None and inputs.on_raw_map:
+        difference = composition.as_protein(difference, 0.0, nucleic, copy=True)
     del filtered
     local = half_maps.local_noise(source, difference, inputs.ball, inputs.voxel_size, lowpassed.halves_differ)
     return Noise(source, zero, deviation, difference, local, judged, None)
@@ -508,15 +522,26 @@ def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, nois
 
     In noisy maps with coarse voxels the low-pass of the scale has few voxels, and its maximum is mostly noise in weak
     content. The evidence then comes from a wider low-pass, with its own ball, solvent and noise.
+
+    Inside a mask of nucleic acid, the evidence is the full contrast, with the default ball.
     """
     wide = None
     if inputs.judges_content and not inputs.on_raw_map:
-        wide = evidence_lowpass(inputs.lowpass_angstrom, inputs.voxel_size, contrast.floor_measured / contrast.full)
-    if wide is None:
+        # noise has a higher maximum over the default ball than over a narrower one
+        relative_floor = contrast.floor_measured / contrast.full * inputs.ball.noise_of_default
+        wide = evidence_lowpass(inputs.lowpass_angstrom, inputs.voxel_size, relative_floor)
+    nucleic = inputs.masks.nucleic
+    apart = nucleic is not None and inputs.judges_content and contrast.floor_measured > 0
+    if wide is None and (inputs.on_raw_map or not apart):
         return Evidence(inputs, solvent, contrast.spread / contrast.full)
-    settings = replace(inputs.settings, lowpass_input_angstrom=wide, kernel_size=None, kernel_radius=None)
-    inputs = replace(inputs, volume=lowpassed.volume, settings=settings, half_maps=None, room=Room())
-    volume = filters.lowpass(lowpassed.volume, wide, inputs.voxel_size, threads=inputs.thread_count)
+    resolution = inputs.lowpass_angstrom if wide is None else wide
+    settings = replace(inputs.settings, lowpass_input_angstrom=resolution, kernel_size=None, kernel_radius=None)
+    inputs = replace(inputs, volume=lowpassed.volume, settings=settings, half_maps=None, room=Room(),
+                     masks=replace(inputs.masks, nucleic=None))
+    volume = lowpassed.volume.copy() if wide is None else filters.lowpass(
+        lowpassed.volume, wide, inputs.voxel_size, threads=inputs.thread_count)
+    if nucleic is not None and not contrast.is_local:  # what stands out of the same noise everywhere is not evened out
+        composition.as_nucleic(volume, solvent.zero, nucleic)
     found = find_solvent(inputs, replace(lowpassed, volume=volume))
     maximum = sliding_maximum(volume, inputs.ball.radius, inputs.ball.size)
     del volume

@@ -27,7 +27,8 @@ def _nearby(run):
 def _widens(run):
     """Whether content may be judged after a wider low-pass."""
     judged = run.confidence or cells_hold(run.shape, run.voxel_size)
-    return judged and not run.on_raw_map and may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size)
+    possible = run.nucleic_mask or may_widen(derived_lowpass(run.settings, run.voxel_size), run.voxel_size)
+    return judged and not run.on_raw_map and possible
 
 
 def inputs(run: Outline, ledger: Ledger) -> None:
@@ -35,7 +36,10 @@ def inputs(run: Outline, ledger: Ledger) -> None:
     ledger.hold("map", 1)
     ledger.hold("solvent definition", run.solvent_definition)
     ledger.hold("reference mask", run.reference_mask)
-    # the mean of half maps beside the map is low-passed in place
+    ledger.hold("nucleic-acid mask", run.nucleic_mask)
+    # the map before its low-pass, and its noise, evened out
+    ledger.hold("map as protein", run.nucleic_mask * run.on_raw_map * (1 + run.halves))
+    # the mean of halves beside the map is low-passed in place
     ledger.hold("mean of half maps", run.beside_halves and not run.volume)
     if run.halves:
         by_bands = (run.confidence and any(kind.amplifies for kind in requested(run.settings))

@@ -178,6 +178,9 @@ def methods(record: dict[str, Any], modified: Sequence[str]) -> str:
             f"2023) from {_measured(found)} {filtered}, as the maximum over a "
             f"sphere of radius {derived['kernel_radius'] * voxel:.1f} Å relative to the level at full scale, "
             + _full_scale(settings, found, voxel) + "." + _noise(settings, found)]
+    if record["options"].get("nucleic_mask"):
+        text.append("Inside a mask of nucleic acid the contrast was first divided by 1.33, the contrast of nucleic "
+                    "acid relative to protein.")
     if modified:
         by_bands = "band by band, without amplifying noise " if found.get("bands") else ""
         text.append(f"The map was modified by its scale {by_bands}({', '.join(modified)}"

@@ -71,6 +71,7 @@ class _Inputs(NamedTuple):
     coarse_halves: dict  # for the parts of a model, because the estimate overwrites the half maps
     solvent_mask: Any  # array or None
     reference_mask: Any  # array or None
+    nucleic_mask: Any  # array or None
     files: list  # of `files.checksum.FileRead`, the map first
     hot_voxels: int  # number of replaced voxels of the map
     sample: Any  # `shown_level.Thinned`, of the map
@@ -128,9 +129,9 @@ def _read(plan, log):
     half_maps = _halves(plan, volume)
     coarse = model_parts.half_maps_for(options, volume, half_maps)
     solvent_mask = None if options.solvent_def is None else read_mask(options.solvent_def, volume).data
-    reference_mask = _reference_mask(plan, volume)
+    reference_mask, nucleic_mask = _reference_mask(plan, volume), _nucleic_mask(plan, volume)
     _wait_for_kernels(log)
-    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, files, hot,
+    return _Inputs(volume, half_maps, coarse, solvent_mask, reference_mask, nucleic_mask, files, hot,
                    shown_level.thinned(volume.data))
 
 
@@ -156,6 +157,14 @@ def _reference_mask(plan, volume):
         raise InputError(f"{shown(path)}: the reference mask is empty ({_held(mask)}): it must be above 0 on a part "
                          "that is fully occupied")
     return mask
+
+
+def _nucleic_mask(plan, volume):
+    """Where nucleic acid is; None where the run has not been told."""
+    from occupy_jit.files.maps.reading import read_mask
+
+    path = plan.options.nucleic_mask
+    return None if path is None else read_mask(path, volume).data
 
 
 def _halves(plan, volume):
@@ -195,10 +204,11 @@ def _estimate(plan, inputs, workers):
     value_range = None if volume.minimum is None else (volume.minimum, volume.maximum)
     volumes = Wanted(want.confidence_of(volume.data.shape, volume.voxel_size), want.lowpass,
                      plan.path_of(Role.ERROR) is not None, plan.path_of(Role.NOISE_ERROR) is not None, core=True)
+    masks = Masks(inputs.solvent_mask, inputs.reference_mask, inputs.nucleic_mask)
     with _named(plan):
-        return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps,
-                                   Masks(inputs.solvent_mask, inputs.reference_mask), volumes, _common_full_scale(plan),
-                                   Room(not want.volume, True, value_range), workers, inputs.hot_voxels))
+        return run_estimate(Inputs(volume.data, volume.voxel_size, plan.settings, inputs.half_maps, masks, volumes,
+                                   _common_full_scale(plan), Room(not want.volume, True, value_range), workers,
+                                   inputs.hot_voxels))
 
 
 def _common_full_scale(plan):
@@ -212,6 +222,7 @@ def _common_full_scale(plan):
 @contextmanager
 def _named(plan):
     """Add file names to errors about inputs."""
+    from occupy_jit.estimation.scale.composition import UnusableNucleicMask
     from occupy_jit.estimation.scale.reference import UnusableReference
     from occupy_jit.estimation.solvent.definition import UnusableDefinition
 
@@ -219,6 +230,8 @@ def _named(plan):
         yield
     except UnusableReference as error:
         raise InputError(f"{shown(plan.options.reference_mask)}: {error}") from error
+    except UnusableNucleicMask as error:
+        raise InputError(f"{shown(plan.options.nucleic_mask)}: {error}") from error
     except UnusableDefinition as error:
         raise InputError(f"{shown(plan.options.solvent_def)}: {error}") from error
     except InputError as error:
@@ -354,10 +367,10 @@ def _measure(plan, log):
             return {"full_scale": None}  # whether this is an error depends on the source of the map
         _repair(volume)
         half_maps = _halves(plan, volume)
-    mask = _reference_mask(plan, volume)
+    masks = Masks(None, _reference_mask(plan, volume), _nucleic_mask(plan, volume))
     _wait_for_kernels(log)
     with log.timed("measure full scale"), _named(plan):
-        found = run_full_scale(Inputs(volume.data, volume.voxel_size, plan.settings, half_maps, Masks(None, mask),
+        found = run_full_scale(Inputs(volume.data, volume.voxel_size, plan.settings, half_maps, masks,
                                       Wanted(False, False), room=Room(True, True),
                                       thread_count=thread_count(plan.options.threads)))
     log.detail(f"{plan.label}: full scale of its own {found.value:.6g}")
@@ -402,7 +415,7 @@ def save_result(volume: Map, result: Result, settings: Settings, directory: str,
         log.verdict(code, sentence)
     with open(path, "rb") as file:
         volume = replace(volume, checksum=Checksum(file.fileno(), path))
-    inputs = _Inputs(volume, None, {}, None, None, [FileRead(path)], 0, shown_level.thinned(volume.data))
+    inputs = _Inputs(volume, None, {}, None, None, None, [FileRead(path)], 0, shown_level.thinned(volume.data))
     result = replace(result, quiet=replace(result.quiet))  # the caller keeps arrays that a run frees
     make_directory(directory)
     with Outputs() as outputs:

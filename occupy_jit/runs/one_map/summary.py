@@ -210,6 +210,7 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
         ("ball", f"{derived['kernel_size']} voxels, radius {derived['kernel_radius']:g}"),
         ("full scale", found["full_scale"],
          _where(told)),
+        *_composition(told),
         ("zero level", found["zero_level"]),
         ("noise floor", found["noise_floor"]),
         ("surface level", found["surface_level"], f"(noise of the map: {found['noise_of_map']:.4g})"),
@@ -297,6 +298,15 @@ def seen_in_words(found: dict[str, Any]) -> str:
     if not found["noise_hides_parts"]:
         return f"scale {limit:.2f}"
     return f"scale {limit:.2f}: parts as large as a chain that are weaker cannot be seen at this noise"
+
+
+def _composition(told):
+    """Which nucleic acid was given the contrast of protein: no row, or one."""
+    from occupy_jit.estimation.scale.composition import CONTRAST
+
+    path = told["options"]["nucleic_mask"]
+    return [] if path is None else [("nucleic acid", f"in {shown(path)}: its contrast was divided by {CONTRAST:g}, to "
+                                                     "be that of protein")]
 
 
 def _where(told):

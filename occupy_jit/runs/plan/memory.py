@@ -93,7 +93,8 @@ def outline(header: MapHeader, settings: Settings, options: Options, beside_halv
         kept = of_parts.half_maps(header.voxel_size, beside_halves)
     return Outline(header.shape, header.voxel_size, settings, confidence, want.lowpass, want.volume,
                    error=writes_error(options), solvent_definition=options.solvent_def is not None,
-                   reference_mask=options.reference_mask is not None, halves=halves, beside_halves=beside_halves,
+                   reference_mask=options.reference_mask is not None,
+                   nucleic_mask=options.nucleic_mask is not None, halves=halves, beside_halves=beside_halves,
                    of_group=of_group, model_halves=kept)
 
 

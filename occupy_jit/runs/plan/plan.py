@@ -155,7 +155,8 @@ def plan_map(path: str, settings: Settings, options: Options, label: str | None 
 
 def masks(options: Options) -> list[str]:
     """Names of all masks in `options`."""
-    return [mask for mask in (options.solvent_def, options.reference_mask, *options.target_mask) if mask is not None]
+    given = (options.solvent_def, options.reference_mask, options.nucleic_mask, *options.target_mask)
+    return [mask for mask in given if mask is not None]
 
 
 def _outputs(names, settings, options, compressed):
