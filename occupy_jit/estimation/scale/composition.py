@@ -71,6 +71,11 @@ def as_nucleic(volume: np.ndarray, zero: float, mask: np.ndarray) -> None:
         section += (section - np.float32(zero)) * (surplus / (1 - surplus))
 
 
+def noise_left(mask: np.ndarray) -> float:
+    """Noise after `as_protein`, root mean square over a part of the mask, relative to that before."""
+    return float(np.sqrt(np.square(1 - _surplus(np.sort(mask, axis=None)), dtype=np.float64).mean()))
+
+
 def _surplus(marked):
     """Share of the contrast that is taken off."""
     return np.clip(marked, 0, 1).astype(np.float32) * np.float32(1 - 1 / CONTRAST)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from occupy_jit.estimation.scale import strongest_cube
+from occupy_jit.estimation.scale import composition, strongest_cube
 from occupy_jit.estimation.scale.contrast import noise_free_maximum
 from occupy_jit.estimation.scale.result import FullScale
 from occupy_jit.kernels import full_scale as search
@@ -36,11 +36,14 @@ class NoiseLevel(NamedTuple):
         Mean and standard deviation over the quiet voxels.
     variance : float32 array or None
         Of the local noise, if known, for voxels or cells of two voxels.
+    nucleic : (nz, ny, nx) array or None
+        Mask of nucleic acid whose contrast was divided, and its noise with it.
     """
 
     zero: float
     deviation: float
     variance: np.ndarray | None = None
+    nucleic: np.ndarray | None = None
 
 
 def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: float, settings: Settings,
@@ -71,7 +74,7 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
     -------
     FullScale
     """
-    zero, deviation, variance = noise
+    zero, deviation, variance, nucleic = noise
     tau = ball.tau if settings.tau is None else settings.tau
     edge = search.tile_edge(volume.shape, voxel_size, settings.tile_size_angstrom)
     if known is not None:
@@ -86,6 +89,8 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
     cube = volume[inside]
     if variance is not None:
         deviation = float(np.sqrt(np.sort(part_of(variance, volume.shape, inside), axis=None).mean(dtype=np.float64)))
+    elif nucleic is not None:
+        deviation *= composition.noise_left(nucleic[inside])
     value = without_noise(quantile, cube, zero, deviation)
     if settings.tau is None:
         value = strongest_cube.level(strongest_cube.contents(volume, zero, ball, corner, edge), value, deviation)

@@ -402,7 +402,8 @@ def _noise_of_halves(inputs, lowpassed, solvent, of_source):
 def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
     """Search full scale, or use the common one of several maps."""
     known = inputs.full_scale
-    level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance)
+    level = levels.NoiseLevel(noise.zero, noise.deviation, noise.local and noise.local.variance,
+                              inputs.masks.nucleic)
     found = levels.full_scale(noise.source, level, inputs.ball, inputs.voxel_size, inputs.settings,
                               None if known is None else known.value)
     error = errors.full_scale_error(noise.source, noise.deviation, found, inputs.ball, inputs.settings.tau is not None)

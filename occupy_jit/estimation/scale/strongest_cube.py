@@ -45,10 +45,13 @@ class Contents(NamedTuple):
         Square of the height above zero; 0 where that is negative.
     maximum : (n, n, n) float64 array
         Sliding maximum above zero.
+    noise_of_ball : float
+        Contribution of noise to the maximum, relative to that over the default ball.
     """
 
     weights: np.ndarray
     maximum: np.ndarray
+    noise_of_ball: float = 1.0
 
 
 def contents(volume: np.ndarray, zero: float, ball: Ball, corner: tuple[int, ...], edge: int) -> Contents:
@@ -75,7 +78,9 @@ def contents(volume: np.ndarray, zero: float, ball: Ball, corner: tuple[int, ...
                    for first, part in zip(corner, around, strict=True))
     part = np.ascontiguousarray(volume[around])
     maximum = np.asarray(sliding_maximum(part, ball.radius, ball.size))[inside].astype(np.float64) - zero
-    return Contents(np.square(np.maximum(part[inside].astype(np.float64) - zero, 0)), maximum)
+    # noise adds f^2 / M to the maximum M, where f is the maximum of noise alone
+    return Contents(np.square(np.maximum(part[inside].astype(np.float64) - zero, 0)), maximum,
+                    ball.noise_of_default**-2)
 
 
 def level(found: Contents, quantile: float, noise: float, kept: np.ndarray | None = None) -> float:
@@ -96,11 +101,11 @@ def level(found: Contents, quantile: float, noise: float, kept: np.ndarray | Non
     float
         Above the zero level, without noise; the quantile if nothing stands above zero.
     """
-    weights, maximum = found if kept is None else (found.weights[kept], found.maximum[kept])
+    weights, maximum = (part if kept is None else part[kept] for part in (found.weights, found.maximum))
     # sorted, so that a turned or mirrored map has the same sums to the last bit
     total = np.sort(weights, axis=None).sum()
     if not total > 0:
         return quantile
     mean = float(np.sort(weights * maximum, axis=None).sum() / total)
     reading = (1 - QUANTILE_SHARE) * mean + QUANTILE_SHARE * quantile
-    return max(OF_STRONGEST * reading - NOISE_IN_CUBE * noise**2 / reading, _LEAST * reading)
+    return max(OF_STRONGEST * reading - found.noise_of_ball * NOISE_IN_CUBE * noise**2 / reading, _LEAST * reading)
