@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from occupy_jit.estimation.scale.estimate import estimate
-from occupy_jit.estimation.scale.inputs import Wanted
+from occupy_jit.estimation.scale.inputs import Masks, Wanted
 
 NOISE = {"good": 6.0, "mid": 3.0, "poor": 1.5}
 """Root mean square of the density of complete chains, within 3 Å of their atoms, over the noise."""
@@ -22,6 +22,7 @@ VOXELS = (0.8, 1.2, 1.7, 2.2, 3.0, 4.0, 6.5)
 """Å."""
 
 OCCUPANCIES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
+MASK_ANGSTROM = 5.0
 LEAST_ATOMS = 100
 """Smaller chains are left out."""
 
@@ -67,6 +68,7 @@ class Simulated:
     chains : (atoms,) array of str
     occupancies : dict of str to float
         Of each chain.
+    nucleic : (atoms,) array of bool
     """
 
     map: np.ndarray
@@ -74,6 +76,7 @@ class Simulated:
     places: np.ndarray
     chains: np.ndarray
     occupancies: dict
+    nucleic: np.ndarray
 
 
 def read_atoms(path):
@@ -153,7 +156,8 @@ def simulate(atoms, voxel_size, occupancies, signal_to_noise, seed):
     near[tuple(np.round(places[occupancy == 1]).astype(int).T)] = False
     near = ndimage.distance_transform_edt(near, voxel_size) <= 3
     noise *= np.sqrt(np.square(signal[near]).mean()) / signal_to_noise / noise.std()
-    return Simulated((signal + noise).astype(np.float32), voxel_size, places, atoms.chains, occupancies)
+    return Simulated((signal + noise).astype(np.float32), voxel_size, places, atoms.chains, occupancies,
+                     atoms.nucleic)
 
 
 def _scattering(atoms, places, occupancy, grid):
@@ -190,25 +194,44 @@ def _binned(places, weights, edge):
     return out
 
 
-def chain_error(made):
+def nucleic_mask(made):
+    """Rough mask of nucleic acid: within 5 Å of its atoms, if no atom of protein is closer; None without any."""
+    from scipy import ndimage
+
+    if not made.nucleic.any() or made.nucleic.all():
+        return None
+    distances = []
+    for kind in (made.nucleic, ~made.nucleic):
+        away = np.ones(made.map.shape, bool)
+        away[tuple(np.round(made.places[kind]).astype(int).T)] = False
+        distances.append(ndimage.distance_transform_edt(away, made.voxel_size))
+    return ((distances[0] <= MASK_ANGSTROM) & (distances[0] <= distances[1])).astype(np.float32)
+
+
+def chain_error(made, mask=None):
     """Root mean square error of the median scale over each chain, and the values."""
     from scipy import ndimage
 
-    scale = estimate(made.map, voxel_size=made.voxel_size, wanted=Wanted(confidence=False, lowpass=False)).scale
+    scale = estimate(made.map, voxel_size=made.voxel_size, masks=Masks(nucleic=mask),
+                     wanted=Wanted(confidence=False, lowpass=False)).scale
     found = ndimage.map_coordinates(scale, made.places.T, order=1, mode="nearest")
     values = {name: float(np.median(found[made.chains == name])) for name in made.occupancies}
     return float(np.sqrt(np.mean([(values[name] - true) ** 2 for name, true in made.occupancies.items()]))), values
 
 
-def errors(atoms, name, voxel_size, levels, draws):
-    """Mean error over draws of the occupancies, at each level of noise: list of float."""
+def errors(atoms, name, voxel_size, levels, draws, masked=False):
+    """Mean error over draws of the occupancies, at each level of noise: list of float.
+
+    With `masked` the estimate is given a mask of the nucleic acid.
+    """
     found = []
     for level in levels:
         each = []
         for draw in range(draws):
             seed = zlib.crc32(f"{name} {draw}".encode())
             occupancies = drawn_occupancies(atoms.chains, seed)
-            each.append(chain_error(simulate(atoms, voxel_size, occupancies, NOISE[level], seed + 1))[0])
+            made = simulate(atoms, voxel_size, occupancies, NOISE[level], seed + 1)
+            each.append(chain_error(made, nucleic_mask(made) if masked else None)[0])
         found.append(float(np.mean(each)))
     return found
 
@@ -221,13 +244,15 @@ def main(argv=None):
     parser.add_argument("--noise", nargs="+", choices=NOISE, default=["mid", "poor"], metavar="LEVEL",
                         help=f"{', '.join(NOISE)} (default: mid poor)")
     parser.add_argument("--draws", type=int, default=2, metavar="N", help="of the occupancies (default: 2)")
+    parser.add_argument("--nucleic-mask", action="store_true", help="give the estimate a mask of the nucleic acid")
     options = parser.parse_args(argv)
     names = [path.name.partition(".")[0] for path in options.models]
     print(f"Root mean square error of the scale per chain, {' / '.join(options.noise)} noise\n")
     print("| voxel, Å | " + " | ".join(names) + " |\n" + "|---" * (len(names) + 1) + "|")
     models = [read_atoms(path) for path in options.models]
     for voxel_size in options.voxels:
-        cells = [" / ".join(f"{error:.3f}" for error in errors(atoms, name, voxel_size, options.noise, options.draws))
+        cells = [" / ".join(f"{error:.3f}" for error in errors(atoms, name, voxel_size, options.noise, options.draws,
+                                                                       options.nucleic_mask))
                  for atoms, name in zip(models, names, strict=True)]
         print(f"| {voxel_size:g} | " + " | ".join(cells) + " |", flush=True)
     return 0
