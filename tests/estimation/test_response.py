@@ -9,6 +9,7 @@ from occupy_jit.estimation.regions.response import (
     ReadMap,
     Response,
     cut_to,
+    draw_noise,
     measure_response,
     strongest_content,
 )
@@ -59,7 +60,7 @@ def test_the_curve_is_that_of_content_in_noise_of_one_strength(signal_to_noise):
     """Signal at shares of its occupancy, in noise that the map did not hold, reads what the curve says."""
     made = made_with((1.0, 1.0, 1.0, 1.0), signal_to_noise)
     of = read_map(made)
-    response = measure_response(of)
+    response = measure_response(of, draw_noise(of))
     assert np.all(np.diff(response.readings) >= 0) and np.all(np.diff(response.levels) > 0)
     strong, box = strongest_content(of)
     full = []
@@ -91,24 +92,24 @@ def test_a_level_is_a_reading_without_noise():
 def test_maps_without_noise_or_content_have_a_response():
     made = made_with((1.0, 0.5))
     clean = read_map(made, made.signal, settings=None)
-    assert measure_response(clean).level(1.0, clean.floor) == pytest.approx(1, abs=0.01)
+    assert measure_response(clean, draw_noise(clean)).level(1.0, clean.floor) == pytest.approx(1, abs=0.01)
     noise = simulated.noise_like(made, 3).astype(np.float32)
     empty = read_map(made, noise)
-    response = measure_response(empty)
+    response = measure_response(empty, draw_noise(empty))
     level = Reader(empty).read(around(made, [0])).value
     assert 0 <= level < empty.floor and response.of_noise > 1
     flat = ReadMap(np.zeros((20, 20, 20), np.float32), 0.0, 0.0, None, None, empty.ball, 1.2)
-    assert measure_response(flat).level(0.3, 0.0) == 0.3
+    assert measure_response(flat, draw_noise(flat)).level(0.3, 0.0) == 0.3
 
 
 def test_neither_threads_nor_units_matter():
     made = made_with((1.0, 0.3))
     of = read_map(made)
-    one, two = (measure_response(of, threads) for threads in (1, 2))
+    one, two = (measure_response(of, draw_noise(of, threads)) for threads in (1, 2))
     assert one.of_noise == two.of_noise and np.array_equal(one.readings, two.readings)
     assert np.array_equal(one.levels, two.levels)
     eightfold = ReadMap(8 * of.volume, 8 * of.zero, 8 * of.floor, of.quiet, None, of.ball, of.voxel_size)
-    other = measure_response(eightfold)
+    other = measure_response(eightfold, draw_noise(eightfold))
     np.testing.assert_allclose(other.readings, one.readings, rtol=1e-4)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from occupy_jit.estimation.noise import common_noise
-from occupy_jit.estimation.regions.response import ReadMap, cut_to, measure_response
-from occupy_jit.estimation.regions.weighted_median import block_edge, weighted_median
+from occupy_jit.estimation.regions.noise_draws import DRAWS
+from occupy_jit.estimation.regions.response import ReadMap, cut_to, draw_noise, measure_response
+from occupy_jit.estimation.regions.weighted_median import block_edge, quantile, weighted_median
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.regions import covered, scale_on_peaks
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 DEPTH_ANGSTROM, DEPTH_POWER = 2.0, 2
 """Standard deviation of the Gaussian that measures the depth of a voxel in its mask, and the power of the depth in the
 weight of the voxel. The rim of a mask is not content; noise has peaks there."""
+
+
+class _Region(NamedTuple):
+    """A mask in the box around it."""
+
+    box: tuple[slice, ...]
+    weight: np.ndarray
+    outside: np.ndarray
 
 
 class Reader:
@@ -36,15 +44,9 @@ class Reader:
     def __init__(self, read_map: ReadMap, thread_count: int | None = None) -> None:
         self._map = read_map
         self._edge = block_edge(read_map.voxel_size)
-        self._response = measure_response(read_map, thread_count)
-        self._noise = self._common_noise()
+        self._drawn = draw_noise(read_map, thread_count)
+        self._response = measure_response(read_map, self._drawn)
         self._along = tuple(-(-n // self._edge) for n in read_map.volume.shape)
-
-    def _common_noise(self):
-        of = self._map
-        if of.difference is not None:
-            return common_noise.CommonNoise(of.difference, self._edge)
-        return common_noise.of_solvent(of.volume, of.zero, of.quiet, self._edge)
 
     def read(self, mask: np.ndarray) -> Median:
         """Level of the map in a region above the zero level, without the contribution of noise.
@@ -61,21 +63,33 @@ class Reader:
         Returns
         -------
         occupy_jit.estimation.regions.weighted_median.Median
-            In units of the map. The error includes that of the median, from blocks of 15 Å, and the noise that all
-            blocks share, after the correction for noise.
+            In units of the map. The error is the standard deviation of the level over draws of noise added to the map.
+            In a map without noise to draw from, it is the error of the median from blocks of 15 Å. The blocks include
+            the variation of the structure, which two maps of it have in common.
         """
-        values, weights, blocks, floor = self._samples(mask)
+        region = self._region(mask)
+        values, weights, blocks, floor = self._samples(region)
         found = weighted_median([(values, weights, blocks)])
         if math.isnan(found.value):
             return found
         level = self._response.level(found.value, floor)
         if found.error is None:
             return found._replace(value=level)
-        error = math.hypot(found.error, math.sqrt(self._noise.variance(blocks, weights)))
-        own = self._error(found.value, error, level, floor)
-        share = own / error if error > 0 else 0.0
+        own = self._error(found.value, found.error, level, floor)
+        share = own / found.error if found.error > 0 else 0.0
         moved = {block: (weight, share * by) for block, (weight, by) in found.in_blocks.items()}
-        return found._replace(value=level, error=own, in_blocks=moved)
+        return found._replace(value=level, error=self._over_draws(region, floor, own), in_blocks=moved)
+
+    def _over_draws(self, region, floor, otherwise):
+        """Standard deviation of the level over draws of noise."""
+        if self._drawn is None:
+            return otherwise
+        levels = []
+        for number in range(DRAWS):
+            values, weights = covered(region.weight, self._peaks(region, number), self._edge)[:2]
+            reading = quantile(values, weights, 0.5) if values.size else 0.0
+            levels.append(self._response.level(reading, floor))
+        return float(np.std(levels, ddof=1))
 
     def _error(self, reading, error, level, floor):
         """Change of the level when the reading changes by its error to either side, root mean square.
@@ -86,23 +100,32 @@ class Reader:
         below = self._response.level(reading - error, floor)
         return math.sqrt(((above - level) ** 2 + (level - below) ** 2) / 2)
 
-    def _samples(self, mask):
-        """Values, weights and blocks of the peaks in a mask, and the noise floor there."""
-        of = self._map
-        sigma = max(DEPTH_ANGSTROM / of.voxel_size, 0.5)
+    def _region(self, mask):
+        """A mask in the box around it, with the weight of each voxel."""
+        sigma = max(DEPTH_ANGSTROM / self._map.voxel_size, 0.5)
         mask, box = cut_to(mask, math.ceil(3 * sigma) + 1, self._edge)
         weight = np.clip(mask, 0, 1).astype(np.float32)
-        inside = weight > 0
+        outside = ~(weight > 0)
         weight *= smooth(weight, sigma) ** np.float32(DEPTH_POWER)
-        height = of.volume[box] - np.float32(of.zero)
-        height[~inside] = min(float(height.min()), 0.0)
-        peaks = scale_on_peaks(height, of.maximum(height), 0.0, 0.0, 1.0)
-        values, weights, blocks = covered(weight, peaks, self._edge)
-        floor = of.floor_in(box)
+        return _Region(box, weight, outside)
+
+    def _peaks(self, region, draw=None):
+        """The sliding maximum at the peaks of a region, below 0 elsewhere, in the map or with a draw of noise added."""
+        of = self._map
+        height = of.volume[region.box] - np.float32(of.zero)
+        if draw is not None:
+            height += self._drawn.window(draw, region.box, of.floor_in(region.box))
+        height[region.outside] = min(float(height.min()), 0.0)
+        return scale_on_peaks(height, of.maximum(height), 0.0, 0.0, 1.0)
+
+    def _samples(self, region):
+        """Values, weights and blocks of the peaks in a region, and the noise floor there."""
+        peaks, floor = self._peaks(region), self._map.floor_in(region.box)
+        values, weights, blocks = covered(region.weight, peaks, self._edge)
         if np.ndim(floor):
-            there = covered(weight, np.where(peaks >= 0, floor, np.float32(-1)), self._edge)[0]
+            there = covered(region.weight, np.where(peaks >= 0, floor, np.float32(-1)), self._edge)[0]
             floor = float(np.average(there, weights=weights)) if there.size else 0.0
-        return values, weights, self._in_map(blocks, mask.shape, box), floor
+        return values, weights, self._in_map(blocks, region.weight.shape, region.box), floor
 
     def _in_map(self, blocks, shape, box):
         """Block numbers in the map for blocks of a box."""

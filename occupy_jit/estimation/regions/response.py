@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from occupy_jit.estimation.noise.coloured import coloured_noise
+from occupy_jit.estimation.regions.noise_draws import Drawn
 from occupy_jit.kernels.grid.fields import part_of
 from occupy_jit.kernels.grid.smoothing import smooth
 from occupy_jit.kernels.grid.sphere import section_inside
@@ -114,8 +115,8 @@ class Response(NamedTuple):
 _WITHOUT_CONTENT = (np.array([1.0]), np.array([0.0]))
 
 
-def measure_response(of: ReadMap, thread_count: int | None = None) -> Response:
-    """The response of a map.
+def draw_noise(of: ReadMap, thread_count: int | None = None) -> Drawn | None:
+    """Noise like that of a map.
 
     Parameters
     ----------
@@ -125,18 +126,35 @@ def measure_response(of: ReadMap, thread_count: int | None = None) -> Response:
 
     Returns
     -------
-    Response
+    occupy_jit.estimation.regions.noise_draws.Drawn or None
+        None if the map shows no noise.
     """
     floor = float(np.median(of.floor)) if np.ndim(of.floor) else of.floor
     noise = _draw(of, thread_count) if floor > 0 else None
     if noise is None:
-        return Response(0.0, *_WITHOUT_CONTENT)
+        return None
     highest = of.maximum(noise)
-    own_floor, alone = float(np.median(highest)), _reading(noise, highest)
-    if not (own_floor > 0 and alone > 0):
+    drawn = Drawn(noise, float(np.median(highest)), _reading(noise, highest))
+    return drawn if drawn.floor > 0 and drawn.reading > 0 else None
+
+
+def measure_response(of: ReadMap, drawn: Drawn | None) -> Response:
+    """The response of a map.
+
+    Parameters
+    ----------
+    of : ReadMap
+    drawn : occupy_jit.estimation.regions.noise_draws.Drawn or None
+        Noise like that of the map, if it shows any.
+
+    Returns
+    -------
+    Response
+    """
+    if drawn is None:
         return Response(0.0, *_WITHOUT_CONTENT)
-    of_noise = alone / own_floor
-    del highest
+    noise, own_floor = drawn.volume, drawn.floor
+    of_noise = drawn.reading / own_floor
     strong, box = strongest_content(of)
     if not strong.any():
         return Response(of_noise, *_WITHOUT_CONTENT)

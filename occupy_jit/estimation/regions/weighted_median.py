@@ -53,6 +53,23 @@ class _Sorted:
         return float(np.interp(share, self.share, self.values))
 
 
+def quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """Weighted quantile: the value with this share of the weight below the middle of its own.
+
+    Parameters
+    ----------
+    values, weights : (n,) arrays
+        Weights of at least 0, not all 0.
+    share : float
+
+    Returns
+    -------
+    float
+    """
+    chosen = weights > 0
+    return _Sorted(values[chosen], weights[chosen]).quantile(share)
+
+
 def weighted_median(samples: Sequence[tuple[Any, ...]]) -> Median:
     """Median over a region, and its standard error from the spread between blocks of space.
 
