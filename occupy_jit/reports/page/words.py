@@ -249,7 +249,7 @@ def _full_scale(settings, found, voxel):
                 "to be fully occupied")
     if found.get("full_scale_corner_zyx") is None:
         return f"a density of {found['full_scale']:.4g} above solvent, common to several maps"
-    what = "what fully occupied content reads by the strongest cube" if settings.get("tau") is None else \
+    what = "the level of fully occupied content, measured in the strongest cube" if settings.get("tau") is None else \
         "the highest quantile in any cube"
     return (f"a density of {found['full_scale']:.4g} above solvent, {what} of {found['full_scale_tile'] * voxel:.4g} Å")
 

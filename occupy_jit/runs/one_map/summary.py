@@ -199,8 +199,9 @@ def tell(log: RunLog, told: dict[str, Any], of_group: bool = False) -> None:
     """Settings and results of a record, as rows of the log."""
     derived = told["derived"]
     given = set(told["given"])
+    # tau, given back as an option, would define full scale by its quantile alone
     log.settings([(name, value, "given" if name in given else "default") for name, value in told["settings"].items()]
-                 + [(name, value, "derived") for name, value in derived.items()])
+                 + [(name, value, "derived") for name, value in derived.items() if name != "tau"])
     found = told["results"]
     model = found["solvent_model"]
     wider = derived["confidence_lowpass_angstrom"]
@@ -318,7 +319,8 @@ def _where(told):
                 f"{found['reference']['searched']:.6g}")
     if found["full_scale_corner_zyx"] is None:
         return ""
-    return f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}"
+    return (f"in the cube of {found['full_scale_tile']} voxels at [z, y, x] = {list(found['full_scale_corner_zyx'])}, "
+            f"the strongest by its {told['derived']['tau']:.4g} quantile")
 
 
 def in_words(target: dict[str, Any]) -> str:
