@@ -40,9 +40,10 @@ def make(folder):
         write(path(f"half{number}.mrc"), half, VOXEL)
     write(path("map.mrc"), (halves[0] + halves[1]) / 2, VOXEL)
     written(atoms, path("model.cif"))
-    for chains in ("B", "AD"):  # rough masks
+    # rough masks; that of a chain stands for the mask of nucleic acid
+    for mask, chains in (("B", "B"), ("AD", "AD"), ("rna", "C")):
         alone = density(atoms, {name: float(name in chains) for name in OCCUPANCY})
-        write(path(f"{chains}.mrc"), (alone > 0.2 * alone.max()).astype(np.float32), VOXEL)
+        write(path(f"{mask}.mrc"), (alone > 0.2 * alone.max()).astype(np.float32), VOXEL)
 
     job = "Class3D/job010/run_it005"
     names = [f"{job}_class{k:03d}.mrc" for k in range(1, len(CLASSES) + 1)]
