@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import classification as bench
-from occupy_jit.estimation.classes_on_mean import MeanOfClasses, classes_on_mean, mean_map
+from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
 from occupy_jit.estimation.fourier import filters
 from occupy_jit.estimation.scale.estimate import measure_full_scale
 from occupy_jit.settings import Settings
@@ -31,8 +30,7 @@ def made():
 
 
 def references(mean, scales, full, settings=SETTINGS):
-    together = MeanOfClasses(mean, [1] * len(scales), VOXEL_SIZE, full)
-    return [data.copy() for data in classes_on_mean(together, scales, settings)]
+    return [data.copy() for data in classes_on_mean(mean, scales, [1] * len(scales), settings, VOXEL_SIZE, full)]
 
 
 def test_the_mean_is_that_of_all(made):
@@ -86,8 +84,8 @@ def test_a_class_of_noise_with_hardly_any_particles_spoils_nothing(made, noise, 
     junk = complex_.map(np.zeros(5), 1 / noise, 77)
     weights = [0.5, 0.5 - share, share]
     with_junk = mean_map(iter([*maps, junk]), weights)
-    together = MeanOfClasses(with_junk, weights, VOXEL_SIZE, full)
-    made_with = [data.copy() for data in classes_on_mean(together, [*scales, np.ones_like(mean)], SETTINGS)]
+    made_with = list(data.copy() for data in classes_on_mean(
+        with_junk, [*scales, np.ones_like(mean)], weights, SETTINGS, VOXEL_SIZE, full))
     for signal, without, data in zip(np.tensordot(OCCUPANCIES, complex_.signals, 1), found, made_with, strict=False):
         wanted, got = (np.corrcoef(signal.ravel(), one.ravel())[0, 1] for one in (without, data))
         assert got > wanted - 0.02
@@ -101,57 +99,9 @@ def test_the_order_of_the_classes_is_of_no_account(made):
 
 def test_the_number_of_threads_changes_nothing(made):
     _, _, scales, mean, full, found = made
-    on_one = classes_on_mean(MeanOfClasses(mean, [1, 1], VOXEL_SIZE, full), scales, SETTINGS, thread_count=1)
+    on_one = classes_on_mean(mean, scales, [1, 1], SETTINGS, VOXEL_SIZE, full, thread_count=1)
     for a, b in zip(on_one, found, strict=True):
         assert np.array_equal(a, b)
-
-
-@pytest.fixture(scope="module")
-def coarse():
-    """Two classes as RELION makes them of hundreds of particles, cut at 15 Å: scales, mean, full scale, difference."""
-    (full, partial), _ = bench.build(bench.COMPLEXES["ring of five"])
-    difference = full - partial
-    random = np.random.default_rng(0)
-    maps = [filters.lowpass((partial + occupancy * difference + random.normal(0, 2, full.shape)).astype(np.float32),
-                            15.0, bench.VOXEL_SIZE) for occupancy in (0.65, 0.35)]
-    full_scale = max(measure_full_scale(volume, voxel_size=bench.VOXEL_SIZE)[0] for volume in maps)
-    scales = [estimate(volume, voxel_size=bench.VOXEL_SIZE, full_scale=full_scale).scale for volume in maps]
-    return scales, mean_map(iter(maps), [1, 1]), full_scale, difference
-
-
-def test_at_low_resolution_the_difference_is_where_it_belongs(coarse):
-    scales, mean, full, true = coarse
-    agreement = {}
-    for resolution in (None, 3.0, 15.0):
-        together = MeanOfClasses(mean, [1, 1], bench.VOXEL_SIZE, full, resolution)
-        one, two = (data.copy() for data in classes_on_mean(together, scales, SETTINGS))
-        agreement[resolution] = np.corrcoef((one - two).ravel(), true.ravel())[0, 1]
-    print({resolution: round(value, 3) for resolution, value in agreement.items()})
-    assert agreement[15.0] > 1.5 * agreement[None]
-    assert agreement[None] < agreement[3.0] < agreement[15.0]
-
-
-def test_at_low_resolution_threads_and_units_do_not_matter(coarse):
-    scales, mean, full, _ = coarse
-    together = MeanOfClasses(mean, [1, 1], bench.VOXEL_SIZE, full, 15.0)
-    found = [data.copy() for data in classes_on_mean(together, scales, SETTINGS)]
-    for a, b in zip(classes_on_mean(together, scales, SETTINGS, thread_count=1), found, strict=True):
-        assert np.array_equal(a, b)
-    larger = replace(together, volume=4 * mean, full_scale=4 * full)
-    for a, b in zip(classes_on_mean(larger, scales, SETTINGS), found, strict=True):
-        assert np.allclose(a, 4 * b, atol=1e-5 * np.abs(b).max())
-
-
-@pytest.mark.parametrize(("resolution", "settings", "sigma", "wide"), [
-    (None, SETTINGS, 0, None), (15.0, SETTINGS, 10 / VOXEL_SIZE, 24.0), (10.0, SETTINGS, 7 / VOXEL_SIZE, 16.0),
-    (40.0, SETTINGS, 10 / VOXEL_SIZE, 24.0), (4.0, SETTINGS, 2.8 / VOXEL_SIZE, None), (1.0, SETTINGS, 0, None),
-    # a low-pass that is given is that of everything
-    (15.0, replace(SETTINGS, lowpass_input_angstrom=9.0), 10 / VOXEL_SIZE, None),
-    (15.0, replace(SETTINGS, resolution_angstrom=9.0), 10 / VOXEL_SIZE, None)])
-def test_smoothing_goes_with_the_resolution(resolution, settings, sigma, wide):
-    together = MeanOfClasses(np.zeros((4, 4, 4), np.float32), [1], VOXEL_SIZE, 1.0, resolution)
-    assert together.sigma == pytest.approx(sigma)
-    assert together.wide_lowpass(settings) == (None if wide is None else pytest.approx(wide))
 
 
 def test_scaling_the_maps_scales_the_references(made):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occupy_jit.estimation.scale.ball import choose_ball, default_lowpass
+from occupy_jit.estimation.scale.ball import choose_ball, default_lowpass, lowpass_of_classes
 from occupy_jit.kernels.model.atoms import density_at
 from occupy_jit.settings import Settings
 from tests import simulated
@@ -26,6 +26,14 @@ def test_limits_and_digits_hold_for_any_voxel(voxel_size):
     assert found == round(found, 2)
     assert found >= min(max(6.0, 6 * voxel_size), 9.0) - 0.005 and found >= 3 * voxel_size - 1e-6
     assert found <= max(9.0, 3 * voxel_size + 0.01)
+
+
+@pytest.mark.parametrize(("resolution", "voxel_size", "expected"), [
+    (14.0, 3.0, 22.4), (14.0, 4.0, 22.4), (14.0, 2.0, 18.0), (25.0, 3.0, 24.0), (8.0, 2.0, 12.8),
+    # the default serves
+    (5.6, 2.0, None), (5.0, 0.8, None), (12.0, 6.55, None), (8.0, 1.0, None)])
+def test_the_low_pass_of_references_goes_with_the_resolution(resolution, voxel_size, expected):
+    assert lowpass_of_classes(resolution, voxel_size) == expected
 
 
 @settings(deadline=None)

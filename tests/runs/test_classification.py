@@ -5,6 +5,7 @@ import json
 import math
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from occupy_jit.cli.console import Console
 from occupy_jit.cli.rerun import repeated
 from occupy_jit.errors import InputError, OccupyError, UsageError
-from occupy_jit.estimation.classes_on_mean import MeanOfClasses, classes_on_mean, mean_map
+from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
 from occupy_jit.estimation.comparison import scales as comparison
 from occupy_jit.estimation.modification import modify as modification
 from occupy_jit.estimation.scale.estimate import measure_full_scale
@@ -413,9 +414,9 @@ def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, s
     assert status == 3  # of the class that is missing
     amount = settings.amplify_amount if "amplify_amount" in given else CLASSES_AMOUNT
     mean = mean_map((read(OLD.format(k)) for k in (1, 3)), [1, 1])
-    together = MeanOfClasses(mean, [1, 1], 2.0, read_record(out / "occupy_run_it025.json")["common_full_scale"])
-    wanted = classes_on_mean(together, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)],
-                             replace(settings, amplify=True, amplify_amount=amount))
+    wanted = classes_on_mean(mean, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 3)], [1, 1],
+                             replace(settings, amplify=True, amplify_amount=amount), 2.0,
+                             read_record(out / "occupy_run_it025.json")["common_full_scale"])
     for k, data in zip((1, 3), wanted, strict=True):
         assert np.array_equal(read(out / f"out_run_it025_class{k:03d}.mrc"), data)
     assert references(out) == ["out/out_run_it025_class001.mrc", OLD.format(2), "out/out_run_it025_class003.mrc"]
@@ -425,18 +426,26 @@ def test_lowered_classes_are_the_mean_of_all_with_the_occupancy_of_each(small, s
     assert "mean of 2 classes" in (out / "log_run_it025.txt").read_text()
 
 
-def test_references_are_smoothed_by_the_median_resolution_of_the_classes(small):
+def test_references_of_low_resolution_are_those_of_a_wider_low_pass_and_scales_stay(small):
+    """As if the low-pass had been given; the scales are those of a run that knows no resolution."""
     maps = [blob(seed=0), blob(0.5, seed=1), blob(0.7, seed=2)]
-    status, out = small(maps, star={"shares": [0.5, 0.3, 0.2], "resolutions": [12.0, 14.0, 90.0]})
-    assert status == 0
-    together = MeanOfClasses(mean_map((read(OLD.format(k)) for k in (1, 2, 3)), [0.5, 0.3, 0.2]), [0.5, 0.3, 0.2], 2.0,
-                             read_record(out / "occupy_run_it025.json")["common_full_scale"], 14.0)
-    wanted = classes_on_mean(together, [read(out / f"scale_run_it025_class{k:03d}.mrc") for k in (1, 2, 3)],
-                             Settings(amplify=True, amplify_amount=CLASSES_AMOUNT))
-    for k, data in zip((1, 2, 3), wanted, strict=True):
-        assert np.array_equal(read(out / f"out_run_it025_class{k:03d}.mrc"), data)
-    assert ("smoothed with a sigma of 9.8 Å, weak places after a low-pass of 22.4 Å (median resolution of the classes "
-            "14 Å)" in (out / "log_run_it025.txt").read_text())
+    runs = {"coarse": ([12.0, 14.0, 90.0], None), "fine": ([4.0, 5.0, 5.5], None), "unknown": (None, None),
+            "given": (None, 18.0)}
+    scales, modified = {}, {}
+    for name, (resolutions, lowpass) in runs.items():
+        status, _ = small(maps, Settings(lowpass_input_angstrom=lowpass), Options(output_dir=name),
+                          star={"resolutions": resolutions})
+        assert status == 0
+        scales[name], modified[name] = (np.array([read(f"{name}/{kind}_run_it025_class{k:03d}.mrc") for k in (1, 2, 3)])
+                                        for kind in ("scale", "out"))
+        log = (Path(name) / "log_run_it025.txt").read_text()
+        assert ("scales for the references: after a low-pass of 18 Å" in log) == (name == "coarse")
+        assert not [path for path in os.listdir(name) if path.startswith(("tmp", "."))]
+    assert np.array_equal(modified["coarse"], modified["given"])
+    assert not np.array_equal(modified["coarse"], modified["unknown"])
+    assert np.array_equal(modified["fine"], modified["unknown"])
+    for name in ("coarse", "fine"):
+        assert np.array_equal(scales[name], scales["unknown"])
 
 
 def test_amounts_that_help_are_the_default_and_others_are_warned_of(small, capsys):

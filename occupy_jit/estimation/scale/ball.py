@@ -23,6 +23,13 @@ LOWPASS_ANGSTROM = (6.0, 9.0)
 LEAST_VOXELS = 3.0
 """Smallest default low-pass in voxels: below it the maximum misses too much between the samples."""
 
+LOWPASS_OF_CLASSES = 1.6
+"""Low-pass of the scales that references are made of, in units of the resolution of the class maps."""
+
+LARGEST_OF_CLASSES = 24.0, 9.0
+"""Upper limits of it: in Å, beyond which subunits blur into each other, and in voxels, for which the largest ball
+serves."""
+
 EVIDENCE_NOISE = 0.135
 """Noise floor, relative to full scale, up to which confidence uses the low-pass of the scale: at six voxels
 a finer low-pass no longer follows content better from there on."""
@@ -89,6 +96,26 @@ def default_lowpass(voxel_size: float) -> float:
     wanted = round(min(max(LOWPASS_VOXELS * voxel_size, low), high), _DECIMALS)
     least = LEAST_VOXELS * voxel_size
     return wanted if wanted >= least else math.ceil(round(least * 100, 6)) / 100
+
+
+def lowpass_of_classes(resolution: float, voxel_size: float) -> float | None:
+    """Low-pass resolution for references of a classification, if it has to be wider than the default.
+
+    Parameters
+    ----------
+    resolution : float
+        Of the class maps, Å.
+    voxel_size : float
+        Å.
+
+    Returns
+    -------
+    float or None
+        Å, rounded to two decimals; None if the default serves.
+    """
+    angstrom, voxels = LARGEST_OF_CLASSES
+    wanted = min(LOWPASS_OF_CLASSES * resolution, angstrom, voxels * voxel_size)
+    return round(wanted, _DECIMALS) if wanted > max(LOWPASS_ANGSTROM[1], default_lowpass(voxel_size)) else None
 
 
 def evidence_lowpass(lowpass_angstrom: float, voxel_size: float, relative_floor: float) -> float | None:

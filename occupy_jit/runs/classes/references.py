@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 from typing import TYPE_CHECKING
 
 from occupy_jit.machine.threads import thread_count
+from occupy_jit.runs.classes.reference_scales import reference_scales
 from occupy_jit.runs.one_map.writing import map_label
-from occupy_jit.runs.plan.output_kinds import Role
 
 if TYPE_CHECKING:
     from occupy_jit.files.output.transaction import Outputs
@@ -29,9 +28,9 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
     outputs : occupy_jit.files.output.transaction.Outputs
     log : occupy_jit.reports.runlog.RunLog
     """
-    from occupy_jit.estimation.classes_on_mean import MeanOfClasses, classes_on_mean, mean_map
+    from occupy_jit.estimation.classes_on_mean import classes_on_mean, mean_map
     from occupy_jit.estimation.scale.hot_voxels import repair
-    from occupy_jit.files.maps.reading import read_map, view_map
+    from occupy_jit.files.maps.reading import read_map
     from occupy_jit.files.maps.writing import write_map
 
     usable = group.usable
@@ -46,28 +45,21 @@ def write_references(group: Group, settings: Settings, options: Options, outputs
 
     weights = _weights(usable)
     with log.timed("mean of the classes"):
-        volume = mean_map(volumes(), weights)
-    scales = [view_map(entry.plan.path_of(Role.SCALE)) for entry in usable]
+        mean = mean_map(volumes(), weights)
     label = map_label(f"mean of {len(usable)} classes, amount {settings.amplify_amount:g}"
                       + (", solvent excluded" if settings.exclude_solvent else ""))
-    mean = MeanOfClasses(volume, weights, usable[0].plan.header.voxel_size, group.common, _resolution(usable))
-    if mean.sigma > 0:
-        wide = mean.wide_lowpass(settings)
-        log.say(f"scales for the references: smoothed with a sigma of {mean.sigma * mean.voxel_size:.3g} Å"
-                + (f", weak places after a low-pass of {wide:.3g} Å" if wide is not None else "")
-                + f" (median resolution of the classes {mean.resolution:.3g} Å)")
-    with log.timed("references"):
-        modified = classes_on_mean(mean, scales, settings, thread_count(options.threads))
+    voxel_size = usable[0].plan.header.voxel_size
+    with log.timed("references"), reference_scales(usable, group.common, settings, options) as found:
+        if found.settings is not settings:
+            wide = found.settings.lowpass_input_angstrom
+            log.say(f"scales for the references: after a low-pass of {wide:g} Å, from the median resolution of the "
+                    "classes (--lowpass-input: another low-pass for all scales)")
+        modified = classes_on_mean(mean, found.scales, weights, found.settings, voxel_size, found.full_scale,
+                                   thread_count(options.threads))
         for entry, header, data in zip(usable, headers, modified, strict=True):
             write_map(entry.on_mean.path, data, header, label, outputs=outputs)
     log.say(f"the modified maps are the mean of {len(usable)} classes, weighted by particles, times the relative "
             "occupancy of each class (--class-density own: modify each map by itself)")
-
-
-def _resolution(classes):
-    """Median resolution of the classes in Å, since those of few particles have poor maps; None if unknown."""
-    known = [entry.resolution for entry in classes if entry.resolution]
-    return median(known) if known else None
 
 
 def _weights(classes):
