@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import command, estimation, full_scale, lowpass, many, sliding_maximum
 from bench.measure import Options
 
-# In the order of the table, the quickest of its kind first.
+# In the order of the table, the fastest of each kind first.
 GROUPS = {
     "sliding": sliding_maximum.rows,
     "growth": sliding_maximum.growth,
@@ -44,7 +44,7 @@ def _said(flag):
 
 
 def cells(row, quick=False):
-    """The row as text, one string for each of HEADINGS; `quick` volumes reach no goals."""
+    """The row as text, one string for each of HEADINGS; goals do not apply to `quick` volumes."""
     def ratio(value):
         return "-" if value is None else f"{value:.3g}" + (" x faster" if row.times_faster else "")
 
@@ -92,13 +92,13 @@ def parser():
         prog="python -m bench", description=__doc__.split("\n")[0],
         epilog="OCCUPY_ORIGINAL names the command of the original program, for example 'xvfb-run -a /path/occupy'.")
     made.add_argument("--rows", default=",".join(GROUPS), metavar="NAME[,NAME...]",
-                      help=f"which rows: {', '.join(GROUPS)} (default: all)")
-    made.add_argument("--repeats", type=int, default=5, metavar="N", help="runs of each, in turns (default: 5)")
-    made.add_argument("--threads", type=int, default=2, metavar="N", help="for all that take a number (default: 2)")
+                      help=f"rows: {', '.join(GROUPS)} (default: all)")
+    made.add_argument("--repeats", type=int, default=5, metavar="N", help="alternating runs of each row (default: 5)")
+    made.add_argument("--threads", type=int, default=2, metavar="N", help="number of threads (default: 2)")
     made.add_argument("--map", type=Path, metavar="MAP", help="run the whole command on this map, too")
     made.add_argument("--sizes", default="240,384,512", metavar="N[,N...]",
                       help="edges of the maps for the whole command (default: 240,384,512)")
-    made.add_argument("--quick", action="store_true", help="tiny volumes: shows that all runs, not how fast")
+    made.add_argument("--quick", action="store_true", help="tiny volumes, only to test that everything runs")
     return made
 
 
@@ -122,7 +122,7 @@ def main(argv=None):
         print(f"{datetime.date.today()}: {_processor()}, {os.cpu_count()} cores, {options.threads} threads, "
               f"{_memory()}, load {_load()}")
         print(", ".join(_versions(options)))
-        print("Medians of runs in turns. Ratio: ours / theirs, or how many times faster where it says so. CPU ratio:\n"
+        print("Medians of alternating runs. Ratio: ours / theirs, or times faster where given. CPU ratio:\n"
               "the same of processor time summed over threads, which other load on the machine hardly changes.\n")
         print("| " + " | ".join(HEADINGS) + " |\n|" + " --- |" * len(HEADINGS), flush=True)
         disagree = False

@@ -1,7 +1,7 @@
-"""``python -m bench.calibrate``: where the constants of confidence and verdicts come from.
+"""``python -m bench.calibrate``: calibration of the constants of confidence and verdicts.
 
-Prints, from the simulator of the tests, what each limit of a verdict has to lie between, and how well confidence covers
-the content for values of its constants around those in force. Nothing is changed: people read it.
+Prints the range for the limit of each verdict, and the overlap of confidence with content for values around the current
+constants, from simulated maps of the tests. It changes nothing.
 """
 
 import argparse
@@ -18,12 +18,12 @@ LEVELS = (1.5, 3.0, 6.0)
 """Signal to noise of the simulated maps."""
 
 CONTENT_ANGSTROM = 3.0
-"""Content is what lies so near to an atom."""
+"""Largest distance of content from an atom."""
 
 CONFIDENCE = {"CAP": (2.0, 3.0, 4.0, 6.0, 8.0), "SMOOTHING_ANGSTROM": (3.0, 4.0, 4.5, 5.0, 6.0),
               "RAMP": ((1.0, 2.0), (1.5, 2.5), (2.0, 3.0), (2.5, 3.5), (3.0, 4.0)),
               "GATE": ((0.0, 0.05), (0.03, 0.1), (0.07, 0.15), (0.1, 0.2), (0.15, 0.3))}
-"""Constants of `confidence` and the values that are compared."""
+"""Constants of `confidence` and compared values."""
 
 
 def dice(found, made):
@@ -33,7 +33,7 @@ def dice(found, made):
 
 
 def overlaps(made):
-    """Mean overlap for every value of every constant of confidence, the others as they are.
+    """Mean overlap for every value of every constant of confidence, with the others unchanged.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def overlaps(made):
 
 
 def kinds_of_maps(made):
-    """Maps of each kind that the verdicts tell apart: name -> list of (map, voxel size)."""
+    """Maps for the verdicts by kind: name -> list of (map, voxel size)."""
     kinds = {"noise alone": [], "content": [], "content inverted": [], "no solvent": []}
     for _, m in made:
         noise = m.map - m.signal
         kinds["noise alone"].append((noise, m.voxel_size))
         kinds["content"].append((m.map, m.voxel_size))
         kinds["content inverted"].append((-m.map, m.voxel_size))
-        # copies of the particle, a third of the box from one another, leave no room between them
+        # copies of the particle at a distance of a third of the box, without space between them
         third = m.map.shape[0] // 3
         shifts = itertools.product((0, third, 2 * third), repeat=3)
         filled = sum(np.roll(m.signal, shift, (0, 1, 2)) for shift in shifts)
@@ -77,7 +77,7 @@ def _dark_share(result):
     return model.counts[below].sum() / model.counts.sum()
 
 
-# constant, what is measured, kind of map that stays below it, kind that exceeds it
+# constant, measured quantity, kind of map below it, kind above it
 LIMITS = (
     ("NOISE_LIMIT", lambda r: r.noise / r.full_scale_quantile, "content", "noise alone"),
     ("NARROW_PEAK", lambda r: r.solvent.sigma / r.noise, "no solvent", "content"),
@@ -88,13 +88,13 @@ LIMITS = (
 
 
 def limits(made):
-    """What each limit of a verdict lies between.
+    """Range for each limit of a verdict.
 
     Yields
     ------
     name : str
     below, above : (str, float, float)
-        Kind of map, and the smallest and largest value that is measured there.
+        Kind of map, and its smallest and largest measured value.
     """
     found = {kind: [estimate(volume, voxel_size=size) for volume, size in volumes]
              for kind, volumes in kinds_of_maps(made).items()}
@@ -106,10 +106,10 @@ def limits(made):
 def main(arguments=None):
     """Print both tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--seeds", type=int, default=3, help="maps for each signal to noise")
+    parser.add_argument("--seeds", type=int, default=3, help="maps per signal-to-noise ratio")
     seeds = range(parser.parse_args(arguments).seeds)
     made = [(level, simulated.complex_with_occupancies(level, seed)) for level in LEVELS for seed in seeds]
-    print("Limits of verdicts, and what is measured in maps that must lie below and above\n")
+    print("Limits of verdicts, and measured values of maps below and above them\n")
     for name, *sides in limits(made):
         kinds = "   ".join(f"{kind}: {low:.3g} to {high:.3g}" for kind, low, high in sides)
         print(f"{name:18s} {getattr(facts, name):<8g} {kinds}")

@@ -1,10 +1,10 @@
-"""``python -m bench.classification``: what --relion-classes gains in a 3D classification by RELION.
+"""``python -m bench.classification``: gain by --relion-classes in a 3D classification with RELION.
 
-Complexes are built here, of chains that fill balls; particles of two compositions, with every part and without some,
-are projected by RELION with CTF and noise and normalised as it normalises particles. A classification of few
-iterations starts from the map of all particles; from its classes another one goes on, once as they are and once as
-``OccuPy --relion-classes`` wrote them. Purity is the share of particles in the class of their composition (0.5 is
-chance). Orientations are known and kept. Needs RELION 3.1 (Debian: apt-get install relion) and gemmi.
+Complexes are built from chains that fill balls. RELION projects particles of two compositions, with all parts and
+without some, with CTF and noise, and normalises them. A classification of few iterations starts from the map of all
+particles; a second one starts from its classes, once unchanged and once as written by ``OccuPy --relion-classes``.
+Purity is the share of particles in the class of their composition (0.5 is chance). Orientations are known and kept.
+Needs RELION 3.1 (Debian: apt-get install relion) and gemmi.
 """
 
 import argparse
@@ -66,16 +66,16 @@ _rlnImageName #11
 
 @dataclass(frozen=True)
 class Complex:
-    """A complex that is built here.
+    """A simulated complex.
 
     Attributes
     ----------
     centres : tuple of (z, y, x)
-        Of its parts, in Å from the middle.
+        Of its parts, in Å from the centre.
     radii : tuple of float
         Of the parts, in Å.
     missing : tuple of int
-        Parts that half of the particles lack.
+        Parts missing in half of the particles.
     box : int
         Voxels.
     noise : tuple of float
@@ -102,7 +102,7 @@ COMPLEXES = {
 
 
 def _chain(rng, centre, radius):
-    """Residues of a chain that fills a ball: every step goes where most room is, of a few directions."""
+    """Residues of a chain that fills a ball: each step takes the direction with most space, of a few."""
     places = np.empty((int(4 / 3 * np.pi * radius**3 / _VOLUME), 3))
     places[0] = centre
     for number in range(1, len(places)):
@@ -110,13 +110,13 @@ def _chain(rng, centre, radius):
         options = places[number - 1] + _STEP * steps / np.linalg.norm(steps, axis=1)[:, None]
         options = options[np.linalg.norm(options - centre, axis=1) < radius]
         room = np.linalg.norm(options[:, None] - places[None, :number], axis=2).min(axis=1)
-        # near, but not in, what is there: chains are compact
+        # near existing residues without overlap: chains are compact
         places[number] = options[np.argmin(np.abs(room - _STEP))] if len(options) else centre
     return places
 
 
 def build(what, seed=1):
-    """Maps of both compositions, whose content has a root mean square of 1.
+    """Maps of both compositions, with a root mean square of 1 in the content.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def build(what, seed=1):
 
 
 def _density(places, box):
-    """Residues as Gaussians, minus those, wider, of the solvent that they displace."""
+    """Residues as Gaussians, minus wider Gaussians of displaced solvent."""
     squares = sum(f * f for f in np.meshgrid(np.fft.fftfreq(box, VOXEL_SIZE), np.fft.fftfreq(box, VOXEL_SIZE),
                                              np.fft.rfftfreq(box, VOXEL_SIZE), indexing="ij", sparse=True))
     binned = np.zeros((box,) * 3)
@@ -228,7 +228,7 @@ def classify(project, output, reference, iterations, seed, *more):
 
 
 def purity(star, truth):
-    """Share of particles that are in the class of their composition."""
+    """Share of particles in the class of their composition."""
     from gemmi import cif
 
     counts = np.zeros((2, 2))
@@ -238,7 +238,7 @@ def purity(star, truth):
 
 
 def one_seed(project, seed, iterations, arguments=()):
-    """Purity after every iteration from the classes as they are, and from those of this program."""
+    """Purity after every iteration from unchanged classes, and from those of this program."""
     here = f"seed{seed}"
     classify(project, f"{here}/start", "consensus.mrc", START_ITERATIONS, seed, "--K", 2, "--ini_high",
              START_RESOLUTION)
@@ -255,7 +255,7 @@ def one_seed(project, seed, iterations, arguments=()):
 
 
 def summary(name, found):
-    """A row of the table: purity as they are and from this program, and the mean gain with its standard error.
+    """A row of the table: purity from unchanged classes and from this program, and the mean gain with its error.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def summary(name, found):
         gain = ours - plain
         error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
         cells.append(f"{plain.mean():.3f} {ours.mean():.3f} {gain.mean():+.3f} ± {error:.3f}")
-    # .02: twenty of a thousand particles
+    # 0.02: twenty of a thousand particles
     cells.append(str(int((found[:, 1, -1] < found[:, 0, -1] - 0.02).sum())))
     return "| " + " | ".join(cells) + " |"
 
@@ -288,11 +288,11 @@ def main(argv=None):
     parser.add_argument("--complexes", nargs="+", choices=COMPLEXES, default=list(COMPLEXES), metavar="NAME",
                         help=", ".join(COMPLEXES))
     parser.add_argument("--levels", nargs="+", type=int, choices=range(3), default=[0, 1, 2],
-                        help="of noise: 0 good, 1 mid, 2 poor")
-    parser.add_argument("--seeds", type=int, default=8, help="of the classification, for each of these (default: 8)")
-    parser.add_argument("--particles", type=int, default=500, help="of each composition (default: 500)")
-    parser.add_argument("--iterations", type=int, default=4, help="of the second classification (default: 4)")
-    parser.add_argument("--folder", type=Path, help="keep everything there (default: a temporary directory)")
+                        help="levels of noise: 0 good, 1 mid, 2 poor")
+    parser.add_argument("--seeds", type=int, default=8, help="seeds of classification for each of these (default: 8)")
+    parser.add_argument("--particles", type=int, default=500, help="particles of each composition (default: 500)")
+    parser.add_argument("--iterations", type=int, default=4, help="iterations of second classification (default: 4)")
+    parser.add_argument("--folder", type=Path, help="folder for all files (default: a temporary directory)")
     argv = sys.argv[1:] if argv is None else argv
     cut = argv.index("--") if "--" in argv else len(argv)
     options, rest = parser.parse_args(argv[:cut]), argv[cut + 1:]

@@ -1,4 +1,4 @@
-"""The whole command in processes of its own: time, start-up, memory, and the first run ever."""
+"""The whole command in its own processes: time, start-up, memory, and the first run."""
 
 import statistics
 import subprocess
@@ -11,9 +11,9 @@ import numpy as np
 from bench.measure import Row, compare, map_of, run, run_ours
 
 PEER = "original program"
-# Times faster than the original, by the edge of the map; other edges take the goal of the next smaller.
+# Goal for times faster than the original, by edge of the map; other edges have the goal of the next smaller.
 GOALS = {0: 8, 384: 14, 512: 18}
-# Bytes that a run may need: so much, and so many times the map.
+# Memory limit of a run: bytes, plus a multiple of the map.
 BASE_MEMORY = 150e6
 
 
@@ -37,7 +37,7 @@ def _scale(folder):
 
 
 def _correlation(path, options):
-    """Of the two programs' scale maps; they differ in method, so this is not 1."""
+    """Correlation of the scale maps of both programs; below 1, as the methods differ."""
     with tempfile.TemporaryDirectory(dir=options.folder) as a, tempfile.TemporaryDirectory(dir=options.folder) as b:
         run_ours(["-i", path], a)
         run([*options.original, "-i", str(path), "--occupancy", "--max-box", "2048"], b)
@@ -71,7 +71,7 @@ def rows(options):
 
 
 def start_up(options):
-    """A map so small that all is start-up."""
+    """A map so small that start-up dominates."""
     n = 24 if options.quick else 64
     yield _against_original(f"whole command, {n}^3 (all start-up)", map_of(n, options.folder), options,
                             options.repeats, 0.7, False)
@@ -88,7 +88,7 @@ def messages(options):
 
 
 def memory(options):
-    """Peak memory of the whole command beside what it may need."""
+    """Peak memory of the whole command beside its limit."""
     for n in (32,) if options.quick else sorted({256, *options.sizes}):
         path = map_of(n, options.folder)
         for times, more in ((2.2, ()), (4.6, ("--amplify",)), (3.6, ("--amplify", "--plain-factors"))):
@@ -99,7 +99,7 @@ def memory(options):
 
 
 def first(options):
-    """The first run ever: all kernels are compiled."""
+    """The first run, which compiles all kernels."""
     path = map_of(24 if options.quick else 64, options.folder)
     with tempfile.TemporaryDirectory(dir=options.folder) as cache:
         (elapsed, _), _ = _ours(path, options, OCCUPY_CACHE_DIR=cache)
@@ -107,7 +107,7 @@ def first(options):
 
 
 def version_of(command):
-    """What the original says of itself, on one line."""
+    """Version of the original, on one line."""
     try:
         said = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Everything between a map in memory and its scale, confidence and output in memory; kernels loaded."""
+"""From a map in memory to scale, confidence and output in memory, with loaded kernels."""
 
 import statistics
 
@@ -14,7 +14,7 @@ GOAL = 3.0
 
 
 def rows(options):
-    """A plain run (scale and confidence), and one that amplifies, beside the FFT pair."""
+    """A plain run (scale and confidence), and one with amplification, beside a forward and inverse FFT."""
     n = options.edge(256)
     volume = particle(n)
     pair = fft_pair(options.threads)

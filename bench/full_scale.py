@@ -27,7 +27,7 @@ def rows(options):
 
 
 def _confirmed(volume, edge, tau, value, corner):
-    """Whether no cube has its quantile above `value`, and `corner` is the first to reach it."""
+    """Whether no cube has a quantile above `value`, and `corner` is the first with this value."""
     need = edge**3 - min(int(tau * edge**3 + 1e-6), edge**3 - 1)
     ends = []
     for n in volume.shape:

@@ -22,7 +22,7 @@ def _definition(volume, resolution, threads):
 
 
 def rows(options):
-    """To a third of Nyquist, which is six voxels."""
+    """To a third of Nyquist (six voxels)."""
     pair = fft_pair(options.threads)
     peer = f"scipy.fft rfftn + irfftn, {options.threads} workers"
     for n in sorted({options.edge(256), options.edge(384)}):

@@ -1,4 +1,4 @@
-"""Many small maps: processes of this machine against one after the other, a dask cluster against processes."""
+"""Many small maps: local processes against a single one, and a dask cluster against processes."""
 
 import contextlib
 import os
@@ -12,12 +12,12 @@ import numpy as np
 
 from bench.measure import ROOT, VOXEL_SIZE, Row, compare, particle, run_ours
 
-# At least so many times faster with two processes; at most so many times slower on dask.
+# Goals: least times faster with two processes; most times slower on dask.
 PROCESSES_GOAL, DASK_GOAL = 1.6, 1.15
 
 
 def _maps(folder, number, edge):
-    """A directory of maps that differ in their noise."""
+    """A directory of maps with different noise."""
     import mrcfile
 
     here = Path(folder) / "maps"

@@ -1,4 +1,4 @@
-"""What all benchmarks share: rows of the table, runs in turns, child processes, and maps to run on."""
+"""Common code of benchmarks: rows of the table, alternating runs, child processes, and test maps."""
 
 import os
 import statistics
@@ -17,20 +17,20 @@ VOXEL_SIZE = 1.2
 
 @dataclass
 class Options:
-    """What to measure with.
+    """Options of a benchmark.
 
     Attributes
     ----------
     repeats : int
-        Runs of each thing, in turns with its peer.
+        Runs of each row, alternating with its peer.
     quick : bool
-        Small volumes: shows that everything runs, says nothing about speed.
+        Small volumes: a test without meaningful speed.
     threads : int
-        For everything that takes a number of threads.
+        Number of threads.
     map : Path or None
-        Map for the whole command beside those made here.
+        Additional map for the whole command.
     sizes : tuple of int
-        Edges, in voxels, of the maps made for the whole command.
+        Edges, in voxels, of simulated maps for the whole command.
     original : list of str or None
         The command of the original program.
     folder : Path
@@ -46,7 +46,7 @@ class Options:
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
 
     def edge(self, n):
-        """`n` voxels, or few if it has to be quick."""
+        """`n` voxels, or few if `quick`."""
         return min(n, 48) if self.quick else n
 
 
@@ -63,14 +63,14 @@ class Row:
     peers : float or None
         Median; None if the peer is absent.
     ratio : float or None
-        Ours / peer where less is better; peer / ours if `times_faster`.
+        Ours / peer if less is better; peer / ours if `times_faster`.
     goal : float or None
         For `ratio`: at most, or if `times_faster` at least.
     agrees : bool, str or None
-        Whether the results are the same (or how far, in words); None where there is nothing to compare.
+        Whether the results are the same (or a description of the difference); None without a comparison.
     cpu_ratio : float or None
-        As `ratio`, of processor time summed over threads. Other load on the machine, which delays what needs all
-        threads more than what needs one, hardly changes it.
+        As `ratio`, of processor time summed over threads. Hardly affected by other load on the machine, which delays
+        parallel code more than serial code.
     """
 
     what: str
@@ -111,7 +111,7 @@ def seconds(function, *args, **kwargs):
 
 
 def in_turns(repeats, *functions):
-    """`seconds` of each function in turn: as many lists as functions."""
+    """`seconds` of all functions in alternation: one list per function."""
     times = [[] for _ in functions]
     for _ in range(repeats):
         for function, those in zip(functions, times, strict=True):
@@ -120,7 +120,7 @@ def in_turns(repeats, *functions):
 
 
 def fft_pair(threads):
-    """Function that transforms a volume there and back with scipy.fft, or None without scipy."""
+    """Function for forward and inverse transform of a volume with scipy.fft, or None without scipy."""
     try:
         from scipy import fft
     except ImportError:
@@ -128,8 +128,8 @@ def fft_pair(threads):
     return lambda volume: fft.irfftn(fft.rfftn(volume, workers=threads), volume.shape, workers=threads)
 
 
-# A process counts as its own peak what its parent held when it was started. The benchmark holds large volumes, so
-# a small process starts what is measured, and says the peak of that in its last line.
+# The peak of a process includes the memory of its parent at the start. The benchmark holds large volumes, so a small
+# process starts the measured command and prints its peak in the last line.
 _LAUNCHER = """
 import os, sys
 child = os.fork()
@@ -154,9 +154,9 @@ def run(command, folder, **variables):
     Raises
     ------
     RuntimeError
-        If it fails, with the end of what it said.
+        If it fails, with the end of its output.
     """
-    # Without this Python would compile all modules again for each run, which no installed program does.
+    # Otherwise Python would compile all modules again for each run, unlike an installed program.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | variables
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
@@ -176,14 +176,14 @@ def run(command, folder, **variables):
 
 
 def run_ours(arguments, folder, **variables):
-    """`run` of this program, as its installed script starts it."""
+    """`run` of this program in the same way as its installed script."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     start = "import sys; from occupy_jit.__main__ import entry; sys.exit(entry())"
     return run([sys.executable, "-c", start, *map(str, arguments)], folder, PYTHONPATH=path, **variables)
 
 
 def particle(n):
-    """Something like a map: a textured blob, away from the centre, in low-passed noise; (n, n, n) float32."""
+    """A simulated map: a textured blob, away from the centre, in low-passed noise; (n, n, n) float32."""
     from occupy_jit.estimation.fourier.filters import lowpass
 
     rng = np.random.default_rng(0)
@@ -197,7 +197,7 @@ def particle(n):
 
 
 def map_of(n, folder):
-    """Path of a map file with `particle(n)`, made when first asked for."""
+    """Path of a map file with `particle(n)`, written at first use."""
     import mrcfile
 
     path = Path(folder) / f"particle_{n}.mrc"

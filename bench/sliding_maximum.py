@@ -6,7 +6,7 @@ from bench.measure import Row, compare, in_turns, seconds
 from occupy_jit.kernels import sliding_maximum
 
 EDGE = 256
-# Slabs this thin tell the peers' time per voxel, which does not depend on the volume, in a bearable time.
+# Thin slabs, as the time per voxel of the peers does not depend on the volume.
 SLAB = 32
 # radius: times faster than scipy, times the copy
 GOALS = {1: (10, 2.5), 2: (30, 3.0), 3: (80, 3.5), 4: (120, 4.0)}
@@ -20,7 +20,7 @@ def _ball(radius):
 
 
 def _peers():
-    """Functions (volume, radius) of the peers, None for the absent."""
+    """Functions (volume, radius) of the peers, None for missing ones."""
     found = {"scipy.ndimage.maximum_filter": None, "skimage.morphology.dilation": None}
     try:
         from scipy.ndimage import maximum_filter

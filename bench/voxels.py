@@ -1,7 +1,7 @@
-"""``python -m bench.voxels MODEL...``: how exact the local scale is at each voxel size, without a model.
+"""``python -m bench.voxels MODEL...``: error of the local scale at each voxel size, without a model.
 
 Maps are simulated from atomic models, with a known occupancy of every chain. The largest chain is complete; the others
-have between 0.1 and 1. Printed is the root mean square error over chains of the median scale at the atoms of a chain.
+have between 0.1 and 1. Prints the root mean square error over chains of the median scale at the atoms of a chain.
 Needs gemmi (extra ``model``) and scipy (extra ``bench``).
 """
 
@@ -24,15 +24,15 @@ VOXELS = (0.8, 1.2, 1.7, 2.2, 3.0, 4.0, 6.5)
 OCCUPANCIES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
 MASK_ANGSTROM = 5.0
 LEAST_ATOMS = 100
-"""Smaller chains are left out."""
+"""Least number of atoms of a chain."""
 
 MARGIN_ANGSTROM = 20.0
 """Of solvent on each side; at least six voxels."""
 
-BEST_RESOLUTION = 3.0  # Å; coarser voxels: what they can hold
+BEST_RESOLUTION = 3.0  # Å; the finest resolution of coarser voxels is their limit
 _B_FACTOR = 40.0  # Å^2
 _ICE = 0.077  # scattering density of ice, 1/Å^3 in the unit of the tables of atoms
-_ATOM_VOLUME = {False: 17.0, True: 14.5}  # Å^3 of ice that an atom of protein, of nucleic acid displaces
+_ATOM_VOLUME = {False: 17.0, True: 14.5}  # Å^3 of ice displaced by an atom of protein, of nucleic acid
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Atoms:
     Attributes
     ----------
     places : (n, 3) float64 array
-        x, y, z in Å, from the middle of the model.
+        x, y, z in Å, from the centre of the model.
     elements, chains : (n,) arrays of str
     nucleic : (n,) array of bool
         Whether the atom belongs to nucleic acid.
@@ -80,7 +80,7 @@ class Simulated:
 
 
 def read_atoms(path):
-    """Atoms of the chains of a model, without waters, hydrogens and alternatives."""
+    """Atoms of the chains of a model, without waters, hydrogens and alternative positions."""
     import gemmi
 
     structure = gemmi.read_structure(str(path))
@@ -100,7 +100,7 @@ def read_atoms(path):
 
 
 def drawn_occupancies(chains, seed):
-    """Occupancy of every chain: 1 of the largest, the levels shared out at random among the others."""
+    """Occupancy of every chain: 1 for the largest, random levels for the others."""
     names, counts = np.unique(chains, return_counts=True)
     levels = np.resize(OCCUPANCIES[1:] + OCCUPANCIES[:1], len(names) - 1)
     others = np.delete(names, np.argmax(counts))
@@ -185,7 +185,7 @@ def _scattering(atoms, places, occupancy, grid):
 
 
 def _binned(places, weights, edge):
-    """Points on a grid, each shared out among the eight voxels around it."""
+    """Points on a grid, each distributed over the eight voxels around it."""
     out = np.zeros((edge,) * 3, np.float32)
     first = np.floor(places).astype(int)
     for corner in np.ndindex(2, 2, 2):
@@ -243,7 +243,7 @@ def main(argv=None):
     parser.add_argument("--voxels", nargs="+", type=float, default=VOXELS, metavar="Å", help="default: %(default)s")
     parser.add_argument("--noise", nargs="+", choices=NOISE, default=["mid", "poor"], metavar="LEVEL",
                         help=f"{', '.join(NOISE)} (default: mid poor)")
-    parser.add_argument("--draws", type=int, default=2, metavar="N", help="of the occupancies (default: 2)")
+    parser.add_argument("--draws", type=int, default=2, metavar="N", help="draws of the occupancies (default: 2)")
     parser.add_argument("--nucleic-mask", action="store_true", help="give the estimate a mask of the nucleic acid")
     options = parser.parse_args(argv)
     names = [path.name.partition(".")[0] for path in options.models]

@@ -29,7 +29,7 @@ def to_open(outputs: Iterable[Output]) -> list[str]:
     if Role.CHIMERAX in paths:
         lines.append(f"  chimerax {shlex.quote(shown(os.path.abspath(paths[Role.CHIMERAX])))}")
     if Role.LOG in paths:
-        lines.append(f"  {shown(os.path.abspath(paths[Role.LOG]))}  lists what was measured")
+        lines.append(f"  {shown(os.path.abspath(paths[Role.LOG]))}  lists all measurements")
     return lines
 
 

@@ -38,7 +38,7 @@ def test_a_plain_run_says_how_much_is_weak_and_what_to_open(folder):
     said = record["results"]["sentence"]
     assert last_lines(ran) == [
         said, LOOK, f"  {folder}/one/report_m0.html  opens in any browser",
-        f"  chimerax '{folder}/one/chimX_m0.cxc'", f"  {folder}/one/log_m0.txt  lists what was measured"]
+        f"  chimerax '{folder}/one/chimX_m0.cxc'", f"  {folder}/one/log_m0.txt  lists all measurements"]
     assert said in (folder / "one" / "log_m0.txt").read_text()
     html = (folder / "one" / "report_m0.html").read_text()
     assert json.loads(html.split('id="summary">')[1].split("</script>")[0])["sentence"] == said
@@ -46,7 +46,7 @@ def test_a_plain_run_says_how_much_is_weak_and_what_to_open(folder):
 
 def test_only_what_is_there_is_named_and_the_core_is_in_every_record(folder):
     ran = run("-i", folder / "m0.mrc", "--no-save-chimerax", "--output-dir", folder / "bare")
-    assert last_lines(ran)[2:] == [f"  {folder}/bare/log_m0.txt  lists what was measured"]
+    assert last_lines(ran)[2:] == [f"  {folder}/bare/log_m0.txt  lists all measurements"]
     plain = json.loads((folder / "bare" / "occupy_m0.json").read_text())["results"]
     ran = run("-i", folder / "m0.mrc", "--report", "--amplify", "--output-dir", folder / "more")
     assert ran.returncode == 0, ran.stderr
