@@ -1,4 +1,4 @@
-"""A simulated 3D classification: one complex of five subunits, which the classes hold in different shares."""
+"""A simulated 3D classification: one complex of five subunits with different occupancies in each class."""
 
 import warnings
 
@@ -86,7 +86,7 @@ def _coil(rng, centre):
 
 
 def _binned(places):
-    """Every atom shared out between the eight voxels around it."""
+    """Every atom distributed over the eight voxels around it."""
     volume = np.zeros((BOX,) * 3)
     low = np.floor(places).astype(int)
     part = places - low
@@ -157,7 +157,7 @@ def write_map(path, data, voxel_size=VOXEL_SIZE):
 def write_project(root, maps, job="Class3D/job012", iteration="run_it025", voxel_size=VOXEL_SIZE, **star):
     """A RELION project directory with one classification; returns the path of the model.star.
 
-    A map that is None is named in the STAR file and missing.
+    A map that is None is in the STAR file, but missing.
     """
     (root / job).mkdir(parents=True, exist_ok=True)
     names = [f"{job}/{iteration}_class{k:03d}.mrc" for k in range(1, len(maps) + 1)]

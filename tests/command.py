@@ -1,4 +1,4 @@
-"""The whole command as a process, for tests: small maps, a cache of compiled kernels that is filled once."""
+"""The whole command as a process, for tests: small maps, and a cache of compiled kernels."""
 
 import contextlib
 import functools
@@ -25,7 +25,7 @@ def warm_cache():
 
 
 def environment(**more):
-    """Of a child: the tree under test, kernels from the shared cache."""
+    """Environment of a child: the tree under test, kernels from the shared cache."""
     return {**os.environ, "PYTHONPATH": ROOT, "OCCUPY_CACHE_DIR": warm_cache(), **more}
 
 
@@ -41,9 +41,9 @@ def run(*arguments, cwd=None, env=None, **more):
 
 
 def run_here(*arguments, cwd=None):
-    """Run the program in this process, which takes a tenth of the time of `run`: for what is refused at once.
+    """Run the program in this process, in a tenth of the time of `run`, for immediate errors.
 
-    What belongs to a process of its own is not there: signals, streams that are closed, an end with threads at work.
+    Without signals, closed streams and an end with running threads, which need a separate process.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def run_here(*arguments, cwd=None):
 
 
 def troubles(ran):
-    """Lines of standard error, but for the verdict that every small map of these tests calls for."""
+    """Lines of standard error without the verdict of all small maps of these tests."""
     return [line for line in ran.stderr.splitlines() if "larger than a tenth of the box" not in line]
 
 
 def in_time(disturb):
-    """What comes of disturbing a run in its middle, as a decorator of a function that stands for the result.
+    """Result of a run disturbed in its middle, as a decorator of a function.
 
-    A busy machine may let the run come to its end before the disturbance comes: then it is tried anew.
+    On a busy machine the run may end before the disturbance; then it is tried again.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _particle(n, noise, seed):
 
 
 def particle(n=48, noise=0.05, seed=2):
-    """A map [z, y, x] of a particle in solvent that calls for no verdict but that on the size of the kernel."""
+    """A map [z, y, x] of a particle in solvent with no verdict except on the size of the kernel."""
     return _particle(n, noise, seed).copy()
 
 
@@ -140,7 +140,7 @@ def write(path, data, voxel_size=1.5, axis_order=(1, 2, 3), **fields):
 
 
 def values(path, voxel_size=None):
-    """Data of a map [z, y, x]; with a voxel size where the header may have none."""
+    """Data of a map [z, y, x]; with a voxel size if the header has none."""
     from occupy_jit.files.maps.reading import read_map
 
     return read_map(path, voxel_size, may_be_constant=True).data

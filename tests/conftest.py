@@ -1,6 +1,6 @@
-"""Tests marked ``test_data`` take real and simulated maps from the folder that $OCCUPY_TEST_DATA names.
+"""Tests marked ``test_data`` read experimental and simulated maps from the folder in $OCCUPY_TEST_DATA.
 
-Without the variable they are not collected: on a machine without the folder there is nothing to say about them.
+Without the variable they are not collected.
 """
 
 import os
@@ -10,14 +10,13 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
-# The same examples in every run, however slow the machine is: what fails, fails always, and is not found by chance by
-# somebody who changed something else. Others are searched with --hypothesis-profile=default --hypothesis-seed=NUMBER.
+# The same examples in every run on any machine, so that failures are reproducible. For others use
+# --hypothesis-profile=default --hypothesis-seed=NUMBER.
 settings.register_profile("always the same", derandomize=True, deadline=None, database=None, print_blob=False,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("always the same")
 
-# A run in the background (&, nohup) is started with these signals ignored, and hands that on to the commands under
-# test, which then rightly ignore them, too.
+# A run in the background (&, nohup) starts with these signals ignored, and commands under test would inherit this.
 for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) == signal.SIG_IGN:
@@ -25,9 +24,9 @@ for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 
 
 def pytest_configure(config):
-    """One directory of compiled kernels for all processes of a test run, unless the environment names one.
+    """One directory of compiled kernels for all processes of a test run, if the environment has none.
 
-    Compiling takes more than a minute: workers and the commands under test must not do it each for themselves.
+    Compilation takes more than a minute and is shared by workers and commands under test.
     """
     if hasattr(config, "workerinput") or os.environ.get("OCCUPY_CACHE_DIR"):
         return

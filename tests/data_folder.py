@@ -1,4 +1,4 @@
-"""Where real and simulated maps are, for tests marked ``test_data``."""
+"""Folder of experimental and simulated maps for tests marked ``test_data``."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ FOLDER = pathlib.Path(os.environ.get("OCCUPY_TEST_DATA") or os.curdir)
 
 
 def simulator():
-    """The module that simulates maps of proteins; without what it needs the test is skipped."""
+    """The module that simulates maps of proteins; the test is skipped if its requirements are missing."""
     for name in ("gemmi", "scipy"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed: the ground truth of proteins was NOT tested")

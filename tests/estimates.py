@@ -1,4 +1,4 @@
-"""Estimates as the runs make them, from flat keywords: what is given away as working space, halves that are joined."""
+"""Estimates in the same way as runs, from flat keywords, with working space and joined half maps."""
 
 from occupy_jit.estimation.noise.half_maps import HalfMaps
 from occupy_jit.estimation.scale.estimate import run_estimate
@@ -9,7 +9,7 @@ from occupy_jit.kernels.grid.arguments import as_volume
 
 def estimate(volume, settings=None, *, voxel_size=None, full_scale=None, strongest_corner=None, thread_count=None,
              **given):
-    """Of `volume` with what `Masks`, `Wanted`, `Room` and `HalfMaps` are made of under names of their own."""
+    """Estimate of `volume`, with the fields of `Masks`, `Wanted`, `Room` and `HalfMaps` as keywords."""
     volume, voxel_size = checked_map(volume, voxel_size)
     options = {"solvent_mask": None, "reference_mask": None, "nucleic_mask": None,
                "with_confidence": True, "keep_lowpass": True,

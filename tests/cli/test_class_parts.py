@@ -1,4 +1,4 @@
-"""--model with maps on one scale, in the whole command: tables, record, page, and parts of names that mean harm."""
+"""--model with maps on one scale, in the whole command: tables, record, page, and malicious names of parts."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def rows_of(path):
 
 @pytest.fixture(scope="module")
 def ran(folder, tmp_path_factory):  # noqa: F811
-    """Two maps that differ in one chain, run together: (output directory, what the command said)."""
+    """Two maps that differ in one chain, run together: (output directory, output of the command)."""
     here = tmp_path_factory.mktemp("classes")
     write(here / "run_class001.mrc", density(structure(), OCCUPANCY, noise=0.3), VOXEL)
     write(here / "run_class002.mrc", 2 * density(structure(), OTHER, noise=0.3, seed=1), VOXEL)

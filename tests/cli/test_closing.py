@@ -1,4 +1,4 @@
-"""How a run ends on the terminal: with what was found, and with what to open."""
+"""Last lines of a run on the terminal: result and files to open."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The command as people run it: real processes, what they say, their exit status, and the files they leave."""
+"""The command in real processes: output, exit status and files."""
 
 import bz2
 import gzip
@@ -22,7 +22,7 @@ LINE = "OccuPy: error: "
 
 @pytest.fixture
 def good(tmp_path):
-    """A map that can be used, alone in a directory that is the current one of the runs."""
+    """A valid map, alone in the working directory of the runs."""
     here = tmp_path / "here"
     here.mkdir()
     return write(here / "good.mrc", particle())
@@ -36,7 +36,7 @@ def refused(ran, status):
     assert ran.stdout.count("\n") <= 1  # the title, where the data had to be read to see it
 
 
-# --- what cannot be obeyed or used ------------------------------------------------------------------------------
+# --- invalid options and inputs ------------------------------------------------------------------------------
 
 
 def no_such_file(folder):
@@ -208,7 +208,7 @@ INPUTS = [no_such_file, a_text, a_short_text, a_directory, an_empty_file, a_trun
 
 @pytest.mark.parametrize("prepare", INPUTS, ids=lambda prepare: prepare.__name__)
 def test_an_input_that_cannot_be_used(prepare, good, tmp_path):
-    """Status 3, one line that names what is wrong, and not even the output directory is made."""
+    """Status 3, one line with the fault, and no output directory."""
     folder = tmp_path / "here"
     arguments, said = prepare(folder)
     if "--rerun" not in arguments:
@@ -216,7 +216,7 @@ def test_an_input_that_cannot_be_used(prepare, good, tmp_path):
         name = "good.mrc" if arguments else others[0] if others else "absent.mrc"
         arguments = ["-i", name, *arguments]
     before = listing(tmp_path)
-    # what might wait for ever has a process of its own, and a time limit
+    # runs that might wait for ever have their own process and a time limit
     start = run if prepare is a_pipe else run_here
     ran = start(*arguments, "--output-dir", "results", cwd=folder)
     refused(ran, 3)
@@ -335,7 +335,7 @@ def test_a_name_too_long_for_the_outputs_is_told_before_the_work(tmp_path):
 
 
 def without_privileges(*arguments):
-    """Arguments of a process that permissions hold for: root has to be told."""
+    """Arguments of a process with normal permissions, also for root."""
     if os.geteuid() != 0:
         return command(*arguments)
     if shutil.which("setpriv") is None:
@@ -376,7 +376,7 @@ def test_one_bad_map_does_not_stop_the_others(good, tmp_path):
     assert not [name for name in os.listdir(here / "out") if "text" in name or "cut" in name or name.startswith(".")]
 
 
-# --- what a run writes ------------------------------------------------------------------------------------------
+# --- outputs ------------------------------------------------------------------------------------------
 
 
 def header(path):
@@ -385,7 +385,7 @@ def header(path):
 
 
 def test_outputs_of_a_full_run(good, tmp_path):
-    """Every file that is promised, each map valid, its header that of the input, statistics those of its data."""
+    """All documented files, valid maps with the header of the input and statistics of their data."""
     pytest.importorskip("matplotlib")
     data = np.random.default_rng(3).normal(size=(48, 56, 52)).astype(np.float32) * np.float32(0.05)
     data[:, 4:52, 2:50] = particle()
@@ -471,7 +471,7 @@ NAMES = ["two words.mrc", "it's \"quoted\".map", "many.dots.in.name.mrc", "Ångs
 
 @pytest.mark.slow
 def test_names(tmp_path):
-    """Any name works, nothing in it is taken for a command, and what is written is named after it."""
+    """Any name works, no part of it is executed, and output names follow from it."""
     here = tmp_path / "here"
     here.mkdir()
     write(here / "plain.mrc", particle())
@@ -500,7 +500,7 @@ def test_names(tmp_path):
 
 
 def test_a_name_that_is_no_text(tmp_path):
-    """File names are bytes; those that are no UTF-8 work, too."""
+    """File names that are not UTF-8 work, too."""
     name = os.fsdecode(b"caf\xe9.mrc")
     write(tmp_path / name, particle())
     ran = run("-i", name, "--amplify", cwd=tmp_path)
@@ -533,7 +533,7 @@ def test_a_link_as_output_is_replaced_and_what_it_points_to_is_not(good, tmp_pat
     assert not (here / "scale_good.mrc").is_symlink() and mrcfile.validate(here / "scale_good.mrc")
 
 
-# --- the same again ---------------------------------------------------------------------------------------------
+# --- repeated runs ---------------------------------------------------------------------------------------------
 
 
 def maps_in(directory):
@@ -542,7 +542,7 @@ def maps_in(directory):
 
 @pytest.mark.parametrize(("given", "in_force"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
 def test_waiting_threads_leave_the_processors_to_others(given, in_force, good, tmp_path, monkeypatch):
-    """As OpenMP itself says when it is loaded, where numba uses it; the user's own setting stays."""
+    """The setting of OpenMP, if numba uses it; a setting of the user stays."""
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     ran = run("-i", good, "--quiet", "--output-dir", tmp_path, env={"OMP_DISPLAY_ENV": "true", **given})
     assert ran.returncode == 0
@@ -563,7 +563,7 @@ def test_bits_do_not_depend_on_threads(good, tmp_path):
 
 
 def test_rerun_repeats_bit_for_bit(good, tmp_path):
-    """From another directory, with nothing but the record; and not if the input has changed."""
+    """From another directory, with only the record; not if the input has changed."""
     here = tmp_path / "here"
     ran = run("-i", "good.mrc", "--amplify", "--amplify-amount", "0.7", "--kernel-size", "5", "--exclude-solvent",
               "-o", "mine", "--output-dir", "out", "--quiet", cwd=here)
@@ -623,7 +623,7 @@ def test_warm_up(tmp_path):
 
 @pytest.mark.slow
 def test_the_log_says_why_kernels_are_compiled(good, tmp_path):
-    """Without a directory to keep them in they are compiled in every run: that is worth knowing."""
+    """Without a directory for them they are compiled in every run, with a message."""
     (tmp_path / "blocked").write_text("no directory")
     env = {"OCCUPY_CACHE_DIR": str(tmp_path / "blocked"), "NUMBA_DISABLE_JIT": "1"}
     for option in ("--quiet", "--verbose"):

@@ -1,4 +1,4 @@
-"""What the program leaves when the machine misbehaves: full disks, lost directories, signals, memory, damaged input.
+"""Files after failures of the machine: full disks, lost directories, signals, memory, damaged input.
 
 Everything here but the fuzzer and the soak runs real processes.
 """
@@ -40,7 +40,7 @@ ALL = ("--amplify", "--attenuate-gamma", "2", "--save-all-maps")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Directory with one map; nothing else is ever written there."""
+    """Directory with one map and no other files."""
     here = tmp_path_factory.mktemp("faults")
     write(here / "map.mrc", particle())
     return here
@@ -48,14 +48,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(folder, tmp_path_factory):
-    """What a run on that map writes when nothing happens: name -> digest."""
+    """Outputs of an undisturbed run on this map: name -> digest."""
     out = tmp_path_factory.mktemp("whole")
     assert run("-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", out).returncode == 0
     return listing(out)
 
 
 def check_complete(directory, whole):
-    """Whatever lies under a final name is complete; returns the names of temporaries."""
+    """All files with final names are complete; returns the names of temporaries."""
     temporaries = []
     for name in os.listdir(directory):
         path = os.path.join(directory, name)
@@ -79,7 +79,7 @@ def one_line(ran, status=1):
 
 
 def without_verdict(errors):
-    """Lines of standard error, but for the verdict that every small map of these tests calls for."""
+    """Lines of standard error without the verdict of all small maps of these tests."""
     return [line for line in errors.splitlines() if "larger than a tenth of the box" not in line]
 
 
@@ -87,13 +87,13 @@ def interrupted(errors):
     return without_verdict(errors) == ["OccuPy: error: interrupted; nothing incomplete was left"]
 
 
-# --- no room ----------------------------------------------------------------------------------------------------
+# --- no space ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 2000, 100_000, 443_000])
 def test_limit_on_file_sizes(limit, folder, tmp_path):
-    """A quota: what does not fit is told, and nothing that began stays; a file that ends with the limit does fit."""
+    """A quota: an error for files that do not fit, and no incomplete files; a file of exactly the limit fits."""
     def lower():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -114,7 +114,7 @@ exit $status
 
 
 def in_private_mount(size, where, *arguments):
-    """Run the program with a small disk of its own at `where`; what lies on it follows what it says."""
+    """Run the program with a small disk mounted at `where`; returns output and files on the disk."""
     if shutil.which("unshare") is None:
         pytest.skip("no unshare")
     script = PRIVATE.format(size=size)
@@ -128,14 +128,14 @@ def in_private_mount(size, where, *arguments):
 
 @pytest.mark.parametrize("size", ["300k", *(pytest.param(size, marks=SLOW) for size in ("4k", "1000k", "2400k"))])
 def test_disk_full(size, folder, tmp_path):
-    """Wherever the disk fills up: one line, and the disk is as empty as it was."""
+    """A full disk at any point: one line, and the disk is as empty as before."""
     ran = in_private_mount(size, str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path)
     one_line(ran)
     assert "the disk is full" in ran.stderr
 
 
 def test_inodes_used_up(folder, tmp_path):
-    """Where no more files fit, however small, that is what is said."""
+    """An error for disks without space for further files of any size."""
     for inodes in (1, 4):  # none at all, and too few for all outputs
         ran = in_private_mount(f"8m,nr_inodes={inodes}", str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet",
                                "--output-dir", tmp_path)
@@ -143,7 +143,7 @@ def test_inodes_used_up(folder, tmp_path):
 
 
 def test_disk_that_suffices(folder, tmp_path):
-    """The same on a disk with room: the two tests above see the disk, and not something else."""
+    """The same on a disk with space, to show that the two tests above depend on the disk."""
     ran = in_private_mount("8m", str(tmp_path), "-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path)
     assert ran.returncode == 0 and "scale_map.mrc" in ran.stderr
 
@@ -162,7 +162,7 @@ def test_read_only_file_system(folder, tmp_path):
     assert "read-only" in ran.stderr
 
 
-# A program that runs the real one with one call replaced: what a file server does that fails in the middle.
+# The program with one call replaced, like a file server that fails during the run.
 FAULTY = """
 import errno, os, shutil, sys
 from occupy_jit.__main__ import entry
@@ -196,7 +196,7 @@ sys.exit(entry())
 @pytest.mark.parametrize(("kind", "number", "said"), [
     ("vanish", 1, "does not exist"), ("vanish", 3, "does not exist"), ("EIO", 1, "input/output error"),
     ("EIO", 4, "input/output error"), ("EDQUOT", 2, "quota"), ("ESTALE", 3, "does not exist"),
-    # the third rename: two files have their final names already, and are taken back
+    # the third rename: two files already have final names and are removed again
     ("EIO", 103, "input/output error"), ("ENOSPC", 101, "disk is full")])
 def test_file_system_errors_in_the_middle(kind, number, said, folder, tmp_path):
     out = tmp_path / "out"
@@ -221,7 +221,7 @@ def test_a_full_standard_output_does_not_lose_the_results(folder, tmp_path, whol
 
 @pytest.fixture(scope="module")
 def duration(folder, whole, tmp_path_factory):
-    """Seconds that a run takes here and now, from start to end."""
+    """Duration of a run on this machine, s."""
     start = time.perf_counter()
     run("-i", folder / "map.mrc", *ALL, "--quiet", "--output-dir", tmp_path_factory.mktemp("timed"))
     return time.perf_counter() - start
@@ -232,7 +232,7 @@ def duration(folder, whole, tmp_path_factory):
     (signal.SIGTERM, {143, -15}), pytest.param(signal.SIGINT, {130, -2, 1}, marks=SLOW),
     pytest.param(signal.SIGKILL, {-9}, marks=SLOW)])
 def test_signals_at_any_moment(number, statuses, folder, whole, duration, tmp_path):
-    """Nothing incomplete ever has a final name, all files come together; signals that can be caught leave nothing."""
+    """No incomplete file has a final name, all files appear together, and no files remain after catchable signals."""
     moments = random.Random(int(number))
     seen, first_message = set(), 0.15 * duration
     for attempt in range(MOMENTS):
@@ -283,7 +283,7 @@ sys.exit(entry())
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_signals_between_two_outputs(number, status, folder, tmp_path):
-    """A moment that is always hit: three temporaries are complete, none has its name."""
+    """A fixed moment: three temporaries are complete, none has its final name."""
     arguments = ["-i", str(folder / "map.mrc"), *ALL, "--quiet", "--output-dir", str(tmp_path)]
     ran = subprocess.run([sys.executable, "-c", READY, str(int(number)), *arguments], env=environment(),
                          capture_output=True, text=True, timeout=300)
@@ -297,7 +297,7 @@ def test_signals_between_two_outputs(number, status, folder, tmp_path):
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGINT])
 def test_signals_while_kernels_are_compiled(number, folder, tmp_path):
-    """A first run, which compiles in a thread, ends at once and in order."""
+    """A first run, which compiles in a thread, ends immediately and cleanly."""
     with subprocess.Popen(command("-i", folder / "map.mrc", "--quiet", "--output-dir", tmp_path / "out"),
                           env=environment(OCCUPY_CACHE_DIR=str(tmp_path / "cold")), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as child:
@@ -319,7 +319,7 @@ def test_a_refused_map_does_not_wait_for_the_compiler(folder, tmp_path):
     assert ran.returncode == 3 and ran.stderr.count("\n") == 1
 
 
-# --- surroundings that are odd ------------------------------------------------------------------------------------
+# --- unusual environments ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -334,7 +334,7 @@ def test_a_number_of_threads_that_is_none(value, folder, whole, tmp_path):
 
 @pytest.mark.parametrize("closed", [*(pytest.param(some, marks=SLOW) for some in (">&-", "<&- >&-")), "<&- >&- 2>&-"])
 def test_closed_streams(closed, folder, whole, tmp_path):
-    """The run does its work, and no file of it gets what is printed."""
+    """The run works, and printed text does not end up in its files."""
     script = shlex.join(command("-i", folder / "map.mrc", *ALL, "--output-dir", tmp_path))
     ran = subprocess.run(["sh", "-c", f"{script} {closed}"], env=environment(), capture_output=True, text=True,
                          timeout=300)
@@ -345,7 +345,7 @@ def test_closed_streams(closed, folder, whole, tmp_path):
 
 @pytest.mark.parametrize("more", [[], ["--jobs", "2"]], ids=["here", "processes"])
 def test_without_a_place_for_compiled_kernels_it_is_told(more, folder, tmp_path):
-    """What is said before the work, of which nothing is waited for."""
+    """Output before the work starts, without waiting for it."""
     others = [folder / "map.mrc", tmp_path / "other.mrc"] if more else [folder / "map.mrc"]
     write(tmp_path / "other.mrc", particle())
     with subprocess.Popen(command("-i", *others, *more, "--output-dir", tmp_path), text=True, stdout=subprocess.PIPE,
@@ -361,11 +361,11 @@ def test_without_a_place_for_compiled_kernels_it_is_told(more, folder, tmp_path)
     assert "/proc/none" in lines[-1] and "once" not in lines[-1]
 
 
-# --- several at once --------------------------------------------------------------------------------------------
+# --- parallel runs --------------------------------------------------------------------------------------------
 
 
 def test_two_runs_at_once(folder, whole, tmp_path):
-    """On the same map and on different ones, in one directory: every output is one run's, whole."""
+    """On the same map and on different ones, in one directory: every output is complete and from one run."""
     write(folder / "other.mrc", particle(seed=9))
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(subprocess.Popen(
@@ -396,7 +396,7 @@ def test_a_map_that_another_process_holds_open(folder, tmp_path):
 
 
 def test_not_enough_memory_is_told_before_it_starts(folder, tmp_path):
-    """A map of 1024 voxels an edge (a file with a hole) where 3 GB of address space are allowed."""
+    """A map with an edge of 1024 voxels (a sparse file) with 3 GB of address space."""
     def lower():
         resource.setrlimit(resource.RLIMIT_AS, (3 * 10 ** 9, 3 * 10 ** 9))
 
@@ -457,7 +457,7 @@ def mutated(seed, content):
 
 @pytest.mark.slow
 def test_damaged_files_end_in_status_0_or_3(tmp_path, monkeypatch):
-    """Through the whole command, in this process: no traceback, no warning of a library, nothing of a refused file."""
+    """The whole command in this process: no traceback, no warning of a library, no output for a refused file."""
     monkeypatch.chdir(tmp_path)
     write("whole.mrc", particle(16, 0.2)[:, :14, :13])
     with open("whole.mrc", "rb") as file:
@@ -487,7 +487,7 @@ def test_damaged_files_end_in_status_0_or_3(tmp_path, monkeypatch):
     assert 0 < done < EXAMPLES
 
 
-# --- many in one process ----------------------------------------------------------------------------------------
+# --- many maps in one process ----------------------------------------------------------------------------------------
 
 
 def resident_bytes():
@@ -499,7 +499,7 @@ def resident_bytes():
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
 def test_memory_stays_flat(tmp_path, monkeypatch):
-    """One map after another through the Python interface: 0.44 MB each, so a leak of one volume each shows."""
+    """Many maps through the Python interface, 0.44 MB each, to detect a leak of one volume per map."""
     import occupy_jit
     from occupy_jit.runs.one_map.run import run_one
     from occupy_jit.runs.plan.plan import plan_map

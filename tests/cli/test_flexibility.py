@@ -1,4 +1,4 @@
-"""--separate-flexibility in the whole command: what it writes and tells, and what is refused before anything is."""
+"""--separate-flexibility in the whole command: outputs, messages, and early errors."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""--half-maps in the whole command: the standard error that it writes, and what is refused."""
+"""--half-maps in the whole command: standard error maps, and errors."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ from tests.command import listing, particle, run, run_here, values, write
 
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory):
-    """Two half maps of one particle: the same signal, noise of their own."""
+    """Two half maps of one particle: the same signal with independent noise."""
     here = tmp_path_factory.mktemp("halves")
     signal = particle(noise=0.0)
     random = np.random.default_rng(7)
@@ -66,7 +66,7 @@ def test_what_are_no_halves_is_refused_in_one_line(halves, tmp_path):
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory):
-    """A map of twice the grey scale beside its half maps, one of them compressed, and halves of something else."""
+    """A map of twice the grey scale beside its half maps, one of them compressed, and half maps of another map."""
     here = tmp_path_factory.mktemp("beside_half1")  # the name of the folder does not count
     signal = particle(noise=0.0)
     random = np.random.default_rng(7)
@@ -131,7 +131,7 @@ def test_half_maps_of_different_grey_scale_are_brought_to_one(halves, tmp_path):
 
 
 def test_other_grids_are_refused(halves, tmp_path):
-    """Half maps of another voxel size, or that begin elsewhere, in one line that names the file."""
+    """Half maps with another voxel size or start: one line with the file name."""
     one, two = names(halves)
     shifted = tmp_path / "shifted_half2.mrc"
     write(tmp_path / "coarse_half2.mrc", values(two), 2.5)

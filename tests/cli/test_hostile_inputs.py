@@ -1,4 +1,4 @@
-"""Inputs that would hold the program up or fill the memory: pipes, what inflates without end, endless lists."""
+"""Inputs that could block the program or fill the memory: pipes, compressed bombs, endless lists."""
 
 import bz2
 import copy
@@ -20,7 +20,7 @@ CIF = b"data_x\nloop_\n_atom_site.id\n_atom_site.Cartn_x\n"
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """Directory with a map and a pipe that nobody writes to."""
+    """Directory with a map and a pipe without a writer."""
     environment()  # kernels are compiled before times are looked at
     folder = tmp_path_factory.mktemp("hostile")
     write(folder / "map.mrc", particle())
@@ -31,7 +31,7 @@ def here(tmp_path_factory):
 @pytest.mark.parametrize("option", ["-i", "--solvent-def", "--target-mask", "--reference-mask", "--half-maps",
                                     "--model", "--relion-classes"])
 def test_a_pipe_is_refused_at_once(option, here, tmp_path):
-    """Whatever it is given as: one line that says so, long before a pipe that is read would be given up."""
+    """For any option: one line, long before the time limit of a pipe with readers."""
     if option in ("--model", "--relion-classes"):
         pytest.importorskip("gemmi")
     maps = [] if option in ("-i", "--relion-classes") else ["-i", "map.mrc"]
@@ -77,7 +77,7 @@ def test_a_pipe_that_is_silent_is_given_up(here, monkeypatch):
                                           (CIF * (1 + (1 << 20) // len(CIF)), "binary data")],
                          ids=["zeros", "blanks", "zeros behind a start"])
 def test_what_inflates_without_end_is_refused_early(start, words, tmp_path):
-    """400 MB in half a MB: neither time nor memory for them is spent."""
+    """400 MB in half a MB, refused without use of time or memory."""
     pytest.importorskip("gemmi")
     filling = b" " if words.startswith("expands") else b"\0"
     path = tmp_path / "model.cif.gz"
@@ -109,7 +109,7 @@ def test_what_is_too_large_is_refused_and_not_cut(tmp_path):
 
 @pytest.fixture(scope="module")
 def record(here):
-    """The record of a run, as it is written."""
+    """The record of a run."""
     assert run("-i", "map.mrc", "--amplify", "--output-dir", "recorded", cwd=here).returncode == 0
     return json.loads((here / "recorded" / "occupy_map.json").read_text())
 

@@ -1,4 +1,4 @@
-"""Ligands in the whole command: the table, record, log, ChimeraX files, and parts named to do harm."""
+"""Ligands in the whole command: the table, record, log, ChimeraX files, and malicious names of parts."""
 
 import csv
 import json
@@ -148,7 +148,7 @@ def test_classes_tell_how_many_sites_are_filled_and_whether_together(tmp_path):
 
 @pytest.mark.slow
 def test_ligands_of_states_are_read_from_the_means_of_their_volumes(tmp_path):
-    """Two states that differ in two ligands: the table says so, on the scale of the states."""
+    """Table of two states that differ in two ligands, on the scale of the states."""
     model = with_ligands(0)
     truth = [{"A/LIG900": 1.0, "B/LIG901": 1.0, "C/LIG902": 0.0, "D/LIG903": 1.0},
              {"A/LIG900": 1.0, "B/LIG901": 0.0, "C/LIG902": 1.0, "D/LIG903": 1.0}]

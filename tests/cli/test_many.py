@@ -1,4 +1,4 @@
-"""Many maps through the command: in processes, on a dask cluster, interrupted and taken up again, fetched."""
+"""Many maps through the command: in processes, on a dask cluster, interrupted and resumed, downloaded."""
 
 import contextlib
 import csv
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    """A directory of maps, one of which is none, and what running them one after the other gives."""
+    """A directory of maps, one of them invalid, and the results of a serial run."""
     here = tmp_path_factory.mktemp("maps")
     (here / "in").mkdir()
     for number in range(6):
@@ -31,7 +31,7 @@ def maps(tmp_path_factory):
 
 
 def _maps_and_tables(folder):
-    """Digests of what must not depend on how the maps were run."""
+    """Digests of outputs that must not depend on the way of running."""
     return {name: digest for name, digest in listing(folder).items() if name.endswith((".mrc", ".csv"))}
 
 
@@ -88,7 +88,7 @@ def test_a_list_and_occupancies_of_masks_as_columns(maps):
 
 
 def test_a_killed_process_costs_nothing_but_time(maps):
-    """As the kernel does where memory runs out."""
+    """Like the kernel if memory runs out."""
     @in_time
     def errors(attempt):
         out = maps / f"killed{attempt}"

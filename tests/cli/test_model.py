@@ -1,4 +1,4 @@
-"""--model in the whole command: what is written, what is shown, what is refused."""
+"""--model in the whole command: files, messages, errors."""
 
 import csv
 import json
@@ -73,7 +73,7 @@ def test_table_model_attributes_and_report_say_the_same(folder, tmp_path):
 
 @pytest.mark.slow
 def test_many_maps_on_two_grids_are_as_each_alone_whoever_runs_them(folder, tmp_path):
-    """What their fits have in common is kept from map to map; no table shows it."""
+    """Common parts of the fits are kept from map to map, without effect on tables."""
     atoms = structure()
     paths = []
     for number, crop in enumerate((0, 2, 0, 2)):

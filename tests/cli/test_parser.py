@@ -25,7 +25,7 @@ from occupy_jit.settings import Options, Settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# What users were promised, as typed, with a value where one is needed, and the attribute that it sets.
+# Documented options as typed, with a value if needed, and the attribute that they set.
 OPTIONS = {
     "--input-map": (["a.mrc", "b.mrc"], "input_map", ("a.mrc", "b.mrc")),
     "--output-map": (["x.mrc"], "output_map", "x.mrc"),
@@ -118,7 +118,7 @@ NEEDED = {"--output-map": ["--amplify"], "--amplify-amount": ["--amplify"], "--a
 
 
 def arguments(option, values, spelling=None):
-    """A command line around one option that can be obeyed."""
+    """A valid command line with one option."""
     maps = [] if option in SOURCES else ["-i", "a", "b"] if option == "--common-scale" else ["-i", "a"]
     if option == "--class-density":
         maps = ["--relion-classes", "s.star"]
@@ -130,7 +130,7 @@ def arguments(option, values, spelling=None):
 
 @pytest.fixture
 def pipeline(monkeypatch):
-    """A stand-in for what runs the maps: `calls` collects its arguments; `result` is returned, or raised."""
+    """A replacement for the run of maps: `calls` collects its arguments; `result` is returned or raised."""
     fake = types.ModuleType("occupy_jit.cli.run")
     fake.calls, fake.result = [], 0
 
@@ -173,7 +173,7 @@ def test_an_option_sets_its_attribute_in_all_its_spellings(option):
 
 @pytest.mark.parametrize("option", sorted(NEEDED))
 def test_an_option_that_can_have_no_effect_is_refused(option):
-    """Also where it is given its default value: who gives it means something by it."""
+    """Also with its default value, since an explicit option has a purpose."""
     values, name, _ = OPTIONS[option]
     with pytest.raises(UsageError, match=f"{option}: has no effect without"):
         parse(arguments(option, values))
@@ -385,7 +385,7 @@ WORDS = st.one_of(st.sampled_from(sorted(OPTIONS)), st.sampled_from(["-i", "-o",
 @given(st.lists(WORDS, max_size=6))
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_arguments_end_in_a_status(pipeline, monkeypatch, tmp_path, argv):
-    """No argument list ends in a traceback, and no refused one reaches the pipeline."""
+    """No argument list ends in a traceback, and no invalid one starts a run."""
     monkeypatch.chdir(tmp_path)  # "--o X" is a directory that RELION is told of the failure in
     monkeypatch.setattr(completion, "run", lambda show, install: 0)
     monkeypatch.chdir(tmp_path)  # an argument may name a directory to write to
@@ -439,7 +439,7 @@ def test_a_traceback_is_for_those_who_ask(pipeline, capsys):
 def test_warnings_are_one_line_each_and_repeat(pipeline, capsys):
     def run(settings, options, console):
         warnings.simplefilter("always")
-        for _ in range(2):  # two maps with the same trouble: both are told
+        for _ in range(2):  # two maps with the same fault: both are reported
             warnings.warn("solvent is flat", stacklevel=1)
         return 0
 
@@ -492,7 +492,7 @@ sys.exit(entry())
     ("occupy_jit.cli.main", -signal.SIGINT), ("occupy_jit.cli.parser", -signal.SIGINT),
     ("occupy_jit.settings", -signal.SIGINT), ("occupy_jit.cli.console", 130), ("numpy", 130)])
 def test_an_interrupt_while_the_program_starts_is_no_traceback(module, status):
-    """Before there are handlers the system ends the process; a shell calls that 130, too."""
+    """Before handlers are set the system ends the process; a shell reports 130, too."""
     ran = subprocess.run([sys.executable, "-c", EARLY, module], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == status
     assert ran.stderr in ("", "OccuPy: error: interrupted; nothing incomplete was left\n")
@@ -504,7 +504,7 @@ def test_a_reader_that_goes_away_is_no_traceback():
     ran = subprocess.run([sys.executable, "-m", "occupy_jit", "--help"], cwd=ROOT, stdout=write,
                          stderr=subprocess.PIPE, text=True)
     os.close(write)
-    assert ran.stderr == "" and ran.returncode in (0, 1)  # argparse itself keeps quiet about some failed writes
+    assert ran.stderr == "" and ran.returncode in (0, 1)  # argparse itself ignores some failed writes
 
 
 # --- completion -------------------------------------------------------------------------------------------------
@@ -606,7 +606,7 @@ def test_without_a_name_completion_is_installed_for_the_users_shell(shell, home,
 
 
 def _installed(home, shell):
-    """The file of the command, beside that of the other where the shell looks for one by name, and nothing else."""
+    """The file of the command, and for shells that search by name also that of the other command."""
     found = sorted(path for path in home.rglob("*") if path.is_file())
     stems = [path.stem.lstrip("_") for path in found]
     assert stems == (["OccuPy", "occupy-jit"] if shell in ("bash", "fish") else ["OccuPy"])

@@ -1,4 +1,4 @@
-"""A real RELION 3.1: it runs the program as an External job, and goes on from the classes that were modified."""
+"""A real RELION 3.1 runs the program as an External job and continues from modified classes."""
 
 import os
 import shutil
@@ -184,7 +184,7 @@ def test_an_external_job_on_classes_and_refinement_from_them(project):
 
 
 def test_abort(project):
-    """RELION makes a file; what it started has to go away within two seconds and say so."""
+    """RELION writes a file; its job must end within two seconds and report this."""
     write(project / "large.mrc", np.tile(particle(), (7, 7, 7)), VOXEL_SIZE)
     run("--warm-up")
 
@@ -231,7 +231,7 @@ def _shells(one, two):
 
 
 def test_particles_of_a_state_make_the_map_of_that_state(project, tmp_path):
-    """RELION reads our STAR file; the map is that of the very particles, and the truth as far as those are pure."""
+    """RELION reads our STAR file; the map is that of these particles, and agrees with the truth within their purity."""
     head, rows = PARTICLES.rstrip() + " \n_rlnClassNumber #11\n", []
     for row in (project / "particles.star").read_text()[len(PARTICLES):].split("\n"):
         if not row:

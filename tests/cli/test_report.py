@@ -1,4 +1,4 @@
-"""Reports from the whole command: when they are written, what they say, and what leads to them."""
+"""Reports from the whole command: when they are written, their content, and links to them."""
 
 import json
 import os

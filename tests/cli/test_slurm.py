@@ -1,4 +1,4 @@
-"""A real SLURM on this machine: arrays that are cut short and submitted again, and dask workers that are its jobs."""
+"""A real SLURM on this machine: interrupted and resubmitted arrays, and dask workers as its jobs."""
 
 import csv
 import os
@@ -34,7 +34,7 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    """A list of maps, one of which is none, and what running them one after the other gives."""
+    """A list of maps, one of them invalid, and the results of a serial run."""
     here = tmp_path_factory.mktemp("maps")
     names = []
     for number in range(7):
@@ -75,7 +75,7 @@ def test_an_array_and_its_tables(slurm, maps):
 
 @pytest.mark.slow
 def test_an_array_that_was_cut_short_is_submitted_again(slurm, maps):
-    """At its time limit SLURM sends what scancel sends: SIGTERM, and SIGKILL some seconds later."""
+    """At the time limit SLURM sends the same signals as scancel: SIGTERM, and SIGKILL some seconds later."""
     @in_time
     def out(attempt):
         out = maps / f"cut{attempt}"

@@ -1,4 +1,4 @@
-"""--states in the whole command: what is written, what is said, what is refused."""
+"""--states in the whole command: files, messages, errors."""
 
 import base64
 import csv
@@ -34,7 +34,7 @@ def table(path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Nine volumes of three states, each with a grey scale and noise of its own, and the model."""
+    """Nine volumes of three states, each with its own grey scale and noise, and the model."""
     here = tmp_path_factory.mktemp("ensemble")
     atoms = structure()
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def test_record_and_tables_say_the_same(done):
 
 
 def test_mean_maps_are_on_one_grey_scale(folder, done):
-    """Noise falls with the number of volumes, and what the states share is the same in their means."""
+    """Noise falls with the number of volumes, and common density is the same in the means of all states."""
     out, _ = done
     atoms = structure()
     means = [occupy_jit.read_map(str(out / f"mean_state{s}.mrc")).data for s in (1, 2, 3)]
@@ -161,7 +161,7 @@ def test_workers_of_a_cluster_give_the_same_bits(folder, done, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(folder, done, tmp_path):
-    """Killed at once, as for lack of memory; what was fitted is not fitted again, and the tables are the same."""
+    """Killed immediately, as for lack of memory; finished fits are not repeated, and the tables are the same."""
     words = ("-i", str(folder / "volumes"), "--model", str(folder / "model.cif"), "--states", "--output-dir",
              str(tmp_path), "--jobs", "2")
     child = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),

@@ -1,4 +1,4 @@
-"""The documentation: commands are understood and run, blocks of Python run, links lead somewhere, the site builds."""
+"""The documentation: valid commands, running blocks of Python, valid links, and a build of the site."""
 
 import importlib.util
 import os
@@ -57,7 +57,7 @@ WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_parser_understands_every_command(page):
-    """Also of those that are only shown, because they need a cluster or a network; in README they are indented."""
+    """Includes commands that are only shown because they need a cluster or network; indented in README."""
     shown = list(commands(page, "sh", "shell"))
     if page == "README.md":
         shown += [shlex.split(line, comments=True)[1:] for line in text_of(page).splitlines()
@@ -80,7 +80,7 @@ def test_blocks_say_what_they_are(page):
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
-    """The files that the tutorials work on, made as the tutorials say."""
+    """The files for the tutorials, made as described there."""
     for name in ("gemmi", "scipy"):
         pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("examples")
@@ -104,10 +104,10 @@ def test_every_command_runs(page, example, tmp_path):
         ran = run(*arguments, cwd=tmp_path)
         assert ran.returncode == 0, f"{page}: OccuPy {' '.join(arguments)}\n{ran.stdout}{ran.stderr}"
         printed += without_numbers(ran.stdout + ran.stderr)
-    # what a page says that they print, but for numbers and lines that it leaves out
+    # printed output given on a page, except numbers and omitted lines
     shown = [line for body in blocks(page, "text") for line in without_numbers(body) if line != "..."]
     assert not [line for line in shown if line not in printed], f"{page} shows lines that no command prints"
-    # what a page promises is there, by the names that it uses
+    # files promised by a page exist under these names
     promised = set(re.findall(r"`((?:results/|states/)?[\w]+\.(?:mrc|csv|html|json|cif|txt|cxc))`", text_of(page)))
     there = {name for folder, _, names in os.walk(tmp_path) for name in names}
     missing = {name for name in promised if os.path.basename(name) not in there and "N" not in name}
@@ -130,7 +130,7 @@ def anchors(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    """Files and headings; of the web, only places that are known to stay."""
+    """Files and headings; on the web, only stable addresses."""
     outside = re.findall(r"https?://[^\s)>\"'`]+", re.sub(r"```.*?```", "", text_of(page), flags=re.S))
     assert all(re.match(r"https://(keepachangelog|semver|doi)\.", address) for address in outside), outside
     for first, second in LINK.findall(text_of(page)):
@@ -169,7 +169,7 @@ def test_every_option_is_in_the_table():
 
 
 def test_the_manual_page_keeps_its_words():
-    """Nothing of the page is lost on the way to the site: every word of five letters and more is there."""
+    """The site contains every word of the page with five letters or more."""
     sys.path.insert(0, DOCS)
     try:
         import manual_page

@@ -1,4 +1,4 @@
-"""Small maps of molecules with ligands whose occupancy, B factor and place are known."""
+"""Small maps of molecules with ligands of known occupancy, B factor and place."""
 
 import gemmi
 import numpy as np

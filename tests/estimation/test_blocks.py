@@ -1,4 +1,4 @@
-"""Blocks without a model: spheres that come and go over simulated volumes."""
+"""Blocks without a model: spheres that are present or absent in simulated volumes."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ def spheres():
 
 
 def volumes(number, noise, seed=0, compositions=COMPOSITIONS):
-    """Volumes of the compositions in turn, with noise of 12 Å, a grey scale and a level of their own."""
+    """Volumes of alternating compositions, with noise of 12 Å and their own grey scale and level."""
     rng = np.random.default_rng(seed)
     parts = spheres()
     frequency = [np.fft.fftfreq(SHAPE[0], VOXEL), np.fft.fftfreq(SHAPE[1], VOXEL), np.fft.rfftfreq(SHAPE[2], VOXEL)]
@@ -65,7 +65,7 @@ def test_blocks_states_and_occupancies(number, noise):
 
 
 def found_blocks(found):
-    """For every block of the truth the best Dice coefficient of the masks that were found."""
+    """For every true block the best Dice coefficient of the masks."""
     masks = [soft_mask(found.blocks, b, SHAPE) >= 0.5 for b in range(found.blocks.n_blocks)]
     return [max(2 * (mask & (part >= 0.5)).sum() / (mask.sum() + (part >= 0.5).sum()) for mask in masks)
             for part in spheres()]

@@ -1,4 +1,4 @@
-"""Classes that share one density: equal power, no noise of their own, and the differences that are there."""
+"""Classes that share one density: equal power, no noise of their own, and true differences."""
 
 from dataclasses import replace
 

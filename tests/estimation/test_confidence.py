@@ -1,4 +1,4 @@
-"""Confidence: where it is, what it withdraws from, and how it follows the evidence."""
+"""Confidence: its place, its absence in solvent, and its dependence on evidence."""
 
 import numpy as np
 import pytest

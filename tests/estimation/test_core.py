@@ -1,4 +1,4 @@
-"""The core of a map: which voxels, how they are averaged, and that the shares are true."""
+"""The core of a map: its voxels, their average, and correct shares."""
 
 import dataclasses
 

@@ -1,9 +1,9 @@
-"""Draws of the noise of a map, for the error of what is read in it.
+"""Draws of the noise of a map, for errors of regions.
 
-One volume of noise with the spectrum of the map's is made by a transform, so it continues periodically: moved by any
-offset it is another draw of the same noise. What a region reads in the map with a draw added varies with the draw as it
-does with the noise in the map itself: by everything, waves longer than the region, the choice of peaks and the
-correction for noise included.
+One volume of noise with the spectrum of the noise of the map comes from a Fourier transform and is periodic: each shift
+of it is another draw of the same noise. The level of a region in the map plus a draw varies between draws in the same
+way as with the noise of the map itself, including waves longer than the region, the choice of peaks and the correction
+for noise.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 DRAWS = 8
-"""Draws of a region: their standard deviation is known within a quarter."""
+"""Draws per region; the relative error of their standard deviation is a quarter."""
 
-_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)  # of the box: far from each other for any number of draws
+_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)  # fractions of the box: distant shifts for any number of draws
 
 
 class Drawn(NamedTuple):
@@ -40,10 +40,10 @@ class Drawn(NamedTuple):
         Parameters
         ----------
         number : int
-            Of the draw.
+            Number of the draw.
         box : tuple of slice
         floor : float or array of the shape of the box
-            Noise floor there, which the draw is brought to.
+            Noise floor in the box, to which the draw is scaled.
 
         Returns
         -------

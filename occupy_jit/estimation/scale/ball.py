@@ -24,11 +24,11 @@ LEAST_VOXELS = 3.0
 """Smallest default low-pass in voxels: below it the maximum misses too much between the samples."""
 
 LOWPASS_OF_CLASSES = 1.6
-"""Low-pass of the scales that references are made of, in units of the resolution of the class maps."""
+"""Low-pass of the scales for references, relative to the resolution of the class maps."""
 
 LARGEST_OF_CLASSES = 24.0, 9.0
-"""Upper limits of it: in Å, beyond which subunits blur into each other, and in voxels, for which the largest ball
-serves."""
+"""Upper limits of this low-pass: in Å, where subunits start to blur into each other, and in voxels, the limit of the
+largest ball."""
 
 EVIDENCE_NOISE = 0.135
 """Noise floor, relative to full scale, up to which confidence uses the low-pass of the scale: at six voxels
@@ -51,7 +51,7 @@ class Ball:
 
     size: int
     radius: float
-    draws: int | None = None  # voxels of the default ball, where this one is narrower and full scale stays
+    draws: int | None = None  # voxels of the default ball, if this one is narrower but full scale is not
 
     @property
     def voxels(self) -> int:
@@ -60,7 +60,7 @@ class Ball:
 
     @property
     def noise_of_default(self) -> float:
-        """float : Maximum of noise over the default ball, relative to this one: medians, of independent voxels."""
+        """float : Maximum of noise over the default ball relative to this one (medians, independent voxels)."""
         return _median_of_maximum(self.draws) / _median_of_maximum(self.voxels) if self.draws else 1.0
 
     @property
@@ -70,7 +70,7 @@ class Ball:
 
 
 def _median_of_maximum(draws):
-    """Of so many normal deviates, in standard deviations."""
+    """Median of the maximum of this number of normal deviates, in standard deviations."""
     return statistics.NormalDist().inv_cdf(0.5 ** (1 / draws))
 
 
@@ -111,7 +111,7 @@ def lowpass_of_classes(resolution: float, voxel_size: float) -> float | None:
     Returns
     -------
     float or None
-        Å, rounded to two decimals; None if the default serves.
+        Å, rounded to two decimals; None if the default is sufficient.
     """
     angstrom, voxels = LARGEST_OF_CLASSES
     wanted = min(LOWPASS_OF_CLASSES * resolution, angstrom, voxels * voxel_size)

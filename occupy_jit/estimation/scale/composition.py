@@ -1,9 +1,9 @@
-"""Nucleic acid next to protein: two materials of different contrast, brought to the contrast of one.
+"""Nucleic acid next to protein: two materials of different contrast on one scale.
 
 Atoms of nucleic acid scatter more and displace less solvent. After the low-pass of the scale, complete nucleic acid
 has 1.31 to 1.38 times the contrast of complete protein at voxels of 1.2 to 4 Å (simulated ribosomal subunits and
-proteins). The map alone does not show which is which: occupancy multiplies contrast just as well, and local spectra of
-the two differ by less than those of rigid and flexible protein. A mask tells.
+proteins). The map alone does not show the material: occupancy changes contrast in the same way, and local spectra of
+the two differ by less than those of rigid and flexible protein. Hence the mask.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ CONTRAST = 1.33
 """Contrast of complete nucleic acid, relative to complete protein."""
 
 NARROW = 0.75
-"""Radius of the ball where the two are mixed, relative to the default one: thin helices and the
-proteins between them have much surface in contact, and the maximum carries contrast across it. With 1 the error of the
-occupancy per chain of a simulated small ribosomal subunit is 0.107, 0.14 and 0.16 at voxels of 1.2, 2.2 and 3 Å, with
-this 0.073, 0.097 and 0.094 (medium noise)."""
+"""Radius of the ball with a mask of nucleic acid, relative to the default: thin helices and the proteins
+between them have large contacts, and the maximum carries contrast across them. With 1 the error of the occupancy
+per chain of a simulated small ribosomal subunit is 0.107, 0.14 and 0.16 at voxels of 1.2, 2.2 and 3 Å, with
+0.75 it is 0.073, 0.097 and 0.094 (medium noise)."""
 
 
 class UnusableNucleicMask(InputError):
-    """A mask of nucleic acid that marks nothing."""
+    """An empty mask of nucleic acid."""
 
 
 def as_protein(volume: np.ndarray, zero: float, mask: np.ndarray, *, copy: bool = False) -> np.ndarray:
@@ -42,9 +42,9 @@ def as_protein(volume: np.ndarray, zero: float, mask: np.ndarray, *, copy: bool 
     zero : float
         Its zero level.
     mask : (nz, ny, nx) array
-        Share of nucleic acid in what a voxel holds, limited to 0 and 1. Where it is 0 no bit changes.
+        Share of nucleic acid in a voxel, limited to 0 to 1. Voxels with 0 do not change.
     copy : bool
-        Whether to leave `volume` as it is.
+        Whether to leave `volume` unchanged.
 
     Returns
     -------
@@ -53,9 +53,9 @@ def as_protein(volume: np.ndarray, zero: float, mask: np.ndarray, *, copy: bool 
     Raises
     ------
     UnusableNucleicMask
-        Nothing is marked.
+        If the mask is empty.
     ValueError
-        The mask has another shape.
+        If the mask has another shape.
     """
     mask = _checked(mask, volume)
     out = volume.copy() if copy else volume
@@ -72,12 +72,12 @@ def as_nucleic(volume: np.ndarray, zero: float, mask: np.ndarray) -> None:
 
 
 def noise_left(mask: np.ndarray) -> float:
-    """Noise after `as_protein`, root mean square over a part of the mask, relative to that before."""
+    """Noise after `as_protein` relative to before, root mean square over a part of the mask."""
     return float(np.sqrt(np.square(1 - _surplus(np.sort(mask, axis=None)), dtype=np.float64).mean()))
 
 
 def _surplus(marked):
-    """Share of the contrast that is taken off."""
+    """Fraction of the contrast that is removed."""
     return np.clip(marked, 0, 1).astype(np.float32) * np.float32(1 - 1 / CONTRAST)
 
 
@@ -86,7 +86,7 @@ def _checked(mask, volume):
     if mask.shape != volume.shape:
         raise ValueError(f"nucleic-acid mask: shape {mask.shape} differs from the map's {volume.shape}")
     if not mask.max() > 0:
-        raise UnusableNucleicMask("the nucleic-acid mask is empty: it must be above 0 where the map holds DNA or RNA")
+        raise UnusableNucleicMask("the nucleic-acid mask is empty: it must be above 0 at the DNA or RNA of the map")
     return mask
 
 
@@ -96,7 +96,7 @@ def narrower(ball: Ball, choose: Callable[[float], Ball]) -> Ball:
     Parameters
     ----------
     ball : Ball
-        By default.
+        The default ball.
     choose : callable
         Ball of a radius in voxels.
 
