@@ -121,6 +121,7 @@ def test_without_ligands_there_is_no_table(ran, tmp_path):
     assert not list((tmp_path / "out").glob("ligands_*")) and "table of ligands" not in done.stdout
 
 
+@pytest.mark.slow
 def test_classes_tell_how_many_sites_are_filled_and_whether_together(tmp_path):
     model = with_ligands(0)
     save(model, tmp_path / "model.cif")

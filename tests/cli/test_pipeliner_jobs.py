@@ -109,6 +109,7 @@ def test_occupancy_of_a_model(project):
     assert any(name.endswith("model_map.cif") for name in answer["outputs"])
 
 
+@pytest.mark.slow
 def test_half_maps_are_given_both_or_not_at_all(project):
     write(project / "map.mrc", particle())
     with pytest.raises(AssertionError, match="both half maps, or none"):

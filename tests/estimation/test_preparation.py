@@ -47,6 +47,7 @@ def test_what_was_kept_changes_no_bit():
     assert len(set(pseudo_atoms)) > 1
 
 
+@pytest.mark.slow
 def test_ligands_are_the_same_too():
     model, kept = with_ligands(), Preparation()
     for occupancy, noise in ((1.0, 0.2), (0.0, 0.4), (0.6, 0.1)):

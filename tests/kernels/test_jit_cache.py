@@ -149,6 +149,7 @@ def test_everything_read_only(root):
     assert entries(root) == []
 
 
+@pytest.mark.slow
 def test_read_only_cache_of_a_container_is_used(root):
     cache = {"OCCUPY_CACHE_DIR": f"{root}/shared"}
     total(root, cache)

@@ -10,6 +10,7 @@ import pytest
 from tests.command import environment, run, warm_cache, write
 
 
+@pytest.mark.slow
 def test_a_model_needs_no_kernel_that_was_not_loaded_ahead(tmp_path):
     pytest.importorskip("gemmi")
     pytest.importorskip("scipy")
