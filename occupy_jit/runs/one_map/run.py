@@ -160,7 +160,7 @@ def _reference_mask(plan, volume):
 
 
 def _nucleic_mask(plan, volume):
-    """Where nucleic acid is; None where the run has not been told."""
+    """Mask of nucleic acid; None if it is not given."""
     from occupy_jit.files.maps.reading import read_mask
 
     path = plan.options.nucleic_mask

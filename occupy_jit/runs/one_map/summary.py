@@ -302,12 +302,12 @@ def seen_in_words(found: dict[str, Any]) -> str:
 
 
 def _composition(told):
-    """Which nucleic acid was given the contrast of protein: no row, or one."""
+    """Row with the mask of nucleic acid, if there is one."""
     from occupy_jit.estimation.scale.composition import CONTRAST
 
     path = told["options"]["nucleic_mask"]
-    return [] if path is None else [("nucleic acid", f"in {shown(path)}: its contrast was divided by {CONTRAST:g}, to "
-                                                     "be that of protein")]
+    return [] if path is None else [("nucleic acid", f"in {shown(path)}: its contrast is divided by {CONTRAST:g}, the "
+                                                     "contrast relative to protein")]
 
 
 def _where(told):
