@@ -118,16 +118,21 @@ def without_noise(quantile, cube, zero, noise):
     return mean + (quantile - mean) * math.sqrt(max(1 - noise**2 / variance, 0.05))
 
 
-def level_of_cube(volume, maximum, zero, corner, edge, noise, quantile):
-    """0.974 u - 3.8 sigma^2 / u, u three quarters the mean of M' in the cube, weighted with squares of heights."""
+def level_of_cube(volume, maximum, zero, corner, edge, noise, quantile, of_quantile):
+    """0.974 u - 3.8 sigma^2 / u, u three quarters the mean of M' in the cube, weighted with squares of heights.
+
+    The quantile without noise has the weight `of_quantile` beside it.
+    """
     total = reading = 0.0
     for z, y, x in itertools.product(*(range(first, first + edge) for first in corner)):
         weight = max(float(volume[z, y, x]) - zero, 0.0) ** 2
         total += weight
         reading += weight * (float(maximum[z, y, x]) - zero)
     cube = volume[tuple(slice(first, first + edge) for first in corner)]
-    reading = 0.75 * reading / total + 0.25 * without_noise(quantile, cube, zero, noise)
-    return max(0.974 * reading - 3.8 * noise**2 / reading, 0.2 * reading)
+    quantile = without_noise(quantile, cube, zero, noise)
+    reading = 0.75 * reading / total + 0.25 * quantile
+    level = max(0.974 * reading - 3.8 * noise**2 / reading, 0.2 * reading)
+    return (1 - of_quantile) * level + of_quantile * quantile
 
 
 def find_quiet(low, voxel_size):
@@ -154,7 +159,9 @@ def estimate(volume, quiet, voxel_size, radius, size, edge, on_raw_map=False):
     maximum = sliding_maximum(source, radius, size)
     floor = np.median(maximum[quiet] - zero)
     quantile, corner = largest_quantile(source, edge, tau_of(len(ball_offsets(radius, size))))
-    full = level_of_cube(source, maximum, zero, corner, edge, source[quiet].std(dtype=np.float64), quantile - zero)
+    of_quantile = 0.5 * min(max((len(ball_offsets(radius, size)) - 81) / 42, 0), 1)
+    full = level_of_cube(source, maximum, zero, corner, edge, source[quiet].std(dtype=np.float64), quantile - zero,
+                         of_quantile)
     s = scale(maximum, zero, floor, full)
     return s, confidence(maximum - zero, s, floor, full, quiet, voxel_size, radius, size), zero, floor, full
 

@@ -120,7 +120,7 @@ def test_full_scale_is_what_the_strongest_cube_reads():
     for noise in (0.0, 0.02, 0.05, 10.0):
         found = full_scale.full_scale(volume, NoiseLevel(0.1, noise), ball, 5.0, Settings())
         assert found.value == pytest.approx(
-            naive.level_of_cube(volume, maximum, 0.1, found.corner, found.tile, noise, found.quantile), rel=1e-6)
+            naive.level_of_cube(volume, maximum, 0.1, found.corner, found.tile, noise, found.quantile, 0.5), rel=1e-6)
     for corner in ((0, 0, 0), (24, 22, 26), (0, 11, 26)):
         contents = strongest_cube.contents(volume, 0.1, ball, corner, 6)
         assert np.array_equal(contents.maximum, maximum[tuple(slice(c, c + 6) for c in corner)].astype(float) - 0.1)
@@ -131,8 +131,10 @@ def test_full_scale_is_what_the_strongest_cube_reads():
 def test_even_content_lies_above_full_scale_by_what_the_strongest_cube_does():
     volume = np.zeros((40, 40, 40), np.float32)
     volume[10:30, 10:30, 10:30] = 2
-    found = full_scale.full_scale(volume, NoiseLevel(0.0, 0.0), choose_ball(6.0, 1.0), 1.0, Settings())
-    assert found.value == pytest.approx(2 * strongest_cube.OF_STRONGEST)
+    for low_pass, of_quantile in ((3.0, 0.0), (6.0, 0.5)):  # balls of 19 and 123 voxels
+        found = full_scale.full_scale(volume, NoiseLevel(0.0, 0.0), choose_ball(low_pass, 1.0), 1.0, Settings())
+        level = (1 - of_quantile) * strongest_cube.OF_STRONGEST + of_quantile
+        assert found.value == pytest.approx(2 * level)
 
 
 def test_a_given_quantile_is_free_of_noise():

@@ -33,6 +33,13 @@ weight to the places that it raises, and raises the cube that is chosen.
 Fitted with `OF_STRONGEST` to maps of five proteins with voxels of 0.8 to 4 Å, from two simulators, at three levels of
 noise. Leaving out any one protein moves the two by 0.04 and 0.003, root mean square."""
 
+ENOUGH_VOXELS = (81, 123)
+"""Voxels in the ball above which the quantile by itself counts as well, and with which it counts as much.
+
+With 123 voxels (sizes of 1 to 1.5 Å) the quantile is right for whole chains, and its errors differ from those of the
+cube. At good noise the error per chain is 0.028 and 0.023 in maps from two simulators by the cube alone, 0.019 and
+0.027 by the quantile alone, and 0.023 and 0.025 by the mean of both. With 81 voxels (1.7 Å) the quantile is too low."""
+
 _LEAST = 0.2  # smallest result as a share of the reading: in noise alone nothing would be left
 
 
@@ -47,11 +54,14 @@ class Contents(NamedTuple):
         Sliding maximum above zero.
     noise_of_ball : float
         Contribution of noise to the maximum, relative to that over the default ball.
+    of_quantile : float
+        Weight of the quantile alone beside the level that the cube gives.
     """
 
     weights: np.ndarray
     maximum: np.ndarray
     noise_of_ball: float = 1.0
+    of_quantile: float = 0.0
 
 
 def contents(volume: np.ndarray, zero: float, ball: Ball, corner: tuple[int, ...], edge: int) -> Contents:
@@ -80,7 +90,13 @@ def contents(volume: np.ndarray, zero: float, ball: Ball, corner: tuple[int, ...
     maximum = np.asarray(sliding_maximum(part, ball.radius, ball.size))[inside].astype(np.float64) - zero
     # noise adds f^2 / M to the maximum M, where f is the maximum of noise alone
     return Contents(np.square(np.maximum(part[inside].astype(np.float64) - zero, 0)), maximum,
-                    ball.noise_of_default**-2)
+                    ball.noise_of_default**-2, _weight_of_quantile(ball))
+
+
+def _weight_of_quantile(ball):
+    """One half where the ball has enough voxels."""
+    few, enough = ENOUGH_VOXELS
+    return 0.5 * min(max((ball.voxels - few) / (enough - few), 0.0), 1.0)
 
 
 def level(found: Contents, quantile: float, noise: float, kept: np.ndarray | None = None) -> float:
@@ -108,4 +124,5 @@ def level(found: Contents, quantile: float, noise: float, kept: np.ndarray | Non
         return quantile
     mean = float(np.sort(weights * maximum, axis=None).sum() / total)
     reading = (1 - QUANTILE_SHARE) * mean + QUANTILE_SHARE * quantile
-    return max(OF_STRONGEST * reading - found.noise_of_ball * NOISE_IN_CUBE * noise**2 / reading, _LEAST * reading)
+    of_cube = max(OF_STRONGEST * reading - found.noise_of_ball * NOISE_IN_CUBE * noise**2 / reading, _LEAST * reading)
+    return (1 - found.of_quantile) * of_cube + found.of_quantile * quantile
