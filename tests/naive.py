@@ -159,7 +159,7 @@ def estimate(volume, quiet, voxel_size, radius, size, edge, on_raw_map=False):
     maximum = sliding_maximum(source, radius, size)
     floor = np.median(maximum[quiet] - zero)
     quantile, corner = largest_quantile(source, edge, tau_of(len(ball_offsets(radius, size))))
-    of_quantile = 0.5 * min(max((len(ball_offsets(radius, size)) - 81) / 42, 0), 1)
+    of_quantile = 0.5 * min(max((len(ball_offsets(radius, size)) - 81) / 42, radius * voxel_size - 4.5, 0), 1)
     full = level_of_cube(source, maximum, zero, corner, edge, source[quiet].std(dtype=np.float64), quantile - zero,
                          of_quantile)
     s = scale(maximum, zero, floor, full)

@@ -131,8 +131,10 @@ def test_full_scale_is_what_the_strongest_cube_reads():
 def test_even_content_lies_above_full_scale_by_what_the_strongest_cube_does():
     volume = np.zeros((40, 40, 40), np.float32)
     volume[10:30, 10:30, 10:30] = 2
-    for low_pass, of_quantile in ((3.0, 0.0), (6.0, 0.5)):  # balls of 19 and 123 voxels
-        found = full_scale.full_scale(volume, NoiseLevel(0.0, 0.0), choose_ball(low_pass, 1.0), 1.0, Settings())
+    # balls of 19 and 123 voxels, and one as wide as with voxels of 4 Å
+    for low_pass, voxel_size, of_quantile in ((3.0, 1.0, 0.0), (6.0, 1.0, 0.5), (9.0, 3.0, 0.0), (12.0, 4.0, 0.5)):
+        ball = choose_ball(low_pass, voxel_size)
+        found = full_scale.full_scale(volume, NoiseLevel(0.0, 0.0), ball, voxel_size, Settings())
         level = (1 - of_quantile) * strongest_cube.OF_STRONGEST + of_quantile
         assert found.value == pytest.approx(2 * level)
 

@@ -31,7 +31,7 @@ def _octants(edge):
     return [(z, y, x) for z in halves for y in halves for x in halves]
 
 
-def full_scale_error(volume: np.ndarray, noise: float, found: FullScale, ball: Ball, of_quantile: bool) -> float:
+def full_scale_error(volume: np.ndarray, noise: float, found: FullScale, ball: Ball, of_quantile: float) -> float:
     """Standard error of full scale from the cube that defines it.
 
     Each eighth of the cube is left out in turn, and full scale taken of the rest: a jackknife that
@@ -45,8 +45,9 @@ def full_scale_error(volume: np.ndarray, noise: float, found: FullScale, ball: B
         Its standard deviation in solvent, or in the cube if it is known there.
     found : occupy_jit.estimation.scale.result.FullScale
     ball : occupy_jit.estimation.scale.ball.Ball
-    of_quantile : bool
-        Full scale is the quantile, not what the cube reads.
+    of_quantile : float
+        Weight of the quantile alone in full scale, from `occupy_jit.estimation.scale.strongest_cube`; 1 if full scale
+        is the quantile.
 
     Returns
     -------
@@ -56,13 +57,13 @@ def full_scale_error(volume: np.ndarray, noise: float, found: FullScale, ball: B
     if found.corner is None or found.tile < 2:
         return 0.0
     cube = volume[_where(found)]
-    contents = None if of_quantile else strongest_cube.contents(volume, found.zero, ball, found.corner, found.tile)
+    contents = None if of_quantile == 1 else strongest_cube.contents(volume, found.zero, ball, found.corner, found.tile)
     keep = np.ones(cube.shape, bool)
     values = []
     for octant in _octants(found.tile):
         keep[octant] = False
         value = _of_quantile(np.sort(cube[keep]), noise, found)
-        values.append(value if contents is None else strongest_cube.level(contents, value, noise, keep))
+        values.append(value if contents is None else strongest_cube.level(contents, value, noise, of_quantile, keep))
         keep[octant] = True
     values = np.array(values)
     return math.sqrt(7 / 8 * np.square(values - values.mean()).sum())

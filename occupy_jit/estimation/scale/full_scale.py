@@ -93,7 +93,8 @@ def full_scale(volume: np.ndarray, noise: NoiseLevel, ball: Ball, voxel_size: fl
         deviation *= composition.noise_left(nucleic[inside])
     value = without_noise(quantile, cube, zero, deviation)
     if settings.tau is None:
-        value = strongest_cube.level(strongest_cube.contents(volume, zero, ball, corner, edge), value, deviation)
+        contents = strongest_cube.contents(volume, zero, ball, corner, edge)
+        value = strongest_cube.level(contents, value, deviation, strongest_cube.weight_of_quantile(ball, voxel_size))
     return FullScale(value, corner, edge, zero, tau, quantile, in_solvent)
 
 

@@ -25,6 +25,7 @@ from occupy_jit.estimation.scale.full_scale import noise_free_maximum
 from occupy_jit.estimation.scale.inputs import Inputs, Room
 from occupy_jit.estimation.scale.reference import Reference
 from occupy_jit.estimation.scale.result import FullScale, IgnoredFloor
+from occupy_jit.estimation.scale.strongest_cube import weight_of_quantile
 from occupy_jit.estimation.solvent import definition as definitions
 from occupy_jit.estimation.solvent import flattened, model
 from occupy_jit.estimation.solvent.model import SolventModel
@@ -406,7 +407,8 @@ def find_full_scale(inputs: Inputs, noise: Noise) -> SearchedFullScale:
                               inputs.masks.nucleic)
     found = levels.full_scale(noise.source, level, inputs.ball, inputs.voxel_size, inputs.settings,
                               None if known is None else known.value)
-    error = errors.full_scale_error(noise.source, noise.deviation, found, inputs.ball, inputs.settings.tau is not None)
+    of_quantile = 1.0 if inputs.settings.tau is not None else weight_of_quantile(inputs.ball, inputs.voxel_size)
+    error = errors.full_scale_error(noise.source, noise.deviation, found, inputs.ball, of_quantile)
     strongest = found if known is None or known.corner is None else found._replace(corner=tuple(known.corner))
     values = None
     if inputs.wanted.error:
