@@ -40,7 +40,7 @@ def make(folder):
         write(path(f"half{number}.mrc"), half, VOXEL)
     write(path("map.mrc"), (halves[0] + halves[1]) / 2, VOXEL)
     written(atoms, path("model.cif"))
-    # rough masks; that of a chain stands for the mask of nucleic acid
+    # rough masks; as there is no RNA here, chain C stands for it
     for mask, chains in (("B", "B"), ("AD", "AD"), ("rna", "C")):
         alone = density(atoms, {name: float(name in chains) for name in OCCUPANCY})
         write(path(f"{mask}.mrc"), (alone > 0.2 * alone.max()).astype(np.float32), VOXEL)

@@ -163,7 +163,7 @@ def _larger(formula, sandwich):
 
 def relative_to_full(occupancy: np.ndarray, covariance: np.ndarray, weights: np.ndarray
                     ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Occupancies divided by full scale, and their covariance, including that of full scale."""
+    """Occupancies divided by full scale, and their covariance, with the error of full scale."""
     reference = float(weights @ occupancy)
     gradient = np.eye(len(occupancy)) / reference - np.outer(occupancy / reference**2, weights)
     return occupancy / reference, gradient @ covariance @ gradient.T, reference
