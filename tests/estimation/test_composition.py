@@ -113,7 +113,7 @@ def test_no_bit_changes_where_nothing_is_marked():
 
 def test_the_ball_is_narrower_and_its_quantile_stays():
     ball = Ball(7, 3.0)
-    found = composition.narrower(ball, lambda radius: Ball(2 * int(radius) + 1, radius))
+    found = composition.narrower(ball, 6.0, 1.0)
     assert (found.size, found.radius) == (5, 2.25) and found.voxels < ball.voxels
     assert found.tau == ball.tau
     # the median of the largest of n normal deviates, in a draw of them

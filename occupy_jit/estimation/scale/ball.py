@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +70,9 @@ class Ball:
 
 def _median_of_maximum(draws):
     """Median of the maximum of this number of normal deviates, in standard deviations."""
-    return statistics.NormalDist().inv_cdf(0.5 ** (1 / draws))
+    from statistics import NormalDist  # takes long to import, and only runs with a mask of nucleic acid need it
+
+    return NormalDist().inv_cdf(0.5 ** (1 / draws))
 
 
 def derived_lowpass(settings: Settings, voxel_size: float) -> float:

@@ -8,15 +8,10 @@ the two differ by less than those of rigid and flexible protein. Hence the mask.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from occupy_jit.errors import InputError
-from occupy_jit.estimation.scale.ball import Ball
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from occupy_jit.estimation.scale.ball import Ball, choose_ball
 
 CONTRAST = 1.33
 """Contrast of complete nucleic acid, relative to complete protein."""
@@ -90,19 +85,19 @@ def _checked(mask, volume):
     return mask
 
 
-def narrower(ball: Ball, choose: Callable[[float], Ball]) -> Ball:
+def narrower(ball: Ball, lowpass_angstrom: float, voxel_size: float) -> Ball:
     """The ball for nucleic acid and protein: smaller, but with the quantile of the larger one.
 
     Parameters
     ----------
     ball : Ball
         The default ball.
-    choose : callable
-        Ball of a radius in voxels.
+    lowpass_angstrom, voxel_size : float
+        Å.
 
     Returns
     -------
     Ball
     """
-    small = choose(max(NARROW * ball.radius, 1.0))
+    small = choose_ball(lowpass_angstrom, voxel_size, radius=max(NARROW * ball.radius, 1.0))
     return Ball(small.size, small.radius, ball.voxels)

@@ -123,7 +123,7 @@ def measure_core(scale: np.ndarray, confidence: np.ndarray, ball: Ball, voxel_si
         With shares and a median of 0 if it is empty.
     """
     sigma = SMOOTHING_RADII * ball.radius
-    part = _around(confidence, ball.size + math.ceil(4 * sigma))
+    part = _around((section > CONFIDENT for section in confidence), ball.size + math.ceil(4 * sigma))
     pieces = list(_core_values(scale[part], confidence[part], ball, sigma))
     voxel, number = float(voxel_size) ** 3, sum(values.size for values in pieces)
     counts = sum((np.histogram(values, BINS, (0.0, 1.0))[0] for values in pieces), np.zeros(BINS, np.int64))
@@ -151,7 +151,8 @@ def measure_core_on_cells(scale: np.ndarray, content: Content, ball: Ball, voxel
     -------
     Core
     """
-    box = _cells_around(content.sure)
+    # two cells more: between cells, content reaches halfway
+    box = _around(content.sure, 2)
     inside = _share_in_core(scale, content, ball, box)
     on = inside > 0
     values = _averaged_on_cells(scale, SMOOTHING_RADII * ball.radius, box)[on]
@@ -159,14 +160,6 @@ def measure_core_on_cells(scale: np.ndarray, content: Content, ball: Ball, voxel
                for n, cells in zip(scale.shape, box, strict=True))
     voxels = np.rint(inside[on] * (z[:, None, None] * y[:, None] * x)[on]).astype(np.int64)
     return _weighted(values, voxels, float(voxel_size) ** 3)
-
-
-def _cells_around(sure):
-    """Box of cells around those that are sure of content, and two more: between cells, content reaches halfway."""
-    lines = (sure.any(axis) for axis in ((1, 2), (0, 2), (0, 1)))
-    found = [np.flatnonzero(line) for line in lines]
-    return tuple(slice(max(0, int(on[0]) - 2), min(n, int(on[-1]) + 3)) if on.size else slice(0, 0)
-                 for on, n in zip(found, sure.shape, strict=True))
 
 
 def _share_in_core(scale, content, ball, box):
@@ -235,17 +228,16 @@ def _core_values(scale, confidence, ball, sigma):
             yield averaged[inside]
 
 
-def _around(confidence, margin):
-    """Box around the confident content, with a margin: nothing outside it changes what is inside its core."""
-    rows = np.zeros(confidence.shape[0], bool)
-    outline = np.zeros(confidence.shape[1:], bool)
-    for z, section in enumerate(confidence):
-        sure = section > CONFIDENT
-        rows[z] = sure.any()
-        outline |= sure
-    found = (np.flatnonzero(line) for line in (rows, outline.any(1), outline.any(0)))
-    return tuple(slice(max(0, int(on[0]) - margin), int(on[-1]) + 1 + margin) if on.size else slice(0, 1)
-                 for on in found)
+def _around(sections, margin):
+    """Box around what is true in sections, with a margin: nothing outside it changes what is inside its core."""
+    rows, outline = [], False
+    for section in sections:
+        rows.append(section.any())
+        outline = section | outline
+    lines = (np.array(rows), outline.any(1), outline.any(0))
+    found = [(np.flatnonzero(line), len(line)) for line in lines]
+    return tuple(slice(max(0, int(on[0]) - margin), min(n, int(on[-1]) + 1 + margin)) if on.size else slice(0, 1)
+                 for on, n in found)
 
 
 def core_mask(confidence: np.ndarray, ball: Ball) -> Any:

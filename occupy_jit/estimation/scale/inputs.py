@@ -162,8 +162,7 @@ class Inputs:
         ball = choose_ball(self.lowpass_angstrom, self.voxel_size, settings.kernel_size, settings.kernel_radius)
         if self.masks.nucleic is None or settings.kernel_size is not None or settings.kernel_radius is not None:
             return ball
-        return composition.narrower(ball, lambda radius: choose_ball(self.lowpass_angstrom, self.voxel_size, None,
-                                                                     radius))
+        return composition.narrower(ball, self.lowpass_angstrom, self.voxel_size)
 
     @property
     def bands_wanted(self) -> bool:

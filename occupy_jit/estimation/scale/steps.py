@@ -494,29 +494,44 @@ def make_scale(inputs: Inputs, solvent: Solvent, noise: Noise, contrast: Contras
     maximum, zero, full = contrast.maximum, noise.zero, contrast.full
     if not inputs.judges_content:
         return Scale(scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None))
-    judging = solvent.judging
-    by_noise = noise.difference is not None and contrast.is_local
-    floor, spread = contrast.floor_measured, contrast.spread
-    if judging is not solvent.quiet:
-        floor, spread = _floor_and_spread(judging, maximum, zero)
+    # on the grid of cells the evidence needs no further volume: it replaces one that is no longer needed
+    room = spare if solvent.quiet.on_cells else None
+    if noise.difference is not None and contrast.is_local:
+        scale = _scale_in_local_noise(solvent.judging, noise, contrast, room)
+    else:
+        scale = _scale_in_even_noise(inputs, solvent, noise, contrast, room)
+    if inputs.core_on_cells and scale.cells is None:
+        scale = replace(scale, cells=cell_mean(scale.depth))
+    return scale
+
+
+def _scale_in_local_noise(judging, noise, contrast, room):
+    """The scale, with depths in units of the local noise, whose levels follow afterwards."""
+    maximum, full = contrast.maximum, contrast.full
+    depth = np.empty_like(maximum) if room is None else room
+    even = contrast.floor, confidences.least_floor(contrast.floor, full)
+    scale = scale_and_depth(maximum, noise.zero, contrast.floors, full, np.inf, out=maximum, depth=depth, even=even)
+    floor, spread = max(-judging.median(depth), 0.0), judging.mean_and_deviation(depth, smooth=True)[1]
     cap = confidences.cap_level(floor, spread, full)
-    if not (inputs.confidence_from_evidence or by_noise):
+    for section in depth:
+        np.maximum(section, np.float32(-cap), out=section)
+    return Scale(scale, depth, floor, cap)
+
+
+def _scale_in_even_noise(inputs, solvent, noise, contrast, room):
+    """The scale, with depths in units of the map; only on cells if nothing but the core needs them."""
+    maximum, zero, full = contrast.maximum, noise.zero, contrast.full
+    floor, spread = contrast.floor_measured, contrast.spread
+    if solvent.judging is not solvent.quiet:
+        floor, spread = _floor_and_spread(solvent.judging, maximum, zero)
+    cap = confidences.cap_level(floor, spread, full)
+    if not inputs.confidence_from_evidence:
         cells = cell_mean(maximum, centre=zero, cap=cap)
         scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=None, even=None)
         return Scale(scale, None, floor, cap, np.negative(cells, out=cells))
-    # on the grid of cells the evidence needs no further volume: it replaces one that is no longer needed
-    depth = spare if spare is not None and solvent.quiet.on_cells else np.empty_like(maximum)
-    if by_noise:
-        # depths are in units of the local noise, and their levels follow afterwards
-        even = contrast.floor, confidences.least_floor(contrast.floor, full)
-        scale = scale_and_depth(maximum, zero, contrast.floors, full, np.inf, out=maximum, depth=depth, even=even)
-        floor, spread = max(-judging.median(depth), 0.0), judging.mean_and_deviation(depth, smooth=True)[1]
-        cap = confidences.cap_level(floor, spread, full)
-        for section in depth:
-            np.maximum(section, np.float32(-cap), out=section)
-    else:
-        scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
-    return Scale(scale, depth, floor, cap, cell_mean(depth) if inputs.core_on_cells else None)
+    depth = np.empty_like(maximum) if room is None else room
+    scale = scale_and_depth(maximum, zero, contrast.floors, full, cap, out=maximum, depth=depth, even=None)
+    return Scale(scale, depth, floor, cap)
 
 
 def gather_evidence(inputs: Inputs, lowpassed: LowPassed, solvent: Solvent, noise: Noise, contrast: Contrast
