@@ -230,7 +230,8 @@ def _core_values(scale, confidence, ball, sigma):
 
 def _around(sections, margin):
     """Box around what is true in sections, with a margin: nothing outside it changes what is inside its core."""
-    rows, outline = [], False
+    rows: list[Any] = []
+    outline: Any = False
     for section in sections:
         rows.append(section.any())
         outline = section | outline
